@@ -1,0 +1,5 @@
+//! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
+
+pub mod error;
+
+pub use error::{Error, Result};
