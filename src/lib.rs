@@ -1,5 +1,8 @@
 //! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
 
 pub mod error;
+pub mod gpu;
+pub mod kernels;
+pub mod plan;
 
 pub use error::{Error, Result};
