@@ -2,8 +2,11 @@
 
 pub mod checkpoint;
 pub mod error;
+pub mod generate;
 pub mod gpu;
 pub mod kernels;
+pub mod model;
 pub mod plan;
+pub mod quant;
 
 pub use error::{Error, Result};
