@@ -60,7 +60,9 @@ pub enum Error {
     #[error("device lost: {0}")]
     DeviceLost(String),
     /// Values that are not numbers came out of a computation.
-    #[error("{tensor} holds NaN or infinity after step {step}; the weights or the driver are at fault, run `qwgpu check`")]
+    #[error(
+        "{tensor} holds NaN or infinity after step {step}; the weights or the driver are at fault, run `qwgpu check`"
+    )]
     NotFinite { step: String, tensor: String },
     /// A request that cannot be met: a prompt above the context, an unknown name.
     #[error("{what}: expected {expected}, found {found}; {fix}")]
