@@ -10,10 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The operating system refused a file operation.
     #[error("{}: {source}", path.display())]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// A file holds something other than its format allows.
     #[error("{}: {field}: expected {expected}, found {found}; {fix}", file.display())]
     Malformed {
@@ -27,11 +24,7 @@ pub enum Error {
     },
     /// The file is sound, but asks for something this version does not do.
     #[error("{}: {what} is not supported; {fix}", file.display())]
-    Unsupported {
-        file: PathBuf,
-        what: String,
-        fix: String,
-    },
+    Unsupported { file: PathBuf, what: String, fix: String },
     /// A chat template failed, looped or used an unknown function.
     #[error("chat template: {0}")]
     Template(String),
@@ -43,19 +36,10 @@ pub enum Error {
     NoAdapter { reason: String, fix: String },
     /// A shader did not compile on this adapter.
     #[error("kernel {kernel}, variant {variant}: {message}")]
-    Shader {
-        kernel: String,
-        variant: String,
-        message: String,
-    },
+    Shader { kernel: String, variant: String, message: String },
     /// Device memory ran out, or a tensor is above what the adapter can bind.
     #[error("out of device memory: {what} needs {bytes} bytes, {limit}; {fix}")]
-    OutOfMemory {
-        what: String,
-        bytes: u64,
-        limit: String,
-        fix: String,
-    },
+    OutOfMemory { what: String, bytes: u64, limit: String, fix: String },
     /// The driver lost the device or a wait timed out.
     #[error("device lost: {0}")]
     DeviceLost(String),
@@ -66,12 +50,7 @@ pub enum Error {
     NotFinite { step: String, tensor: String },
     /// A request that cannot be met: a prompt above the context, an unknown name.
     #[error("{what}: expected {expected}, found {found}; {fix}")]
-    Request {
-        what: String,
-        expected: String,
-        found: String,
-        fix: String,
-    },
+    Request { what: String, expected: String, found: String, fix: String },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -79,10 +58,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
-        move |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Error::Io { path: path.to_owned(), source }
     }
 
     pub(crate) fn malformed(

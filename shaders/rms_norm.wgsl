@@ -1,0 +1,26 @@
+// y[r, c] = weight[c] * x[row0 + r, c] / sqrt(mean over c of x[row0 + r, c]^2 + eps)
+// One workgroup computes one row.
+struct Params { cols: u32, row0: u32, eps: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+override WG: u32 = 128;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let from_row = (params.row0 + group.y) * params.cols;
+    let to_row = group.y * params.cols;
+    var squares = 0.0;
+    for (var c = lane; c < params.cols; c += WG) {
+        let value = x[from_row + c];
+        squares += value * value;
+    }
+    let mean = workgroup_sum(squares, lane) / f32(params.cols);
+    let scale = 1.0 / sqrt(mean + params.eps);
+    for (var c = lane; c < params.cols; c += WG) {
+        y[to_row + c] = weight[c] * (x[from_row + c] * scale);
+    }
+}

@@ -1,0 +1,28 @@
+// y[r] = log(sum over c of exp(x[r, c])) - x[r, target[r]], the surprise of the target token.
+// One workgroup computes one row, in two passes: the maximum, then the sum below it.
+struct Params { cols: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> target_token: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+override WG: u32 = 256;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.y * params.stride;
+    var highest = -3.0e38;
+    for (var c = lane; c < params.cols; c += WG) {
+        highest = max(highest, x[row + c]);
+    }
+    highest = workgroup_max(highest, lane);
+    var sum = 0.0;
+    for (var c = lane; c < params.cols; c += WG) {
+        sum += exp(x[row + c] - highest);
+    }
+    let total = workgroup_sum(sum, lane);
+    if lane == 0u {
+        y[group.y] = log(total) + (highest - x[row + target_token[group.y]]);
+    }
+}

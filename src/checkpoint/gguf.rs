@@ -1,0 +1,203 @@
+//! GGUF files, versions 2 and 3: header keys and tensor infos, checked before anything relies on them.
+//!
+//! Every count and length is compared with the bytes left before memory is taken for it. Arrays stay
+//! in the file until somebody asks for one, so a long unused array costs no memory.
+
+use std::collections::HashMap;
+
+use super::gguf_header::{Header, Value};
+use super::source::Source;
+use super::storage::{STORAGE, Storage};
+use super::tensors::{TensorInfo, refuse_duplicates};
+use crate::error::{Error, Result};
+
+/// Limits far above any real file that keep the memory for small entries in proportion to the file.
+const MOST_KEYS: u64 = 4096;
+const MOST_TENSORS: u64 = 16_384;
+/// Bytes of the smallest key (name length, type, one-byte value) and tensor info (name length,
+/// dimension count, one dimension, type, offset).
+const KEY_BYTES: u64 = 13;
+const TENSOR_BYTES: u64 = 32;
+
+/// What the header of a GGUF file says.
+#[derive(Debug)]
+pub struct Gguf {
+    pub keys: HashMap<String, Value>,
+    /// Names as in GGUF, shapes turned to row-major, ordered by offset.
+    pub tensors: Vec<TensorInfo>,
+}
+
+/// Reads the header. Errors name the key or tensor at fault.
+pub fn parse(source: &Source) -> Result<Gguf> {
+    source.refuse_placeholder("a GGUF file")?;
+    let mut header = Header::new(source, 0);
+    magic_and_version(&mut header)?;
+    let tensor_count = header.count("tensor count", MOST_TENSORS, TENSOR_BYTES)?;
+    let key_count = header.count("key count", MOST_KEYS, KEY_BYTES)?;
+
+    let mut keys = HashMap::new();
+    for index in 0..key_count {
+        let key = header.name(&format!("key {index}"))?;
+        let value = header.value(&key)?;
+        if keys.contains_key(&key) {
+            return Err(header.bad(&key, "one key of this name", "a duplicate"));
+        }
+        keys.insert(key, value);
+    }
+    let alignment = alignment(&header, &keys)?;
+
+    if tensor_count == 0 {
+        return Err(header.bad("tensor count", "at least one tensor", 0));
+    }
+    let mut tensors = Vec::new();
+    for index in 0..tensor_count {
+        tensors.push(tensor(&mut header, index, alignment)?);
+    }
+    refuse_duplicates(source.path(), &tensors)?;
+    place(&header, alignment, &mut tensors)?;
+    Ok(Gguf { keys, tensors })
+}
+
+fn magic_and_version(header: &mut Header) -> Result<()> {
+    let magic: [u8; 4] = header.bytes("magic")?;
+    if &magic != b"GGUF" {
+        let found = if &magic == b"FUGG" {
+            "byte-swapped magic".to_owned()
+        } else {
+            format!("bytes {magic:02x?}")
+        };
+        return Err(Error::malformed(
+            header.source.path(),
+            "magic",
+            "GGUF",
+            found,
+            "this is no little-endian GGUF file; name a .gguf file or a model folder",
+        ));
+    }
+    let version = header.u32("version")?;
+    if version == 2 || version == 3 {
+        return Ok(());
+    }
+    Err(Error::malformed(
+        header.source.path(),
+        "version",
+        "2 or 3",
+        match version.swap_bytes() {
+            swapped @ 1..=3 => format!("big-endian version {swapped}"),
+            _ => version.to_string(),
+        },
+        "convert the model again with a current llama.cpp, for little-endian machines",
+    ))
+}
+
+fn alignment(header: &Header, keys: &HashMap<String, Value>) -> Result<u64> {
+    const KEY: &str = "general.alignment";
+    match keys.get(KEY) {
+        None => Ok(32),
+        Some(&Value::Unsigned(bytes @ 8..=65_536)) if bytes.is_power_of_two() => Ok(bytes),
+        Some(other) => Err(header.bad(KEY, "a power of two from 8 to 65536", format!("{other:?}"))),
+    }
+}
+
+/// Turns offsets within the data section into offsets within the file, and checks that each tensor
+/// lies inside the file and off the others.
+fn place(header: &Header, alignment: u64, tensors: &mut [TensorInfo]) -> Result<()> {
+    let data = header.at.next_multiple_of(alignment);
+    let room = header.source.len().saturating_sub(data);
+    tensors.sort_by_key(|tensor| tensor.offset);
+    let mut end = 0;
+    for tensor in tensors {
+        let field = |part: &str| format!("tensor {}, {part}", tensor.name);
+        if tensor.offset < end {
+            return Err(header.bad(
+                &field("offset"),
+                format!("at least {end}, where the tensor before it ends"),
+                format!("{}, an overlap", tensor.offset),
+            ));
+        }
+        end = match tensor.offset.checked_add(tensor.bytes) {
+            Some(end) if end <= room => end,
+            _ => {
+                return Err(header.bad(
+                    &field("offset"),
+                    format!("its {} bytes inside the {room} of data", tensor.bytes),
+                    format!("offset {}", tensor.offset),
+                ));
+            }
+        };
+        tensor.offset += data;
+    }
+    Ok(())
+}
+
+/// A tensor info; its offset is still relative to the data section.
+fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo> {
+    let name = header.name(&format!("name of tensor {index}"))?;
+    let field = |part: &str| format!("tensor {name}, {part}");
+
+    let dimensions = header.u32(&field("dimension count"))?;
+    if !(1..=4).contains(&dimensions) {
+        return Err(header.bad(&field("dimension count"), "1 to 4", dimensions));
+    }
+    let mut shape = Vec::new();
+    for _ in 0..dimensions {
+        let length = header.u64(&field("dimensions"))?;
+        match usize::try_from(length) {
+            Ok(length @ 1..) => shape.push(length),
+            _ => return Err(header.bad(&field("dimensions"), "lengths of 1 or more", length)),
+        }
+    }
+    let id = header.u32(&field("type"))?;
+    let Some(storage) = Storage::from_ggml(id) else {
+        let known: Vec<String> = STORAGE
+            .iter()
+            .filter_map(|storage| Some(format!("{} {}", storage.ggml?, storage.name)))
+            .collect();
+        return Err(Error::malformed(
+            header.source.path(),
+            field("type"),
+            format!("one of {}", known.join(", ")),
+            id,
+            "use a conversion of the model to one of these types",
+        ));
+    };
+    let row = shape[0];
+    if !row.is_multiple_of(storage.elements) {
+        return Err(header.bad(
+            &field("dimensions"),
+            format!(
+                "rows of whole {} blocks of {}",
+                storage.name, storage.elements
+            ),
+            format!("rows of {row}"),
+        ));
+    }
+    let bytes = shape
+        .iter()
+        .try_fold(1usize, |product, &length| product.checked_mul(length))
+        .and_then(|elements| (elements / storage.elements).checked_mul(storage.bytes))
+        .ok_or_else(|| {
+            header.bad(
+                &field("dimensions"),
+                "a size that fits in memory addresses",
+                format!("{shape:?}"),
+            )
+        })? as u64;
+    let offset = header.u64(&field("offset"))?;
+    if !offset.is_multiple_of(alignment) {
+        return Err(header.bad(
+            &field("offset"),
+            format!("a multiple of the alignment {alignment}"),
+            offset,
+        ));
+    }
+    shape.reverse();
+    Ok(TensorInfo {
+        name,
+        shape,
+        storage,
+        bytes,
+        file: 0,
+        offset,
+    })
+}

@@ -1,0 +1,253 @@
+//! Walking the bytes of a GGUF header: numbers, strings, values, arrays.
+
+use std::fmt::Display;
+
+use super::source::Source;
+use crate::error::{Error, Result};
+
+pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
+const LONGEST_NAME: u64 = 65_535;
+const BUFFER_BYTES: u64 = 64 << 10;
+
+/// The value of a header key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Unsigned(u64),
+    Signed(i64),
+    /// An f32 is kept as the f64 nearest its shortest decimal, so 1e-6 stays 1e-6.
+    Float(f64),
+    Bool(bool),
+    Text(String),
+    Array(Array),
+}
+
+/// An array, left in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Type number of the elements.
+    element: u32,
+    count: u64,
+    at: u64,
+}
+
+impl Array {
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The strings of an array of strings. `key` names it in errors.
+    pub fn strings(&self, source: &Source, key: &str) -> Result<Vec<String>> {
+        // An empty string takes 8 bytes in the file and more in memory.
+        let most = source.len().saturating_mul(2) / size_of::<String>() as u64;
+        if self.element != 8 || self.count > most {
+            return Err(self.unlike("an array of strings", source, key));
+        }
+        let mut header = Header::new(source, self.at);
+        let mut strings = Vec::with_capacity(self.count as usize);
+        for _ in 0..self.count {
+            strings.push(header.text(key)?);
+        }
+        Ok(strings)
+    }
+
+    /// The numbers of an array of 32-bit integers.
+    pub fn integers(&self, source: &Source, key: &str) -> Result<Vec<i32>> {
+        if self.element != 4 && self.element != 5 {
+            return Err(self.unlike("an array of 32-bit integers", source, key));
+        }
+        let mut header = Header::new(source, self.at);
+        let mut integers = Vec::with_capacity(self.count as usize);
+        for _ in 0..self.count {
+            integers.push(header.bytes(key).map(i32::from_le_bytes)?);
+        }
+        Ok(integers)
+    }
+
+    fn unlike(&self, expected: &str, source: &Source, key: &str) -> Error {
+        Error::malformed(
+            source.path(),
+            key,
+            expected,
+            format!("{} elements of type {}", self.count, self.element),
+            DAMAGED,
+        )
+    }
+}
+
+/// Walks a header front to back through a small buffer.
+pub(super) struct Header<'a> {
+    pub source: &'a Source,
+    pub at: u64,
+    /// Bytes of the file from `start`.
+    buffer: Vec<u8>,
+    start: u64,
+}
+
+impl<'a> Header<'a> {
+    pub fn new(source: &'a Source, at: u64) -> Header<'a> {
+        Header {
+            source,
+            at,
+            buffer: Vec::new(),
+            start: at,
+        }
+    }
+
+    pub fn bad(&self, field: &str, expected: impl Display, found: impl Display) -> Error {
+        Error::malformed(self.source.path(), field, expected, found, DAMAGED)
+    }
+
+    fn left(&self) -> u64 {
+        self.source.len().saturating_sub(self.at)
+    }
+
+    /// Errors unless `count` more bytes are in the file.
+    fn need(&self, field: &str, count: u64) -> Result<()> {
+        if count <= self.left() {
+            return Ok(());
+        }
+        let left = self.left();
+        Err(self.bad(
+            field,
+            format!("{count} bytes at offset {}", self.at),
+            format!("{left} bytes before the end of the file"),
+        ))
+    }
+
+    fn skip(&mut self, field: &str, count: u64) -> Result<()> {
+        self.need(field, count)?;
+        self.at += count;
+        Ok(())
+    }
+
+    pub fn bytes<const N: usize>(&mut self, field: &str) -> Result<[u8; N]> {
+        self.need(field, N as u64)?;
+        let buffered = self.start + self.buffer.len() as u64;
+        if self.at < self.start || self.at + N as u64 > buffered {
+            self.buffer
+                .resize(self.left().min(BUFFER_BYTES) as usize, 0);
+            self.start = self.at;
+            self.source.read_at(self.at, &mut self.buffer)?;
+        }
+        let offset = (self.at - self.start) as usize;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.buffer[offset..offset + N]);
+        self.at += N as u64;
+        Ok(bytes)
+    }
+
+    pub fn u32(&mut self, field: &str) -> Result<u32> {
+        self.bytes(field).map(u32::from_le_bytes)
+    }
+
+    pub fn u64(&mut self, field: &str) -> Result<u64> {
+        self.bytes(field).map(u64::from_le_bytes)
+    }
+
+    /// A count of things that take at least `bytes` each.
+    pub fn count(&mut self, field: &str, most: u64, bytes: u64) -> Result<u64> {
+        let count = self.u64(field)?;
+        let most = most.min(self.left() / bytes);
+        if count > most {
+            return Err(self.bad(field, format!("at most {most}"), count));
+        }
+        Ok(count)
+    }
+
+    fn text(&mut self, field: &str) -> Result<String> {
+        self.text_up_to(field, u64::MAX)
+    }
+
+    fn text_up_to(&mut self, field: &str, longest: u64) -> Result<String> {
+        let length = self.u64(field)?;
+        let most = longest.min(self.left());
+        if length > most {
+            return Err(self.bad(
+                field,
+                format!("a length of at most {most}"),
+                format!("length {length}"),
+            ));
+        }
+        let mut bytes = vec![0; length as usize];
+        let offset = (self.at - self.start) as usize;
+        match self.buffer.get(offset..offset + bytes.len()) {
+            Some(buffered) => bytes.copy_from_slice(buffered),
+            None => self.source.read_at(self.at, &mut bytes)?,
+        }
+        self.at += length;
+        String::from_utf8(bytes)
+            .map_err(|error| self.bad(field, "text in UTF-8", error.utf8_error()))
+    }
+
+    /// The name of a key or tensor.
+    pub fn name(&mut self, field: &str) -> Result<String> {
+        let name = self.text_up_to(field, LONGEST_NAME)?;
+        if name.is_empty() || name.contains(char::is_control) {
+            return Err(self.bad(field, "a printable name", format!("{name:?}")));
+        }
+        Ok(name)
+    }
+
+    pub fn value(&mut self, key: &str) -> Result<Value> {
+        Ok(match self.u32(key)? {
+            0 => Value::Unsigned(u8::from_le_bytes(self.bytes(key)?).into()),
+            1 => Value::Signed(i8::from_le_bytes(self.bytes(key)?).into()),
+            2 => Value::Unsigned(u16::from_le_bytes(self.bytes(key)?).into()),
+            3 => Value::Signed(i16::from_le_bytes(self.bytes(key)?).into()),
+            4 => Value::Unsigned(self.u32(key)?.into()),
+            5 => Value::Signed(i32::from_le_bytes(self.bytes(key)?).into()),
+            6 => {
+                let value = f32::from_le_bytes(self.bytes(key)?);
+                Value::Float(value.to_string().parse().unwrap_or_else(|_| value.into()))
+            }
+            7 => match self.bytes(key)? {
+                [0] => Value::Bool(false),
+                [1] => Value::Bool(true),
+                [other] => return Err(self.bad(key, "a bool of 0 or 1", other)),
+            },
+            8 => Value::Text(self.text(key)?),
+            9 => Value::Array(self.array(key)?),
+            10 => Value::Unsigned(self.u64(key)?),
+            11 => Value::Signed(i64::from_le_bytes(self.bytes(key)?)),
+            12 => Value::Float(f64::from_le_bytes(self.bytes(key)?)),
+            other => return Err(self.bad(key, "a value type from 0 to 12", other)),
+        })
+    }
+
+    /// Steps over an array, with each string's length checked.
+    fn array(&mut self, key: &str) -> Result<Array> {
+        let element = self.u32(key)?;
+        let bytes = match element {
+            0 | 1 | 7 => 1,
+            2 | 3 => 2,
+            4..=6 => 4,
+            8 | 10..=12 => 8,
+            9 => return Err(self.bad(key, "numbers or strings", "an array of arrays")),
+            other => return Err(self.bad(key, "an element type from 0 to 12", other)),
+        };
+        let count = self.u64(key)?;
+        let at = self.at;
+        let most = self.left() / bytes;
+        if count > most {
+            return Err(self.bad(
+                key,
+                format!("at most {most} elements"),
+                format!("{count} elements"),
+            ));
+        }
+        if element == 8 {
+            for _ in 0..count {
+                let length = self.u64(key)?;
+                self.skip(key, length)?;
+            }
+        } else {
+            self.skip(key, count * bytes)?;
+        }
+        Ok(Array { element, count, at })
+    }
+}

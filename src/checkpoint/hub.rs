@@ -1,0 +1,285 @@
+//! A folder: config, tokenizer and safetensors as the Hugging Face hub lays them out, or one GGUF file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::source::Source;
+use super::tensors::{TensorInfo, Tensors};
+use super::{Checkpoint, TokenizerSource, safetensors};
+use crate::error::{Error, Result};
+
+const INDEX: &str = "model.safetensors.index.json";
+/// Sizes no such file reaches; parsed JSON takes several times its bytes.
+const LONGEST_CONFIG: u64 = 4 << 20;
+const LONGEST_INDEX: u64 = 64 << 20;
+const LONGEST_TOKENIZER: u64 = 256 << 20;
+const INCOMPLETE: &str = "the download is incomplete; fetch the folder again";
+
+pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
+    let names = Names::read(folder)?;
+    let weights = names.ending(".safetensors");
+    if weights.is_empty() && !names.has(INDEX) {
+        return open_gguf(folder, &names);
+    }
+    let config = match names.has("config.json") {
+        true => json_object(&folder.join("config.json"))?,
+        false => return Err(missing(folder, "config.json")),
+    };
+    if !names.has("tokenizer.json") {
+        return Err(missing(folder, "tokenizer.json"));
+    }
+    let tokenizer = Source::open(&folder.join("tokenizer.json"))?;
+    tokenizer.refuse_placeholder("a JSON file")?;
+    let generation = match names.has("generation_config.json") {
+        true => json_object(&folder.join("generation_config.json"))?,
+        false => Map::new(),
+    };
+    Ok(Checkpoint {
+        path: folder.to_owned(),
+        config,
+        generation,
+        tokenizer: TokenizerSource::Json(tokenizer.read_all(LONGEST_TOKENIZER)?),
+        chat_template: chat_template(folder, &names)?,
+        tensors: match names.has(INDEX) {
+            true => sharded(folder, &weights)?,
+            false => unsharded(folder, &weights)?,
+        },
+    })
+}
+
+/// The names in a folder, sorted.
+struct Names(Vec<String>);
+
+impl Names {
+    fn read(folder: &Path) -> Result<Names> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+            let name = entry.map_err(Error::io(folder))?.file_name();
+            // A name that is not UTF-8 is none that the hub uses.
+            names.extend(name.into_string());
+        }
+        names.sort_unstable();
+        Ok(Names(names))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == name)
+    }
+
+    fn ending(&self, ending: &str) -> Vec<&str> {
+        let names = self.0.iter().map(String::as_str);
+        names.filter(|name| name.ends_with(ending)).collect()
+    }
+}
+
+fn missing(folder: &Path, name: &str) -> Error {
+    Error::malformed(
+        &folder.join(name),
+        name,
+        "a file in the model folder",
+        "no such file",
+        INCOMPLETE,
+    )
+}
+
+fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
+    let fix = match names.ending(".bin").is_empty() {
+        true => "name a model folder or a .gguf file",
+        false => ".bin files hold Python code and are never loaded; fetch the safetensors files",
+    };
+    match names.ending(".gguf")[..] {
+        [only] => Checkpoint::open(&folder.join(only)),
+        [] => Err(Error::malformed(
+            folder,
+            "model.safetensors",
+            "model.safetensors, its index, or one .gguf file",
+            "none of them in the folder",
+            fix,
+        )),
+        ref several => Err(Error::malformed(
+            folder,
+            "*.gguf",
+            "exactly one .gguf file",
+            several.join(", "),
+            "name the file to open",
+        )),
+    }
+}
+
+/// The only safetensors file, whatever its name: quantizing tools have their own.
+fn unsharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
+    let name = match weights {
+        [only] => only,
+        several if several.contains(&"model.safetensors") && !several.iter().any(is_shard) => {
+            "model.safetensors"
+        }
+        several => {
+            return Err(Error::malformed(
+                &folder.join(INDEX),
+                INDEX,
+                "an index, as there are several safetensors files",
+                several.join(", "),
+                INCOMPLETE,
+            ));
+        }
+    };
+    safetensors::open(Source::open(&folder.join(name))?)
+}
+
+fn is_shard(name: &&str) -> bool {
+    name.starts_with("model-") && name.contains("-of-")
+}
+
+/// Tensors of all shards; index and shards must name the same ones.
+fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
+    let path = folder.join(INDEX);
+    let bad = |field: String, expected: &str, found: String, fix: &str| {
+        Error::malformed(&path, field, expected, found, fix)
+    };
+    let index: Index = json(&path, LONGEST_INDEX)?;
+    let mut shards: BTreeMap<&str, usize> = BTreeMap::new();
+    for (tensor, shard) in &index.weight_map {
+        let plain = shard.ends_with(".safetensors")
+            && !shard.starts_with('.')
+            && !shard.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
+        if !plain {
+            return Err(bad(
+                format!("weight_map, {tensor}"),
+                "the name of a .safetensors file in this folder",
+                format!("{shard:?}"),
+                "do not use this model: an index has no reason to point outside its folder",
+            ));
+        }
+        if !weights.contains(&shard.as_str()) {
+            return Err(bad(
+                format!("weight_map, {tensor}"),
+                "a file in this folder",
+                format!("{shard}, which is missing"),
+                INCOMPLETE,
+            ));
+        }
+        *shards.entry(shard).or_insert(0) += 1;
+    }
+    let extra = |name: &&&str| {
+        (is_shard(name) || **name == "model.safetensors") && !shards.contains_key(**name)
+    };
+    if let Some(extra) = weights.iter().find(extra) {
+        return Err(bad(
+            format!("weight_map, {extra}"),
+            "each shard of the folder named in the index",
+            format!("{extra}, which it does not name"),
+            "the folder mixes two downloads; remove the file or fetch the folder again",
+        ));
+    }
+
+    let mut files = Vec::new();
+    let mut tensors: Vec<TensorInfo> = Vec::new();
+    for shard in shards.keys() {
+        let source = Source::open(&folder.join(shard))?;
+        for tensor in safetensors::parse(&source, files.len())? {
+            // With equal counts below this also says that no tensor lies in two shards.
+            match index.weight_map.get(&tensor.name) {
+                Some(named) if named == shard => tensors.push(tensor),
+                other => {
+                    return Err(bad(
+                        format!("weight_map, {}", tensor.name),
+                        shard,
+                        other.map_or("no such tensor".to_owned(), String::clone),
+                        "index and shards are of different downloads; fetch the folder again",
+                    ));
+                }
+            }
+        }
+        files.push(source);
+    }
+    if tensors.len() != index.weight_map.len() {
+        let mut held: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        held.sort_unstable();
+        let absent = |name: &&String| held.binary_search(&name.as_str()).is_err();
+        let name = index.weight_map.keys().find(absent);
+        return Err(bad(
+            format!("weight_map, {}", name.map_or("", String::as_str)),
+            "a tensor that its shard holds",
+            "none of this name there".to_owned(),
+            "index and shards are of different downloads; fetch the folder again",
+        ));
+    }
+    Ok(Tensors::new(files, tensors))
+}
+
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.
+fn chat_template(folder: &Path, names: &Names) -> Result<Option<String>> {
+    let jinja = "chat_template.jinja";
+    if names.has(jinja) {
+        return read_text(&folder.join(jinja), LONGEST_CONFIG).map(Some);
+    }
+    let config = "tokenizer_config.json";
+    if !names.has(config) {
+        return Ok(None);
+    }
+    let path = folder.join(config);
+    let named = |template: &Value| {
+        (template["name"] == "default").then(|| template["template"].as_str().map(str::to_owned))?
+    };
+    match json_object(&path)?.get("chat_template") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(template)) => Ok(Some(template.clone())),
+        Some(Value::Array(list)) if list.iter().any(|item| named(item).is_some()) => {
+            Ok(list.iter().find_map(named))
+        }
+        Some(_) => Err(Error::malformed(
+            &path,
+            "chat_template",
+            "a string, or a list with a template named \"default\"",
+            "something else",
+            INCOMPLETE,
+        )),
+    }
+}
+
+fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let source = Source::open(path)?;
+    source.refuse_placeholder("text")?;
+    let bad = |expected: &str, found: String, fix: &str| {
+        Error::malformed(path, "file contents", expected, found, fix)
+    };
+    let text = String::from_utf8(source.read_all(limit)?)
+        .map_err(|error| bad("text in UTF-8", error.utf8_error().to_string(), INCOMPLETE))?;
+    if text.starts_with('\u{feff}') {
+        return Err(bad(
+            "text without a byte order mark",
+            "a byte order mark (EF BB BF) in front".to_owned(),
+            "an editor added it; save the file as UTF-8 without BOM",
+        ));
+    }
+    Ok(text)
+}
+
+fn json_object(path: &Path) -> Result<Map<String, Value>> {
+    json(path, LONGEST_CONFIG)
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path, limit: u64) -> Result<T> {
+    let text = read_text(path, limit)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let line = text.lines().nth(error.line().saturating_sub(1));
+        let comment = line.is_some_and(|line| line.contains("//") || line.contains("/*"));
+        Error::malformed(
+            path,
+            format!("line {}, column {}", error.line(), error.column()),
+            "JSON as the hub has it",
+            error.to_string(),
+            match comment && error.is_syntax() {
+                true => "JSON knows no comments; remove the one on this line",
+                false => INCOMPLETE,
+            },
+        )
+    })
+}

@@ -1,0 +1,125 @@
+//! Files in, named tensors out: a Hugging Face folder or a GGUF file, seen as the same thing.
+//!
+//! A `Checkpoint` has the fields of config.json, the names of the Hugging Face folder and weights
+//! that decode to f32 or bf16, whatever the file. It checks what concerns files, names, sizes and
+//! bytes; whether the numbers make a model is for the model to say.
+
+mod architecture;
+mod blocks;
+pub mod gguf;
+mod gguf_header;
+mod hub;
+pub mod safetensors;
+mod source;
+mod storage;
+mod tensors;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+pub use gguf_header::{Array, Value as GgufValue};
+pub use source::Source;
+pub use storage::{Decode, STORAGE, Storage};
+pub use tensors::{TensorInfo, Tensors};
+
+use crate::error::Result;
+
+/// A model on disk.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    /// config.json; for GGUF the same fields, made from the header's keys.
+    pub config: Map<String, Value>,
+    /// generation_config.json, empty where the folder has none; for GGUF the special token ids.
+    pub generation: Map<String, Value>,
+    pub tokenizer: TokenizerSource,
+    /// The Jinja text of the chat template.
+    pub chat_template: Option<String>,
+    tensors: Tensors,
+}
+
+/// What a tokenizer is made from.
+#[derive(Debug, Clone)]
+pub enum TokenizerSource {
+    /// The bytes of tokenizer.json.
+    Json(Vec<u8>),
+    Gguf(GgufVocab),
+}
+
+/// A byte-level BPE vocabulary as GGUF stores it.
+#[derive(Debug, Clone)]
+pub struct GgufVocab {
+    /// Name of the pre-tokenizer, such as "qwen2".
+    pub pre: Option<String>,
+    /// Tokens in the byte-level alphabet; the index is the id.
+    pub tokens: Vec<String>,
+    /// For each token: 1 normal, 3 control, 4 user-defined, 5 unused, 6 byte.
+    pub token_types: Vec<i32>,
+    /// "left right"; the index is the rank.
+    pub merges: Vec<String>,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+    pub pad: Option<u32>,
+    /// Whether a prompt starts with `bos`.
+    pub add_bos: bool,
+}
+
+impl Checkpoint {
+    /// Opens a Hugging Face folder, a .gguf file, or a folder with exactly one .gguf file.
+    ///
+    /// Headers are read and checked here, weights when asked for. Errors name the file and field.
+    pub fn open(path: &Path) -> Result<Checkpoint> {
+        if path.is_dir() {
+            hub::open(path)
+        } else {
+            Checkpoint::from_gguf(Source::open(path)?)
+        }
+    }
+
+    /// A checkpoint from a GGUF file that is already open or in memory.
+    pub fn from_gguf(source: Source) -> Result<Checkpoint> {
+        let gguf = gguf::parse(&source)?;
+        architecture::checkpoint(source, gguf)
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All tensors, by file and offset: the order in which reading them is sequential.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        self.tensors.infos()
+    }
+
+    pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.get(name)
+    }
+
+    /// The files that hold the tensors.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.tensors.files().iter().map(Source::path)
+    }
+
+    /// Bytes of the files that hold the tensors.
+    pub fn file_bytes(&self) -> u64 {
+        self.tensors.files().iter().map(Source::len).sum()
+    }
+
+    /// See [`Tensors::read_f32`].
+    pub fn read_f32(&self, name: &str, elements: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
+        self.tensors.read_f32(name, elements, out)
+    }
+
+    /// See [`Tensors::read_bf16`].
+    pub fn read_bf16(&self, name: &str, elements: Range<usize>, out: &mut Vec<u16>) -> Result<()> {
+        self.tensors.read_bf16(name, elements, out)
+    }
+
+    /// See [`Tensors::read_bytes`].
+    pub fn read_bytes(&self, name: &str, elements: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        self.tensors.read_bytes(name, elements, out)
+    }
+}

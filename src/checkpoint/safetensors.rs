@@ -1,0 +1,269 @@
+//! safetensors files: the header, checked in full.
+//!
+//! The header is parsed here and not by the safetensors crate: that one keeps a duplicate name's last
+//! entry, lets names with slashes and NUL through, takes shapes of any length, and wants the whole
+//! file in memory to hand out tensors. Checking again after it would take as many lines as this.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::source::Source;
+use super::storage::{STORAGE, Storage};
+use super::tensors::{TensorInfo, Tensors, refuse_duplicates};
+use crate::error::{Error, Result};
+
+/// The format's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
+/// Beyond any model's; the format has no limit, and `0,` in a header becomes eight bytes in memory.
+const MOST_DIMENSIONS: usize = 8;
+const DAMAGED: &str = "the file is damaged or cut short; download it again";
+
+/// Opens one file on its own.
+pub fn open(source: Source) -> Result<Tensors> {
+    let tensors = parse(&source, 0)?;
+    Ok(Tensors::new(vec![source], tensors))
+}
+
+/// Reads the header; `file` is the number of this file in its checkpoint. Tensors come by offset.
+/// Errors name the header, field or tensor at fault.
+pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
+    let bad = |field: &str, expected: String, found: String| {
+        Error::malformed(source.path(), field, expected, found, DAMAGED)
+    };
+    source.refuse_placeholder("a safetensors file")?;
+    let Some(room) = source.len().checked_sub(8) else {
+        return Err(bad(
+            "header length",
+            "8 bytes".into(),
+            format!("a file of {} bytes", source.len()),
+        ));
+    };
+    let mut length = [0; 8];
+    source.read_at(0, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    let most = room.min(LONGEST_HEADER);
+    if !(2..=most).contains(&length) {
+        let expected = format!("2 to {most}, for {room} bytes after it");
+        return Err(bad("header length", expected, length.to_string()));
+    }
+    let mut header = vec![0; length as usize];
+    source.read_at(8, &mut header)?;
+    let text = std::str::from_utf8(&header)
+        .map_err(|error| bad("header", "JSON in UTF-8".into(), error.to_string()))?;
+    if !text.starts_with('{') {
+        let found = format!("{:?}", text.chars().next().unwrap_or(' '));
+        return Err(bad(
+            "header",
+            "a JSON object from its first byte".into(),
+            found,
+        ));
+    }
+    let Header(entries) = serde_json::from_str(text).map_err(|error| {
+        let expected = "JSON of names with dtype, shape and data_offsets".into();
+        bad("header", expected, error.to_string())
+    })?;
+    drop(header);
+    if entries.is_empty() {
+        return Err(bad("header", "at least one tensor".into(), "none".into()));
+    }
+
+    let mut tensors = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        tensors.push(tensor(source, file, name, &entry)?);
+    }
+    refuse_duplicates(source.path(), &tensors)?;
+    place(source, 8 + length, &mut tensors)?;
+    Ok(tensors)
+}
+
+/// Checks one entry on its own; the offset stays relative to the data.
+fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
+    let bad = |part: &str, expected: String, found: String| {
+        let field = format!("tensor {name:?}, {part}");
+        Error::malformed(source.path(), field, expected, found, DAMAGED)
+    };
+    let path_like = name.contains(['/', '\\']) || name.starts_with('.');
+    if name.is_empty() || name.contains(char::is_control) || path_like {
+        let expected = "a printable name that is no path".into();
+        return Err(bad("name", expected, format!("{name:?}")));
+    }
+    let Some(storage) = Storage::from_dtype(&entry.dtype) else {
+        let known: Vec<&str> = STORAGE
+            .iter()
+            .filter(|storage| storage.elements == 1)
+            .map(|storage| storage.name)
+            .collect();
+        return Err(Error::malformed(
+            source.path(),
+            format!("tensor {name:?}, dtype"),
+            format!("one of {}", known.join(", ")),
+            &entry.dtype,
+            "use the model in 16 bits; this version reads no other types",
+        ));
+    };
+    let [begin, end] = entry.data_offsets;
+    let Some(bytes) = end.checked_sub(begin) else {
+        let expected = "a begin not after its end".into();
+        return Err(bad("data_offsets", expected, format!("[{begin}, {end}]")));
+    };
+    let shape: Option<Vec<usize>> = entry.shape.0.iter().map(|&n| n.try_into().ok()).collect();
+    let size = shape.as_ref().and_then(|shape| {
+        let mut lengths = shape.iter();
+        lengths.try_fold(storage.bytes, |product, &length| {
+            product.checked_mul(length)
+        })
+    });
+    match (shape, size) {
+        (Some(shape), Some(size)) if size as u64 == bytes => Ok(TensorInfo {
+            name,
+            shape,
+            storage,
+            bytes,
+            file,
+            offset: begin,
+        }),
+        (_, size) => Err(bad(
+            "shape",
+            format!(
+                "{} elements in its {bytes} bytes",
+                bytes / storage.bytes as u64
+            ),
+            match size {
+                Some(size) => format!("{:?}, {size} bytes", entry.shape.0),
+                None => format!("{:?}, more than memory can address", entry.shape.0),
+            },
+        )),
+    }
+}
+
+/// Orders tensors by offset, checks that they fill the data without overlap, gap or rest, and makes
+/// the offsets count from the start of the file, where the data begins at `data`.
+fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
+    let bad = |field: String, expected: String, found: String| {
+        Error::malformed(source.path(), field, expected, found, DAMAGED)
+    };
+    tensors.sort_by_key(|tensor| (tensor.offset, tensor.bytes));
+    let room = source.len() - data;
+    let mut end = 0;
+    for tensor in tensors {
+        if tensor.offset != end {
+            return Err(bad(
+                format!("tensor {:?}, data_offsets", tensor.name),
+                format!("a begin of {end}, where the tensor before it ends"),
+                if tensor.offset < end {
+                    format!("{}, an overlap", tensor.offset)
+                } else {
+                    format!("{}, a gap", tensor.offset)
+                },
+            ));
+        }
+        // The end came out of the header as a u64, so the sum cannot wrap.
+        end = tensor.offset + tensor.bytes;
+        if end > room {
+            return Err(bad(
+                format!("tensor {:?}, data_offsets", tensor.name),
+                format!("an end inside the {room} bytes of data"),
+                end.to_string(),
+            ));
+        }
+        tensor.offset += data;
+    }
+    if end != room {
+        return Err(bad(
+            "data".to_owned(),
+            format!("{end} bytes, as the tensors take"),
+            format!("{room}"),
+        ));
+    }
+    Ok(())
+}
+
+/// The header's entries in file order, duplicates included.
+struct Header(Vec<(String, Entry)>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    dtype: String,
+    shape: Shape,
+    data_offsets: [u64; 2],
+}
+
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    let within = |error| A::Error::custom(format!("{name}: {error}"));
+                    if name == "__metadata__" {
+                        map.next_value::<Metadata>().map_err(within)?;
+                    } else {
+                        let entry = map.next_value().map_err(within)?;
+                        entries.push((name, entry));
+                    }
+                }
+                Ok(Header(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// `__metadata__`: strings by name, checked and dropped.
+struct Metadata;
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = Metadata;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+                while map.next_entry::<String, String>()?.is_some() {}
+                Ok(Metadata)
+            }
+        }
+        deserializer.deserialize_map(Strings)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+        struct Lengths;
+        impl<'de> Visitor<'de> for Lengths {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                write!(f, "at most {MOST_DIMENSIONS} whole numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Shape, A::Error> {
+                let mut lengths = Vec::new();
+                while let Some(length) = sequence.next_element()? {
+                    if lengths.len() == MOST_DIMENSIONS {
+                        return Err(A::Error::invalid_length(MOST_DIMENSIONS + 1, &self));
+                    }
+                    lengths.push(length);
+                }
+                Ok(Shape(lengths))
+            }
+        }
+        deserializer.deserialize_seq(Lengths)
+    }
+}

@@ -1,0 +1,167 @@
+//! Bytes behind a checkpoint, read by position.
+//!
+//! No file is mapped: one that is cut short while it is open ends in an error, where a mapping would
+//! end the process.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// One file of a checkpoint, on disk or in memory.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    len: u64,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    File(File),
+    Memory(Vec<u8>),
+}
+
+impl Source {
+    /// Opens a regular file. Errors: missing, unreadable, or a folder, pipe or device.
+    pub fn open(path: &Path) -> Result<Source> {
+        // Opening a pipe would wait for its writer, so look before opening.
+        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+        if !metadata.is_file() {
+            return Err(Error::malformed(
+                path,
+                "file type",
+                "a regular file",
+                if metadata.is_dir() {
+                    "a folder"
+                } else {
+                    "a pipe, socket or device"
+                },
+                "name a .gguf file or a model folder",
+            ));
+        }
+        let file = File::open(path).map_err(Error::io(path))?;
+        let len = file.metadata().map_err(Error::io(path))?.len();
+        Ok(Source {
+            path: path.to_owned(),
+            len,
+            bytes: Bytes::File(file),
+        })
+    }
+
+    /// Bytes already in memory; `name` stands for the file in errors.
+    pub fn memory(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
+        Source {
+            path: name.into(),
+            len: bytes.len() as u64,
+            bytes: Bytes::Memory(bytes),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes in the file when it was opened.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Fills `out` from the bytes at `offset`. Safe to call from several threads at once.
+    pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let result = match &self.bytes {
+            Bytes::File(file) => read_exact_at(file, offset, out),
+            Bytes::Memory(bytes) => usize::try_from(offset)
+                .ok()
+                .and_then(|start| bytes.get(start..)?.get(..out.len()))
+                .map(|part| out.copy_from_slice(part))
+                .ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+        };
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::malformed(
+                &self.path,
+                format!("bytes from {offset}"),
+                format!("{} bytes", out.len()),
+                format!(
+                    "the end of the file, which had {} bytes when opened",
+                    self.len
+                ),
+                "the file was cut short while in use; let its download finish and start again",
+            ),
+            _ => Error::io(&self.path)(error),
+        })
+    }
+
+    /// The whole file. Errors: longer than `limit` bytes.
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
+        if self.len > limit {
+            return Err(Error::malformed(
+                &self.path,
+                "file size",
+                format!("at most {limit} bytes"),
+                format!("{} bytes", self.len),
+                "this is not the file its name says; download it again",
+            ));
+        }
+        let mut bytes = vec![0; self.len as usize];
+        self.read_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Errors when an unfinished clone or a web server left something else in the file's place.
+    pub fn refuse_placeholder(&self, expected: &str) -> Result<()> {
+        let mut start = [0; 64];
+        let start = &mut start[..self.len.min(64) as usize];
+        self.read_at(0, start)?;
+        let text = String::from_utf8_lossy(start).to_ascii_lowercase();
+        let text = text.trim_start_matches('\u{feff}').trim_start();
+        let (found, fix) = if text.starts_with("version https://git-lfs") {
+            (
+                "a Git LFS pointer",
+                "the clone lacks the large files; run `git lfs pull` in its folder",
+            )
+        } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
+            (
+                "an HTML page",
+                "the server sent a web page in place of the file; download it again, logged in if \
+                 the model asks for it",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::malformed(
+            &self.path,
+            "file contents",
+            expected,
+            found,
+            fix,
+        ))
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset: u64, mut out: &mut [u8]) -> io::Result<()> {
+    // seek_read moves the file's cursor; nothing here relies on it.
+    while !out.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, out, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                out = &mut out[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Named tensors of one or several files, and reading parts of them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use super::source::Source;
+use super::storage::{Decode, Storage};
+use crate::error::{Error, Result};
+
+/// Bytes read at a time: large enough for the disk, small enough for the cache.
+const READ_BYTES: usize = 256 << 10;
+/// Elements decoded at a time on the way to bf16; a multiple of every block length.
+const DECODE_ELEMENTS: usize = 4096;
+/// From here on an f32 is infinite or NaN.
+const F32_END: f32 = f32::INFINITY;
+/// From here on an f32 is infinite or NaN, or rounds to an infinite bf16.
+const BF16_END: f32 = f32::from_bits(0x7f7f_8000);
+
+/// One tensor of a checkpoint.
+#[derive(Debug, Clone)]
+pub struct TensorInfo {
+    /// Its Hugging Face name, such as `model.layers.0.mlp.up_proj.weight`.
+    pub name: String,
+    /// Row-major, the last index fastest: a linear is [out features, in features].
+    pub shape: Vec<usize>,
+    pub storage: &'static Storage,
+    /// Bytes it takes in its file.
+    pub bytes: u64,
+    /// Its file's number, and where it starts there.
+    pub(super) file: usize,
+    pub(super) offset: u64,
+}
+
+impl TensorInfo {
+    /// Number of elements. It fits: the parsers derived `bytes` from it with checked arithmetic.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Tensors and the files that hold them.
+#[derive(Debug)]
+pub struct Tensors {
+    files: Vec<Source>,
+    infos: Vec<TensorInfo>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Tensors {
+    /// `infos` in the order of their files and offsets; the caller has checked that they lie inside
+    /// their files and that no name comes twice.
+    pub(super) fn new(files: Vec<Source>, infos: Vec<TensorInfo>) -> Tensors {
+        let by_name = infos
+            .iter()
+            .enumerate()
+            .map(|(index, info)| (info.name.clone(), index))
+            .collect();
+        Tensors {
+            files,
+            infos,
+            by_name,
+        }
+    }
+
+    pub fn infos(&self) -> &[TensorInfo] {
+        &self.infos
+    }
+
+    pub fn files(&self) -> &[Source] {
+        &self.files
+    }
+
+    pub fn get(&self, name: &str) -> Option<&TensorInfo> {
+        self.by_name.get(name).map(|&index| &self.infos[index])
+    }
+
+    /// Replaces what `out` held by the elements, widened to f32.
+    ///
+    /// Errors: no such tensor; a range outside it or off its block boundaries; integers; NaN or
+    /// infinity; a file that shrank.
+    pub fn read_f32(&self, name: &str, elements: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
+        let (tensor, decode) = self.floats(name, &elements)?;
+        out.clear();
+        out.resize(elements.len(), 0.0);
+        self.stream(tensor, &elements, |done, count, blocks| {
+            let values = &mut out[done..done + count];
+            decode(blocks, values);
+            self.refuse_not_below(F32_END, values, tensor, elements.start + done)
+        })
+    }
+
+    /// Replaces what `out` held by the elements as bits of bf16: exact where the file stores BF16,
+    /// else the f32 value rounded once, ties to even.
+    ///
+    /// Errors: as `read_f32`, and a value too large for bf16.
+    pub fn read_bf16(&self, name: &str, elements: Range<usize>, out: &mut Vec<u16>) -> Result<()> {
+        let (tensor, decode) = self.floats(name, &elements)?;
+        out.clear();
+        out.resize(elements.len(), 0);
+        let storage = tensor.storage;
+        let step = DECODE_ELEMENTS / storage.elements * storage.bytes;
+        let mut decoded = vec![0.0; DECODE_ELEMENTS.min(elements.len())];
+        self.stream(tensor, &elements, |done, count, blocks| {
+            let mut at = done;
+            for blocks in blocks.chunks(step) {
+                let values = &mut decoded[..blocks.len() / storage.bytes * storage.elements];
+                decode(blocks, values);
+                self.refuse_not_below(BF16_END, values, tensor, elements.start + at)?;
+                for (out, value) in out[at..].iter_mut().zip(&*values) {
+                    *out = round_to_bf16(*value);
+                }
+                at += values.len();
+            }
+            debug_assert_eq!(at, done + count);
+            Ok(())
+        })
+    }
+
+    /// Replaces what `out` held by the elements' bytes as the file stores them (little-endian).
+    ///
+    /// Errors: no such tensor; a range outside it or off its block boundaries; a file that shrank.
+    pub fn read_bytes(&self, name: &str, elements: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        let tensor = self.part(name, &elements)?;
+        let storage = tensor.storage;
+        out.clear();
+        out.resize(elements.len() / storage.elements * storage.bytes, 0);
+        let start = (elements.start / storage.elements) as u64 * storage.bytes as u64;
+        self.files[tensor.file].read_at(tensor.offset + start, out)
+    }
+
+    /// The tensor, once `elements` is known to be a part of it in whole blocks.
+    fn part(&self, name: &str, elements: &Range<usize>) -> Result<&TensorInfo> {
+        let Some(tensor) = self.get(name) else {
+            return Err(Error::malformed(
+                self.files[0].path(),
+                format!("tensor {name}"),
+                "a tensor of this name",
+                format!("{} tensors, none with it", self.infos.len()),
+                "the checkpoint is incomplete or of another architecture; download it again",
+            ));
+        };
+        let (total, block) = (tensor.elements(), tensor.storage.elements);
+        let inside = elements.start <= elements.end && elements.end <= total;
+        if !inside || !elements.start.is_multiple_of(block) || !elements.end.is_multiple_of(block) {
+            return Err(Error::request(
+                format!("tensor {name}"),
+                format!("a part of its {total} elements in whole blocks of {block}"),
+                format!("{}..{}", elements.start, elements.end),
+                "ask for whole rows",
+            ));
+        }
+        Ok(tensor)
+    }
+
+    fn floats(&self, name: &str, elements: &Range<usize>) -> Result<(&TensorInfo, Decode)> {
+        let tensor = self.part(name, elements)?;
+        let decode = tensor.storage.decode.ok_or_else(|| {
+            Error::malformed(
+                self.files[tensor.file].path(),
+                format!("tensor {name}"),
+                "weights in a floating-point or GGUF block type",
+                tensor.storage.name,
+                "the checkpoint is quantized in a way this reader was not told of; use the \
+                 original weights",
+            )
+        })?;
+        Ok((tensor, decode))
+    }
+
+    /// Reads the part piece by piece through one buffer: `take(elements done, elements now, blocks)`.
+    fn stream(
+        &self,
+        tensor: &TensorInfo,
+        elements: &Range<usize>,
+        mut take: impl FnMut(usize, usize, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let storage = tensor.storage;
+        let blocks = elements.len() / storage.elements;
+        let at_once = (READ_BYTES / storage.bytes).min(blocks);
+        let mut buffer = vec![0; at_once * storage.bytes];
+        let first = (elements.start / storage.elements) as u64;
+        let mut done = 0;
+        while done < blocks {
+            let count = at_once.min(blocks - done);
+            let buffer = &mut buffer[..count * storage.bytes];
+            let start = (first + done as u64) * storage.bytes as u64;
+            self.files[tensor.file].read_at(tensor.offset + start, buffer)?;
+            take(done * storage.elements, count * storage.elements, buffer)?;
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// Errors at the first value that is NaN or not below `end` in magnitude; `first` is the index
+    /// of `values[0]` in the tensor.
+    fn refuse_not_below(
+        &self,
+        end: f32,
+        values: &[f32],
+        tensor: &TensorInfo,
+        first: usize,
+    ) -> Result<()> {
+        // No early exit, so that the loop vectorizes; `<` is false for NaN.
+        let below = |value: &f32| value.abs() < end;
+        if values.iter().fold(true, |all, value| all & below(value)) {
+            return Ok(());
+        }
+        match values.iter().position(|value| !below(value)) {
+            Some(index) => Err(Error::malformed(
+                self.files[tensor.file].path(),
+                format!("tensor {}, element {}", tensor.name, first + index),
+                if end == F32_END {
+                    "a finite number"
+                } else {
+                    "a finite number in the range of bf16"
+                },
+                values[index],
+                "the file is damaged or its conversion went wrong; download it again",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Nearest bf16, ties to even. The value is below `BF16_END` in magnitude.
+fn round_to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// Errors when two tensors of a file share a name.
+pub(super) fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
+    let mut names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::malformed(
+            file,
+            format!("tensor {}", pair[0]),
+            "one tensor of this name",
+            "a duplicate",
+            "the file is damaged; download it again",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_to_bf16;
+
+    #[test]
+    fn rounding_agrees_with_the_half_crate() {
+        let mut bits = 0u32;
+        loop {
+            let value = f32::from_bits(bits);
+            if value.abs() < super::BF16_END {
+                assert_eq!(
+                    round_to_bf16(value),
+                    half::bf16::from_f32(value).to_bits(),
+                    "{value:e}"
+                );
+            }
+            // A prime step reaches all kinds of mantissas; ties are added below.
+            match bits.checked_add(4_093) {
+                Some(next) => bits = next,
+                None => break,
+            }
+        }
+        for upper in 0..0x7f7fu32 {
+            let tie = f32::from_bits(upper << 16 | 0x8000);
+            assert_eq!(round_to_bf16(tie), half::bf16::from_f32(tie).to_bits());
+        }
+    }
+}

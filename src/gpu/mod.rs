@@ -1,0 +1,194 @@
+//! A GPU as a backend: opens an adapter, holds tensors, runs plans.
+
+pub mod adapter;
+mod cache;
+mod memory;
+pub mod pipeline;
+mod run;
+pub mod timer;
+pub mod tuning;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+pub use adapter::{Adapter, Class, Facts, adapters, select};
+
+use crate::error::{Error, Result};
+use crate::plan::{Kernel, Needs, Path, Variant};
+use pipeline::Pipeline;
+
+/// How to use an adapter.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub path: Path,
+    /// WebGPU's default limits and no optional feature, as a browser would give.
+    pub webgpu_limits: bool,
+    /// Features to do without, though the adapter has them.
+    pub without: Needs,
+    /// A folder whose shaders replace the built-in ones of the same name.
+    pub shaders: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { path: Path::Fast, webgpu_limits: false, without: Needs::empty(), shaders: None }
+    }
+}
+
+/// An opened adapter.
+pub struct Gpu {
+    pub facts: Facts,
+    options: Options,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    /// What variants may need here: the adapter's features less what the options leave out.
+    has: Needs,
+    /// Kernels that must run a certain variant, for tests and benches.
+    forced: HashMap<&'static str, &'static Variant>,
+    pipelines: HashMap<(&'static str, &'static str), Arc<Pipeline>>,
+    cache: Option<cache::Cache>,
+    residents: Vec<Resident>,
+    programs: Vec<Option<run::Program>>,
+    /// Scratch memory, shared by all programs.
+    slots: Vec<wgpu::Buffer>,
+    readback: memory::Readback,
+    /// Work recorded and not yet submitted, and how many operations it holds.
+    recorded: Option<wgpu::CommandEncoder>,
+    recorded_cost: u64,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+struct Resident {
+    name: String,
+    buffer: wgpu::Buffer,
+}
+
+impl Gpu {
+    /// Opens `adapter`.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if its driver refuses a device.
+    pub fn open(adapter: Adapter, options: Options) -> Result<Gpu> {
+        let Adapter { raw, mut facts } = adapter;
+        let mut wanted = wgpu::Features::empty();
+        let mut has = facts.has - options.without;
+        let mut limits = raw.limits();
+        if options.webgpu_limits {
+            has = Needs::empty();
+            facts.timestamps = false;
+            limits = wgpu::Limits::defaults();
+            // A device that has less than WebGPU asks for (some OpenGL) is refused below, by name.
+            facts.max_binding = limits.max_storage_buffer_binding_size;
+            facts.max_buffer = limits.max_buffer_size;
+        }
+        let features = [
+            (Needs::SUBGROUP, wgpu::Features::SUBGROUP),
+            (Needs::F16, wgpu::Features::SHADER_F16),
+            (Needs::INT64, wgpu::Features::SHADER_INT64),
+            (Needs::COOP_MATRIX, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+        ];
+        for (need, feature) in features {
+            wanted.set(feature, has.contains(need));
+        }
+        wanted.set(wgpu::Features::TIMESTAMP_QUERY, facts.timestamps);
+        let caches = raw.features().contains(wgpu::Features::PIPELINE_CACHE) && !options.webgpu_limits;
+        wanted.set(wgpu::Features::PIPELINE_CACHE, caches);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("qwgpu"),
+            required_features: wanted,
+            required_limits: limits,
+            // SAFETY: experimental features are used only by variants whose need the adapter lists,
+            // and each variant is compared with the portable one before it is trusted.
+            experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = pollster::block_on(raw.request_device(&descriptor)).map_err(|e| Error::NoAdapter {
+            reason: format!("{}: {e}", facts.name),
+            fix: "try another --device, or run `qwgpu doctor`".into(),
+        })?;
+        let fault = Arc::new(Mutex::new(None));
+        let record = |fault: &Arc<Mutex<Option<String>>>, message: String| {
+            let mut fault = fault.lock().unwrap_or_else(|e| e.into_inner());
+            // The first one is the cause.
+            fault.get_or_insert(message);
+        };
+        let on_error = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| record(&on_error, e.to_string())));
+        let on_loss = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                record(&on_loss, message);
+            }
+        });
+        let cache = if caches { cache::Cache::open(&device, &raw.get_info()) } else { None };
+        Ok(Gpu {
+            facts,
+            options,
+            device,
+            queue,
+            has,
+            forced: HashMap::new(),
+            pipelines: HashMap::new(),
+            cache,
+            residents: Vec::new(),
+            programs: Vec::new(),
+            slots: Vec::new(),
+            readback: memory::Readback::default(),
+            recorded: None,
+            recorded_cost: 0,
+            fault,
+        })
+    }
+
+    /// Whether this device can run a variant, by its features and limits alone.
+    pub fn can_run(&self, variant: &Variant) -> bool {
+        self.has.contains(variant.needs)
+    }
+
+    /// Makes `kernel` run `variant` in all programs prepared from here on.
+    pub fn force(&mut self, kernel: &'static Kernel, variant: &'static Variant) {
+        self.forced.insert(kernel.name, variant);
+    }
+
+    /// The variant of `kernel` that runs here, and its constants.
+    pub fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, crate::plan::Consts) {
+        let subgroup_max = if self.has.contains(Needs::SUBGROUP) { self.facts.subgroup_max } else { 1 };
+        if let Some(variant) = self.forced.get(kernel.name) {
+            return (variant, tuning::consts(variant, self.facts.class, subgroup_max));
+        }
+        let has = match self.options.path {
+            Path::Portable => Needs::empty(),
+            Path::Fast => self.has,
+        };
+        tuning::choose(kernel, self.facts.class, has, subgroup_max)
+    }
+
+    fn pipeline(&mut self, kernel: &'static Kernel) -> Result<Arc<Pipeline>> {
+        let (variant, consts) = self.variant(kernel);
+        let key = (kernel.name, variant.name);
+        if let Some(known) = self.pipelines.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let cache = self.cache.as_ref().map(|c| &c.pipelines);
+        let folder = self.options.shaders.as_deref();
+        let compiled = Arc::new(pipeline::compile(&self.device, cache, kernel, variant, consts, folder)?);
+        self.pipelines.insert(key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// What the driver reported since the last call.
+    fn check(&self) -> Result<()> {
+        let mut fault = self.fault.lock().unwrap_or_else(|e| e.into_inner());
+        match fault.take() {
+            Some(message) => Err(Error::DeviceLost(message)),
+            None => Ok(()),
+        }
+    }
+
+    /// The path as results report it.
+    pub fn path(&self) -> Path {
+        self.options.path
+    }
+}

@@ -1,0 +1,108 @@
+//! Shader text to pipeline: joined, laid out as the shader itself says, compiled once.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::plan::{Consts, Kernel, Variant};
+
+/// A compiled variant.
+pub struct Pipeline {
+    pub compute: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    pub variant: &'static Variant,
+    pub consts: Consts,
+}
+
+/// The text of a variant: its files joined, each from `folder` if it lies there, else as built in.
+pub fn source(variant: &Variant, folder: Option<&Path>) -> Result<String> {
+    let mut text = String::new();
+    for file in variant.wgsl {
+        let edited: Option<PathBuf> = folder.map(|f| f.join(format!("{}.wgsl", file.stem))).filter(|p| p.exists());
+        match edited {
+            Some(path) => text += &std::fs::read_to_string(&path).map_err(Error::io(&path))?,
+            None => text += file.text,
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Compiles a variant; `folder` may hold edited shaders.
+///
+/// # Errors
+/// [`Error::Shader`] with the compiler's message, which names the line.
+pub fn compile(
+    device: &wgpu::Device,
+    cache: Option<&wgpu::PipelineCache>,
+    kernel: &Kernel,
+    variant: &'static Variant,
+    consts: Consts,
+    folder: Option<&Path>,
+) -> Result<Pipeline> {
+    let fail = |message: String| Error::Shader { kernel: kernel.name.into(), variant: variant.name.into(), message };
+    let text = source(variant, folder)?;
+    let parsed = naga::front::wgsl::parse_str(&text).map_err(|e| fail(e.emit_to_string(&text)))?;
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(variant.wgsl[0].stem),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    };
+    // The built-in shaders guard what comes from data themselves, and are run under naga's checks by
+    // the tests' reference comparison; checking every access again costs up to half the speed. Edited
+    // ones keep all checks.
+    let module = if folder.is_none() {
+        // SAFETY: see above; no shader loops without a bound from its parameters.
+        unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    } else {
+        device.create_shader_module(descriptor)
+    };
+    let entries = layout_entries(&parsed);
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let constants: Vec<(&str, f64)> = consts.iter().map(|(name, value)| (name, f64::from(value))).collect();
+    let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(variant.wgsl[0].stem),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            zero_initialize_workgroup_memory: false,
+        },
+        cache,
+    });
+    match pollster::block_on(scope.pop()) {
+        Some(error) => Err(fail(error.to_string())),
+        None => Ok(Pipeline { compute, layout, variant, consts }),
+    }
+}
+
+/// Bindings as the shader declares them. wgpu could derive them too, but drops what an entry point
+/// does not use.
+fn layout_entries(module: &naga::Module) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let mut entries: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| {
+            let ty = match variable.space {
+                naga::AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                naga::AddressSpace::Storage { access } => {
+                    wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+                }
+                _ => return None,
+            };
+            Some(wgpu::BindGroupLayoutEntry {
+                binding: variable.binding?.binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            })
+        })
+        .collect();
+    entries.sort_by_key(|e| e.binding);
+    entries
+}

@@ -1,0 +1,262 @@
+//! Plans on the GPU: bound once, dispatched as often as needed.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pipeline::Pipeline;
+use super::{Gpu, Resident, memory};
+use crate::error::Result;
+use crate::plan::schedule::{self, Slots};
+use crate::plan::{Backend, Element, Fetch, Place, Plan, ProgramId, Tensor};
+
+/// Operations after which recorded work is submitted, so that no submission comes near a driver's
+/// watchdog: a tenth of a second on an adapter of 200 GFLOP/s.
+const SUBMIT_COST: u64 = 20_000_000_000;
+/// How long a read-back may take. Work waited for is at most a prefill chunk, seconds on the slowest
+/// software driver.
+const PATIENCE: Duration = Duration::from_secs(300);
+const MAX_GROUPS: u32 = 65_535;
+
+/// A plan bound to memory.
+pub(super) struct Program {
+    steps: Vec<Bound>,
+    slots: Slots,
+    kept: Option<Vec<wgpu::Buffer>>,
+}
+
+struct Bound {
+    pipeline: Arc<Pipeline>,
+    bindings: wgpu::BindGroup,
+    groups: [u32; 3],
+    cost: u64,
+}
+
+impl Gpu {
+    fn program(&self, program: ProgramId) -> &Program {
+        self.programs[program.0].as_ref().expect("a released program")
+    }
+
+    fn buffer(&self, program: Option<ProgramId>, tensor: Tensor) -> &wgpu::Buffer {
+        match tensor.place {
+            Place::Resident(r) => &self.residents[r as usize].buffer,
+            Place::Scratch(s) => {
+                let program = self.program(program.expect("scratch belongs to a program"));
+                let buffers = program.kept.as_ref().unwrap_or(&self.slots);
+                &buffers[program.slots.of[s as usize]]
+            }
+        }
+    }
+
+    /// Parameters of all steps in one uniform buffer, each at the device's alignment.
+    fn params(&self, plan: &Plan) -> (wgpu::Buffer, u64) {
+        let alignment = u64::from(self.device.limits().min_uniform_buffer_offset_alignment);
+        let size = plan.steps.len().max(1) as u64 * alignment;
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("params"),
+            size,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut bytes = vec![0u8; size as usize];
+        for (step, slot) in plan.steps.iter().zip(bytes.chunks_exact_mut(alignment as usize)) {
+            slot[..step.params.len()].copy_from_slice(&step.params);
+        }
+        self.queue.write_buffer(&buffer, 0, &bytes);
+        (buffer, alignment)
+    }
+
+    /// Scratch memory for these slots, grown where an earlier program needed less.
+    fn provide(&mut self, slots: &Slots) -> Result<()> {
+        for (number, &bytes) in slots.bytes.iter().enumerate() {
+            let large_enough = self.slots.get(number).is_some_and(|b| b.size() >= bytes);
+            if !large_enough {
+                let buffer = memory::storage(&self.device, "scratch", bytes)?;
+                match self.slots.get_mut(number) {
+                    // Programs bound to the smaller buffer keep it alive until they are released.
+                    Some(old) => *old = buffer,
+                    None => self.slots.push(buffer),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits what is recorded.
+    pub(super) fn flush(&mut self) {
+        if let Some(encoder) = self.recorded.take() {
+            self.queue.submit([encoder.finish()]);
+            self.recorded_cost = 0;
+        }
+    }
+
+    pub(super) fn encoder(&mut self) -> wgpu::CommandEncoder {
+        self.recorded.take().unwrap_or_else(|| self.device.create_command_encoder(&Default::default()))
+    }
+
+    /// Records some steps of a program in one pass.
+    pub(super) fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        program: ProgramId,
+        steps: Range<usize>,
+        timestamps: Option<wgpu::ComputePassTimestampWrites>,
+    ) {
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: timestamps });
+        for step in &self.program(program).steps[steps] {
+            pass.set_pipeline(&step.pipeline.compute);
+            pass.set_bind_group(0, &step.bindings, &[]);
+            pass.dispatch_workgroups(step.groups[0], step.groups[1], step.groups[2]);
+        }
+    }
+
+    pub(super) fn step_count(&self, program: ProgramId) -> usize {
+        self.program(program).steps.len()
+    }
+}
+
+/// Workgroups for these cells. More columns than a dimension holds fold into z; shaders count
+/// x + z · groups.x.
+fn groups(cells: [usize; 2], tile: [u32; 2]) -> [u32; 3] {
+    let rows = cells[0].div_ceil(tile[0] as usize) as u32;
+    let cols = cells[1].div_ceil(tile[1] as usize) as u32;
+    assert!(rows <= MAX_GROUPS, "{rows} rows of workgroups");
+    let folds = cols.div_ceil(MAX_GROUPS).max(1);
+    [cols.div_ceil(folds), rows, folds]
+}
+
+impl Backend for Gpu {
+    fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
+        let place = Place::Resident(self.residents.len() as u32);
+        let tensor = Tensor { place, rows, cols, element };
+        let buffer = memory::storage(&self.device, name, tensor.bytes())?;
+        self.residents.push(Resident { name: name.to_owned(), buffer });
+        Ok(tensor)
+    }
+
+    fn name(&self, tensor: Tensor) -> &str {
+        match tensor.place {
+            Place::Resident(r) => &self.residents[r as usize].name,
+            Place::Scratch(_) => "scratch",
+        }
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        self.facts.max_binding.min(self.facts.max_buffer) / 256 * 256
+    }
+
+    fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
+        let slots = schedule::assign(plan, keep);
+        let kept = if keep {
+            let make = |&bytes| memory::storage(&self.device, "scratch", bytes);
+            Some(slots.bytes.iter().map(make).collect::<Result<Vec<_>>>()?)
+        } else {
+            self.provide(&slots)?;
+            None
+        };
+        let (params, alignment) = self.params(plan);
+        let id = self.programs.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.programs.push(None);
+            self.programs.len() - 1
+        });
+        // In place before its steps, so that their bindings find the scratch buffers.
+        self.programs[id] = Some(Program { steps: Vec::new(), slots, kept });
+        let mut steps = Vec::with_capacity(plan.steps.len());
+        for (number, step) in plan.steps.iter().enumerate() {
+            let pipeline = self.pipeline(step.kernel)?;
+            let whole =
+                |buffer, offset, size| wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(size) };
+            let mut entries = vec![wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(whole(
+                    &params,
+                    number as u64 * alignment,
+                    step.params.len() as u64,
+                )),
+            }];
+            for (at, &tensor) in step.bind.iter().enumerate() {
+                let buffer = self.buffer(Some(ProgramId(id)), tensor);
+                let size = memory::padded(tensor.bytes()).min(buffer.size());
+                entries.push(wgpu::BindGroupEntry {
+                    binding: at as u32 + 1,
+                    resource: wgpu::BindingResource::Buffer(whole(buffer, 0, size)),
+                });
+            }
+            let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.layout,
+                entries: &entries,
+            });
+            let tile = (pipeline.variant.tile)(&pipeline.consts);
+            let groups = groups(step.cells, tile);
+            steps.push(Bound { pipeline, bindings, groups, cost: step.flops + step.bytes });
+        }
+        if let Some(program) = &mut self.programs[id] {
+            program.steps = steps;
+        }
+        self.check()?;
+        Ok(ProgramId(id))
+    }
+
+    fn release(&mut self, program: ProgramId) {
+        self.programs[program.0] = None;
+    }
+
+    fn run_steps(&mut self, program: ProgramId, steps: Range<usize>) -> Result<()> {
+        let end = steps.end.min(self.step_count(program));
+        let mut first = steps.start;
+        while first < end {
+            // As many steps as fit one submission, and at least one.
+            let mut last = first;
+            while last < end && (last == first || self.recorded_cost < SUBMIT_COST) {
+                self.recorded_cost += self.program(program).steps[last].cost;
+                last += 1;
+            }
+            let mut encoder = self.encoder();
+            self.record(&mut encoder, program, first..last, None);
+            self.recorded = Some(encoder);
+            if self.recorded_cost >= SUBMIT_COST {
+                self.flush();
+            }
+            first = last;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, program: Option<ProgramId>, tensor: Tensor, first_word: usize, words: &[u32]) -> Result<()> {
+        // Writes go before the next submission, so what is recorded must go first.
+        self.flush();
+        const CHUNK: usize = 1 << 18;
+        for (number, chunk) in words.chunks(CHUNK).enumerate() {
+            let offset = (first_word + number * CHUNK) as u64 * 4;
+            self.queue.write_buffer(self.buffer(program, tensor), offset, bytemuck::cast_slice(chunk));
+            if chunk.len() == CHUNK {
+                // Lets the staging memory be used again; large writes are three to five times faster so.
+                self.queue.submit([]);
+            }
+        }
+        self.check()
+    }
+
+    fn fetch(&mut self, program: Option<ProgramId>, tensor: Tensor, first_word: usize, words: usize) -> Result<Fetch> {
+        let encoder = self.encoder();
+        self.recorded_cost = 0;
+        let source = self.buffer(program, tensor).clone();
+        let (offset, bytes) = (first_word as u64 * 4, words as u64 * 4);
+        let id = self.readback.start(&self.device, &self.queue, encoder, &source, offset, bytes);
+        Ok(Fetch(id))
+    }
+
+    fn finish(&mut self, fetch: Fetch) -> Result<Vec<u32>> {
+        self.flush();
+        let words = self.readback.finish(&self.device, fetch.0, PATIENCE);
+        self.check()?;
+        words
+    }
+
+    fn memory(&self) -> (u64, u64) {
+        let residents = self.residents.iter().map(|r| r.buffer.size()).sum();
+        (residents, self.slots.iter().map(wgpu::Buffer::size).sum())
+    }
+}

@@ -1,0 +1,48 @@
+//! Moves the decode position on, on the device.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    by: u32,
+}
+
+impl Plan {
+    /// Adds one to `position` [1, 1].
+    pub fn advance(&mut self, name: &str, position: Tensor) {
+        position.expect("position", 1, 1, Element::U32);
+        self.add(&KERNEL, name, Params { by: 1 }, &[position], [1, 1], 0);
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "advance",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("advance"),
+        consts: &[],
+        tile: |_| [1, 1],
+        nmse: 0.0,
+    }],
+    reference,
+    host: None,
+    cases: &[Case {
+        name: "41",
+        bench: false,
+        build: |t| {
+            let position = t.u32(1, 1, [41]);
+            t.plan.advance("", position);
+            position
+        },
+    }],
+};
+
+fn reference(io: &mut Io) {
+    let Params { by } = io.params();
+    io.out_u32()[0] += by;
+}

@@ -1,0 +1,36 @@
+//! Causal attention of many rows: the same as `attention_decode`, with keys and values read once for
+//! several rows.
+
+use super::attention_decode::{Attention, attend, host, reference};
+use crate::plan::{Case, Host, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+/// Rows of one workgroup, as in the shader.
+const ROWS: u32 = 8;
+
+impl Plan {
+    /// Attention for many rows.
+    pub fn attention_prefill(&mut self, name: &str, a: Attention) -> Tensor {
+        self.attention(&KERNEL, name, a)
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "attention_prefill",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("attention_prefill", "lib/reduce"),
+        consts: &[("WG", 128)],
+        tile: |_| [ROWS, 1],
+        nmse: 1e-10,
+    }],
+    reference,
+    host: Some(Host { run: host, nmse: 1e-10 }),
+    cases: &[
+        Case { name: "128x14x64_of_128", bench: true, build: |t| attend(t, &KERNEL, 128, 0, [14, 2, 64], 128) },
+        Case { name: "128x14x64_of_1024", bench: true, build: |t| attend(t, &KERNEL, 128, 896, [14, 2, 64], 1024) },
+        Case { name: "13_rows_dim_256", bench: false, build: |t| attend(t, &KERNEL, 13, 250, [2, 1, 256], 300) },
+        Case { name: "9_rows_dim_20", bench: false, build: |t| attend(t, &KERNEL, 9, 0, [3, 3, 20], 9) },
+    ],
+};

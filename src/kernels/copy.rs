@@ -1,0 +1,51 @@
+//! A plain copy: the measure of an adapter's bandwidth.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    vectors: u32,
+}
+
+impl Plan {
+    /// Copies `x`, whose size is a multiple of 16 bytes.
+    pub fn copy(&mut self, name: &str, x: Tensor) -> Tensor {
+        assert_eq!(x.words() % 4, 0, "{name}: {x:?}");
+        let y = self.scratch(x.rows, x.cols, x.element);
+        let vectors = x.words() / 4;
+        self.add(&KERNEL, name, Params { vectors: vectors as u32 }, &[x, y], [1, vectors], 0);
+        y
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "copy",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("copy"),
+        consts: &[("WG", 256), ("PER_LANE", 4)],
+        tile: |c| [1, c.get("WG") * c.get("PER_LANE")],
+        nmse: 0.0,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "64MiB", bench: true, build: |t| copy(t, 16 << 20) },
+        Case { name: "1036_words", bench: false, build: |t| copy(t, 1036) },
+    ],
+};
+
+fn copy(t: &mut crate::plan::Trial, words: usize) -> Tensor {
+    let x = t.resident_of(1, words, Element::F32, 0x3f80_0001);
+    t.plan.copy("", x)
+}
+
+fn reference(io: &mut Io) {
+    let x = io.u32(0);
+    io.out_u32().copy_from_slice(x);
+}

@@ -1,0 +1,61 @@
+//! Chains of multiply-adds in registers: the measure of an adapter's f32 rate.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    cols: u32,
+    rounds: u32,
+}
+
+impl Plan {
+    /// Eight chains of `rounds` multiply-adds for every value of `x` [1, cols].
+    pub fn fma(&mut self, name: &str, x: Tensor, rounds: usize) -> Tensor {
+        x.expect("x", 1, x.cols, Element::F32);
+        let y = self.scratch(1, x.cols, Element::F32);
+        let params = Params { cols: x.cols as u32, rounds: rounds as u32 };
+        self.add(&KERNEL, name, params, &[x, y], [1, x.cols], (16 * x.cols * rounds) as u64);
+        y
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "fma",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("fma"),
+        consts: &[("WG", 256)],
+        tile: |c| [1, c.get("WG")],
+        nmse: 1e-10,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "65536x1024", bench: true, build: |t| fma(t, 65_536, 1024) },
+        Case { name: "70x9", bench: false, build: |t| fma(t, 70, 9) },
+    ],
+};
+
+fn fma(t: &mut crate::plan::Trial, cols: usize, rounds: usize) -> Tensor {
+    let x = t.f32(1, cols);
+    t.plan.fma("", x, rounds)
+}
+
+fn reference(io: &mut Io) {
+    let Params { rounds, .. } = io.params();
+    let x = io.f32(0);
+    for (x, y) in x.iter().zip(io.out_f32()) {
+        let mut chains = [*x, *x, *x, *x, x + 1.0, x + 1.0, x + 1.0, x + 1.0];
+        for _ in 0..rounds {
+            for (i, chain) in chains.iter_mut().enumerate() {
+                *chain = chain.mul_add(0.999, [0.001, 0.002, 0.003, 0.004][i % 4]);
+            }
+        }
+        *y = (0..4).map(|i| chains[i] + chains[i + 4]).sum();
+    }
+}

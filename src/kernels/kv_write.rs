@@ -1,0 +1,59 @@
+//! Puts keys or values into the cache: cache[position[r]] = x[r].
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    cols: u32,
+}
+
+impl Plan {
+    /// Writes the rows of `x` [m, cols] to their positions in `cache` [capacity, cols].
+    pub fn kv_write(&mut self, name: &str, position: Tensor, x: Tensor, cache: Tensor) {
+        cache.expect("cache", cache.rows, x.cols, Element::F32);
+        position.expect("position", 1, x.rows, Element::U32);
+        let params = Params { cols: x.cols as u32 };
+        let step = self.add(&KERNEL, name, params, &[position, x, cache], [x.rows, x.cols], 0);
+        step.bytes = 2 * x.bytes();
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "kv_write",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("kv_write"),
+        consts: &[("WG", 64)],
+        tile: |c| [1, c.get("WG")],
+        nmse: 0.0,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "1x128", bench: true, build: |t| write(t, 1, 128, 2048) },
+        Case { name: "128x512", bench: true, build: |t| write(t, 128, 512, 2048) },
+        Case { name: "5x70", bench: false, build: |t| write(t, 5, 70, 13) },
+    ],
+};
+
+fn write(t: &mut Trial, m: usize, cols: usize, capacity: usize) -> Tensor {
+    let first = (capacity - m) as u32 / 2;
+    let position = t.u32(1, m, first..);
+    let (x, cache) = (t.f32(m, cols), t.f32(capacity, cols));
+    t.plan.kv_write("", position, x, cache);
+    cache
+}
+
+fn reference(io: &mut Io) {
+    let Params { cols } = io.params();
+    let (position, x) = (io.u32(0), io.f32(1));
+    let cols = cols as usize;
+    for (x, &position) in x.chunks_exact(cols).zip(position) {
+        io.out_f32()[position as usize * cols..][..cols].copy_from_slice(x);
+    }
+}

@@ -1,0 +1,45 @@
+//! The kernels, one file each: parameters, builder, reference, cases. Tests, benches, `qwgpu check`
+//! and the tables in docs are made from [`KERNELS`].
+
+mod advance;
+mod argmax;
+mod attention_decode;
+mod attention_prefill;
+mod copy;
+mod embed_bf16;
+mod fma;
+mod kv_write;
+mod linear;
+mod matmul_bf16;
+mod matvec_bf16;
+mod random_bf16;
+mod rms_norm;
+mod rope;
+mod silu_mul;
+mod token_nll;
+
+pub use argmax::NOT_FINITE;
+pub use attention_decode::Attention;
+pub use linear::{Into, Part};
+pub use rope::rope_table;
+
+use crate::plan::Kernel;
+
+/// Every kernel of the engine.
+pub static KERNELS: &[&Kernel] = &[
+    &embed_bf16::KERNEL,
+    &rms_norm::KERNEL,
+    &rope::KERNEL,
+    &kv_write::KERNEL,
+    &attention_decode::KERNEL,
+    &attention_prefill::KERNEL,
+    &silu_mul::KERNEL,
+    &matvec_bf16::KERNEL,
+    &matmul_bf16::KERNEL,
+    &token_nll::KERNEL,
+    &argmax::KERNEL,
+    &advance::KERNEL,
+    &random_bf16::KERNEL,
+    &copy::KERNEL,
+    &fma::KERNEL,
+];

@@ -1,0 +1,57 @@
+//! Reproducible random weights, made on the device.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::kernel::uniform;
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    words: u32,
+    seed: u32,
+    scale: f32,
+}
+
+impl Plan {
+    /// Fills `y` (bf16) with values spread evenly over -scale..scale.
+    pub fn random_bf16(&mut self, name: &str, seed: u32, scale: f32, y: Tensor) {
+        y.expect("weights", y.rows, y.cols, Element::Bf16);
+        let params = Params { words: y.words() as u32, seed, scale };
+        self.add(&KERNEL, name, params, &[y], [1, y.words()], 0);
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "random_bf16",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("random_bf16"),
+        consts: &[("WG", 256)],
+        tile: |c| [1, c.get("WG")],
+        nmse: 0.0,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "4864x896", bench: true, build: |t| random(t, 4864, 896) },
+        Case { name: "37x30", bench: false, build: |t| random(t, 37, 30) },
+    ],
+};
+
+fn random(t: &mut crate::plan::Trial, rows: usize, cols: usize) -> Tensor {
+    let y = t.bf16(rows, cols);
+    t.plan.random_bf16("", 0x1234_5678, 0.03, y);
+    y
+}
+
+fn reference(io: &mut Io) {
+    let Params { seed, scale, .. } = io.params();
+    let half = |counter: u32| u32::from(half::bf16::from_f32(uniform(counter ^ seed) * scale).to_bits());
+    for (i, y) in io.out_u32().iter_mut().enumerate() {
+        let i = i as u32;
+        *y = half(2 * i) | half(2 * i + 1) << 16;
+    }
+}

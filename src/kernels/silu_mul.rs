@@ -1,0 +1,58 @@
+//! The gate of SwiGLU: y = silu(gate) · up (Shazeer, 2020).
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    cols: u32,
+}
+
+impl Plan {
+    /// Multiplies silu(`gate`) and `up`, both [m, cols].
+    pub fn silu_mul(&mut self, name: &str, gate: Tensor, up: Tensor) -> Tensor {
+        up.expect("up", gate.rows, gate.cols, Element::F32);
+        let y = self.scratch(gate.rows, gate.cols, Element::F32);
+        let params = Params { cols: gate.cols as u32 };
+        let cells = [gate.rows, gate.cols];
+        self.add(&KERNEL, name, params, &[gate, up, y], cells, 4 * (gate.rows * gate.cols) as u64);
+        y
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "silu_mul",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("silu_mul"),
+        consts: &[("WG", 64)],
+        tile: |c| [1, c.get("WG")],
+        nmse: 1e-12,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "1x4864", bench: true, build: |t| silu_mul(t, 1, 4864, 1.0) },
+        Case { name: "128x18944", bench: true, build: |t| silu_mul(t, 128, 18944, 1.0) },
+        Case { name: "5x70_times_200", bench: false, build: |t| silu_mul(t, 5, 70, 200.0) },
+    ],
+};
+
+fn silu_mul(t: &mut Trial, m: usize, cols: usize, scale: f32) -> Tensor {
+    let (gate, up) = (t.f32(m, cols), t.f32(m, cols));
+    for word in &mut t.residents[0].1 {
+        *word = (f32::from_bits(*word) * scale).to_bits();
+    }
+    t.plan.silu_mul("", gate, up)
+}
+
+fn reference(io: &mut Io) {
+    let (gate, up) = (io.f32(0), io.f32(1));
+    for (i, y) in io.out_f32().iter_mut().enumerate() {
+        *y = gate[i] / (1.0 + (-gate[i]).exp()) * up[i];
+    }
+}

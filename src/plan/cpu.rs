@@ -1,0 +1,185 @@
+//! Runs plans on the CPU by the kernels' references: the definition of every result.
+
+use super::schedule::{self, Slots};
+use super::{Backend, Element, Fetch, Io, Kernel, Place, Plan, ProgramId, Step, Tensor};
+use crate::error::{Error, Result};
+
+/// How the CPU computes a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Plain loops only.
+    Reference,
+    /// A kernel's quicker CPU form where it has one.
+    Host,
+}
+
+/// The CPU as a backend.
+pub struct Cpu {
+    mode: Mode,
+    max_tensor_bytes: u64,
+    residents: Vec<Vec<u32>>,
+    names: Vec<String>,
+    programs: Vec<Option<Program>>,
+    /// Scratch, shared by the programs as on a GPU.
+    slots: Vec<Vec<u32>>,
+    fetched: Vec<(u64, Vec<u32>)>,
+    next_fetch: u64,
+}
+
+struct Program {
+    steps: Vec<Step>,
+    slots: Slots,
+    /// Its own memory, if it keeps every tensor.
+    kept: Option<Vec<Vec<u32>>>,
+}
+
+impl Cpu {
+    /// `max_tensor_bytes` splits tensors as a GPU with that limit would, so that both can run the
+    /// same plan.
+    pub fn new(mode: Mode, max_tensor_bytes: u64) -> Cpu {
+        Cpu {
+            mode,
+            max_tensor_bytes,
+            residents: Vec::new(),
+            names: Vec::new(),
+            programs: Vec::new(),
+            slots: Vec::new(),
+            fetched: Vec::new(),
+            next_fetch: 0,
+        }
+    }
+
+    fn program(&self, program: ProgramId) -> &Program {
+        self.programs[program.0].as_ref().expect("a released program")
+    }
+
+    /// The words of a tensor.
+    pub fn words(&self, program: Option<ProgramId>, tensor: Tensor) -> &[u32] {
+        let words = match tensor.place {
+            Place::Resident(r) => &self.residents[r as usize],
+            Place::Scratch(s) => {
+                let program = self.program(program.expect("scratch belongs to a program"));
+                let slot = program.slots.of[s as usize];
+                &program.kept.as_ref().unwrap_or(&self.slots)[slot]
+            }
+        };
+        &words[..tensor.words()]
+    }
+
+    fn words_mut(&mut self, program: Option<ProgramId>, tensor: Tensor) -> &mut Vec<u32> {
+        match tensor.place {
+            Place::Resident(r) => &mut self.residents[r as usize],
+            Place::Scratch(s) => {
+                let id = program.expect("scratch belongs to a program");
+                let program = self.programs[id.0].as_mut().expect("a released program");
+                let slot = program.slots.of[s as usize];
+                match &mut program.kept {
+                    Some(kept) => &mut kept[slot],
+                    None => &mut self.slots[slot],
+                }
+            }
+        }
+    }
+}
+
+/// Computes one step by its reference, or by its host form if `mode` allows one.
+pub fn run_step(kernel: &Kernel, mode: Mode, io: &mut Io) {
+    match &kernel.host {
+        Some(host) if mode == Mode::Host => (host.run)(io),
+        _ => (kernel.reference)(io),
+    }
+}
+
+impl Backend for Cpu {
+    fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
+        let tensor = Tensor { place: Place::Resident(self.residents.len() as u32), rows, cols, element };
+        let mut words: Vec<u32> = Vec::new();
+        words.try_reserve_exact(tensor.words()).map_err(|_| Error::OutOfMemory {
+            what: name.to_owned(),
+            bytes: tensor.bytes(),
+            limit: "and the system has no more memory".into(),
+            fix: "take a smaller model or a shorter --context".into(),
+        })?;
+        words.resize(tensor.words(), 0);
+        self.residents.push(words);
+        self.names.push(name.to_owned());
+        Ok(tensor)
+    }
+
+    fn name(&self, tensor: Tensor) -> &str {
+        match tensor.place {
+            Place::Resident(r) => &self.names[r as usize],
+            Place::Scratch(_) => "scratch",
+        }
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        self.max_tensor_bytes
+    }
+
+    fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
+        let slots = schedule::assign(plan, keep);
+        let words = |bytes: &u64| vec![0; (*bytes / 4) as usize];
+        let kept = keep.then(|| slots.bytes.iter().map(words).collect());
+        if !keep {
+            for (slot, bytes) in slots.bytes.iter().enumerate() {
+                if slot == self.slots.len() {
+                    self.slots.push(Vec::new());
+                }
+                let words = (*bytes / 4) as usize;
+                if self.slots[slot].len() < words {
+                    self.slots[slot].resize(words, 0);
+                }
+            }
+        }
+        let program = Some(Program { steps: plan.steps.clone(), slots, kept });
+        let id = self.programs.iter().position(Option::is_none).unwrap_or(self.programs.len());
+        if id == self.programs.len() {
+            self.programs.push(program);
+        } else {
+            self.programs[id] = program;
+        }
+        Ok(ProgramId(id))
+    }
+
+    fn release(&mut self, program: ProgramId) {
+        self.programs[program.0] = None;
+    }
+
+    fn run_steps(&mut self, program: ProgramId, steps: std::ops::Range<usize>) -> Result<()> {
+        let last = steps.end.min(self.program(program).steps.len());
+        for number in steps.start..last {
+            let step = self.program(program).steps[number].clone();
+            let output = step.output();
+            let mut written = std::mem::take(self.words_mut(Some(program), output));
+            let inputs = &step.bind[..step.bind.len() - 1];
+            let inputs = inputs.iter().map(|&t| self.words(Some(program), t)).collect();
+            let mut io = Io::new(&step.params, inputs, &mut written[..output.words()]);
+            run_step(step.kernel, self.mode, &mut io);
+            *self.words_mut(Some(program), output) = written;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, program: Option<ProgramId>, tensor: Tensor, first_word: usize, words: &[u32]) -> Result<()> {
+        self.words_mut(program, tensor)[first_word..first_word + words.len()].copy_from_slice(words);
+        Ok(())
+    }
+
+    fn fetch(&mut self, program: Option<ProgramId>, tensor: Tensor, first_word: usize, words: usize) -> Result<Fetch> {
+        let words = self.words(program, tensor)[first_word..first_word + words].to_vec();
+        self.next_fetch += 1;
+        self.fetched.push((self.next_fetch, words));
+        Ok(Fetch(self.next_fetch))
+    }
+
+    fn finish(&mut self, fetch: Fetch) -> Result<Vec<u32>> {
+        let at = self.fetched.iter().position(|(id, _)| *id == fetch.0);
+        Ok(self.fetched.swap_remove(at.expect("a fetch is finished once")).1)
+    }
+
+    fn memory(&self) -> (u64, u64) {
+        let bytes = |buffers: &[Vec<u32>]| buffers.iter().map(|b| b.len() as u64 * 4).sum();
+        (bytes(&self.residents), bytes(&self.slots))
+    }
+}

@@ -1,0 +1,253 @@
+//! A kernel: one name, one reference, several shaders that compute the same.
+
+use std::collections::BTreeMap;
+
+use bytemuck::Pod;
+
+use super::{Element, Place, Plan, Tensor};
+
+bitflags::bitflags! {
+    /// What a variant asks of an adapter beyond WebGPU's defaults.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Needs: u32 {
+        const SUBGROUP = 1;
+        const F16 = 2;
+        const INT64 = 4;
+        /// 16x16x16 cooperative matrices, f16 operands, f32 accumulators.
+        const COOP_MATRIX = 8;
+    }
+}
+
+impl std::fmt::Display for Needs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<String> = self.iter_names().map(|(name, _)| name.to_lowercase()).collect();
+        f.write_str(if names.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&names.join("+"))
+    }
+}
+
+/// Which variants may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Only those that need nothing.
+    Portable,
+    /// All that the adapter can run.
+    Fast,
+}
+
+/// The values of a variant's WGSL `override`s, and what the adapter adds to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Consts {
+    values: BTreeMap<&'static str, u32>,
+    /// The adapter's largest subgroup; 1 where it has none.
+    pub subgroup_max: u32,
+}
+
+impl Consts {
+    pub fn new(defaults: &[(&'static str, u32)], subgroup_max: u32) -> Consts {
+        Consts { values: defaults.iter().copied().collect(), subgroup_max }
+    }
+
+    /// # Panics
+    /// If the variant has no such constant.
+    pub fn set(&mut self, name: &str, value: u32) {
+        let slot = self.values.iter_mut().find(|(known, _)| **known == name);
+        *slot.unwrap_or_else(|| panic!("no constant {name}")).1 = value;
+    }
+
+    /// # Panics
+    /// If the variant has no such constant.
+    pub fn get(&self, name: &str) -> u32 {
+        *self.values.get(name).unwrap_or_else(|| panic!("no constant {name}"))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.values.iter().map(|(&name, &value)| (name, value))
+    }
+}
+
+/// One shader of a kernel. All variants of a kernel share one binding order: params, inputs,
+/// output; entry point `main`.
+#[derive(Debug)]
+pub struct Variant {
+    pub name: &'static str,
+    pub needs: Needs,
+    /// Shader files, joined in order; the first names the variant's own.
+    pub wgsl: &'static [Wgsl],
+    /// Defaults of the shader's overrides; an adapter class may set others (`gpu::tuning`).
+    pub consts: &'static [(&'static str, u32)],
+    /// Rows and columns of the step's cells that one workgroup computes.
+    pub tile: fn(&Consts) -> [u32; 2],
+    /// Largest normalized mean square error against the reference; its reason is in
+    /// docs/NUMERICS.md.
+    pub nmse: f64,
+}
+
+/// A shader file, by its stem in `shaders/`, and its text at build time.
+#[derive(Clone, Copy, Debug)]
+pub struct Wgsl {
+    pub stem: &'static str,
+    pub text: &'static str,
+}
+
+/// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`.
+#[macro_export]
+macro_rules! wgsl {
+    ($($stem:literal),+) => {
+        &[$($crate::plan::kernel::Wgsl {
+            stem: $stem,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")),
+        }),+]
+    };
+}
+
+/// A kernel: what the engine can compute in one step.
+pub struct Kernel {
+    /// Also the stem of its portable shader and of its Rust file.
+    pub name: &'static str,
+    /// Fastest first; the last needs nothing.
+    pub variants: &'static [Variant],
+    /// The definition: plain f32 loops over the same params and buffers.
+    pub reference: fn(&mut Io),
+    /// A quicker CPU form, where a whole model needs one; held to `nmse` by the tests.
+    pub host: Option<Host>,
+    pub cases: &'static [Case],
+}
+
+/// A CPU implementation other than the reference.
+pub struct Host {
+    pub run: fn(&mut Io),
+    pub nmse: f64,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What a reference sees of a step: its parameters, inputs and output.
+pub struct Io<'a> {
+    params: &'a [u8],
+    inputs: Vec<&'a [u32]>,
+    output: &'a mut [u32],
+}
+
+impl<'a> Io<'a> {
+    pub fn new(params: &'a [u8], inputs: Vec<&'a [u32]>, output: &'a mut [u32]) -> Io<'a> {
+        Io { params, inputs, output }
+    }
+
+    pub fn params<P: Pod>(&self) -> P {
+        bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])
+    }
+
+    pub fn f32(&self, input: usize) -> &'a [f32] {
+        bytemuck::cast_slice(self.inputs[input])
+    }
+
+    pub fn u32(&self, input: usize) -> &'a [u32] {
+        self.inputs[input]
+    }
+
+    pub fn bf16(&self, input: usize) -> &'a [half::bf16] {
+        bytemuck::cast_slice(self.inputs[input])
+    }
+
+    pub fn out_f32(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(self.output)
+    }
+
+    pub fn out_u32(&mut self) -> &mut [u32] {
+        self.output
+    }
+}
+
+/// One shape a kernel is tested on, and timed on if it is one a model uses.
+#[derive(Debug)]
+pub struct Case {
+    pub name: &'static str,
+    /// Shapes of a real model: timed by the benches.
+    pub bench: bool,
+    /// Adds the step under test to the trial's plan and returns its output.
+    pub build: fn(&mut Trial) -> Tensor,
+}
+
+/// A plan under test with the data of its resident tensors.
+#[derive(Default)]
+pub struct Trial {
+    pub plan: Plan,
+    pub residents: Vec<(Tensor, Vec<u32>)>,
+    seed: u32,
+}
+
+impl Trial {
+    /// Builds `case` with its own reproducible data.
+    pub fn new(case: &Case) -> (Trial, Tensor) {
+        let mut trial = Trial::default();
+        let output = (case.build)(&mut trial);
+        (trial, output)
+    }
+
+    fn resident(&mut self, rows: usize, cols: usize, element: Element, words: Vec<u32>) -> Tensor {
+        let place = Place::Resident(self.residents.len() as u32);
+        let tensor = Tensor { place, rows, cols, element };
+        assert_eq!(words.len(), tensor.words());
+        self.residents.push((tensor, words));
+        tensor
+    }
+
+    /// The next values of this trial's own sequence over -1..1.
+    fn uniform(&mut self) -> impl FnMut() -> f32 + use<> {
+        self.seed += 1;
+        let seed = hash(self.seed);
+        let mut n = 0u32;
+        move || {
+            n += 1;
+            uniform(n ^ seed)
+        }
+    }
+
+    pub fn f32(&mut self, rows: usize, cols: usize) -> Tensor {
+        let mut next = self.uniform();
+        let words = (0..rows * cols).map(|_| next().to_bits()).collect();
+        self.resident(rows, cols, Element::F32, words)
+    }
+
+    pub fn bf16(&mut self, rows: usize, cols: usize) -> Tensor {
+        let mut next = self.uniform();
+        let mut half = move || u32::from(half::bf16::from_f32(next()).to_bits());
+        let words = (0..(rows * cols).div_ceil(2)).map(|_| half() | half() << 16).collect();
+        self.resident(rows, cols, Element::Bf16, words)
+    }
+
+    /// One bit pattern throughout, for large inputs whose values do not matter.
+    pub fn resident_of(&mut self, rows: usize, cols: usize, element: Element, word: u32) -> Tensor {
+        let words = vec![word; (rows * cols * element.bits()).div_ceil(32)];
+        self.resident(rows, cols, element, words)
+    }
+
+    /// Whole numbers, as given.
+    pub fn u32(&mut self, rows: usize, cols: usize, values: impl IntoIterator<Item = u32>) -> Tensor {
+        let words = values.into_iter().take(rows * cols).collect();
+        self.resident(rows, cols, Element::U32, words)
+    }
+}
+
+/// A 32-bit mix with good avalanche (the constants are those of the `lowbias32` hash by
+/// C. Wellons); `shaders/random_bf16.wgsl` computes the same.
+pub fn hash(mut x: u32) -> u32 {
+    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+/// A value spread evenly over -1..1, never zero, from a counter. Every operation is exact, so that
+/// a shader computes the same bits.
+pub fn uniform(counter: u32) -> f32 {
+    ((hash(counter) >> 9) as f32 + 0.5) / (1 << 22) as f32 - 1.0
+}
+
+#[cfg(test)]
+pub(crate) static NOTHING: Kernel =
+    Kernel { name: "nothing", variants: &[], reference: |_| (), host: None, cases: &[] };

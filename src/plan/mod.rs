@@ -1,0 +1,160 @@
+//! A plan is a computation as plain data: steps over tensors, built here, run elsewhere.
+//!
+//! The same plan runs on a GPU ([`crate::gpu`]) and on the CPU by each kernel's reference
+//! ([`cpu::Cpu`]); that is what makes every step checkable.
+
+pub mod backend;
+pub mod compare;
+pub mod cpu;
+pub mod kernel;
+pub mod schedule;
+
+pub use backend::{Backend, Fetch, ProgramId};
+pub use kernel::{Case, Consts, Host, Io, Kernel, Needs, Path, Trial, Variant};
+
+use bytemuck::Pod;
+
+/// What one element of a tensor is. Tensors are stored in whole 32-bit words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    U32,
+    /// Two to a word, the element of lower index in the low half.
+    Bf16,
+}
+
+impl Element {
+    pub const fn bits(self) -> usize {
+        match self {
+            Element::F32 | Element::U32 => 32,
+            Element::Bf16 => 16,
+        }
+    }
+}
+
+/// Where a tensor's bytes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Owned by the backend until it is dropped: weights, KV cache, tokens. The number is the
+    /// backend's own, given out in order of creation.
+    Resident(u32),
+    /// Lives within one run of one plan; the number counts the plan's scratch tensors.
+    Scratch(u32),
+}
+
+/// A two-dimensional, row-major tensor: a handle, not the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    pub place: Place,
+    pub rows: usize,
+    pub cols: usize,
+    pub element: Element,
+}
+
+impl Tensor {
+    pub fn words(self) -> usize {
+        (self.rows * self.cols * self.element.bits()).div_ceil(32)
+    }
+
+    pub fn bytes(self) -> u64 {
+        self.words() as u64 * 4
+    }
+
+    /// The first `rows` rows of this tensor, in place.
+    pub fn first_rows(self, rows: usize) -> Tensor {
+        assert!(rows <= self.rows, "{rows} rows of {self:?}");
+        Tensor { rows, ..self }
+    }
+
+    /// Panics unless the shape and the element are as a kernel needs them: a wrong shape here is
+    /// our own bug, since files are checked when they are loaded.
+    pub fn expect(self, what: &str, rows: usize, cols: usize, element: Element) {
+        assert!(
+            (self.rows, self.cols, self.element) == (rows, cols, element),
+            "{what}: expected [{rows}, {cols}] {element:?}, found {self:?}"
+        );
+    }
+}
+
+/// One dispatch: a kernel, its parameters and what it binds.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Where in the model: `layers.3.mlp.down_proj`.
+    pub name: String,
+    pub kernel: &'static Kernel,
+    /// The kernel's `Params`, as in its shader, padded to 16 bytes.
+    pub params: Vec<u8>,
+    /// Inputs in binding order, then the one output, which may also be read.
+    pub bind: Vec<Tensor>,
+    /// Rows and columns of the output that are divided over workgroups.
+    pub cells: [usize; 2],
+    /// Multiplications and additions, for measured shares of the adapter's rate.
+    pub flops: u64,
+    /// Bytes this step must read and write once, for shares of the adapter's bandwidth.
+    pub bytes: u64,
+}
+
+impl Step {
+    pub fn output(&self) -> Tensor {
+        *self.bind.last().expect("a step binds its output")
+    }
+}
+
+/// Steps in order, and the scratch tensors they pass on.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// Shape of every scratch tensor, by number.
+    pub scratch: Vec<Tensor>,
+    scope: String,
+}
+
+impl Plan {
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// Names of the steps added from here on start with `scope`.
+    pub fn scope(&mut self, scope: impl Into<String>) -> &mut Plan {
+        self.scope = scope.into();
+        self
+    }
+
+    pub fn scratch(&mut self, rows: usize, cols: usize, element: Element) -> Tensor {
+        let tensor = Tensor { place: Place::Scratch(self.scratch.len() as u32), rows, cols, element };
+        self.scratch.push(tensor);
+        tensor
+    }
+
+    /// Adds a step; `bytes` is taken from the bound tensors and may be set on the returned step
+    /// where a kernel touches only part of one.
+    pub fn add<P: Pod>(
+        &mut self,
+        kernel: &'static Kernel,
+        name: &str,
+        params: P,
+        bind: &[Tensor],
+        cells: [usize; 2],
+        flops: u64,
+    ) -> &mut Step {
+        let output = bind.last().expect("a step binds its output");
+        assert!(
+            bind[..bind.len() - 1].iter().all(|t| t.place != output.place),
+            "{name}: the output of {} is also an input",
+            kernel.name
+        );
+        let mut params = bytemuck::bytes_of(&params).to_vec();
+        params.resize(params.len().next_multiple_of(16), 0);
+        let dot = if self.scope.is_empty() || name.is_empty() { "" } else { "." };
+        self.steps.push(Step {
+            name: format!("{}{dot}{name}", self.scope),
+            kernel,
+            params,
+            bind: bind.to_vec(),
+            cells,
+            flops,
+            bytes: bind.iter().map(|t| t.bytes()).sum(),
+        });
+        self.steps.last_mut().expect("just added")
+    }
+}
