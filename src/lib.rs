@@ -8,5 +8,6 @@ pub mod kernels;
 pub mod model;
 pub mod plan;
 pub mod quant;
+pub mod text;
 
 pub use error::{Error, Result};

@@ -1,0 +1,20 @@
+//! Text to token ids and back, and conversations to prompts.
+//!
+//! [`Tokenizer`] comes from a `tokenizer.json` or from the lists of a GGUF header; both give the same ids.
+//! [`Detokenizer`] turns ids into text while they are generated. [`ChatTemplate`] writes a conversation as the
+//! prompt that a model was trained on. All three take untrusted files: see each type for its bounds.
+
+mod budget;
+mod builtins;
+mod chat;
+mod json_dumps;
+mod parts;
+mod split;
+mod stream;
+mod tokenizer;
+mod tokenizer_json;
+
+pub use chat::{ChatTemplate, Message};
+pub use parts::Vocabulary;
+pub use stream::Detokenizer;
+pub use tokenizer::Tokenizer;

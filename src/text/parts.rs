@@ -1,0 +1,230 @@
+//! What a tokenizer is made of, whichever file it was read from, and the checks on it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::split::{SPLITS, Split};
+use crate::{Error, Result};
+
+/// A byte-level BPE vocabulary as a GGUF header lists it.
+pub struct Vocabulary {
+    /// `tokenizer.ggml.tokens`; the index is the id.
+    pub tokens: Vec<String>,
+    /// `tokenizer.ggml.token_type`, one a token: 1 normal, 3 control, 4 user-defined, 5 unused.
+    pub token_types: Vec<u32>,
+    /// `tokenizer.ggml.merges`, "left right" each; the index is the rank.
+    pub merges: Vec<String>,
+    /// `tokenizer.ggml.pre`, which names the splitting rule.
+    pub pre: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Reached by merges.
+    Normal,
+    /// Matched literally before anything else.
+    Added,
+    /// Matched literally, and dropped from decoded text on request.
+    Special,
+}
+
+pub(super) struct Token {
+    pub id: u32,
+    pub text: String,
+    pub kind: Kind,
+}
+
+pub(super) struct Parts {
+    pub tokens: Vec<Token>,
+    pub merges: Vec<(String, String)>,
+    pub split: &'static Split,
+    pub nfc: bool,
+    /// What the file calls its tokens and its merges, for errors.
+    pub tokens_field: &'static str,
+    pub merges_field: &'static str,
+}
+
+pub(super) const REPLACE: &str = "download the file again or convert the model again";
+
+impl Parts {
+    pub fn from_vocabulary(vocabulary: Vocabulary, file: &Path) -> Result<Parts> {
+        let Vocabulary {
+            tokens,
+            token_types,
+            merges,
+            pre,
+        } = vocabulary;
+        let split = SPLITS
+            .iter()
+            .find(|split| split.pre == pre)
+            .ok_or_else(|| {
+                let known: Vec<_> = SPLITS.iter().map(|split| split.pre).collect();
+                Error::Unsupported {
+                    file: file.to_owned(),
+                    what: format!("tokenizer.ggml.pre {pre:?}"),
+                    fix: format!("use a Qwen model; known: {}", known.join(", ")),
+                }
+            })?;
+        if token_types.len() != tokens.len() {
+            return Err(Error::malformed(
+                file,
+                "tokenizer.ggml.token_type",
+                format!("{} values, one a token", tokens.len()),
+                token_types.len(),
+                REPLACE,
+            ));
+        }
+        let merges = merges
+            .into_iter()
+            .enumerate()
+            .map(|(rank, merge)| {
+                split_merge(&merge).ok_or_else(|| {
+                    Error::malformed(
+                        file,
+                        format!("tokenizer.ggml.merges[{rank}]"),
+                        "two tokens with one space between them",
+                        format!("{merge:?}"),
+                        REPLACE,
+                    )
+                })
+            })
+            .collect::<Result<_>>()?;
+        let mut parts = Parts {
+            tokens: Vec::with_capacity(tokens.len()),
+            merges,
+            split,
+            nfc: true,
+            tokens_field: "tokenizer.ggml.tokens",
+            merges_field: "tokenizer.ggml.merges",
+        };
+        for (id, (text, token_type)) in (0..).zip(tokens.into_iter().zip(token_types)) {
+            let kind = match token_type {
+                1 => Kind::Normal,
+                3 => Kind::Special,
+                4 => Kind::Added,
+                5 => continue,
+                _ => {
+                    return Err(Error::malformed(
+                        file,
+                        format!("tokenizer.ggml.token_type[{id}]"),
+                        "1, 3, 4 or 5, which byte-level BPE uses",
+                        token_type,
+                        REPLACE,
+                    ));
+                }
+            };
+            parts.tokens.push(Token { id, text, kind });
+        }
+        Ok(parts)
+    }
+
+    /// Sorts the tokens by id and checks all that encoding and decoding rely on.
+    pub fn check(&mut self, file: &Path) -> Result<()> {
+        let malformed = |field: &str, expected: &str, found: String| {
+            Err(Error::malformed(file, field, expected, found, REPLACE))
+        };
+        self.tokens.sort_by_key(|token| token.id);
+        let field = self.tokens_field;
+        if !self.tokens.iter().any(|token| token.kind == Kind::Normal) {
+            return malformed(field, "at least 256 tokens", "no tokens".to_owned());
+        }
+        for pair in self.tokens.windows(2) {
+            if pair[0].id == pair[1].id {
+                let (a, b) = (&pair[0].text, &pair[1].text);
+                let found = format!("id {} for {a:?} and for {b:?}", pair[0].id);
+                return malformed(field, "one token an id", found);
+            }
+        }
+        // Ids index a table, whose size a stray id must not decide.
+        let bound = 2 * self.tokens.len() + 1024;
+        if let Some(token) = self.tokens.last().filter(|last| last.id as usize >= bound) {
+            let found = format!("id {} for {:?}", token.id, token.text);
+            let expected = format!("ids below {bound} for {} tokens", self.tokens.len());
+            return malformed(field, &expected, found);
+        }
+        let mut by_text = HashMap::with_capacity(self.tokens.len());
+        for token in &self.tokens {
+            if token.text.is_empty() {
+                return malformed(
+                    field,
+                    "tokens of a byte or more",
+                    format!("an empty token, id {}", token.id),
+                );
+            }
+            if let Some((first, _)) = by_text.insert(token.text.as_str(), (token.id, token.kind)) {
+                let found = format!("{:?} with ids {first} and {}", token.text, token.id);
+                return malformed(field, "each token once", found);
+            }
+        }
+        let normal = |text: &str| matches!(by_text.get(text), Some((_, Kind::Normal)));
+        let mut buffer = [0; 4];
+        for byte in 0..=255 {
+            let letter = byte_letter(byte);
+            if !normal(letter.encode_utf8(&mut buffer)) {
+                let expected = format!("the token {letter:?} for the byte 0x{byte:02X}");
+                return malformed(field, &expected, "none".to_owned());
+            }
+        }
+        let mut whole = String::new();
+        for (rank, (left, right)) in self.merges.iter().enumerate() {
+            whole.clear();
+            whole.push_str(left);
+            whole.push_str(right);
+            for text in [left, right, &whole] {
+                if !normal(text) {
+                    let found = format!("{left:?} + {right:?}, where {text:?} is no token");
+                    let field = format!("{}[{rank}]", self.merges_field);
+                    return malformed(&field, "two tokens that make a token", found);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn split_merge(merge: &str) -> Option<(String, String)> {
+    let (left, right) = merge.split_once(' ')?;
+    (!right.contains(' ')).then(|| (left.to_owned(), right.to_owned()))
+}
+
+/// The letter by which byte-level BPE writes a byte: itself where it prints, else U+0100 and up in order.
+pub(super) fn byte_letter(byte: u8) -> char {
+    let rank = match byte {
+        0..=32 => u32::from(byte),
+        127..=160 => u32::from(byte) - 127 + 33,
+        173 => 67,
+        _ => return char::from(byte),
+    };
+    char::from_u32(0x100 + rank).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The bytes of a token written in those letters; a token with any other character stands for its own text.
+pub(super) fn token_bytes(text: &str) -> Vec<u8> {
+    let byte = |letter: char| match u32::from(letter) {
+        code @ (33..=126 | 161..=172 | 174..=255) => u8::try_from(code).ok(),
+        code @ 0x100..=0x120 => u8::try_from(code - 0x100).ok(),
+        code @ 0x121..=0x142 => u8::try_from(code - 0x121 + 127).ok(),
+        0x143 => Some(173),
+        _ => None,
+    };
+    text.chars()
+        .map(byte)
+        .collect::<Option<_>>()
+        .unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_letter_and_back() {
+        for byte in 0..=255 {
+            let letter = byte_letter(byte);
+            assert_eq!(token_bytes(&letter.to_string()), [byte]);
+        }
+        assert_eq!(byte_letter(b' '), 'Ġ');
+        assert_eq!(byte_letter(b'\n'), 'Ċ');
+        assert_eq!(token_bytes("a\u{4E2D}"), "a\u{4E2D}".as_bytes());
+    }
+}
