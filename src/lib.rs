@@ -1,7 +1,9 @@
 //! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod error;
+pub mod eval;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;

@@ -59,26 +59,25 @@ struct Program {
 const MOST_PROGRAMS: usize = 16;
 
 impl Engine {
-    /// A sequence of at most `context` tokens, prefilled `chunk` tokens at a time, from a vocabulary of
-    /// `vocab` tokens.
-    pub fn new(
-        mut backend: Box<dyn Backend>,
-        model: Qwen,
-        context: usize,
-        chunk: usize,
-        vocab: usize,
-    ) -> Result<Engine> {
+    /// A sequence of at most `context` tokens, prefilled `chunk` tokens at a time, every row of
+    /// the output matrix taken for a token.
+    pub fn new(mut backend: Box<dyn Backend>, model: Qwen, context: usize, chunk: usize) -> Result<Engine> {
         let b = &mut *backend;
         let cache = Cache::new(b, &model.config, context)?;
         let token = b.create("token", 1, chunk, Element::U32)?;
         let position = b.create("position", 1, chunk, Element::U32)?;
         let target = b.create("target", 1, chunk, Element::U32)?;
-        let vocab = vocab.min(model.config.vocab_size);
+        let vocab = model.config.vocab_size;
         let mut engine =
             Engine { backend, model, cache, token, position, target, chunk, vocab, len: 0, programs: HashMap::new() };
         // The largest first: its scratch memory serves all others.
         engine.program(chunk.min(context), Output::Nothing)?;
         Ok(engine)
+    }
+
+    /// Sets how many tokens exist, before anything is generated.
+    pub fn set_vocab(&mut self, vocab: usize) {
+        self.vocab = vocab.min(self.model.config.vocab_size);
     }
 
     /// Tokens in the cache.
@@ -93,6 +92,11 @@ impl Engine {
     /// The longest sequence.
     pub fn context(&self) -> usize {
         self.cache.capacity
+    }
+
+    /// Tokens that prefill together.
+    pub fn chunk(&self) -> usize {
+        self.chunk
     }
 
     /// Forgets all but the first `len` tokens.
@@ -159,6 +163,11 @@ impl Engine {
         let positions: Vec<u32> = (self.len..self.len + ids.len()).map(|p| p as u32).collect();
         self.backend.write(None, self.token, 0, ids)?;
         self.backend.write(None, self.position, 0, &positions)
+    }
+
+    /// Counts `tokens` that were run outside of this engine's own calls.
+    pub fn skip(&mut self, tokens: usize) {
+        self.len += tokens;
     }
 
     fn check_room(&self, tokens: usize) -> Result<()> {

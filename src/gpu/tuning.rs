@@ -42,3 +42,13 @@ pub fn consts(variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
     }
     consts
 }
+
+/// Tokens that prefill together: enough to reuse each weight well, few enough that a chunk's scratch
+/// memory stays small and a software driver answers Ctrl-C.
+pub fn prefill_chunk(class: Class) -> usize {
+    match class {
+        Class::Discrete => 512,
+        Class::Integrated | Class::Other => 256,
+        Class::Software => 128,
+    }
+}

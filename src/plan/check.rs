@@ -30,7 +30,7 @@ pub struct Seen<'a> {
 
 /// Runs `plan` step by step on `reference` and on `device`, which hold the same tensors under the
 /// same numbers, and compares every output. After each step the reference goes on from the device's
-/// output, so that a step is judged by its own error alone, at the tolerance `allowed` gives it.
+/// output, so that a step is judged by its own error alone, at the device's tolerance for its kernel.
 /// Integer outputs must be equal.
 ///
 /// Gives the first step that parts; `seen` hears of every step and may stop the check.
@@ -38,7 +38,6 @@ pub fn check(
     plan: &Plan,
     reference: &mut dyn Backend,
     device: &mut dyn Backend,
-    allowed: &dyn Fn(&Step) -> f64,
     seen: &mut dyn FnMut(Seen) -> Result<()>,
 ) -> Result<Option<Parting>> {
     let expected_program = reference.prepare(plan, true)?;
@@ -50,7 +49,7 @@ pub fn check(
         let output = step.output();
         let expected = reference.read(Some(expected_program), output)?;
         let found = device.read(Some(device_program), output)?;
-        let allowed = allowed(step);
+        let allowed = device.tolerance(step.kernel);
         let as_values = |words: &[u32]| -> Vec<f32> {
             match output.element {
                 Element::F32 => bytemuck::cast_slice(words).to_vec(),
