@@ -37,9 +37,7 @@ fn every_tensor_of_a_real_model_reads() {
     // The page cache is filled first, so that the speeds are those of the decoders.
     let mut bytes = Vec::new();
     for tensor in checkpoint.tensors() {
-        checkpoint
-            .read_bytes(&tensor.name, 0..tensor.elements(), &mut bytes)
-            .unwrap();
+        checkpoint.read_bytes(&tensor.name, 0..tensor.elements(), &mut bytes).unwrap();
     }
     let mut speeds: Vec<(&str, usize, f64)> = Vec::new();
     let (mut exact, mut rounded) = (Vec::new(), Vec::new());

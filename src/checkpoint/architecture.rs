@@ -63,24 +63,17 @@ static ARCHITECTURES: &[Architecture] = &[Architecture {
 
 /// A checkpoint from a parsed GGUF file, all names as Hugging Face has them.
 pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
-    let keys = Keys {
-        source: &source,
-        gguf: &gguf,
-    };
+    let keys = Keys { source: &source, gguf: &gguf };
     keys.refuse_split()?;
     let architecture = keys.architecture()?;
     let tensors = rename(architecture, &source, &gguf.tensors)?;
     let config = keys.config(architecture, &tensors)?;
     let rows = config.get("vocab_size").and_then(Json::as_u64).unwrap_or(0);
     let vocab = keys.vocab(rows)?;
-    let generation = [
-        ("eos_token_id", vocab.eos),
-        ("bos_token_id", vocab.bos),
-        ("pad_token_id", vocab.pad),
-    ]
-    .into_iter()
-    .filter_map(|(field, id)| Some((field.to_owned(), Json::from(id?))))
-    .collect();
+    let generation = [("eos_token_id", vocab.eos), ("bos_token_id", vocab.bos), ("pad_token_id", vocab.pad)]
+        .into_iter()
+        .filter_map(|(field, id)| Some((field.to_owned(), Json::from(id?))))
+        .collect();
     let chat_template = keys.text("tokenizer.chat_template")?.map(str::to_owned);
     Ok(Checkpoint {
         path: source.path().to_owned(),
@@ -92,11 +85,7 @@ pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
     })
 }
 
-fn rename(
-    architecture: &Architecture,
-    source: &Source,
-    tensors: &[TensorInfo],
-) -> Result<Vec<TensorInfo>> {
+fn rename(architecture: &Architecture, source: &Source, tensors: &[TensorInfo]) -> Result<Vec<TensorInfo>> {
     let rename = |tensor: &TensorInfo| {
         let Some(name) = architecture.tensor(&tensor.name) else {
             return Err(Error::malformed(
@@ -107,10 +96,7 @@ fn rename(
                 "the file needs a newer version of this program, or its conversion went wrong",
             ));
         };
-        Ok(TensorInfo {
-            name,
-            ..tensor.clone()
-        })
+        Ok(TensorInfo { name, ..tensor.clone() })
     };
     tensors.iter().map(rename).collect()
 }
@@ -164,14 +150,8 @@ impl Keys<'_> {
     fn token(&self, key: &str, tokens: usize) -> Result<Option<u32>> {
         match self.gguf.keys.get(key) {
             None => Ok(None),
-            Some(&Value::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => {
-                Ok(Some(id as u32))
-            }
-            Some(other) => Err(self.bad(
-                key,
-                &format!("a token id below {tokens}"),
-                format!("{other:?}"),
-            )),
+            Some(&Value::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => Ok(Some(id as u32)),
+            Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), format!("{other:?}"))),
         }
     }
 
@@ -191,29 +171,19 @@ impl Keys<'_> {
         let Some(name) = self.text(KEY)? else {
             return Err(self.bad(KEY, "an architecture's name", "no such key"));
         };
-        ARCHITECTURES
-            .iter()
-            .find(|architecture| architecture.gguf == name)
-            .ok_or_else(|| {
-                let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.gguf).collect();
-                Error::Unsupported {
-                    file: self.source.path().to_owned(),
-                    what: format!("{KEY} {name:?} in a GGUF file"),
-                    fix: format!(
-                        "known here: {}; use the original Hugging Face folder",
-                        known.join(", ")
-                    ),
-                }
-            })
+        ARCHITECTURES.iter().find(|architecture| architecture.gguf == name).ok_or_else(|| {
+            let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.gguf).collect();
+            Error::Unsupported {
+                file: self.source.path().to_owned(),
+                what: format!("{KEY} {name:?} in a GGUF file"),
+                fix: format!("known here: {}; use the original Hugging Face folder", known.join(", ")),
+            }
+        })
     }
 
     /// The fields of config.json. Keys of the family without a known field keep their GGUF name, so
     /// that a reader of the config can refuse what it does not know.
-    fn config(
-        &self,
-        architecture: &Architecture,
-        tensors: &[TensorInfo],
-    ) -> Result<Map<String, Json>> {
+    fn config(&self, architecture: &Architecture, tensors: &[TensorInfo]) -> Result<Map<String, Json>> {
         let mut config = Map::new();
         config.insert("model_type".to_owned(), architecture.model_type.into());
         let prefix = format!("{}.", architecture.gguf);
@@ -233,31 +203,20 @@ impl Keys<'_> {
             .collect();
         rest.sort_unstable_by_key(|(key, ..)| *key);
         for (key, part, value) in rest {
-            let known = architecture
-                .optional
-                .iter()
-                .find(|(known, _)| *known == part);
+            let known = architecture.optional.iter().find(|(known, _)| *known == part);
             let (field, value) = match known {
                 Some((_, field)) => ((*field).to_owned(), self.number(key, value)?),
                 None => (key.clone(), self.any(key, value)?),
             };
             config.insert(field, value);
         }
-        if let (None, Some(heads)) = (
-            config.get("num_key_value_heads"),
-            config.get("num_attention_heads").cloned(),
-        ) {
+        if let (None, Some(heads)) = (config.get("num_key_value_heads"), config.get("num_attention_heads").cloned()) {
             config.insert("num_key_value_heads".to_owned(), heads);
         }
 
         let find = |name: &str| tensors.iter().find(|tensor| tensor.name == name);
-        let embeddings = find("model.embed_tokens.weight").ok_or_else(|| {
-            self.bad(
-                "tensor token_embd.weight",
-                "token embeddings",
-                "no such tensor",
-            )
-        })?;
+        let embeddings = find("model.embed_tokens.weight")
+            .ok_or_else(|| self.bad("tensor token_embd.weight", "token embeddings", "no such tensor"))?;
         config.insert("vocab_size".to_owned(), embeddings.shape[0].into());
         let tied = find("lm_head.weight").is_none();
         config.insert("tie_word_embeddings".to_owned(), tied.into());
@@ -293,8 +252,7 @@ impl Keys<'_> {
                 return Err(Error::Unsupported {
                     file: self.source.path().to_owned(),
                     what: format!("{MODEL} {}", other.unwrap_or("(missing)")),
-                    fix: "Qwen files have \"gpt2\" here, byte-level BPE; convert the model again"
-                        .to_owned(),
+                    fix: "Qwen files have \"gpt2\" here, byte-level BPE; convert the model again".to_owned(),
                 });
             }
         }
@@ -320,15 +278,9 @@ impl Keys<'_> {
 
         const TYPES: &str = "tokenizer.ggml.token_type";
         let token_types = match array(TYPES)? {
-            Some(types) if types.len() == tokens.len() as u64 => {
-                types.integers(self.source, TYPES)?
-            }
+            Some(types) if types.len() == tokens.len() as u64 => types.integers(self.source, TYPES)?,
             Some(types) => {
-                return Err(self.bad(
-                    TYPES,
-                    &format!("one for each of {} tokens", tokens.len()),
-                    types.len(),
-                ));
+                return Err(self.bad(TYPES, &format!("one for each of {} tokens", tokens.len()), types.len()));
             }
             None => return Err(self.bad(TYPES, "an array of 32-bit integers", "no such key")),
         };

@@ -28,18 +28,12 @@ fn half(block: &[u8], at: usize) -> f32 {
 fn widen(bits: u16) -> f32 {
     let magnitude = u32::from(bits & 0x7fff) << 13;
     let scaled = f32::from_bits(magnitude) * f32::from_bits(0x7780_0000);
-    let not_finite = if bits & 0x7c00 == 0x7c00 {
-        0x7f80_0000
-    } else {
-        0
-    };
+    let not_finite = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
     f32::from_bits(scaled.to_bits() | not_finite | u32::from(bits & 0x8000) << 16)
 }
 
 pub fn f32(blocks: &[u8], out: &mut [f32]) {
-    each::<4, 1>(blocks, out, |block, out| {
-        out[0] = f32::from_le_bytes(*block)
-    });
+    each::<4, 1>(blocks, out, |block, out| out[0] = f32::from_le_bytes(*block));
 }
 
 pub fn f16(blocks: &[u8], out: &mut [f32]) {
@@ -175,10 +169,7 @@ fn scales_and_minimums(packed: &[u8]) -> [(u8, u8); 8] {
         if j < 4 {
             (packed[j] & 63, packed[j + 4] & 63)
         } else {
-            (
-                packed[j + 4] & 15 | (packed[j - 4] >> 6) << 4,
-                packed[j + 4] >> 4 | (packed[j] >> 6) << 4,
-            )
+            (packed[j + 4] & 15 | (packed[j - 4] >> 6) << 4, packed[j + 4] >> 4 | (packed[j] >> 6) << 4)
         }
     })
 }

@@ -61,11 +61,7 @@ pub fn parse(source: &Source) -> Result<Gguf> {
 fn magic_and_version(header: &mut Header) -> Result<()> {
     let magic: [u8; 4] = header.bytes("magic")?;
     if &magic != b"GGUF" {
-        let found = if &magic == b"FUGG" {
-            "byte-swapped magic".to_owned()
-        } else {
-            format!("bytes {magic:02x?}")
-        };
+        let found = if &magic == b"FUGG" { "byte-swapped magic".to_owned() } else { format!("bytes {magic:02x?}") };
         return Err(Error::malformed(
             header.source.path(),
             "magic",
@@ -149,10 +145,8 @@ fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo>
     }
     let id = header.u32(&field("type"))?;
     let Some(storage) = Storage::from_ggml(id) else {
-        let known: Vec<String> = STORAGE
-            .iter()
-            .filter_map(|storage| Some(format!("{} {}", storage.ggml?, storage.name)))
-            .collect();
+        let known: Vec<String> =
+            STORAGE.iter().filter_map(|storage| Some(format!("{} {}", storage.ggml?, storage.name))).collect();
         return Err(Error::malformed(
             header.source.path(),
             field("type"),
@@ -165,10 +159,7 @@ fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo>
     if !row.is_multiple_of(storage.elements) {
         return Err(header.bad(
             &field("dimensions"),
-            format!(
-                "rows of whole {} blocks of {}",
-                storage.name, storage.elements
-            ),
+            format!("rows of whole {} blocks of {}", storage.name, storage.elements),
             format!("rows of {row}"),
         ));
     }
@@ -176,28 +167,12 @@ fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo>
         .iter()
         .try_fold(1usize, |product, &length| product.checked_mul(length))
         .and_then(|elements| (elements / storage.elements).checked_mul(storage.bytes))
-        .ok_or_else(|| {
-            header.bad(
-                &field("dimensions"),
-                "a size that fits in memory addresses",
-                format!("{shape:?}"),
-            )
-        })? as u64;
+        .ok_or_else(|| header.bad(&field("dimensions"), "a size that fits in memory addresses", format!("{shape:?}")))?
+        as u64;
     let offset = header.u64(&field("offset"))?;
     if !offset.is_multiple_of(alignment) {
-        return Err(header.bad(
-            &field("offset"),
-            format!("a multiple of the alignment {alignment}"),
-            offset,
-        ));
+        return Err(header.bad(&field("offset"), format!("a multiple of the alignment {alignment}"), offset));
     }
     shape.reverse();
-    Ok(TensorInfo {
-        name,
-        shape,
-        storage,
-        bytes,
-        file: 0,
-        offset,
-    })
+    Ok(TensorInfo { name, shape, storage, bytes, file: 0, offset })
 }

@@ -90,12 +90,7 @@ pub(super) struct Header<'a> {
 
 impl<'a> Header<'a> {
     pub fn new(source: &'a Source, at: u64) -> Header<'a> {
-        Header {
-            source,
-            at,
-            buffer: Vec::new(),
-            start: at,
-        }
+        Header { source, at, buffer: Vec::new(), start: at }
     }
 
     pub fn bad(&self, field: &str, expected: impl Display, found: impl Display) -> Error {
@@ -129,8 +124,7 @@ impl<'a> Header<'a> {
         self.need(field, N as u64)?;
         let buffered = self.start + self.buffer.len() as u64;
         if self.at < self.start || self.at + N as u64 > buffered {
-            self.buffer
-                .resize(self.left().min(BUFFER_BYTES) as usize, 0);
+            self.buffer.resize(self.left().min(BUFFER_BYTES) as usize, 0);
             self.start = self.at;
             self.source.read_at(self.at, &mut self.buffer)?;
         }
@@ -167,11 +161,7 @@ impl<'a> Header<'a> {
         let length = self.u64(field)?;
         let most = longest.min(self.left());
         if length > most {
-            return Err(self.bad(
-                field,
-                format!("a length of at most {most}"),
-                format!("length {length}"),
-            ));
+            return Err(self.bad(field, format!("a length of at most {most}"), format!("length {length}")));
         }
         let mut bytes = vec![0; length as usize];
         let offset = (self.at - self.start) as usize;
@@ -180,8 +170,7 @@ impl<'a> Header<'a> {
             None => self.source.read_at(self.at, &mut bytes)?,
         }
         self.at += length;
-        String::from_utf8(bytes)
-            .map_err(|error| self.bad(field, "text in UTF-8", error.utf8_error()))
+        String::from_utf8(bytes).map_err(|error| self.bad(field, "text in UTF-8", error.utf8_error()))
     }
 
     /// The name of a key or tensor.
@@ -234,11 +223,7 @@ impl<'a> Header<'a> {
         let at = self.at;
         let most = self.left() / bytes;
         if count > most {
-            return Err(self.bad(
-                key,
-                format!("at most {most} elements"),
-                format!("{count} elements"),
-            ));
+            return Err(self.bad(key, format!("at most {most} elements"), format!("{count} elements")));
         }
         if element == 8 {
             for _ in 0..count {

@@ -75,13 +75,7 @@ impl Names {
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
-    Error::malformed(
-        &folder.join(name),
-        name,
-        "a file in the model folder",
-        "no such file",
-        INCOMPLETE,
-    )
+    Error::malformed(&folder.join(name), name, "a file in the model folder", "no such file", INCOMPLETE)
 }
 
 fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
@@ -112,9 +106,7 @@ fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
 fn unsharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let name = match weights {
         [only] => only,
-        several if several.contains(&"model.safetensors") && !several.iter().any(is_shard) => {
-            "model.safetensors"
-        }
+        several if several.contains(&"model.safetensors") && !several.iter().any(is_shard) => "model.safetensors",
         several => {
             return Err(Error::malformed(
                 &folder.join(INDEX),
@@ -135,9 +127,8 @@ fn is_shard(name: &&str) -> bool {
 /// Tensors of all shards; index and shards must name the same ones.
 fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let path = folder.join(INDEX);
-    let bad = |field: String, expected: &str, found: String, fix: &str| {
-        Error::malformed(&path, field, expected, found, fix)
-    };
+    let bad =
+        |field: String, expected: &str, found: String, fix: &str| Error::malformed(&path, field, expected, found, fix);
     let index: Index = json(&path, LONGEST_INDEX)?;
     let mut shards: BTreeMap<&str, usize> = BTreeMap::new();
     for (tensor, shard) in &index.weight_map {
@@ -162,9 +153,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
         }
         *shards.entry(shard).or_insert(0) += 1;
     }
-    let extra = |name: &&&str| {
-        (is_shard(name) || **name == "model.safetensors") && !shards.contains_key(**name)
-    };
+    let extra = |name: &&&str| (is_shard(name) || **name == "model.safetensors") && !shards.contains_key(**name);
     if let Some(extra) = weights.iter().find(extra) {
         return Err(bad(
             format!("weight_map, {extra}"),
@@ -225,15 +214,12 @@ fn chat_template(folder: &Path, names: &Names) -> Result<Option<String>> {
         return Ok(None);
     }
     let path = folder.join(config);
-    let named = |template: &Value| {
-        (template["name"] == "default").then(|| template["template"].as_str().map(str::to_owned))?
-    };
+    let named =
+        |template: &Value| (template["name"] == "default").then(|| template["template"].as_str().map(str::to_owned))?;
     match json_object(&path)?.get("chat_template") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(template)) => Ok(Some(template.clone())),
-        Some(Value::Array(list)) if list.iter().any(|item| named(item).is_some()) => {
-            Ok(list.iter().find_map(named))
-        }
+        Some(Value::Array(list)) if list.iter().any(|item| named(item).is_some()) => Ok(list.iter().find_map(named)),
         Some(_) => Err(Error::malformed(
             &path,
             "chat_template",
@@ -247,9 +233,7 @@ fn chat_template(folder: &Path, names: &Names) -> Result<Option<String>> {
 fn read_text(path: &Path, limit: u64) -> Result<String> {
     let source = Source::open(path)?;
     source.refuse_placeholder("text")?;
-    let bad = |expected: &str, found: String, fix: &str| {
-        Error::malformed(path, "file contents", expected, found, fix)
-    };
+    let bad = |expected: &str, found: String, fix: &str| Error::malformed(path, "file contents", expected, found, fix);
     let text = String::from_utf8(source.read_all(limit)?)
         .map_err(|error| bad("text in UTF-8", error.utf8_error().to_string(), INCOMPLETE))?;
     if text.starts_with('\u{feff}') {

@@ -71,11 +71,7 @@ impl Checkpoint {
     ///
     /// Headers are read and checked here, weights when asked for. Errors name the file and field.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        if path.is_dir() {
-            hub::open(path)
-        } else {
-            Checkpoint::from_gguf(Source::open(path)?)
-        }
+        if path.is_dir() { hub::open(path) } else { Checkpoint::from_gguf(Source::open(path)?) }
     }
 
     /// A checkpoint from a GGUF file that is already open or in memory.

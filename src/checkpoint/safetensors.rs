@@ -29,16 +29,11 @@ pub fn open(source: Source) -> Result<Tensors> {
 /// Reads the header; `file` is the number of this file in its checkpoint. Tensors come by offset.
 /// Errors name the header, field or tensor at fault.
 pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
-    let bad = |field: &str, expected: String, found: String| {
-        Error::malformed(source.path(), field, expected, found, DAMAGED)
-    };
+    let bad =
+        |field: &str, expected: String, found: String| Error::malformed(source.path(), field, expected, found, DAMAGED);
     source.refuse_placeholder("a safetensors file")?;
     let Some(room) = source.len().checked_sub(8) else {
-        return Err(bad(
-            "header length",
-            "8 bytes".into(),
-            format!("a file of {} bytes", source.len()),
-        ));
+        return Err(bad("header length", "8 bytes".into(), format!("a file of {} bytes", source.len())));
     };
     let mut length = [0; 8];
     source.read_at(0, &mut length)?;
@@ -50,15 +45,11 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
     }
     let mut header = vec![0; length as usize];
     source.read_at(8, &mut header)?;
-    let text = std::str::from_utf8(&header)
-        .map_err(|error| bad("header", "JSON in UTF-8".into(), error.to_string()))?;
+    let text =
+        std::str::from_utf8(&header).map_err(|error| bad("header", "JSON in UTF-8".into(), error.to_string()))?;
     if !text.starts_with('{') {
         let found = format!("{:?}", text.chars().next().unwrap_or(' '));
-        return Err(bad(
-            "header",
-            "a JSON object from its first byte".into(),
-            found,
-        ));
+        return Err(bad("header", "a JSON object from its first byte".into(), found));
     }
     let Header(entries) = serde_json::from_str(text).map_err(|error| {
         let expected = "JSON of names with dtype, shape and data_offsets".into();
@@ -90,11 +81,8 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
         return Err(bad("name", expected, format!("{name:?}")));
     }
     let Some(storage) = Storage::from_dtype(&entry.dtype) else {
-        let known: Vec<&str> = STORAGE
-            .iter()
-            .filter(|storage| storage.elements == 1)
-            .map(|storage| storage.name)
-            .collect();
+        let known: Vec<&str> =
+            STORAGE.iter().filter(|storage| storage.elements == 1).map(|storage| storage.name).collect();
         return Err(Error::malformed(
             source.path(),
             format!("tensor {name:?}, dtype"),
@@ -111,25 +99,15 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
     let shape: Option<Vec<usize>> = entry.shape.0.iter().map(|&n| n.try_into().ok()).collect();
     let size = shape.as_ref().and_then(|shape| {
         let mut lengths = shape.iter();
-        lengths.try_fold(storage.bytes, |product, &length| {
-            product.checked_mul(length)
-        })
+        lengths.try_fold(storage.bytes, |product, &length| product.checked_mul(length))
     });
     match (shape, size) {
-        (Some(shape), Some(size)) if size as u64 == bytes => Ok(TensorInfo {
-            name,
-            shape,
-            storage,
-            bytes,
-            file,
-            offset: begin,
-        }),
+        (Some(shape), Some(size)) if size as u64 == bytes => {
+            Ok(TensorInfo { name, shape, storage, bytes, file, offset: begin })
+        }
         (_, size) => Err(bad(
             "shape",
-            format!(
-                "{} elements in its {bytes} bytes",
-                bytes / storage.bytes as u64
-            ),
+            format!("{} elements in its {bytes} bytes", bytes / storage.bytes as u64),
             match size {
                 Some(size) => format!("{:?}, {size} bytes", entry.shape.0),
                 None => format!("{:?}, more than memory can address", entry.shape.0),
@@ -171,11 +149,7 @@ fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
         tensor.offset += data;
     }
     if end != room {
-        return Err(bad(
-            "data".to_owned(),
-            format!("{end} bytes, as the tensors take"),
-            format!("{room}"),
-        ));
+        return Err(bad("data".to_owned(), format!("{end} bytes, as the tensors take"), format!("{room}")));
     }
     Ok(())
 }

@@ -33,30 +33,18 @@ impl Source {
                 path,
                 "file type",
                 "a regular file",
-                if metadata.is_dir() {
-                    "a folder"
-                } else {
-                    "a pipe, socket or device"
-                },
+                if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" },
                 "name a .gguf file or a model folder",
             ));
         }
         let file = File::open(path).map_err(Error::io(path))?;
         let len = file.metadata().map_err(Error::io(path))?.len();
-        Ok(Source {
-            path: path.to_owned(),
-            len,
-            bytes: Bytes::File(file),
-        })
+        Ok(Source { path: path.to_owned(), len, bytes: Bytes::File(file) })
     }
 
     /// Bytes already in memory; `name` stands for the file in errors.
     pub fn memory(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
-        Source {
-            path: name.into(),
-            len: bytes.len() as u64,
-            bytes: Bytes::Memory(bytes),
-        }
+        Source { path: name.into(), len: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
     }
 
     pub fn path(&self) -> &Path {
@@ -87,10 +75,7 @@ impl Source {
                 &self.path,
                 format!("bytes from {offset}"),
                 format!("{} bytes", out.len()),
-                format!(
-                    "the end of the file, which had {} bytes when opened",
-                    self.len
-                ),
+                format!("the end of the file, which had {} bytes when opened", self.len),
                 "the file was cut short while in use; let its download finish and start again",
             ),
             _ => Error::io(&self.path)(error),
@@ -121,10 +106,7 @@ impl Source {
         let text = String::from_utf8_lossy(start).to_ascii_lowercase();
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let (found, fix) = if text.starts_with("version https://git-lfs") {
-            (
-                "a Git LFS pointer",
-                "the clone lacks the large files; run `git lfs pull` in its folder",
-            )
+            ("a Git LFS pointer", "the clone lacks the large files; run `git lfs pull` in its folder")
         } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
             (
                 "an HTML page",
@@ -134,13 +116,7 @@ impl Source {
         } else {
             return Ok(());
         };
-        Err(Error::malformed(
-            &self.path,
-            "file contents",
-            expected,
-            found,
-            fix,
-        ))
+        Err(Error::malformed(&self.path, "file contents", expected, found, fix))
     }
 }
 

@@ -54,34 +54,14 @@ impl Storage {
     /// The type with this dtype in a safetensors header.
     pub fn from_dtype(dtype: &str) -> Option<&'static Storage> {
         // Blocks of several elements are GGUF's own.
-        STORAGE
-            .iter()
-            .find(|storage| storage.name == dtype && storage.elements == 1)
+        STORAGE.iter().find(|storage| storage.name == dtype && storage.elements == 1)
     }
 }
 
-const fn float(
-    name: &'static str,
-    ggml: u32,
-    elements: usize,
-    bytes: usize,
-    decode: Decode,
-) -> Storage {
-    Storage {
-        name,
-        ggml: Some(ggml),
-        elements,
-        bytes,
-        decode: Some(decode),
-    }
+const fn float(name: &'static str, ggml: u32, elements: usize, bytes: usize, decode: Decode) -> Storage {
+    Storage { name, ggml: Some(ggml), elements, bytes, decode: Some(decode) }
 }
 
 const fn other(name: &'static str, bytes: usize) -> Storage {
-    Storage {
-        name,
-        ggml: None,
-        elements: 1,
-        bytes,
-        decode: None,
-    }
+    Storage { name, ggml: None, elements: 1, bytes, decode: None }
 }

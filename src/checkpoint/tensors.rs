@@ -51,16 +51,8 @@ impl Tensors {
     /// `infos` in the order of their files and offsets; the caller has checked that they lie inside
     /// their files and that no name comes twice.
     pub(super) fn new(files: Vec<Source>, infos: Vec<TensorInfo>) -> Tensors {
-        let by_name = infos
-            .iter()
-            .enumerate()
-            .map(|(index, info)| (info.name.clone(), index))
-            .collect();
-        Tensors {
-            files,
-            infos,
-            by_name,
-        }
+        let by_name = infos.iter().enumerate().map(|(index, info)| (info.name.clone(), index)).collect();
+        Tensors { files, infos, by_name }
     }
 
     pub fn infos(&self) -> &[TensorInfo] {
@@ -194,13 +186,7 @@ impl Tensors {
 
     /// Errors at the first value that is NaN or not below `end` in magnitude; `first` is the index
     /// of `values[0]` in the tensor.
-    fn refuse_not_below(
-        &self,
-        end: f32,
-        values: &[f32],
-        tensor: &TensorInfo,
-        first: usize,
-    ) -> Result<()> {
+    fn refuse_not_below(&self, end: f32, values: &[f32], tensor: &TensorInfo, first: usize) -> Result<()> {
         // No early exit, so that the loop vectorizes; `<` is false for NaN.
         let below = |value: &f32| value.abs() < end;
         if values.iter().fold(true, |all, value| all & below(value)) {
@@ -210,11 +196,7 @@ impl Tensors {
             Some(index) => Err(Error::malformed(
                 self.files[tensor.file].path(),
                 format!("tensor {}, element {}", tensor.name, first + index),
-                if end == F32_END {
-                    "a finite number"
-                } else {
-                    "a finite number in the range of bf16"
-                },
+                if end == F32_END { "a finite number" } else { "a finite number in the range of bf16" },
                 values[index],
                 "the file is damaged or its conversion went wrong; download it again",
             )),
@@ -255,11 +237,7 @@ mod tests {
         loop {
             let value = f32::from_bits(bits);
             if value.abs() < super::BF16_END {
-                assert_eq!(
-                    round_to_bf16(value),
-                    half::bf16::from_f32(value).to_bits(),
-                    "{value:e}"
-                );
+                assert_eq!(round_to_bf16(value), half::bf16::from_f32(value).to_bits(), "{value:e}");
             }
             // A prime step reaches all kinds of mantissas; ties are added below.
             match bits.checked_add(4_093) {

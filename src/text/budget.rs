@@ -42,15 +42,10 @@ impl Budget {
     pub fn charge(&self, bytes: u64) -> Result<(), Error> {
         let before = self.used.fetch_add(bytes.min(1 << 40), Relaxed);
         if before.saturating_add(bytes) > self.bytes {
-            return Err(refused(format!(
-                "the template makes more than {} bytes of text and values",
-                self.bytes
-            )));
+            return Err(refused(format!("the template makes more than {} bytes of text and values", self.bytes)));
         }
         let calls = self.calls.fetch_add(1, Relaxed);
-        if (calls > CALLS_BEFORE_TIME || before > BYTES_BEFORE_TIME)
-            && self.started.elapsed() > TIME
-        {
+        if (calls > CALLS_BEFORE_TIME || before > BYTES_BEFORE_TIME) && self.started.elapsed() > TIME {
             return Err(refused(format!("the template runs for more than {TIME:?}")));
         }
         Ok(())
@@ -66,9 +61,7 @@ impl Budget {
             return Err(refused(format!("values nest deeper than {DEPTH}")));
         }
         match value.kind() {
-            ValueKind::String if text || depth == 0 => {
-                self.charge(NODE + value.as_str().map_or(0, str::len) as u64)
-            }
+            ValueKind::String if text || depth == 0 => self.charge(NODE + value.as_str().map_or(0, str::len) as u64),
             kind @ (ValueKind::Seq | ValueKind::Iterable | ValueKind::Map) => {
                 self.charge(NODE)?;
                 for item in value.try_iter()? {
@@ -155,15 +148,9 @@ fn expand<'s>(instruction: &Instruction<'s>) -> Result<Vec<Instruction<'s>>, Err
     let after = || vec![itself(), call(guard::VALUE, 1)];
     Ok(match instruction {
         I::EmitRaw(text) => vec![I::LoadConst(Value::from(*text)), I::Emit],
-        I::StringConcat
-        | I::Eq
-        | I::Ne
-        | I::Gt
-        | I::Gte
-        | I::Lt
-        | I::Lte
-        | I::In
-        | I::CompareAndPreserve(_) => before(guard::BOTH),
+        I::StringConcat | I::Eq | I::Ne | I::Gt | I::Gte | I::Lt | I::Lte | I::In | I::CompareAndPreserve(_) => {
+            before(guard::BOTH)
+        }
         I::Add => before(guard::SUM),
         I::Mul => {
             let mut steps = before(guard::PRODUCT);
@@ -171,10 +158,7 @@ fn expand<'s>(instruction: &Instruction<'s>) -> Result<Vec<Instruction<'s>>, Err
             steps
         }
         I::CallMethod("changed", _) => {
-            return Err(Error::new(
-                ErrorKind::InvalidOperation,
-                "loop.changed is not supported",
-            ));
+            return Err(Error::new(ErrorKind::InvalidOperation, "loop.changed is not supported"));
         }
         I::Slice
         | I::GetItem
@@ -184,13 +168,9 @@ fn expand<'s>(instruction: &Instruction<'s>) -> Result<Vec<Instruction<'s>>, Err
         | I::ApplyFilter(..)
         | I::CallMethod(..) => after(),
         I::CallFunction("dict" | "namespace", _) => after(),
-        I::SetAttr(_) => vec![
-            call(guard::NAMESPACE, 2),
-            I::UnpackList(3),
-            itself(),
-            call(guard::VALUE, 1),
-            I::DiscardTop,
-        ],
+        I::SetAttr(_) => {
+            vec![call(guard::NAMESPACE, 2), I::UnpackList(3), itself(), call(guard::VALUE, 1), I::DiscardTop]
+        }
         _ => vec![itself()],
     })
 }

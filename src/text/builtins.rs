@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, ValueKind};
-use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, State, Value, escape_formatter, filters, tests,
-};
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value, escape_formatter, filters, tests};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::budget::{Budget, guard};
@@ -20,10 +18,7 @@ const FUEL: u64 = 2_000_000;
 const CHARACTER: u64 = 32;
 
 pub(super) fn syntax() -> Result<SyntaxConfig, Error> {
-    SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()
 }
 
 pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, Error> {
@@ -38,9 +33,7 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
     });
     let own = budget.clone();
     env.set_unknown_method_callback(move |state, value, method, args| {
-        let all: Vec<_> = std::iter::once(value.clone())
-            .chain(args.iter().cloned())
-            .collect();
+        let all: Vec<_> = std::iter::once(value.clone()).chain(args.iter().cloned()).collect();
         charge_text_call(&own, method, &all)?;
         unknown_method_callback(state, value, method, args)
     });
@@ -74,7 +67,8 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
         ("zip", Value::from_function(filters::zip)),
     ] {
         let own = budget.clone();
-        env.add_filter(name, move |state: &mut State, args: Rest<Value>| {
+        env.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
             charge_text_call(&own, name, &args)?;
             filter.call(state, &args)
         });
@@ -84,34 +78,24 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
         (&["ne", "!=", "ne"], Value::from_function(tests::is_ne)),
         (&["lt", "<", "lessthan"], Value::from_function(tests::is_lt)),
         (&["le", "<=", "le"], Value::from_function(tests::is_le)),
-        (
-            &["gt", ">", "greaterthan"],
-            Value::from_function(tests::is_gt),
-        ),
+        (&["gt", ">", "greaterthan"], Value::from_function(tests::is_gt)),
         (&["ge", ">=", "ge"], Value::from_function(tests::is_ge)),
         (&["in", "in", "in"], Value::from_function(tests::is_in)),
     ] {
         for name in names {
             let (own, test) = (budget.clone(), test.clone());
-            env.add_test(*name, move |state: &mut State, args: Rest<Value>| {
+            env.add_test(*name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+                let args = args.into_values();
                 args.iter().try_for_each(|value| own.weigh(value, true))?;
                 test.call(state, &args)
             });
         }
     }
 
-    env.add_function(
-        "raise_exception",
-        |message: String| -> Result<Value, Error> {
-            Err(Error::new(
-                ErrorKind::InvalidOperation,
-                format!("raised: {message}"),
-            ))
-        },
-    );
-    env.add_function("strftime_now", |format: &str| {
-        strftime(format, SystemTime::now())
+    env.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, format!("raised: {message}")))
     });
+    env.add_function("strftime_now", |format: &str| strftime(format, SystemTime::now()));
     add_guards(&mut env, budget);
     Ok(env)
 }
@@ -177,38 +161,23 @@ fn charge_text_call(budget: &Budget, name: &str, args: &[Value]) -> Result<(), E
         }
         "format" => {
             let pattern = text(0).unwrap_or_default();
-            if pattern
-                .split(|c: char| !c.is_ascii_digit())
-                .any(|width| width.len() > 3)
-                || pattern.contains('*')
-            {
-                return Err(Error::new(
-                    ErrorKind::InvalidOperation,
-                    "the width of a format is too large",
-                ));
+            if pattern.split(|c: char| !c.is_ascii_digit()).any(|width| width.len() > 3) || pattern.contains('*') {
+                return Err(Error::new(ErrorKind::InvalidOperation, "the width of a format is too large"));
             }
             let fields = pattern.matches(['%', '{']).count();
-            (0..fields)
-                .try_for_each(|_| args.iter().try_for_each(|value| budget.weigh(value, true)))?;
+            (0..fields).try_for_each(|_| args.iter().try_for_each(|value| budget.weigh(value, true)))?;
             budget.charge(1000 * fields as u64)
         }
-        "list" | "map" | "max" | "min" | "reject" | "reverse" | "select" | "sort" | "unique"
-        | "zip" | "chain" => budget.charge(length(0).saturating_mul(CHARACTER)),
+        "list" | "map" | "max" | "min" | "reject" | "reverse" | "select" | "sort" | "unique" | "zip" | "chain" => {
+            budget.charge(length(0).saturating_mul(CHARACTER))
+        }
         _ => Ok(()),
     }
 }
 
 /// The C function for the fields that templates use, in UTC.
 fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
-    const DAYS: [&str; 7] = [
-        "Sunday",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-    ];
+    const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
     const MONTHS: [&str; 12] = [
         "January",
         "February",
@@ -223,9 +192,7 @@ fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
         "November",
         "December",
     ];
-    let seconds = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let (mut year, mut day) = (1970, days);
@@ -238,20 +205,7 @@ fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
         year += 1;
     }
     let day_of_year = day + 1;
-    let months = [
-        31,
-        length(year) - 337,
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let months = [31, length(year) - 337, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut month = 0;
     while day >= months[month] {
         day -= months[month];
@@ -313,10 +267,7 @@ mod tests_of_time {
             assert_eq!(strftime("%F %a %T %p %j", at).unwrap(), expected);
         }
         let at = UNIX_EPOCH + Duration::from_secs(1_721_995_200);
-        assert_eq!(
-            strftime("%d %B %Y, %e %b %y %I%p %A %%", at).unwrap(),
-            "26 July 2024, 26 Jul 24 12PM Friday %"
-        );
+        assert_eq!(strftime("%d %B %Y, %e %b %y %I%p %A %%", at).unwrap(), "26 July 2024, 26 Jul 24 12PM Friday %");
         assert!(strftime("%Q", at).unwrap_err().to_string().contains("%Q"));
     }
 }

@@ -28,6 +28,8 @@ pub struct ChatTemplate {
     eos_token: Option<String>,
 }
 
+/// A variable that is 1; see [`plain_products`].
+const ONE: &str = "qwgpu_one";
 const NAME: &str = "chat_template";
 /// The largest template seen has 30 thousand bytes. The engine's parser recurses by the length of a chain of `elif`
 /// or operators, so the stack must hold what fits in here.
@@ -36,16 +38,10 @@ const STACK: usize = 512 << 20;
 
 impl ChatTemplate {
     /// Reads a template; the tokens are what it calls `bos_token` and `eos_token`.
-    pub fn new(
-        source: &str,
-        bos_token: Option<&str>,
-        eos_token: Option<&str>,
-    ) -> Result<ChatTemplate> {
+    pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<ChatTemplate> {
         if source.len() > MAX_SOURCE {
             let length = source.len();
-            return Err(Error::Template(format!(
-                "{length} bytes long; at most {MAX_SOURCE} are read"
-            )));
+            return Err(Error::Template(format!("{length} bytes long; at most {MAX_SOURCE} are read")));
         }
         let template = ChatTemplate {
             source: plain_products(source)?,
@@ -83,9 +79,7 @@ impl ChatTemplate {
     /// The prompt. `add_generation_prompt` ends it with the start of the assistant's turn.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         apart(|| {
-            let input = messages
-                .iter()
-                .map(|message| message.content.len() + message.role.len());
+            let input = messages.iter().map(|message| message.content.len() + message.role.len());
             let budget = Arc::new(Budget::new(input.sum()));
             let environment = environment(&budget).map_err(|error| template_error(&error))?;
             let program = self.program()?;
@@ -105,23 +99,18 @@ impl ChatTemplate {
 
     fn variables(&self, messages: &[Message], add_generation_prompt: bool) -> Value {
         // transformers passes None for what the caller did not give, and leaves out the tokens a model lacks.
+        let fields = |message: &Message| Value::from_pairs([("role", &*message.role), ("content", &*message.content)]);
         let mut variables = vec![
-            ("messages", messages.iter().map(|message| Value::from_pairs([("role", &*message.role), ("content", &*message.content)])).collect()),
+            ("messages", messages.iter().map(fields).collect()),
             ("tools", Value::from(())),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
+            (ONE, Value::from(1)),
         ];
-        for (name, token) in [
-            ("bos_token", &self.bos_token),
-            ("eos_token", &self.eos_token),
-        ] {
-            variables.extend(
-                token
-                    .as_ref()
-                    .map(|token| (name, Value::from(token.as_str()))),
-            );
+        for (name, token) in [("bos_token", &self.bos_token), ("eos_token", &self.eos_token)] {
+            variables.extend(token.as_ref().map(|token| (name, Value::from(token.as_str()))));
         }
-        variables.into_iter().collect()
+        Value::from_pairs(variables)
     }
 
     fn program(&self) -> Result<Instructions<'_>> {
@@ -146,16 +135,12 @@ fn plain_products(source: &str) -> Result<String> {
     let mut plain = String::with_capacity(source.len());
     let mut copied = 0;
     let mut unpacking = true;
-    for token in machinery::tokenize(
-        source,
-        false,
-        syntax().map_err(|error| template_error(&error))?,
-    ) {
+    for token in machinery::tokenize(source, false, syntax().map_err(|error| template_error(&error))?) {
         let (token, span) = token.map_err(|error| template_error(&error))?;
         if matches!(token, Token::Mul) && !unpacking {
             let end = span.end_offset as usize;
             plain.push_str(&source[copied..end]);
-            plain.push_str(" qwgpu_one * ");
+            plain.push_str(&format!(" {ONE} * "));
             copied = end;
         }
         unpacking = matches!(token, Token::ParenOpen | Token::BracketOpen | Token::Comma);
@@ -178,9 +163,7 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 }
 
 fn template_error(error: &minijinja::Error) -> Error {
-    let what = error
-        .detail()
-        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     Error::Template(match error.line() {
         Some(line) => format!("line {line}: {what}"),
         None => what,

@@ -14,11 +14,7 @@ struct Style {
     sort_keys: bool,
 }
 
-pub(super) fn tojson(
-    value: Value,
-    ensure_ascii: Option<Value>,
-    options: Kwargs,
-) -> Result<Value, Error> {
+pub(super) fn tojson(value: Value, ensure_ascii: Option<Value>, options: Kwargs) -> Result<Value, Error> {
     let option = |name: &str| options.get::<Option<Value>>(name).ok().flatten();
     let truth = |value: Option<Value>| value.is_some_and(|value| value.is_true());
     let indent = match option("indent").filter(|indent| !indent.is_none()) {
@@ -30,16 +26,9 @@ pub(super) fn tojson(
         },
     };
     let (comma, colon) = match option("separators").filter(|separators| !separators.is_none()) {
-        None => (
-            if indent.is_some() { "," } else { ", " }.to_owned(),
-            ": ".to_owned(),
-        ),
+        None => (if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned()),
         Some(separators) => {
-            let part = |at: usize| {
-                separators
-                    .get_item_by_index(at)
-                    .map(|text| text.to_string())
-            };
+            let part = |at: usize| separators.get_item_by_index(at).map(|text| text.to_string());
             (part(0)?, part(1)?)
         }
     };
@@ -68,9 +57,7 @@ impl Style {
             ValueKind::String => self.string(out, value.as_str().unwrap_or_default()),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<_> = value.try_iter()?.collect();
-                self.container(out, depth, "[]", &items, |out, item| {
-                    self.write(out, item, depth + 1)
-                })?;
+                self.container(out, depth, "[]", &items, |out, item| self.write(out, item, depth + 1))?;
             }
             ValueKind::Map => {
                 let mut pairs = Vec::new();
@@ -87,9 +74,7 @@ impl Style {
                 })?;
             }
             kind => {
-                return Err(invalid(format!(
-                    "tojson: a value of type {kind} is not JSON"
-                )));
+                return Err(invalid(format!("tojson: a value of type {kind} is not JSON")));
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ pub struct Vocabulary {
     /// `tokenizer.ggml.tokens`; the index is the id.
     pub tokens: Vec<String>,
     /// `tokenizer.ggml.token_type`, one a token: 1 normal, 3 control, 4 user-defined, 5 unused.
-    pub token_types: Vec<u32>,
+    pub token_types: Vec<i32>,
     /// `tokenizer.ggml.merges`, "left right" each; the index is the rank.
     pub merges: Vec<String>,
     /// `tokenizer.ggml.pre`, which names the splitting rule.
@@ -48,23 +48,15 @@ pub(super) const REPLACE: &str = "download the file again or convert the model a
 
 impl Parts {
     pub fn from_vocabulary(vocabulary: Vocabulary, file: &Path) -> Result<Parts> {
-        let Vocabulary {
-            tokens,
-            token_types,
-            merges,
-            pre,
-        } = vocabulary;
-        let split = SPLITS
-            .iter()
-            .find(|split| split.pre == pre)
-            .ok_or_else(|| {
-                let known: Vec<_> = SPLITS.iter().map(|split| split.pre).collect();
-                Error::Unsupported {
-                    file: file.to_owned(),
-                    what: format!("tokenizer.ggml.pre {pre:?}"),
-                    fix: format!("use a Qwen model; known: {}", known.join(", ")),
-                }
-            })?;
+        let Vocabulary { tokens, token_types, merges, pre } = vocabulary;
+        let split = SPLITS.iter().find(|split| split.pre == pre).ok_or_else(|| {
+            let known: Vec<_> = SPLITS.iter().map(|split| split.pre).collect();
+            Error::Unsupported {
+                file: file.to_owned(),
+                what: format!("tokenizer.ggml.pre {pre:?}"),
+                fix: format!("use a Qwen model; known: {}", known.join(", ")),
+            }
+        })?;
         if token_types.len() != tokens.len() {
             return Err(Error::malformed(
                 file,
@@ -120,9 +112,8 @@ impl Parts {
 
     /// Sorts the tokens by id and checks all that encoding and decoding rely on.
     pub fn check(&mut self, file: &Path) -> Result<()> {
-        let malformed = |field: &str, expected: &str, found: String| {
-            Err(Error::malformed(file, field, expected, found, REPLACE))
-        };
+        let malformed =
+            |field: &str, expected: &str, found: String| Err(Error::malformed(file, field, expected, found, REPLACE));
         self.tokens.sort_by_key(|token| token.id);
         let field = self.tokens_field;
         if !self.tokens.iter().any(|token| token.kind == Kind::Normal) {
@@ -145,11 +136,7 @@ impl Parts {
         let mut by_text = HashMap::with_capacity(self.tokens.len());
         for token in &self.tokens {
             if token.text.is_empty() {
-                return malformed(
-                    field,
-                    "tokens of a byte or more",
-                    format!("an empty token, id {}", token.id),
-                );
+                return malformed(field, "tokens of a byte or more", format!("an empty token, id {}", token.id));
             }
             if let Some((first, _)) = by_text.insert(token.text.as_str(), (token.id, token.kind)) {
                 let found = format!("{:?} with ids {first} and {}", token.text, token.id);
@@ -207,10 +194,7 @@ pub(super) fn token_bytes(text: &str) -> Vec<u8> {
         0x143 => Some(173),
         _ => None,
     };
-    text.chars()
-        .map(byte)
-        .collect::<Option<_>>()
-        .unwrap_or_else(|| text.as_bytes().to_vec())
+    text.chars().map(byte).collect::<Option<_>>().unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
 #[cfg(test)]

@@ -28,15 +28,11 @@ pub(super) static SPLITS: [Split; 2] = [
 
 impl Split {
     pub fn splitter(&self) -> Result<Splitter, regex::Error> {
-        Ok(Splitter {
-            pre: self.pre,
-            regex: Regex::new(self.linear)?,
-        })
+        Ok(Splitter { regex: Regex::new(self.linear)? })
     }
 }
 
 pub(super) struct Splitter {
-    pub pre: &'static str,
     regex: Regex,
 }
 
@@ -49,9 +45,8 @@ impl Splitter {
                 return None;
             }
             // Every character is a letter, a number, a space or neither, so a match always starts here.
-            let end = self.regex.find_at(text, at).map_or(text.len(), |word| {
-                word.end() - kept_back(text, at, word.end())
-            });
+            let end =
+                self.regex.find_at(text, at).map_or(text.len(), |word| word.end() - kept_back(text, at, word.end()));
             let word = &text[at..end];
             at = end;
             Some(word)
@@ -64,9 +59,7 @@ impl Splitter {
 fn kept_back(text: &str, start: usize, end: usize) -> usize {
     let mut backwards = text[start..end].chars().rev();
     match (backwards.next(), backwards.next()) {
-        (Some(last), Some(_))
-            if end < text.len() && last.is_whitespace() && !matches!(last, '\r' | '\n') =>
-        {
+        (Some(last), Some(_)) if end < text.len() && last.is_whitespace() && !matches!(last, '\r' | '\n') => {
             last.len_utf8()
         }
         _ => 0,

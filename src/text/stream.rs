@@ -14,17 +14,12 @@ pub struct Detokenizer<'t> {
 
 impl<'t> Detokenizer<'t> {
     pub fn new(tokenizer: &'t Tokenizer, skip_special: bool) -> Detokenizer<'t> {
-        Detokenizer {
-            tokenizer,
-            skip_special,
-            waiting: Vec::new(),
-        }
+        Detokenizer { tokenizer, skip_special, waiting: Vec::new() }
     }
 
     /// The text that this id completes; empty when it completes no character.
     pub fn push(&mut self, id: u32) -> Result<String> {
-        self.waiting
-            .extend_from_slice(self.tokenizer.bytes(id, self.skip_special)?);
+        self.waiting.extend_from_slice(self.tokenizer.bytes(id, self.skip_special)?);
         let keep = unfinished(&self.waiting);
         let whole = self.waiting.len() - keep;
         let text = String::from_utf8_lossy(&self.waiting[..whole]).into_owned();

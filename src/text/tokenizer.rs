@@ -66,23 +66,17 @@ impl Tokenizer {
         let mut text = Vec::new();
         let mut spans = vec![None; parts.tokens.last().map_or(0, |last| last.id as usize + 1)];
         let mut vocabulary = Vocab::with_capacity(parts.tokens.len());
-        let (mut added, mut added_ids, mut added_by_text) =
-            (Vec::new(), Vec::new(), HashMap::new());
+        let (mut added, mut added_ids, mut added_by_text) = (Vec::new(), Vec::new(), HashMap::new());
         for token in parts.tokens {
             let start = text.len();
             match token.kind {
                 Kind::Normal => text.extend(token_bytes(&token.text)),
                 Kind::Added | Kind::Special => text.extend(token.text.as_bytes()),
             }
-            let offset = |at: usize| {
-                u32::try_from(at)
-                    .map_err(|_| failed(parts.tokens_field, format!("{at} bytes of text")))
-            };
-            spans[token.id as usize] = Some(Span {
-                start: offset(start)?,
-                end: offset(text.len())?,
-                special: token.kind == Kind::Special,
-            });
+            let offset =
+                |at: usize| u32::try_from(at).map_err(|_| failed(parts.tokens_field, format!("{at} bytes of text")));
+            spans[token.id as usize] =
+                Some(Span { start: offset(start)?, end: offset(text.len())?, special: token.kind == Kind::Special });
             if token.kind == Kind::Normal {
                 vocabulary.insert(token.text, token.id);
             } else {
@@ -99,9 +93,10 @@ impl Tokenizer {
             .match_kind(MatchKind::LeftmostLongest)
             .build(&added)
             .map_err(|error| failed(parts.tokens_field, error.to_string()))?;
-        let splitter = parts.split.splitter().map_err(|error| {
-            Error::Tokenizer(format!("splitting rule {}: {error}", parts.split.pre))
-        })?;
+        let splitter = parts
+            .split
+            .splitter()
+            .map_err(|error| Error::Tokenizer(format!("splitting rule {}: {error}", parts.split.pre)))?;
         Ok(Tokenizer {
             bpe,
             splitter,
@@ -156,10 +151,7 @@ impl Tokenizer {
         for word in self.splitter.words(&self.normalize(text)) {
             letters.clear();
             letters.extend(word.bytes().map(|byte| self.letters[usize::from(byte)]));
-            let tokens = self
-                .bpe
-                .tokenize(&letters)
-                .map_err(|error| Error::Tokenizer(error.to_string()))?;
+            let tokens = self.bpe.tokenize(&letters).map_err(|error| Error::Tokenizer(error.to_string()))?;
             ids.extend(tokens.iter().map(|token| token.id));
         }
         Ok(())
@@ -197,10 +189,7 @@ impl Tokenizer {
 
     /// The id of a token: an added token by its text, another in the byte-level alphabet (`Ġ` for a space).
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.added_by_text
-            .get(token)
-            .copied()
-            .or_else(|| self.bpe.token_to_id(token))
+        self.added_by_text.get(token).copied().or_else(|| self.bpe.token_to_id(token))
     }
 
     /// The highest id of a token, plus one. A model's output may have more rows: padding, whose logits mean nothing.
@@ -236,8 +225,5 @@ fn digest(parts: &Parts) -> String {
         text(left);
         text(right);
     }
-    hash.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

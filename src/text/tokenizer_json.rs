@@ -143,10 +143,7 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
     for (set, name) in [
         (!json.model.dropout.is_null(), "dropout"),
         (!json.model.unk_token.is_null(), "unk_token"),
-        (
-            filled(&json.model.continuing_subword_prefix),
-            "continuing_subword_prefix",
-        ),
+        (filled(&json.model.continuing_subword_prefix), "continuing_subword_prefix"),
         (filled(&json.model.end_of_word_suffix), "end_of_word_suffix"),
         (json.model.byte_fallback, "byte_fallback"),
         (json.model.ignore_merges, "ignore_merges"),
@@ -170,10 +167,8 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
     let text = |pointer: &str| rule(pointer).and_then(Value::as_str);
     let false_at = |pointer: &str| rule(pointer) == Some(&Value::Bool(false));
     let sequence = rule("/pretokenizers").and_then(Value::as_array);
-    let split = SPLITS
-        .iter()
-        .find(|split| text("/pretokenizers/0/pattern/Regex") == Some(split.pattern))
-        .filter(|_| {
+    let split =
+        SPLITS.iter().find(|split| text("/pretokenizers/0/pattern/Regex") == Some(split.pattern)).filter(|_| {
             sequence.is_some_and(|steps| steps.len() == 2)
                 && text("/pretokenizers/0/type") == Some("Split")
                 && text("/pretokenizers/0/behavior") == Some("Isolated")
@@ -187,22 +182,14 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
     };
 
     // Some files list their added tokens in the vocabulary too; merges never reach them there.
-    let added: HashSet<_> = json
-        .added_tokens
-        .iter()
-        .map(|token| (token.id, &token.content))
-        .collect();
+    let added: HashSet<_> = json.added_tokens.iter().map(|token| (token.id, &token.content)).collect();
     let mut tokens: Vec<_> = json
         .model
         .vocab
         .0
         .into_iter()
         .filter(|(text, id)| !added.contains(&(*id, text)))
-        .map(|(text, id)| Token {
-            id,
-            text,
-            kind: Kind::Normal,
-        })
+        .map(|(text, id)| Token { id, text, kind: Kind::Normal })
         .collect();
     for token in json.added_tokens {
         for (set, name) in [
@@ -215,16 +202,8 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
                 return unsupported(format!("{name} of the added token {:?}", token.content));
             }
         }
-        let kind = if token.special {
-            Kind::Special
-        } else {
-            Kind::Added
-        };
-        tokens.push(Token {
-            id: token.id,
-            text: token.content,
-            kind,
-        });
+        let kind = if token.special { Kind::Special } else { Kind::Added };
+        tokens.push(Token { id: token.id, text: token.content, kind });
     }
     Ok(Parts {
         tokens,
