@@ -197,7 +197,7 @@ fn growing_templates_end_before_they_fill_memory() {
 #[test]
 fn deep_templates_do_not_overflow_the_stack() {
     // What fits in the size limit, so some of these are right to succeed.
-    let (start, size) = (Instant::now(), 100_000);
+    let (start, size) = (Instant::now(), 65_000);
     for source in [
         format!("{{{{ {}1 }}}}", "1 + ".repeat(size / 4)),
         format!("{{{{ {}x }}}}", "1 ~ ".repeat(size / 4)),
@@ -213,6 +213,9 @@ fn deep_templates_do_not_overflow_the_stack() {
         format!("{{% if a %}}{}{{% endif %}}", "{% elif a %}".repeat(size / 12)),
         format!("{}{}", "{% if a %}".repeat(5000), "{% endif %}".repeat(5000)),
         format!("{}{}", "{% for a in b %}".repeat(3000), "{% endfor %}".repeat(3000)),
+        format!("{{{{ {}x }}}}", "not ".repeat(498)).repeat(32),
+        format!("{{{{ {}x }}}}", "-".repeat(498)).repeat(129),
+        format!("{{{{ x{} }}}}", "~'a'".repeat(498)).repeat(32),
         "x".repeat(1 << 20),
     ] {
         let from = Instant::now();
@@ -220,7 +223,7 @@ fn deep_templates_do_not_overflow_the_stack() {
         let shown = result.map(|text| text.len()).map_err(|error| error.to_string());
         println!("{:.3} s {:?} {shown:?}", from.elapsed().as_secs_f64(), &source[..20]);
     }
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
