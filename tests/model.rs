@@ -103,9 +103,9 @@ fn tolerance(device: &Device) -> f32 {
         // Adapters with cooperative matrices multiply in f16.
         Device::Gpu { wanted, options, .. } => {
             let index = wanted.as_deref().and_then(|w| w.parse::<usize>().ok());
-            let coop = gpu::adapters().into_iter().any(|a| {
-                Some(a.facts.index) == index && (a.facts.has - options.without).contains(Needs::COOP_MATRIX)
-            });
+            let coop = gpu::adapters()
+                .into_iter()
+                .any(|a| Some(a.facts.index) == index && (a.facts.has - options.without).contains(Needs::COOP_MATRIX));
             if coop { 2e-2 } else { 2e-3 }
         }
     }
