@@ -65,7 +65,8 @@ static ARCHITECTURES: &[Architecture] = &[Architecture {
 
 /// A checkpoint from a parsed GGUF file, all names as Hugging Face has them.
 pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
-    let keys = Keys { source: &source, gguf: &gguf };
+    let Gguf { keys, tensors } = gguf;
+    let keys = Keys { source: &source, keys: &keys };
     keys.refuse_split()?;
     let architecture = keys.architecture()?;
     let tensors = rename(architecture, &source, tensors)?;
@@ -87,20 +88,19 @@ pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
     })
 }
 
-fn rename(architecture: &Architecture, source: &Source, tensors: &[TensorInfo]) -> Result<Vec<TensorInfo>> {
-    let rename = |tensor: &TensorInfo| {
-        let Some(name) = architecture.tensor(&tensor.name) else {
-            return Err(Error::malformed(
+fn rename(architecture: &Architecture, source: &Source, mut tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
+    for tensor in &mut tensors {
+        tensor.name = architecture.tensor(&tensor.name).ok_or_else(|| {
+            Error::malformed(
                 source.path(),
                 format!("tensor {}", tensor.name),
                 format!("a tensor of the {} architecture", architecture.gguf),
                 "an unknown name",
                 "the file needs a newer version of this program, or its conversion went wrong",
-            ));
-        };
-        Ok(TensorInfo { name, ..tensor.clone() })
-    };
-    tensors.iter().map(rename).collect()
+            )
+        })?;
+    }
+    Ok(tensors)
 }
 
 impl Architecture {
@@ -153,7 +153,7 @@ impl Keys<'_> {
         match self.keys.get(key) {
             None => Ok(None),
             Some(&Value::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => Ok(Some(id as u32)),
-            Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), format!("{other:?}"))),
+            Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), other)),
         }
     }
 

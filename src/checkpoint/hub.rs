@@ -78,7 +78,7 @@ impl Names {
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
-    Error::malformed(&folder.join(name), name, "a file in the model folder", "no such file", INCOMPLETE)
+    Error::malformed(&folder.join(name), "file", "a file in the model folder", "no such file", INCOMPLETE)
 }
 
 fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {

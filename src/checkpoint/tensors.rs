@@ -51,7 +51,8 @@ impl Tensors {
     /// `infos` in the order of their files and offsets; the caller has checked that they lie inside
     /// their files and that no name comes twice.
     pub(super) fn new(files: Vec<Source>, infos: Vec<TensorInfo>) -> Tensors {
-        let by_name = infos.iter().enumerate().map(|(index, info)| (info.name.clone(), index)).collect();
+        let mut by_name: Vec<usize> = (0..infos.len()).collect();
+        by_name.sort_unstable_by_key(|&index| &infos[index].name);
         Tensors { files, infos, by_name }
     }
 
