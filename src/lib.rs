@@ -1,5 +1,6 @@
 //! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod error;

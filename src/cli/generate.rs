@@ -146,7 +146,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "weight_bytes": weights,
             "cache_bytes": cache,
             "scratch_bytes": scratch,
-            "peak_host_bytes": super::usage::peak_bytes(),
+            "peak_host_bytes": crate::bench::usage::peak_bytes(),
             "first_token_s": (first - start).as_secs_f64(),
             "prefill_tokens_per_s": prefill,
             "decode_tokens_per_s": if generated.len() > 1 { json!(decode) } else { json!(null) },
@@ -164,7 +164,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             size(weights),
             size(cache),
             size(scratch),
-            super::usage::peak_bytes().map(|b| format!(", host peak {}", size(b))).unwrap_or_default(),
+            crate::bench::usage::peak_bytes().map(|b| format!(", host peak {}", size(b))).unwrap_or_default(),
         );
     }
     interrupt::check()?;

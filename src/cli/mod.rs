@@ -1,5 +1,7 @@
 //! The command line: one file a command.
 
+mod bench;
+mod bench_all;
 mod check;
 mod devices;
 mod generate;
@@ -7,7 +9,6 @@ mod interrupt;
 mod model;
 mod ppl;
 mod progress;
-mod usage;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Ppl(ppl::Args),
     /// Compare every step of the model with the CPU reference and name the first that parts
     Check(check::Args),
+    /// Measure how fast kernels and models are here
+    Bench(bench::Args),
 }
 
 /// How a command ended, if not with an error.
@@ -50,15 +53,21 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// Parses the arguments, runs the command and says how it ended.
+/// Parses this process's arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    main_with(std::env::args_os())
+}
+
+/// The same with other arguments, the first of which names the program.
+pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
+    let cli = Cli::parse_from(arguments);
     interrupt::install();
     let result = match cli.command {
         Command::Devices(args) => devices::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Ppl(args) => ppl::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

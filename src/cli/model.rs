@@ -10,7 +10,7 @@ use crate::generate::{Device, Loaded, Run, Spec, load};
 use crate::gpu;
 use crate::plan::{Needs, Path};
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
     /// A Hugging Face folder, a .gguf file, or random:NAME
     #[arg(long, value_name = "MODEL")]
@@ -22,7 +22,7 @@ pub struct ModelArgs {
     pub device: DeviceArgs,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
     /// Number of the adapter in `qwgpu devices`, or part of its name
     #[arg(long, value_name = "DEVICE")]
@@ -60,6 +60,20 @@ pub enum LimitsArg {
     Adapter,
     /// WebGPU's defaults and no optional feature, as in a browser
     Webgpu,
+}
+
+impl PathArg {
+    /// As the command line spells it.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+impl LimitsArg {
+    /// As the command line spells it.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
 }
 
 fn feature(text: &str) -> Result<Needs, String> {

@@ -156,7 +156,8 @@ fn run_on_cpu() -> Run {
     Run { adapter, path: "cpu", software: true }
 }
 
-fn run_on(facts: &Facts, path: Path) -> Run {
+/// What to say of an adapter that runs a model.
+pub fn run_on(facts: &Facts, path: Path) -> Run {
     let path = match path {
         Path::Portable => "portable",
         Path::Fast => "fast",

@@ -159,6 +159,11 @@ impl Gpu {
         self.forced.insert(kernel.name, variant);
     }
 
+    /// Undoes [`Gpu::force`].
+    pub fn unforce(&mut self, kernel: &'static Kernel) {
+        self.forced.remove(kernel.name);
+    }
+
     /// The variant of `kernel` that runs here, and its constants.
     pub fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, crate::plan::Consts) {
         let subgroup_max = if self.has.contains(Needs::SUBGROUP) { self.facts.subgroup_max } else { 1 };

@@ -1,0 +1,182 @@
+//! `qwgpu bench`: how fast kernels and models are here.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::model::{DeviceArgs, ModelArgs, PathArg};
+use super::{Outcome, bench_all, interrupt, print_json, print_out, progress};
+use crate::bench::models::{Measured, Protocol, measure};
+use crate::bench::report::Report;
+use crate::bench::{Probes, kernels, tables, usage};
+use crate::error::Error;
+use crate::gpu::{self, Gpu};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Time the kernels on the shapes that models use, all variants by turns
+    Kernels(Kernels),
+    /// Measure prefill and decode of a model: tokens a second and memory
+    Decode(Decode),
+    /// Check and time everything without a model file and write a results file
+    All(bench_all::Args),
+    /// Write the tables of docs/PERFORMANCE.md from the results files
+    Table(Table),
+}
+
+#[derive(clap::Args)]
+struct Kernels {
+    /// Only cases whose kernel/case contains this
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    filter: String,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct Decode {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Tokens of the prompt
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    prompt: usize,
+    /// Tokens generated after it
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    r#gen: usize,
+    /// Measured runs, after one that only warms up [default: 5, on software adapters 2]
+    #[arg(long, value_name = "N")]
+    repeats: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct Table {
+    /// Folder of the results files
+    #[arg(long, default_value = "benches/results", value_name = "DIR")]
+    results: PathBuf,
+    /// The document whose tables to write
+    #[arg(long, default_value = "docs/PERFORMANCE.md", value_name = "FILE")]
+    document: PathBuf,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.what {
+        What::Kernels(args) => time_kernels(args),
+        What::Decode(args) => decode(args),
+        What::All(args) => bench_all::run(args),
+        What::Table(args) => table(args),
+    }
+}
+
+/// Opens the adapter that kernels are timed on.
+pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
+    if device.path == PathArg::Cpu {
+        return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
+    }
+    let adapter = gpu::select(gpu::adapters(), device.device.as_deref(), device.require_gpu)?;
+    let gpu = Gpu::open(adapter, device.options())?;
+    super::model::announce(&crate::generate::load::run_on(&gpu.facts, gpu.path()));
+    Ok(gpu)
+}
+
+/// A bar for a measurement's progress, until it is dropped.
+pub fn watch(what: &str) -> impl FnMut(&str, usize, usize) -> crate::Result<()> + use<> {
+    let bar = progress::counted(what, 0);
+    move |now: &str, done: usize, total: usize| {
+        interrupt::check()?;
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        bar.set_message(now.to_owned());
+        Ok(())
+    }
+}
+
+fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
+    let mut gpu = open(&args.device)?;
+    let probes = kernels::probe(&mut gpu)?;
+    let rows = kernels::time(&mut gpu, &args.filter, &probes, &mut watch("kernels"))?;
+    if rows.is_empty() {
+        let fix = "`qwgpu bench kernels` without --filter times all";
+        return Err(Error::request("--filter", "part of a kernel/case", &args.filter, fix).into());
+    }
+    let clock = kernels::clock(&gpu);
+    if args.json {
+        print_json(&json!({ "adapter": gpu.facts, "clock": clock, "probes": probes, "kernels": rows }))?;
+    } else {
+        print_out(&format!("{}\n\n", tables::probes(&probes, clock)))?;
+        print_out(&tables::aligned(&tables::kernels(&rows, true)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn decode(args: &Decode) -> anyhow::Result<Outcome> {
+    let probes = probes(&args.model.device)?;
+    let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
+    let model = ModelArgs { context: Some(context), ..args.model.clone() };
+    let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats, probes.as_ref())?;
+    measured.peak_host_bytes = usage::peak_bytes();
+    if args.json {
+        print_json(&json!({
+            "device": args.model.device.device, "path": args.model.device.path.name(),
+            "limits": args.model.device.limits.name(), "probes": probes, "measured": measured,
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    let lines = tables::models(std::slice::from_ref(&measured));
+    let rows: Vec<Vec<&str>> = lines.lines().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    for (name, value) in rows[0].iter().zip(&rows[2]) {
+        print_out(&format!("{name:<34}{value}\n"))?;
+    }
+    if let Some(peak) = measured.peak_host_bytes {
+        print_out(&format!("{:<34}{}\n", "host memory, most at once", super::generate::size(peak)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The rates of the adapter that a model will run on; the CPU reference has none.
+fn probes(device: &DeviceArgs) -> anyhow::Result<Option<Probes>> {
+    if device.path == PathArg::Cpu {
+        return Ok(None);
+    }
+    let adapter = gpu::select(gpu::adapters(), device.device.as_deref(), device.require_gpu)?;
+    Ok(Some(kernels::probe(&mut Gpu::open(adapter, device.options())?)?))
+}
+
+/// Loads a model and measures it.
+pub fn measure_model(
+    model: &ModelArgs,
+    prompt: usize,
+    generated: usize,
+    repeats: Option<usize>,
+    probes: Option<&Probes>,
+) -> anyhow::Result<Measured> {
+    let start = Instant::now();
+    let mut loaded = model.load()?;
+    let load_s = start.elapsed().as_secs_f64();
+    let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
+    let protocol = Protocol { prompt, generated, repeats };
+    Ok(measure(&mut loaded, &model.model, load_s, protocol, probes, &mut watch("tokens"))?)
+}
+
+fn table(args: &Table) -> anyhow::Result<Outcome> {
+    let reports = Report::read_all(&args.results)?;
+    let old = super::read_text(&args.document)?;
+    let new = tables::document(&old, &args.document, &reports)?;
+    if new != old {
+        std::fs::write(&args.document, new).map_err(|source| Error::Io { path: args.document.clone(), source })?;
+    }
+    eprintln!("{}: tables of {} results files", args.document.display(), reports.len());
+    Ok(Outcome::Done)
+}

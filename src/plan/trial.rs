@@ -1,0 +1,97 @@
+//! Trials at work: their tensors on a backend, and the comparison with the reference that the tests
+//! and `qwgpu bench all` share.
+
+use super::compare::compare;
+use super::cpu::{Cpu, Mode};
+use super::{Backend, Case, Element, Place, Plan, Tensor, Trial};
+use crate::error::Result;
+
+const NAN: u32 = 0x7fc0_0000;
+
+/// What a comparison with the reference found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Normalized mean square error; of whole numbers 0 or infinity.
+    pub nmse: f64,
+    /// What is wrong, if anything.
+    pub fault: Option<String>,
+}
+
+/// Creates a trial's tensors on `backend`: its plan over them and the place of `output`.
+///
+/// With more than one of `copies` the steps follow each other so often, each time over another copy
+/// of the tensors they only read, so that no cache keeps those.
+pub fn place(trial: &Trial, output: Tensor, copies: usize, backend: &mut dyn Backend) -> Result<(Plan, Tensor)> {
+    let mut plan = trial.plan.clone();
+    let steps = std::mem::take(&mut plan.steps);
+    let written = |number: usize| steps.iter().any(|s| s.output().place == Place::Resident(number as u32));
+    let mut places: Vec<Place> = Vec::new();
+    for copy in 0..copies {
+        for (number, (tensor, words)) in trial.residents.iter().enumerate() {
+            if copy > 0 && written(number) {
+                continue;
+            }
+            let created = backend.create("case", tensor.rows, tensor.cols, tensor.element)?;
+            backend.write(None, created, 0, words)?;
+            match places.get_mut(number) {
+                Some(place) => *place = created.place,
+                None => places.push(created.place),
+            }
+        }
+        for step in &steps {
+            let mut step = step.clone();
+            step.bind.iter_mut().for_each(|tensor| tensor.place = moved(tensor.place, &places));
+            plan.steps.push(step);
+        }
+    }
+    Ok((plan, Tensor { place: moved(output.place, &places), ..output }))
+}
+
+/// The trial counts its tensors from zero, the backend from what it holds already.
+fn moved(place: Place, places: &[Place]) -> Place {
+    match place {
+        Place::Resident(number) => places[number as usize],
+        Place::Scratch(_) => place,
+    }
+}
+
+/// Runs a case by the reference and by `backend`, which may part by `nmse`.
+///
+/// Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone is at
+/// fault, since it tests nothing; whole numbers must be equal.
+pub fn check(case: &Case, nmse: f64, backend: &mut dyn Backend) -> Result<Checked> {
+    let (trial, output) = Trial::new(case);
+    let expected = run(&trial, output, &mut Cpu::new(Mode::Reference, u64::MAX))?;
+    let found = run(&trial, output, backend)?;
+    let fault = |message: String| Ok(Checked { nmse: f64::INFINITY, fault: Some(message) });
+    if expected.iter().all(|&word| word == 0) {
+        return fault("the reference gives zeros only: the case tests nothing".into());
+    }
+    if output.element != Element::F32 {
+        return match expected.iter().zip(&found).position(|(e, f)| e != f) {
+            Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
+            None => Ok(Checked { nmse: 0.0, fault: None }),
+        };
+    }
+    let d = compare(bytemuck::cast_slice(&expected), bytemuck::cast_slice(&found));
+    // Written so that NaN is at fault too.
+    let close = d.nmse <= nmse;
+    let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
+    let message =
+        || format!("nmse {:.2e} above {nmse:.0e}; largest difference at {}: expected {e}, found {f}", d.nmse, d.at);
+    Ok(Checked { nmse: d.nmse, fault: (!close).then(message) })
+}
+
+/// The output of a trial's plan; scratch starts as NaN.
+fn run(trial: &Trial, output: Tensor, backend: &mut dyn Backend) -> Result<Vec<u32>> {
+    let (plan, output) = place(trial, output, 1, backend)?;
+    let program = backend.prepare(&plan, true)?;
+    for (number, tensor) in plan.scratch.iter().enumerate() {
+        let tensor = Tensor { place: Place::Scratch(number as u32), ..*tensor };
+        backend.write(Some(program), tensor, 0, &vec![NAN; tensor.words()])?;
+    }
+    backend.run(program)?;
+    let words = backend.read(Some(program), output);
+    backend.release(program);
+    words
+}
