@@ -100,6 +100,7 @@ fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case, probes: Option
     let residents: u64 = trial.residents.iter().map(|(t, _)| t.bytes()).sum();
     let copies = WALK_BYTES.div_ceil(residents.max(1)).min(MOST_FLOPS / flops.max(1)).clamp(1, MOST_COPIES) as usize;
     let (plan, _) = trial::place(&trial, output, copies, gpu)?;
+    gpu.wait()?;
 
     let mut rows = Vec::new();
     let mut timers = Vec::new();
@@ -177,17 +178,17 @@ fn sample(gpu: &mut Gpu, timers: &mut [Timer], steps: usize) -> Result<()> {
     };
     let mut wanted = Vec::new();
     for timer in &mut *timers {
-        // The first run uploads and wakes the device; it counts only where there is no time for more.
+        // The first run wakes the device; it counts only where there is no time for more.
         let first = took(gpu, timer.program, 1)?;
-        let one = if first.seconds > total_s {
+        if first.seconds > total_s {
             timer.samples.push(first);
-            first.seconds
-        } else {
-            took(gpu, timer.program, 1)?.seconds.max(1e-7)
-        };
+            wanted.push(usize::from(first.seconds < 4.0 * total_s));
+            continue;
+        }
+        let one = took(gpu, timer.program, 1)?.seconds.max(1e-7);
         timer.repeats = ((sample_s / one).ceil() as usize).clamp(1, (MOST_DISPATCHES / steps).max(1));
         let samples = (total_s / (one * timer.repeats as f64)) as usize;
-        wanted.push(if one > total_s { 1 } else { samples.clamp(3, 15) });
+        wanted.push(samples.clamp(3, 15));
     }
     for round in 0..wanted.iter().copied().max().unwrap_or(0) {
         for (timer, &wanted) in timers.iter_mut().zip(&wanted) {

@@ -93,7 +93,7 @@ pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
 
 /// A bar for a measurement's progress, until it is dropped.
 pub fn watch(what: &str) -> impl FnMut(&str, usize, usize) -> crate::Result<()> + use<> {
-    let bar = progress::counted(what, 0);
+    let bar = progress::counted(what, 0).with_finish(indicatif::ProgressFinish::AndClear);
     move |now: &str, done: usize, total: usize| {
         interrupt::check()?;
         bar.set_length(total as u64);
@@ -122,14 +122,14 @@ fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
 }
 
 fn decode(args: &Decode) -> anyhow::Result<Outcome> {
-    let probes = probes(&args.model.device)?;
+    let (adapter, probes) = probes(&args.model.device)?.unzip();
     let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
     let model = ModelArgs { context: Some(context), ..args.model.clone() };
     let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats, probes.as_ref())?;
     measured.peak_host_bytes = usage::peak_bytes();
     if args.json {
         print_json(&json!({
-            "device": args.model.device.device, "path": args.model.device.path.name(),
+            "adapter": adapter, "path": args.model.device.path.name(),
             "limits": args.model.device.limits.name(), "probes": probes, "measured": measured,
         }))?;
         return Ok(Outcome::Done);
@@ -145,13 +145,15 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The rates of the adapter that a model will run on; the CPU reference has none.
-fn probes(device: &DeviceArgs) -> anyhow::Result<Option<Probes>> {
+/// The adapter that a model will run on, and its rates; the CPU reference has none.
+fn probes(device: &DeviceArgs) -> anyhow::Result<Option<(gpu::Facts, Probes)>> {
     if device.path == PathArg::Cpu {
         return Ok(None);
     }
     let adapter = gpu::select(gpu::adapters(), device.device.as_deref(), device.require_gpu)?;
-    Ok(Some(kernels::probe(&mut Gpu::open(adapter, device.options())?)?))
+    let mut gpu = Gpu::open(adapter, device.options())?;
+    let probes = kernels::probe(&mut gpu)?;
+    Ok(Some((gpu.facts, probes)))
 }
 
 /// Loads a model and measures it.
