@@ -1,10 +1,15 @@
 //! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod error;
+pub mod eval;
+pub mod generate;
 pub mod gpu;
 pub mod kernels;
+pub mod model;
 pub mod plan;
+pub mod quant;
 pub mod text;
 
 pub use error::{Error, Result};

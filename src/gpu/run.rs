@@ -8,7 +8,7 @@ use super::pipeline::Pipeline;
 use super::{Gpu, Resident, memory};
 use crate::error::Result;
 use crate::plan::schedule::{self, Slots};
-use crate::plan::{Backend, Element, Fetch, Place, Plan, ProgramId, Tensor};
+use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
 /// Operations after which recorded work is submitted, so that no submission comes near a driver's
 /// watchdog: a tenth of a second on an adapter of 200 GFLOP/s.
@@ -144,6 +144,10 @@ impl Backend for Gpu {
 
     fn max_tensor_bytes(&self) -> u64 {
         self.facts.max_binding.min(self.facts.max_buffer) / 256 * 256
+    }
+
+    fn tolerance(&self, kernel: &'static Kernel) -> f64 {
+        self.variant(kernel).0.nmse
     }
 
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {

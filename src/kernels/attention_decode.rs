@@ -30,12 +30,13 @@ pub struct Attention {
 }
 
 impl Plan {
-    /// Attention for few rows: one workgroup a row and head.
-    pub fn attention_decode(&mut self, name: &str, a: Attention) -> Tensor {
-        self.attention(&KERNEL, name, a)
+    /// Attention by the kernel for this many rows.
+    pub fn attention(&mut self, name: &str, a: Attention) -> Tensor {
+        let kernel = if a.q.rows == 1 { &KERNEL } else { &super::attention_prefill::KERNEL };
+        self.attention_by(kernel, name, a)
     }
 
-    pub(super) fn attention(&mut self, kernel: &'static Kernel, name: &str, a: Attention) -> Tensor {
+    fn attention_by(&mut self, kernel: &'static Kernel, name: &str, a: Attention) -> Tensor {
         let (m, width, dim) = (a.q.rows, a.q.cols, a.head_dim);
         let (heads, kv_heads) = (width / dim, a.k.cols / dim);
         assert!(heads * dim == width && heads.is_multiple_of(kv_heads), "{name}: {heads} of {kv_heads} heads");
@@ -94,7 +95,7 @@ pub(super) fn attend(
         *word = (f32::from_bits(*word) * 4.0).to_bits();
     }
     let (k, v) = (t.f32(capacity, kv_heads * head_dim), t.f32(capacity, kv_heads * head_dim));
-    t.plan.attention(kernel, "", Attention { position, q, k, v, head_dim })
+    t.plan.attention_by(kernel, "", Attention { position, q, k, v, head_dim })
 }
 
 pub(super) fn reference(io: &mut Io) {

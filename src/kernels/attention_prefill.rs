@@ -1,19 +1,12 @@
 //! Causal attention of many rows: the same as `attention_decode`, with keys and values read once for
 //! several rows.
 
-use super::attention_decode::{Attention, attend, host, reference};
-use crate::plan::{Case, Host, Kernel, Needs, Plan, Tensor, Variant};
+use super::attention_decode::{attend, host, reference};
+use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 /// Rows of one workgroup, as in the shader.
 const ROWS: u32 = 8;
-
-impl Plan {
-    /// Attention for many rows.
-    pub fn attention_prefill(&mut self, name: &str, a: Attention) -> Tensor {
-        self.attention(&KERNEL, name, a)
-    }
-}
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_prefill",

@@ -1,6 +1,6 @@
 //! What runs plans: the GPU, or the CPU by the references.
 
-use super::{Element, Plan, Tensor};
+use super::{Element, Kernel, Plan, Tensor};
 use crate::error::Result;
 
 /// A plan made ready to run on one backend.
@@ -25,6 +25,9 @@ pub trait Backend {
 
     /// The largest tensor one step can bind, in bytes; larger ones are split by rows.
     fn max_tensor_bytes(&self) -> u64;
+
+    /// Largest normalized mean square error that this backend's form of a kernel may have.
+    fn tolerance(&self, kernel: &'static Kernel) -> f64;
 
     /// Makes a plan ready: memory for its scratch tensors, pipelines, bindings. With `keep`
     /// every scratch tensor has its own memory, so that all of them can be read after a run.

@@ -117,6 +117,10 @@ impl Backend for Cpu {
         self.max_tensor_bytes
     }
 
+    fn tolerance(&self, kernel: &'static Kernel) -> f64 {
+        kernel.host.as_ref().map_or(0.0, |host| host.nmse)
+    }
+
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
         let slots = schedule::assign(plan, keep);
         let words = |bytes: &u64| vec![0; (*bytes / 4) as usize];

@@ -4,6 +4,7 @@
 //! ([`cpu::Cpu`]); that is what makes every step checkable.
 
 pub mod backend;
+pub mod check;
 pub mod compare;
 pub mod cpu;
 pub mod kernel;
@@ -60,10 +61,10 @@ impl Tensor {
         self.words() as u64 * 4
     }
 
-    /// The first `rows` rows of this tensor, in place.
-    pub fn first_rows(self, rows: usize) -> Tensor {
-        assert!(rows <= self.rows, "{rows} rows of {self:?}");
-        Tensor { rows, ..self }
+    /// The first `cols` values of a tensor of one row, in place.
+    pub fn first_cols(self, cols: usize) -> Tensor {
+        assert!(self.rows == 1 && cols <= self.cols, "{cols} columns of {self:?}");
+        Tensor { cols, ..self }
     }
 
     /// Panics unless the shape and the element are as a kernel needs them: a wrong shape here is

@@ -1,0 +1,123 @@
+//! `qwgpu check`: the model on the device against the CPU reference, step by step.
+
+use serde_json::json;
+
+use super::model::ModelArgs;
+use super::{Outcome, interrupt, print_json, print_out, progress};
+use crate::generate::{Output, Spec, load_reference};
+use crate::plan::check::{Parting, Seen, check};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Tokens of the prompt that is prefilled; one decode step follows
+    #[arg(long, default_value_t = 24, value_name = "N")]
+    tokens: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The worst a kernel did over all its steps.
+#[derive(Default)]
+struct Worst {
+    steps: usize,
+    nmse: f64,
+    allowed: f64,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut loaded = args.model.load()?;
+    let spec = Spec::parse(&args.model.model)?;
+    let bar = progress::bytes("reference");
+    let mut reference = load_reference(&spec, &mut loaded.engine, &mut |done, total, _| {
+        interrupt::check()?;
+        bar.set_length(total);
+        bar.set_position(done);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+
+    // Any tokens will do, as long as they differ; the last one is left for the decode step.
+    let vocab = loaded.engine.model.config.vocab_size.min(100_000) as u32;
+    let tokens = args.tokens.clamp(2, loaded.engine.chunk());
+    let ids: Vec<u32> = (0..=tokens as u32).map(|i| (i * 7919 + 785) % vocab).collect();
+    let mut worst: Vec<(&str, Worst)> = Vec::new();
+    let mut parting = None;
+    let mut steps = 0;
+    for (phase, ids) in [("prefill", &ids[..tokens]), ("decode", &ids[tokens..])] {
+        loaded.engine.place(ids)?;
+        reference.engine.place(ids)?;
+        let (plan, _) = loaded.engine.plan(ids.len(), Output::Token);
+        let bar = progress::counted(phase, plan.steps.len() as u64);
+        let mut seen = |s: Seen| {
+            interrupt::check()?;
+            bar.set_position(s.number as u64);
+            bar.set_message(s.step.name.clone());
+            let name = s.step.kernel.name;
+            let at = worst.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+                worst.push((name, Worst::default()));
+                worst.len() - 1
+            });
+            let w = &mut worst[at].1;
+            w.steps += 1;
+            w.nmse = w.nmse.max(s.difference.nmse);
+            w.allowed = s.allowed;
+            steps += 1;
+            Ok(())
+        };
+        let found = check(&plan, reference.engine.backend(), loaded.engine.backend(), &mut seen)?;
+        bar.finish_and_clear();
+        loaded.engine.skip(ids.len());
+        reference.engine.skip(ids.len());
+        if let Some(found) = found {
+            parting = Some((phase, found));
+            break;
+        }
+    }
+    report(args, &loaded.run, steps, &worst, parting.as_ref())?;
+    Ok(if parting.is_none() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn report(
+    args: &Args,
+    run: &crate::generate::Run,
+    steps: usize,
+    worst: &[(&str, Worst)],
+    parting: Option<&(&str, Parting)>,
+) -> anyhow::Result<()> {
+    if args.json {
+        let kernels: Vec<_> = worst
+            .iter()
+            .map(|(name, w)| json!({ "kernel": name, "steps": w.steps, "worst_nmse": w.nmse, "allowed": w.allowed }))
+            .collect();
+        let first = parting.map(|(phase, p)| {
+            json!({
+                "phase": phase, "step": p.step, "number": p.number, "kernel": p.kernel, "row": p.row, "col": p.col,
+                "expected": p.expected, "found": p.found, "nmse": number(p.difference.nmse), "allowed": p.allowed,
+            })
+        });
+        return print_json(&json!({
+            "model": args.model.model, "adapter": run.adapter, "software": run.software, "path": run.path,
+            "steps": steps, "passed": parting.is_none(), "first_parting": first, "kernels": kernels,
+        }));
+    }
+    let mut text = format!("{:<20}{:>8}{:>14}{:>12}\n", "kernel", "steps", "worst nmse", "allowed");
+    for (name, w) in worst {
+        text += &format!("{name:<20}{:>8}{:>14.2e}{:>12.0e}\n", w.steps, w.nmse, w.allowed);
+    }
+    text += &match parting {
+        None => format!("all {steps} steps agree with the reference\n"),
+        Some((phase, p)) => format!(
+            "FAILED in {phase} at step {}: {} (kernel {}): output[{}, {}] is {}, the reference has {}; nmse {:.2e}, allowed {:.0e}\n",
+            p.number, p.step, p.kernel, p.row, p.col, p.found, p.expected, p.difference.nmse, p.allowed
+        ),
+    };
+    print_out(&text)
+}
+
+/// JSON has no infinity.
+fn number(value: f64) -> serde_json::Value {
+    if value.is_finite() { json!(value) } else { json!("infinite") }
+}

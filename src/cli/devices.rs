@@ -1,0 +1,81 @@
+//! `qwgpu devices`: what is there and how it would be used.
+
+use serde_json::json;
+
+use super::{Outcome, print_json, print_out};
+use crate::gpu::{self, tuning};
+use crate::kernels::KERNELS;
+use crate::plan::{Needs, Path};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let adapters = gpu::adapters();
+    if args.json {
+        let list: Vec<_> = adapters
+            .iter()
+            .map(|a| {
+                let mut value = serde_json::to_value(&a.facts)?;
+                value["path"] = json!("fast");
+                value["kernels"] = kernels(&a.facts);
+                Ok(value)
+            })
+            .collect::<serde_json::Result<_>>()?;
+        print_json(&json!(list))?;
+        return Ok(Outcome::Done);
+    }
+    if adapters.is_empty() {
+        eprintln!("no adapter found; `qwgpu doctor` says what is missing");
+        return Ok(Outcome::Done);
+    }
+    for a in &adapters {
+        print_out(&describe(&a.facts))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The variant and constants each kernel would run with.
+fn kernels(facts: &gpu::Facts) -> serde_json::Value {
+    let subgroup = if facts.has.contains(Needs::SUBGROUP) { facts.subgroup_max } else { 1 };
+    let choices = KERNELS.iter().map(|&kernel| {
+        let (variant, consts) = tuning::choose(kernel, facts.class, facts.has, subgroup);
+        let consts: serde_json::Map<_, _> = consts.iter().map(|(n, v)| (n.to_owned(), json!(v))).collect();
+        (kernel.name.to_owned(), json!({ "variant": variant.name, "constants": consts }))
+    });
+    serde_json::Value::Object(choices.collect())
+}
+
+fn describe(f: &gpu::Facts) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    let class = format!("{:?}", f.class).to_lowercase();
+    let note = if f.class == gpu::Class::Software { ", computes on the CPU" } else { "" };
+    let subgroup = if f.has.contains(Needs::SUBGROUP) { f.subgroup_max } else { 1 };
+    let mut text = format!(
+        "{}: {}\n   {} {class}{note}; driver {}\n   features: {}{}\n   subgroups of {} to {}\n   limits: binding {} MiB, buffer {} MiB, workgroup {} invocations and {} KiB\n   path: {:?}\n",
+        f.index,
+        f.name,
+        f.backend,
+        f.driver,
+        f.has,
+        if f.timestamps { ", timestamps" } else { "" },
+        f.subgroup_min,
+        f.subgroup_max,
+        mib(f.max_binding),
+        mib(f.max_buffer),
+        f.max_workgroup_size,
+        f.max_workgroup_memory >> 10,
+        Path::Fast,
+    )
+    .replace("Fast", "fast");
+    for &kernel in KERNELS {
+        let (variant, consts) = tuning::choose(kernel, f.class, f.has, subgroup);
+        let consts: Vec<String> = consts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        text += &format!("     {:<18} {:<16} {}\n", kernel.name, variant.name, consts.join(" "));
+    }
+    text
+}

@@ -1,0 +1,28 @@
+//! What this process has used so far.
+
+/// The most memory it held at once, where the system tells.
+#[cfg(unix)]
+pub fn peak_bytes() -> Option<u64> {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
+    // Kilobytes but on Apple's systems, which count bytes.
+    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+    u64::try_from(usage.max_rss()).ok().map(|n| n * unit)
+}
+
+/// CPU seconds of all threads, where the system tells.
+#[cfg(unix)]
+pub fn cpu_seconds() -> Option<f64> {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
+    let seconds = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 * 1e-6;
+    Some(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+#[cfg(not(unix))]
+pub fn peak_bytes() -> Option<u64> {
+    None
+}
+
+#[cfg(not(unix))]
+pub fn cpu_seconds() -> Option<f64> {
+    None
+}

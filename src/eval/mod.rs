@@ -1,0 +1,3 @@
+//! What a model is worth: measures over its likelihoods.
+
+pub mod perplexity;

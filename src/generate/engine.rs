@@ -1,0 +1,301 @@
+//! One sequence and its cache: prefill in chunks, decode token by token.
+//!
+//! Plans are built for the number of rows they process and kept; what changes from token to token is
+//! read from the `token` and `position` tensors. A greedy token is chosen on the device and becomes
+//! the next step's input there, so that the next step is queued before the token is read.
+
+use std::collections::HashMap;
+
+use super::sample::Sampler;
+use crate::error::{Error, Result};
+use crate::kernels::NOT_FINITE;
+use crate::model::{Cache, Qwen};
+use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
+
+/// What a program gives besides filling the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    Nothing,
+    /// Logits of the last row.
+    Logits,
+    /// The greedy token after the last row, left where the next step reads it.
+    Token,
+    /// The surprise of each row's target.
+    Nll,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    Stop,
+}
+
+/// A model with one sequence.
+pub struct Engine {
+    backend: Box<dyn Backend>,
+    pub model: Qwen,
+    cache: Cache,
+    /// [1, chunk] each: a row's token, its place in the sequence, and the token it should predict.
+    token: Tensor,
+    position: Tensor,
+    target: Tensor,
+    chunk: usize,
+    /// Tokens that exist; logits beyond are padding of the matrix.
+    vocab: usize,
+    /// Tokens in the cache.
+    len: usize,
+    programs: HashMap<(usize, Output), Program>,
+}
+
+#[derive(Clone, Copy)]
+struct Program {
+    id: ProgramId,
+    /// What [`Output`] names.
+    output: Option<Tensor>,
+}
+
+/// Programs kept for lengths of prompts seen; a model needs three or four all the time.
+const MOST_PROGRAMS: usize = 16;
+
+impl Engine {
+    /// A sequence of at most `context` tokens, prefilled `chunk` tokens at a time, every row of
+    /// the output matrix taken for a token.
+    pub fn new(mut backend: Box<dyn Backend>, model: Qwen, context: usize, chunk: usize) -> Result<Engine> {
+        let b = &mut *backend;
+        let cache = Cache::new(b, &model.config, context)?;
+        let token = b.create("token", 1, chunk, Element::U32)?;
+        let position = b.create("position", 1, chunk, Element::U32)?;
+        let target = b.create("target", 1, chunk, Element::U32)?;
+        let vocab = model.config.vocab_size;
+        let mut engine =
+            Engine { backend, model, cache, token, position, target, chunk, vocab, len: 0, programs: HashMap::new() };
+        // The largest first: its scratch memory serves all others.
+        engine.program(chunk.min(context), Output::Nothing)?;
+        Ok(engine)
+    }
+
+    /// Sets how many tokens exist, before anything is generated.
+    pub fn set_vocab(&mut self, vocab: usize) {
+        self.vocab = vocab.min(self.model.config.vocab_size);
+    }
+
+    /// Tokens in the cache.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The longest sequence.
+    pub fn context(&self) -> usize {
+        self.cache.capacity
+    }
+
+    /// Tokens that prefill together.
+    pub fn chunk(&self) -> usize {
+        self.chunk
+    }
+
+    /// Forgets all but the first `len` tokens.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    pub fn backend(&mut self) -> &mut dyn Backend {
+        &mut *self.backend
+    }
+
+    /// Bytes of weights, of the cache and of scratch memory on the device.
+    pub fn memory(&self) -> (u64, u64, u64) {
+        (self.model.weight_bytes(), self.cache.bytes(), self.backend.memory().1)
+    }
+
+    /// The plan for `m` rows.
+    pub fn plan(&self, m: usize, output: Output) -> (Plan, Option<Tensor>) {
+        let (token, position) = (self.token.first_cols(m), self.position.first_cols(m));
+        let mut plan = Plan::new();
+        let x = self.model.forward(&mut plan, token, position, &self.cache);
+        let output = match output {
+            Output::Nothing => None,
+            Output::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
+            Output::Token => {
+                let logits = self.model.logits(&mut plan, x, m - 1, 1);
+                let next = self.token.first_cols(1);
+                plan.argmax("argmax", logits, self.vocab, next);
+                if m == 1 {
+                    plan.advance("advance", position);
+                }
+                Some(next)
+            }
+            Output::Nll => {
+                let logits = self.model.logits(&mut plan, x, 0, m);
+                Some(plan.token_nll("token_nll", logits, self.vocab, self.target.first_cols(m)))
+            }
+        };
+        (plan, output)
+    }
+
+    fn program(&mut self, m: usize, output: Output) -> Result<Program> {
+        if let Some(program) = self.programs.get(&(m, output)) {
+            return Ok(*program);
+        }
+        if self.programs.len() >= MOST_PROGRAMS {
+            // Those of one token are the hot path; lengths of prompts come and go.
+            let old: Vec<_> = self.programs.keys().copied().filter(|(m, _)| *m != 1 && *m != self.chunk).collect();
+            for key in old {
+                if let Some(program) = self.programs.remove(&key) {
+                    self.backend.release(program.id);
+                }
+            }
+        }
+        let (plan, tensor) = self.plan(m, output);
+        let id = self.backend.prepare(&plan, false)?;
+        let program = Program { id, output: tensor };
+        self.programs.insert((m, output), program);
+        Ok(program)
+    }
+
+    /// Writes the inputs of the next rows.
+    pub fn place(&mut self, ids: &[u32]) -> Result<()> {
+        let positions: Vec<u32> = (self.len..self.len + ids.len()).map(|p| p as u32).collect();
+        self.backend.write(None, self.token, 0, ids)?;
+        self.backend.write(None, self.position, 0, &positions)
+    }
+
+    /// Counts `tokens` that were run outside of this engine's own calls.
+    pub fn skip(&mut self, tokens: usize) {
+        self.len += tokens;
+    }
+
+    fn check_room(&self, tokens: usize) -> Result<()> {
+        if self.len + tokens > self.cache.capacity {
+            return Err(Error::request(
+                "sequence",
+                format!("at most {} tokens", self.cache.capacity),
+                format!("{} and {tokens} more", self.len),
+                "shorten the prompt or give a larger --context",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Feeds `ids`, in chunks; the last chunk gives `output`.
+    fn feed(&mut self, ids: &[u32], output: Output) -> Result<Option<Fetch>> {
+        assert!(!ids.is_empty(), "an empty prompt");
+        self.check_room(ids.len())?;
+        let mut fetch = None;
+        let last = (ids.len() - 1) / self.chunk;
+        for (number, ids) in ids.chunks(self.chunk).enumerate() {
+            let output = if number == last { output } else { Output::Nothing };
+            let program = self.program(ids.len(), output)?;
+            self.place(ids)?;
+            self.backend.run(program.id)?;
+            self.len += ids.len();
+            if let Some(tensor) = program.output {
+                fetch = Some(self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?);
+            }
+        }
+        Ok(fetch)
+    }
+
+    /// Fills the cache with `ids` and waits until that is done.
+    pub fn prefill(&mut self, ids: &[u32]) -> Result<()> {
+        self.feed(ids, Output::Nothing)?;
+        let done = self.backend.fetch(None, self.token, 0, 1)?;
+        self.backend.finish(done)?;
+        Ok(())
+    }
+
+    /// Feeds `ids` and gives the logits after the last of them.
+    pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+        let fetch = self.feed(ids, Output::Logits)?.expect("a logits program has an output");
+        let words = self.backend.finish(fetch)?;
+        Ok(bytemuck::cast_vec(words))
+    }
+
+    /// Greedy continuation of `ids`: calls `each` with every token, up to `limit` of them, until it
+    /// says stop. The tokens given are in the cache afterwards, but for the last.
+    pub fn greedy(&mut self, ids: &[u32], limit: usize, mut each: impl FnMut(u32) -> Result<Flow>) -> Result<()> {
+        let limit = limit.min((self.cache.capacity + 1).saturating_sub(self.len + ids.len()));
+        if limit == 0 {
+            return self.check_room(ids.len() + 1);
+        }
+        let mut fetch = self.feed(ids, Output::Token)?.expect("a token program has an output");
+        let start = self.len;
+        self.backend.write(None, self.position, 0, &[start as u32])?;
+        let step = self.program(1, Output::Token)?;
+        for number in 0..limit {
+            // Queued before the token it continues is read.
+            let next = if number + 1 < limit {
+                self.backend.run(step.id)?;
+                Some(self.backend.fetch(Some(step.id), self.token, 0, 1)?)
+            } else {
+                None
+            };
+            let token = self.backend.finish(fetch)?[0];
+            self.len = start + number;
+            if token == NOT_FINITE {
+                return Err(not_finite());
+            }
+            let flow = each(token)?;
+            let Some(next) = next else { break };
+            fetch = next;
+            if flow == Flow::Stop {
+                self.backend.finish(fetch)?;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Continuation of `ids` by `sampler`, else as [`Engine::greedy`].
+    pub fn sample(
+        &mut self,
+        ids: &[u32],
+        limit: usize,
+        sampler: &mut Sampler,
+        mut each: impl FnMut(u32) -> Result<Flow>,
+    ) -> Result<()> {
+        let mut logits = self.logits(ids)?;
+        for number in 0..limit {
+            let token = sampler.next(&mut logits[..self.vocab])?;
+            if each(token)? == Flow::Stop || number + 1 == limit || self.len == self.cache.capacity {
+                break;
+            }
+            logits = self.logits(&[token])?;
+        }
+        Ok(())
+    }
+
+    /// Surprise of each of `targets` [nats], where target i follows `ids[i]` and all before it.
+    pub fn nll(&mut self, ids: &[u32], targets: &[u32]) -> Result<Vec<f32>> {
+        assert_eq!(ids.len(), targets.len());
+        self.check_room(ids.len())?;
+        // The logits of a chunk must fit one binding.
+        let row_bytes = self.model.config.vocab_size as u64 * 4;
+        let rows = (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize;
+        let mut nll = Vec::with_capacity(ids.len());
+        for (ids, targets) in ids.chunks(rows).zip(targets.chunks(rows)) {
+            let program = self.program(ids.len(), Output::Nll)?;
+            self.place(ids)?;
+            self.backend.write(None, self.target, 0, targets)?;
+            self.backend.run(program.id)?;
+            self.len += ids.len();
+            let tensor = program.output.expect("an nll program has an output");
+            let fetch = self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?;
+            let values: Vec<f32> = bytemuck::cast_vec(self.backend.finish(fetch)?);
+            if values.iter().any(|v| !v.is_finite()) {
+                return Err(not_finite());
+            }
+            nll.extend(values);
+        }
+        Ok(nll)
+    }
+}
+
+fn not_finite() -> Error {
+    Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() }
+}

@@ -1,0 +1,171 @@
+//! Choosing the next token from logits, in the order of transformers: repetition penalty,
+//! temperature, top-k, top-p, draw.
+
+use std::collections::HashSet;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use crate::error::{Error, Result};
+
+/// How to sample; see [`Sampler`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// Zero takes the most likely token.
+    pub temperature: f32,
+    /// Keep the k most likely tokens; zero keeps all.
+    pub top_k: usize,
+    /// Keep the most likely tokens whose probabilities sum to p; one keeps all.
+    pub top_p: f32,
+    /// Divides positive and multiplies negative logits of tokens seen before (Keskar et al., 2019);
+    /// one changes nothing.
+    pub repetition_penalty: f32,
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// The most likely token, always.
+    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
+
+    /// Whether the device alone can choose.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0 && self.repetition_penalty == 1.0
+    }
+
+    /// # Errors
+    /// A value outside its range.
+    pub fn check(&self) -> Result<()> {
+        let checks = [
+            ("--temperature", f64::from(self.temperature), self.temperature >= 0.0, "zero or more"),
+            ("--top-p", f64::from(self.top_p), self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("--repetition-penalty", f64::from(self.repetition_penalty), self.repetition_penalty > 0.0, "above 0"),
+        ];
+        for (what, value, good, expected) in checks {
+            if !good || !value.is_finite() {
+                return Err(Error::request(what, expected, value, "see `qwgpu generate --help`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Draws tokens, reproducibly for a seed.
+pub struct Sampler {
+    sampling: Sampling,
+    rng: ChaCha12Rng,
+    seen: HashSet<u32>,
+}
+
+impl Sampler {
+    /// `prompt` counts as seen by the repetition penalty.
+    pub fn new(sampling: Sampling, prompt: &[u32]) -> Sampler {
+        let rng = ChaCha12Rng::seed_from_u64(sampling.seed);
+        Sampler { sampling, rng, seen: prompt.iter().copied().collect() }
+    }
+
+    /// The next token; changes `logits` in passing.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if a logit is NaN or infinite.
+    pub fn next(&mut self, logits: &mut [f32]) -> Result<u32> {
+        if logits.iter().any(|l| !l.is_finite()) {
+            return Err(Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() });
+        }
+        let penalty = self.sampling.repetition_penalty;
+        if penalty != 1.0 {
+            for &id in &self.seen {
+                if let Some(logit) = logits.get_mut(id as usize) {
+                    *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+                }
+            }
+        }
+        let token = if self.sampling.temperature == 0.0 { most_likely(logits) } else { self.draw(logits) };
+        self.seen.insert(token);
+        Ok(token)
+    }
+
+    fn draw(&mut self, logits: &[f32]) -> u32 {
+        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b));
+        let k = self.sampling.top_k;
+        if k > 0 && k < order.len() {
+            order.select_nth_unstable_by(k - 1, descending);
+            order.truncate(k);
+        }
+        order.sort_unstable_by(descending);
+        let temperature = f64::from(self.sampling.temperature);
+        let highest = f64::from(logits[order[0] as usize]);
+        let weight = |id: &u32| ((f64::from(logits[*id as usize]) - highest) / temperature).exp();
+        let weights: Vec<f64> = order.iter().map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        // The shortest prefix that reaches p, and at least one token.
+        let mut kept = 0.0;
+        let mut count = 0;
+        while count < weights.len() && (count == 0 || kept < f64::from(self.sampling.top_p) * total) {
+            kept += weights[count];
+            count += 1;
+        }
+        let mut left = self.rng.random::<f64>() * kept;
+        for (id, weight) in order[..count].iter().zip(&weights) {
+            left -= weight;
+            if left < 0.0 {
+                return *id;
+            }
+        }
+        order[count - 1]
+    }
+}
+
+/// The lowest index of the largest logit.
+pub fn most_likely(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (i, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = i;
+        }
+    }
+    best as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draws(sampling: Sampling, logits: &[f32]) -> Vec<u32> {
+        let mut sampler = Sampler::new(sampling, &[]);
+        let mut draw = || sampler.next(&mut logits.to_vec()).unwrap();
+        (0..4000).map(|_| draw()).collect()
+    }
+
+    #[test]
+    fn draws_follow_the_probabilities_and_the_seed() {
+        let sampling = Sampling { temperature: 2.0, seed: 7, ..Sampling::GREEDY };
+        // At temperature 2 the probabilities are 1/7, 2/7 and 4/7.
+        let logits = [0.0, 4.0f32.ln(), 16.0f32.ln()];
+        let drawn = draws(sampling, &logits);
+        for (id, share) in [(0, 1.0 / 7.0), (1, 2.0 / 7.0), (2, 4.0 / 7.0)] {
+            let found = drawn.iter().filter(|d| **d == id).count() as f64 / drawn.len() as f64;
+            assert!((found - share).abs() < 0.03, "{id}: {found} of {share}");
+        }
+        assert_eq!(drawn, draws(sampling, &logits));
+        assert_ne!(drawn, draws(Sampling { seed: 8, ..sampling }, &logits));
+    }
+
+    #[test]
+    fn top_k_and_top_p_cut_the_tail() {
+        let logits = [1.0, 3.0, 2.0, 0.0];
+        let hot = Sampling { temperature: 5.0, ..Sampling::GREEDY };
+        assert!(draws(Sampling { top_k: 2, ..hot }, &logits).iter().all(|d| [1, 2].contains(d)));
+        assert!(draws(Sampling { top_p: 0.01, ..hot }, &logits).iter().all(|d| *d == 1));
+        assert!(draws(hot, &logits).contains(&3));
+    }
+
+    #[test]
+    fn the_penalty_lowers_what_was_seen() {
+        let sampling = Sampling { repetition_penalty: 2.0, ..Sampling::GREEDY };
+        let mut sampler = Sampler::new(sampling, &[1]);
+        assert_eq!(sampler.next(&mut [1.9, 3.0, 0.1]).unwrap(), 0);
+        assert_eq!(sampler.next(&mut [-1.0, -1.0, -1.5]).unwrap(), 2);
+        assert!(sampler.next(&mut [f32::NAN, 0.0, 0.0]).is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! Weights from a checkpoint, or random ones, to the device: in pieces, so that the host holds
+//! little, and split by rows where a tensor is larger than the device can bind.
+
+use rayon::prelude::*;
+
+use super::{Config, Linear};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::kernels::Part;
+use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::quant::BF16;
+
+/// Where weights come from.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    Checkpoint(&'a Checkpoint),
+    /// Reproducible values of about the spread of trained ones, made on the device.
+    Random {
+        seed: u32,
+    },
+}
+
+/// Called with the bytes on the device, all bytes, and the tensor under way; an error stops loading.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64, &str) -> Result<()>;
+
+/// Elements decoded at a time by one core.
+const PIECE: usize = 1 << 20;
+
+pub(super) struct Weights<'a> {
+    source: Source<'a>,
+    backend: &'a mut dyn Backend,
+    progress: Progress<'a>,
+    done: u64,
+    total: u64,
+    loaded: usize,
+}
+
+impl<'a> Weights<'a> {
+    pub fn new(
+        source: Source<'a>,
+        backend: &'a mut dyn Backend,
+        progress: Progress<'a>,
+        config: &Config,
+    ) -> Weights<'a> {
+        Weights { source, backend, progress, done: 0, total: bytes(config), loaded: 0 }
+    }
+
+    /// A norm or bias: [1, len] in f32.
+    pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
+        let tensor = self.backend.create(name, 1, len, Element::F32)?;
+        match self.source {
+            Source::Checkpoint(checkpoint) => {
+                expect(checkpoint, name, &[len])?;
+                let mut values = Vec::new();
+                checkpoint.read_f32(name, 0..len, &mut values)?;
+                self.backend.write(None, tensor, 0, bytemuck::cast_slice(&values))?;
+            }
+            Source::Random { .. } => {
+                let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };
+                self.backend.write(None, tensor, 0, &vec![value.to_bits(); len])?;
+            }
+        }
+        self.advance(tensor, name)?;
+        Ok(tensor)
+    }
+
+    pub fn matrix_with_bias(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
+        let bias = self.vector(&format!("{name}.bias"), rows)?;
+        let linear = self.matrix(name, rows, cols)?;
+        Ok(Linear { bias: Some(bias), ..linear })
+    }
+
+    /// A weight `name`.weight: [rows, cols] in bf16, in parts the device can bind.
+    pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
+        let weight = format!("{name}.weight");
+        if let Source::Checkpoint(checkpoint) = self.source {
+            expect(checkpoint, &weight, &[rows, cols])?;
+        }
+        let row_bytes = cols as u64 * 2;
+        let most = (self.backend.max_tensor_bytes() / row_bytes).min(rows as u64) as usize;
+        if most == 0 {
+            return Err(Error::OutOfMemory {
+                what: weight,
+                bytes: row_bytes,
+                limit: format!("and one binding holds {}", self.backend.max_tensor_bytes()),
+                fix: "take another --device".into(),
+            });
+        }
+        let mut parts = Vec::new();
+        // Parts of equal size, so that the last is no sliver.
+        let most = rows.div_ceil(rows.div_ceil(most));
+        for row0 in (0..rows).step_by(most) {
+            let tensor = self.backend.create(&weight, most.min(rows - row0), cols, Element::Bf16)?;
+            self.fill(&weight, tensor, row0)?;
+            parts.push(Part { row0, weight: tensor });
+        }
+        self.loaded += 1;
+        Ok(Linear { format: &BF16, parts, bias: None, name: name.to_owned() })
+    }
+
+    fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
+        match self.source {
+            Source::Checkpoint(checkpoint) => self.copy(checkpoint, name, tensor, row0),
+            Source::Random { seed } => {
+                let mut plan = Plan::new();
+                // The spread of a trained weight: products keep the scale of their inputs.
+                let scale = (3.0 / tensor.cols as f32).sqrt();
+                self.loaded += 1;
+                plan.random_bf16(name, seed.wrapping_add((self.loaded as u32) << 8), scale, tensor);
+                let program = self.backend.prepare(&plan, false)?;
+                self.backend.run(program)?;
+                self.backend.release(program);
+                self.advance(tensor, name)
+            }
+        }
+    }
+
+    /// Decodes a few pieces at a time, one a core, and writes them in order.
+    fn copy(&mut self, checkpoint: &Checkpoint, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
+        let (first, cols) = (row0 * tensor.cols, tensor.cols);
+        let piece = (PIECE / cols).max(1) * cols;
+        let end = first + tensor.rows * cols;
+        let starts: Vec<usize> = (first..end).step_by(piece).collect();
+        for starts in starts.chunks(rayon::current_num_threads()) {
+            let read = |&start: &usize| -> Result<Vec<u16>> {
+                let mut values = Vec::new();
+                checkpoint.read_bf16(name, start..(start + piece).min(end), &mut values)?;
+                Ok(values)
+            };
+            let pieces: Result<Vec<_>> = starts.par_iter().map(read).collect();
+            for (start, values) in starts.iter().zip(pieces?) {
+                // Two to a word; cols is even, so pieces are whole words.
+                let words: Vec<u32> =
+                    values.chunks_exact(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
+                self.backend.write(None, tensor, (start - first) / 2, &words)?;
+                self.done += words.len() as u64 * 4;
+                (self.progress)(self.done, self.total, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, tensor: Tensor, name: &str) -> Result<()> {
+        self.done += tensor.bytes();
+        (self.progress)(self.done, self.total, name)
+    }
+
+    /// Checks that the checkpoint holds no layer beyond those the config counts.
+    pub fn finish(self, config: &Config) -> Result<()> {
+        let Source::Checkpoint(checkpoint) = self.source else { return Ok(()) };
+        let layer = |name: &str| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
+        let last = checkpoint.tensors().iter().filter_map(|t| layer(&t.name)).max();
+        match last {
+            Some(last) if last >= config.num_hidden_layers => Err(Error::malformed(
+                checkpoint.path(),
+                "num_hidden_layers",
+                format!("{}, the layers of the weights", last + 1),
+                config.num_hidden_layers,
+                "config and weights are not of the same model; download both again",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Bytes of all weights of this shape.
+fn bytes(config: &Config) -> u64 {
+    let (hidden, mlp) = (config.hidden_size as u64, config.intermediate_size as u64);
+    let (q, kv) = (config.q_size() as u64, config.kv_size() as u64);
+    let layer = 2 * (hidden * (2 * q + 2 * kv) + 3 * hidden * mlp) + 4 * (q + 2 * kv + 2 * hidden);
+    let tables = if config.tie_word_embeddings { 1 } else { 2 };
+    config.num_hidden_layers as u64 * layer + tables * 2 * config.vocab_size as u64 * hidden + 4 * hidden
+}
+
+/// The tensor is there and has this shape.
+fn expect(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<()> {
+    let found = match checkpoint.tensor(name) {
+        Some(tensor) if tensor.shape == shape => return Ok(()),
+        Some(tensor) => format!("{:?}", tensor.shape),
+        None => "no such tensor".into(),
+    };
+    Err(Error::malformed(
+        checkpoint.path(),
+        format!("tensor {name}"),
+        format!("shape {shape:?} by config.json"),
+        found,
+        "config and weights are not of the same model; download both again",
+    ))
+}
