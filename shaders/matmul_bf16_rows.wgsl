@@ -1,5 +1,9 @@
-// y[r, n] (+)= sum over k of x[r, k] * w[n, k] (+ bias[n])
-// One invocation computes four rows of four neighbouring n.
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on.
+// A workgroup owns MT rows of m by NT * WG columns of n; lane l owns columns l, l + WG, ... of it,
+// so the MT x NT sums live in registers and no memory is shared. Made for software adapters,
+// where each component a lane loads is a branch and a scalar load, and a barrier is dear.
+
 struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -8,46 +12,54 @@ struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-override WG: u32 = 8;
+override WG: u32 = 8u;
+
+const MT = 8u;
+const NT = 8u;
 
 @compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let n0 = ((group.x + group.z * groups.x) * WG + lane) * 4u;
-    let row0 = group.y * 4u;
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let n0 = (group.x + group.z * groups.x) * (NT * WG) + lane;
+    let m0 = group.y * MT;
     let words = params.k / 8u;
-    var sums = array<vec4<f32>, 4>();
+
+    var acc: array<array<f32, NT>, MT>;
     for (var i = 0u; i < words; i++) {
-        for (var r = 0u; r < 4u; r++) {
-            let q = w[min(n0 + r, params.n - 1u) * words + i];
-            let even = bitcast<vec4<f32>>(q << vec4(16u));
-            let odd = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
-            for (var j = 0u; j < 4u; j++) {
-                let at = (min(row0 + j, params.m - 1u) * words + i) * 2u;
-                let low = x[at];
-                let high = x[at + 1u];
-                sums[j][r] += dot(even, vec4(low.xz, high.xz)) + dot(odd, vec4(low.yw, high.yw));
+        var low: array<vec4<f32>, NT>;
+        var high: array<vec4<f32>, NT>;
+        for (var c = 0u; c < NT; c++) {
+            let q = w[min(n0 + c * WG, params.n - 1u) * words + i];
+            low[c] = bitcast<vec4<f32>>(q << vec4(16u));
+            high[c] = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
+        }
+        for (var r = 0u; r < MT; r++) {
+            let at = (min(m0 + r, params.m - 1u) * words + i) * 2u;
+            let xa = x[at];
+            let xb = x[at + 1u];
+            // The low halves of four words are the even k, the high halves the odd ones.
+            let even = vec4(xa.xz, xb.xz);
+            let odd = vec4(xa.yw, xb.yw);
+            for (var c = 0u; c < NT; c++) {
+                acc[r][c] += dot(even, low[c]) + dot(odd, high[c]);
             }
         }
     }
-    for (var j = 0u; j < 4u; j++) {
-        for (var r = 0u; r < 4u; r++) {
-            let n = n0 + r;
-            let row = row0 + j;
-            if n < params.n && row < params.m {
-                let at = row * params.y_stride + params.y_col + n;
-                var sum = sums[j][r];
-                if (params.flags & 1u) != 0u {
-                    sum += bias[params.y_col + n];
-                }
-                if (params.flags & 2u) != 0u {
-                    sum += y[at];
-                }
-                y[at] = sum;
-            }
+
+    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
+    // or than an array indexed at run time.
+    let rows = min(MT, params.m - m0);
+    for (var t = 0u; t < rows * NT; t++) {
+        var sum = 0.0;
+        for (var r = 0u; r < MT; r++) {
+            for (var c = 0u; c < NT; c++) { sum = select(sum, acc[r][c], t == r * NT + c); }
+        }
+        let n = n0 + t % NT * WG;
+        if (n < params.n) {
+            let at = (m0 + t / NT) * params.y_stride + params.y_col + n;
+            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
+            if ((params.flags & 2u) != 0u) { sum += y[at]; }
+            y[at] = sum;
         }
     }
 }

@@ -1,5 +1,9 @@
-// y[r, n] (+)= sum over k of x[r, k] * w[n, k] (+ bias[n])
-// One invocation computes eight neighbouring n of one row.
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 1 to 8.
+// A workgroup owns ROWS neighbouring n of one m. Its WG lanes split k in words of eight weights,
+// each lane keeps ROWS partial sums, so one load of x serves ROWS rows of w.
+// Made for software adapters, where each component a lane loads is a branch and a scalar load.
+
 struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -8,40 +12,45 @@ struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-override WG: u32 = 8;
+override WG: u32 = 8u;
+override ROWS: u32 = 8u;
+
+const MAX_ROWS = 16u;
+var<workgroup> partial: array<f32, WG * ROWS>;
 
 @compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let n0 = ((group.x + group.z * groups.x) * WG + lane) * 8u;
-    let row = group.y;
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let m = group.y;
     let words = params.k / 8u;
-    var sums = array<f32, 8>();
-    for (var i = 0u; i < words; i++) {
-        let low = x[row * words * 2u + 2u * i];
-        let high = x[row * words * 2u + 2u * i + 1u];
-        for (var r = 0u; r < 8u; r++) {
+
+    var acc: array<f32, MAX_ROWS>;
+    for (var i = lane; i < words; i += WG) {
+        let xa = x[(m * words + i) * 2u];
+        let xb = x[(m * words + i) * 2u + 1u];
+        // The low halves of four words are the even k, the high halves the odd ones.
+        let even = vec4(xa.xz, xb.xz);
+        let odd = vec4(xa.yw, xb.yw);
+        for (var r = 0u; r < ROWS; r++) {
             let q = w[min(n0 + r, params.n - 1u) * words + i];
-            let even = bitcast<vec4<f32>>(q << vec4(16u));
-            let odd = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
-            sums[r] += dot(even, vec4(low.xz, high.xz)) + dot(odd, vec4(low.yw, high.yw));
+            acc[r] += dot(even, bitcast<vec4<f32>>(q << vec4(16u)))
+                    + dot(odd, bitcast<vec4<f32>>(q & vec4(0xffff0000u)));
         }
     }
-    for (var r = 0u; r < 8u; r++) {
+    for (var r = 0u; r < ROWS; r++) {
+        partial[r * WG + lane] = acc[r];
+    }
+    workgroupBarrier();
+
+    for (var r = lane; r < ROWS; r += WG) {
         let n = n0 + r;
-        if n < params.n {
-            let at = row * params.y_stride + params.y_col + n;
-            var sum = sums[r];
-            if (params.flags & 1u) != 0u {
-                sum += bias[params.y_col + n];
-            }
-            if (params.flags & 2u) != 0u {
-                sum += y[at];
-            }
-            y[at] = sum;
-        }
+        if (n >= params.n) { break; }
+        var sum = 0.0;
+        for (var i = 0u; i < WG; i++) { sum += partial[r * WG + i]; }
+        let at = m * params.y_stride + params.y_col + n;
+        if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
+        if ((params.flags & 2u) != 0u) { sum += y[at]; }
+        y[at] = sum;
     }
 }

@@ -125,7 +125,10 @@ fn heads(path: &str) -> Vec<&str> {
 #[test]
 fn imports_are_found() {
     let found = |file, text: &str| imports(file, text).into_iter().collect::<Vec<_>>().join(" ");
-    assert_eq!(found("gpu/run", "use crate::{\n    Error,\n    plan::{Plan, cpu::Cpu},\n    text,\n};"), "error plan text");
+    assert_eq!(
+        found("gpu/run", "use crate::{\n    Error,\n    plan::{Plan, cpu::Cpu},\n    text,\n};"),
+        "error plan text"
+    );
     assert_eq!(found("gpu/run", "use super::Gpu; fn f(x: super::super::model::Qwen)"), "model");
     assert_eq!(found("gpu/mod", "// crate::text\nuse super::model;"), "model");
     assert_eq!(found("error", "$crate::plan; #[cfg(test)]\nmod tests { use crate::gpu; }"), "");

@@ -22,7 +22,8 @@ static EXCEPTIONS: &[(Needs, &str)] =
 
 fn main() {
     let arguments = Arguments::from_args();
-    let variants = || KERNELS.iter().flat_map(|k| k.variants.iter().map(move |v| (format!("{}/{}", k.name, v.name), v)));
+    let variants =
+        || KERNELS.iter().flat_map(|k| k.variants.iter().map(move |v| (format!("{}/{}", k.name, v.name), v)));
     let exception = |v: &Variant| EXCEPTIONS.iter().find(|(need, _)| v.needs.contains(*need));
     let missing = if arguments.list { Err("not run for a listing".to_owned()) } else { package() };
     let verdicts = missing.map(|package| {
@@ -55,10 +56,7 @@ fn package() -> Result<PathBuf, String> {
     let folder = std::env::var_os("QWGPU_TINT").map_or_else(|| root.join("target/tint"), PathBuf::from);
     let package = folder.join("node_modules/webgpu");
     if !package.join("index.js").is_file() {
-        return Err(format!(
-            "no {}; install it with `npm install --prefix target/tint webgpu@0.6`",
-            package.display()
-        ));
+        return Err(format!("no {}; install it with `npm install --prefix target/tint webgpu@0.6`", package.display()));
     }
     let node = Command::new("node").arg("--version").stdout(Stdio::null()).status();
     node.map_err(|e| format!("cannot run node: {e}; install Node.js 20 or newer"))?;

@@ -95,8 +95,7 @@ fn write_spirv(module: &Module, info: &ModuleInfo) -> Result<usize, String> {
 
 fn write_msl(module: &Module, info: &ModuleInfo) -> Result<usize, String> {
     let options = msl::Options { lang_version: (3, 1), ..Default::default() };
-    let entry =
-        msl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())), ..Default::default() };
+    let entry = msl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())), ..Default::default() };
     let (text, translated) = msl::write_string(module, info, &options, &entry).map_err(|e| e.to_string())?;
     for name in translated.entry_point_names {
         name.map_err(|e| e.to_string())?;
@@ -118,11 +117,8 @@ fn write_hlsl(module: &Module, info: &ModuleInfo) -> Result<usize, String> {
 
 fn write_glsl(module: &Module, info: &ModuleInfo) -> Result<usize, String> {
     let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
-    let entry = glsl::PipelineOptions {
-        shader_stage: ShaderStage::Compute,
-        entry_point: "main".into(),
-        multiview: None,
-    };
+    let entry =
+        glsl::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into(), multiview: None };
     let mut text = String::new();
     glsl::Writer::new(&mut text, module, info, &options, &entry, Default::default())
         .and_then(|mut writer| writer.write())

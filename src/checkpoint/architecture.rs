@@ -1,5 +1,7 @@
 //! GGUF's own names, turned into those of the Hugging Face folder the model was converted from.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Number, Value as Json};
 
 use super::gguf::Gguf;
@@ -63,10 +65,11 @@ static ARCHITECTURES: &[Architecture] = &[Architecture {
 
 /// A checkpoint from a parsed GGUF file, all names as Hugging Face has them.
 pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
-    let keys = Keys { source: &source, gguf: &gguf };
+    let Gguf { keys, tensors } = gguf;
+    let keys = Keys { source: &source, keys: &keys };
     keys.refuse_split()?;
     let architecture = keys.architecture()?;
-    let tensors = rename(architecture, &source, &gguf.tensors)?;
+    let tensors = rename(architecture, &source, tensors)?;
     let config = keys.config(architecture, &tensors)?;
     let rows = config.get("vocab_size").and_then(Json::as_u64).unwrap_or(0);
     let vocab = keys.vocab(rows)?;
@@ -85,20 +88,19 @@ pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
     })
 }
 
-fn rename(architecture: &Architecture, source: &Source, tensors: &[TensorInfo]) -> Result<Vec<TensorInfo>> {
-    let rename = |tensor: &TensorInfo| {
-        let Some(name) = architecture.tensor(&tensor.name) else {
-            return Err(Error::malformed(
+fn rename(architecture: &Architecture, source: &Source, mut tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
+    for tensor in &mut tensors {
+        tensor.name = architecture.tensor(&tensor.name).ok_or_else(|| {
+            Error::malformed(
                 source.path(),
                 format!("tensor {}", tensor.name),
                 format!("a tensor of the {} architecture", architecture.gguf),
                 "an unknown name",
                 "the file needs a newer version of this program, or its conversion went wrong",
-            ));
-        };
-        Ok(TensorInfo { name, ..tensor.clone() })
-    };
-    tensors.iter().map(rename).collect()
+            )
+        })?;
+    }
+    Ok(tensors)
 }
 
 impl Architecture {
@@ -124,7 +126,7 @@ impl Architecture {
 /// The header keys with typed access; errors name the key.
 struct Keys<'a> {
     source: &'a Source,
-    gguf: &'a Gguf,
+    keys: &'a HashMap<String, Value>,
 }
 
 impl Keys<'_> {
@@ -139,24 +141,24 @@ impl Keys<'_> {
     }
 
     fn text(&self, key: &str) -> Result<Option<&str>> {
-        match self.gguf.keys.get(key) {
+        match self.keys.get(key) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
-            Some(other) => Err(self.bad(key, "a string", format!("{other:?}"))),
+            Some(other) => Err(self.bad(key, "a string", other)),
         }
     }
 
     /// A token id, which must be one of `tokens`.
     fn token(&self, key: &str, tokens: usize) -> Result<Option<u32>> {
-        match self.gguf.keys.get(key) {
+        match self.keys.get(key) {
             None => Ok(None),
             Some(&Value::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => Ok(Some(id as u32)),
-            Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), format!("{other:?}"))),
+            Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), other)),
         }
     }
 
     fn refuse_split(&self) -> Result<()> {
-        match self.gguf.keys.get("split.count") {
+        match self.keys.get("split.count") {
             None | Some(Value::Unsigned(0 | 1)) => Ok(()),
             Some(_) => Err(Error::Unsupported {
                 file: self.source.path().to_owned(),
@@ -189,13 +191,12 @@ impl Keys<'_> {
         let prefix = format!("{}.", architecture.gguf);
         for (part, field) in architecture.required {
             let key = format!("{prefix}{part}");
-            let Some(value) = self.gguf.keys.get(&key) else {
+            let Some(value) = self.keys.get(&key) else {
                 return Err(self.bad(&key, "a number", "no such key"));
             };
             config.insert((*field).to_owned(), self.number(&key, value)?);
         }
         let mut rest: Vec<_> = self
-            .gguf
             .keys
             .iter()
             .filter_map(|(key, value)| Some((key, key.strip_prefix(&prefix)?, value)))
@@ -230,7 +231,7 @@ impl Keys<'_> {
             Value::Float(number) => Number::from_f64(number),
             _ => None,
         };
-        let number = number.ok_or_else(|| self.bad(key, "a number", format!("{value:?}")))?;
+        let number = number.ok_or_else(|| self.bad(key, "a number", value))?;
         Ok(Json::Number(number))
     }
 
@@ -238,7 +239,7 @@ impl Keys<'_> {
         match value {
             Value::Bool(flag) => Ok((*flag).into()),
             Value::Text(text) => Ok(text.clone().into()),
-            Value::Array(array) => Ok(format!("an array of {} elements", array.len()).into()),
+            Value::Array(_) => Ok(value.to_string().into()),
             number => self.number(key, number),
         }
     }
@@ -256,10 +257,10 @@ impl Keys<'_> {
                 });
             }
         }
-        let array = |key: &str| match self.gguf.keys.get(key) {
+        let array = |key: &str| match self.keys.get(key) {
             None => Ok(None),
             Some(Value::Array(array)) => Ok(Some(array)),
-            Some(other) => Err(self.bad(key, "an array", format!("{other:?}"))),
+            Some(other) => Err(self.bad(key, "an array", other)),
         };
 
         const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -292,10 +293,10 @@ impl Keys<'_> {
         };
 
         const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
-        let add_bos = match self.gguf.keys.get(ADD_BOS) {
+        let add_bos = match self.keys.get(ADD_BOS) {
             None => false,
             Some(Value::Bool(add)) => *add,
-            Some(other) => return Err(self.bad(ADD_BOS, "a bool", format!("{other:?}"))),
+            Some(other) => return Err(self.bad(ADD_BOS, "a bool", other)),
         };
         Ok(GgufVocab {
             pre: self.text("tokenizer.ggml.pre")?.map(str::to_owned),

@@ -12,12 +12,12 @@ use super::tensors::{TensorInfo, refuse_duplicates};
 use crate::error::{Error, Result};
 
 /// Limits far above any real file that keep the memory for small entries in proportion to the file.
-const MOST_KEYS: u64 = 4096;
+const MOST_KEYS: u64 = 1024;
 const MOST_TENSORS: u64 = 16_384;
-/// Bytes of the smallest key (name length, type, one-byte value) and tensor info (name length,
-/// dimension count, one dimension, type, offset).
+/// Bytes of the smallest key (name length, type, one-byte value) and tensor (name length, dimension
+/// count, one dimension, type, offset, and 8 bytes of data).
 const KEY_BYTES: u64 = 13;
-const TENSOR_BYTES: u64 = 32;
+const TENSOR_BYTES: u64 = 40;
 
 /// What the header of a GGUF file says.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub fn parse(source: &Source) -> Result<Gguf> {
     if tensor_count == 0 {
         return Err(header.bad("tensor count", "at least one tensor", 0));
     }
-    let mut tensors = Vec::new();
+    let mut tensors = Vec::with_capacity(tensor_count as usize);
     for index in 0..tensor_count {
         tensors.push(tensor(&mut header, index, alignment)?);
     }
@@ -91,7 +91,7 @@ fn alignment(header: &Header, keys: &HashMap<String, Value>) -> Result<u64> {
     match keys.get(KEY) {
         None => Ok(32),
         Some(&Value::Unsigned(bytes @ 8..=65_536)) if bytes.is_power_of_two() => Ok(bytes),
-        Some(other) => Err(header.bad(KEY, "a power of two from 8 to 65536", format!("{other:?}"))),
+        Some(other) => Err(header.bad(KEY, "a power of two from 8 to 65536", other)),
     }
 }
 
@@ -100,7 +100,7 @@ fn alignment(header: &Header, keys: &HashMap<String, Value>) -> Result<u64> {
 fn place(header: &Header, alignment: u64, tensors: &mut [TensorInfo]) -> Result<()> {
     let data = header.at.next_multiple_of(alignment);
     let room = header.source.len().saturating_sub(data);
-    tensors.sort_by_key(|tensor| tensor.offset);
+    tensors.sort_unstable_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
     let mut end = 0;
     for tensor in tensors {
         let field = |part: &str| format!("tensor {}, {part}", tensor.name);
@@ -135,7 +135,7 @@ fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo>
     if !(1..=4).contains(&dimensions) {
         return Err(header.bad(&field("dimension count"), "1 to 4", dimensions));
     }
-    let mut shape = Vec::new();
+    let mut shape = Vec::with_capacity(dimensions as usize);
     for _ in 0..dimensions {
         let length = header.u64(&field("dimensions"))?;
         match usize::try_from(length) {

@@ -1,8 +1,8 @@
 //! Walking the bytes of a GGUF header: numbers, strings, values, arrays.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
-use super::source::Source;
+use super::source::{Source, brief};
 use crate::error::{Error, Result};
 
 pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
@@ -19,6 +19,19 @@ pub enum Value {
     Bool(bool),
     Text(String),
     Array(Array),
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Value::Unsigned(number) => write!(f, "{number}"),
+            Value::Signed(number) => write!(f, "{number}"),
+            Value::Float(number) => write!(f, "{number}"),
+            Value::Bool(flag) => write!(f, "{flag}"),
+            Value::Text(text) => f.write_str(&brief(text)),
+            Value::Array(array) => write!(f, "an array of {} elements", array.count),
+        }
+    }
 }
 
 /// An array, left in the file.
@@ -177,7 +190,7 @@ impl<'a> Header<'a> {
     pub fn name(&mut self, field: &str) -> Result<String> {
         let name = self.text_up_to(field, LONGEST_NAME)?;
         if name.is_empty() || name.contains(char::is_control) {
-            return Err(self.bad(field, "a printable name", format!("{name:?}")));
+            return Err(self.bad(field, "a printable name", brief(&name)));
         }
         Ok(name)
     }

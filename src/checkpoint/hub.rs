@@ -1,8 +1,11 @@
 //! A folder: config, tokenizer and safetensors as the Hugging Face hub lays them out, or one GGUF file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::source::Source;
@@ -75,7 +78,7 @@ impl Names {
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
-    Error::malformed(&folder.join(name), name, "a file in the model folder", "no such file", INCOMPLETE)
+    Error::malformed(&folder.join(name), "file", "a file in the model folder", "no such file", INCOMPLETE)
 }
 
 fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
@@ -198,9 +201,35 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     Ok(Tensors::new(files, tensors))
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Index {
+    #[serde(deserialize_with = "unique")]
     weight_map: BTreeMap<String, String>,
+}
+
+/// A map whose names come once each; serde alone keeps the last of several.
+fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Unique;
+    impl<'de> Visitor<'de> for Unique {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("an object of file names by tensor")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = BTreeMap::new();
+            while let Some((name, file)) = map.next_entry::<String, String>()? {
+                if entries.contains_key(&name) {
+                    let text = format!("weight_map, {name}: a duplicate");
+                    return Err(A::Error::custom(text));
+                }
+                entries.insert(name, file);
+            }
+            Ok(entries)
+        }
+    }
+    deserializer.deserialize_map(Unique)
 }
 
 /// chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.

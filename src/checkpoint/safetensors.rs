@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::source::Source;
+use super::source::{Source, brief};
 use super::storage::{STORAGE, Storage};
 use super::tensors::{TensorInfo, Tensors, refuse_duplicates};
 use crate::error::{Error, Result};
@@ -72,22 +72,27 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
 /// Checks one entry on its own; the offset stays relative to the data.
 fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
     let bad = |part: &str, expected: String, found: String| {
-        let field = format!("tensor {name:?}, {part}");
+        let field = format!("tensor {name}, {part}");
         Error::malformed(source.path(), field, expected, found, DAMAGED)
     };
     let path_like = name.contains(['/', '\\']) || name.starts_with('.');
     if name.is_empty() || name.contains(char::is_control) || path_like {
-        let expected = "a printable name that is no path".into();
-        return Err(bad("name", expected, format!("{name:?}")));
+        return Err(Error::malformed(
+            source.path(),
+            "tensor name",
+            "a printable name that is no path",
+            brief(&name),
+            "the file was made to mislead or is damaged; do not use it",
+        ));
     }
     let Some(storage) = Storage::from_dtype(&entry.dtype) else {
         let known: Vec<&str> =
             STORAGE.iter().filter(|storage| storage.elements == 1).map(|storage| storage.name).collect();
         return Err(Error::malformed(
             source.path(),
-            format!("tensor {name:?}, dtype"),
+            format!("tensor {name}, dtype"),
             format!("one of {}", known.join(", ")),
-            &entry.dtype,
+            brief(&entry.dtype),
             "use the model in 16 bits; this version reads no other types",
         ));
     };
@@ -122,13 +127,14 @@ fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
     let bad = |field: String, expected: String, found: String| {
         Error::malformed(source.path(), field, expected, found, DAMAGED)
     };
-    tensors.sort_by_key(|tensor| (tensor.offset, tensor.bytes));
+    let key = |tensor: &TensorInfo| (tensor.offset, tensor.bytes);
+    tensors.sort_unstable_by(|a, b| (key(a), &a.name).cmp(&(key(b), &b.name)));
     let room = source.len() - data;
     let mut end = 0;
     for tensor in tensors {
         if tensor.offset != end {
             return Err(bad(
-                format!("tensor {:?}, data_offsets", tensor.name),
+                format!("tensor {}, data_offsets", tensor.name),
                 format!("a begin of {end}, where the tensor before it ends"),
                 if tensor.offset < end {
                     format!("{}, an overlap", tensor.offset)
@@ -141,7 +147,7 @@ fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
         end = tensor.offset + tensor.bytes;
         if end > room {
             return Err(bad(
-                format!("tensor {:?}, data_offsets", tensor.name),
+                format!("tensor {}, data_offsets", tensor.name),
                 format!("an end inside the {room} bytes of data"),
                 end.to_string(),
             ));

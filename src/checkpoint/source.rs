@@ -120,6 +120,15 @@ impl Source {
     }
 }
 
+/// The start of a text from a file, quoted: errors stay short whatever the file holds.
+pub(super) fn brief(text: &str) -> String {
+    let start: String = text.chars().take(64).collect();
+    match start.len() < text.len() {
+        true => format!("{start:?}... of {} bytes", text.len()),
+        false => format!("{start:?}"),
+    }
+}
+
 #[cfg(unix)]
 fn read_exact_at(file: &File, offset: u64, out: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, offset)

@@ -1,6 +1,5 @@
 //! Named tensors of one or several files, and reading parts of them.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -44,14 +43,16 @@ impl TensorInfo {
 pub struct Tensors {
     files: Vec<Source>,
     infos: Vec<TensorInfo>,
-    by_name: HashMap<String, usize>,
+    /// Indices of `infos`, ordered by name.
+    by_name: Vec<usize>,
 }
 
 impl Tensors {
     /// `infos` in the order of their files and offsets; the caller has checked that they lie inside
     /// their files and that no name comes twice.
     pub(super) fn new(files: Vec<Source>, infos: Vec<TensorInfo>) -> Tensors {
-        let by_name = infos.iter().enumerate().map(|(index, info)| (info.name.clone(), index)).collect();
+        let mut by_name: Vec<usize> = (0..infos.len()).collect();
+        by_name.sort_unstable_by_key(|&index| &infos[index].name);
         Tensors { files, infos, by_name }
     }
 
@@ -64,7 +65,9 @@ impl Tensors {
     }
 
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
-        self.by_name.get(name).map(|&index| &self.infos[index])
+        let place = |&index: &usize| self.infos[index].name.as_str().cmp(name);
+        let found = self.by_name.binary_search_by(place).ok()?;
+        Some(&self.infos[self.by_name[found]])
     }
 
     /// Replaces what `out` held by the elements, widened to f32.

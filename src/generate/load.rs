@@ -175,7 +175,7 @@ pub fn tokenizer(checkpoint: &Checkpoint, path: &FilePath) -> Result<Tokenizer> 
         TokenizerSource::Gguf(vocab) => {
             let vocabulary = Vocabulary {
                 tokens: vocab.tokens.clone(),
-                token_types: vocab.token_types.iter().map(|&t| t as u32).collect(),
+                token_types: vocab.token_types.clone(),
                 merges: vocab.merges.clone(),
                 pre: vocab.pre.clone().unwrap_or_default(),
             };

@@ -81,9 +81,12 @@ fn facts(index: usize, raw: &wgpu::Adapter) -> Facts {
     };
     let mut has = Needs::empty();
     has.set(Needs::SUBGROUP, features.contains(wgpu::Features::SUBGROUP));
+    has.set(Needs::SUBGROUP8, has.contains(Needs::SUBGROUP) && info.subgroup_min_size >= 8);
     has.set(Needs::F16, features.contains(wgpu::Features::SHADER_F16));
     has.set(Needs::INT64, features.contains(wgpu::Features::SHADER_INT64));
-    has.set(Needs::COOP_MATRIX, has.contains(Needs::F16) && multiplies_f16_tiles(raw, features));
+    let one_size = info.subgroup_min_size == info.subgroup_max_size;
+    let tiles = has.contains(Needs::F16 | Needs::SUBGROUP) && multiplies_f16_tiles(raw, features);
+    has.set(Needs::COOP_MATRIX, one_size && tiles);
     Facts {
         index,
         name: info.name,

@@ -73,6 +73,13 @@ impl Gpu {
         let Adapter { raw, mut facts } = adapter;
         let mut wanted = wgpu::Features::empty();
         let mut has = facts.has - options.without;
+        // What builds on a feature goes with it.
+        if !has.contains(Needs::SUBGROUP) {
+            has -= Needs::SUBGROUP8 | Needs::COOP_MATRIX;
+        }
+        if !has.contains(Needs::F16) {
+            has -= Needs::COOP_MATRIX;
+        }
         let mut limits = raw.limits();
         if options.webgpu_limits {
             has = Needs::empty();
@@ -156,7 +163,7 @@ impl Gpu {
     pub fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, crate::plan::Consts) {
         let subgroup_max = if self.has.contains(Needs::SUBGROUP) { self.facts.subgroup_max } else { 1 };
         if let Some(variant) = self.forced.get(kernel.name) {
-            return (variant, tuning::consts(variant, self.facts.class, subgroup_max));
+            return (variant, tuning::consts(kernel, variant, self.facts.class, subgroup_max));
         }
         let has = match self.options.path {
             Path::Portable => Needs::empty(),

@@ -15,7 +15,15 @@ pub struct Tuning {
 }
 
 /// Preferences, best first.
-pub static TUNING: &[Tuning] = &[];
+pub static TUNING: &[Tuning] = &[
+    // A software driver pays per load and lane, whatever its width, and for every barrier: few wide
+    // loads, sums in registers, eight lanes as one vector of the CPU.
+    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "int64_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows", consts: &[("ROWS", 16)] },
+    Tuning { class: Class::Software, kernel: "matmul_bf16", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matmul_bf16", variant: "rows", consts: &[] },
+];
 
 /// The variant that runs on an adapter of this class which has `has`, and its constants.
 pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u32) -> (&'static Variant, Consts) {
@@ -23,22 +31,22 @@ pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u
     for tuning in TUNING.iter().filter(|t| t.class == class && t.kernel == kernel.name) {
         let variant = kernel.variants.iter().find(|v| v.name == tuning.variant && runs(v));
         if let Some(variant) = variant {
-            return (variant, consts(variant, class, subgroup_max));
+            return (variant, consts(kernel, variant, class, subgroup_max));
         }
     }
-    let variant = kernel.variants.iter().find(|v| runs(v)).expect("the last variant needs nothing");
-    (variant, consts(variant, class, subgroup_max))
+    let variant = kernel.variants.iter().find(|v| runs(v)).expect("some variant needs nothing");
+    (variant, consts(kernel, variant, class, subgroup_max))
 }
 
 /// The constants of a variant on an adapter class.
-pub fn consts(variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
+pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
     let mut consts = Consts::new(variant.consts, subgroup_max);
-    let stem = variant.wgsl[0].stem;
-    for tuning in TUNING.iter().filter(|t| t.class == class && t.variant == variant.name && stem.starts_with(t.kernel))
-    {
-        for &(name, value) in tuning.consts {
-            consts.set(name, value);
-        }
+    if variant.needs.contains(Needs::COOP_MATRIX) {
+        consts.set("LANES", subgroup_max);
+    }
+    let tuned = |t: &&Tuning| t.class == class && t.kernel == kernel.name && t.variant == variant.name;
+    for &(name, value) in TUNING.iter().filter(tuned).flat_map(|t| t.consts) {
+        consts.set(name, value);
     }
     consts
 }

@@ -6,7 +6,7 @@ use crate::plan::{Case, Host, Io, Kernel, Needs, Plan, Tensor, Variant};
 use crate::wgsl;
 
 impl Plan {
-    /// x [m, k] · Wᵀ + bias, for W [n, k] in bf16, k a multiple of 8 and many rows m.
+    /// x [m, k] · Wᵀ + bias, for W [n, k] in bf16, k a multiple of 32 and many rows m.
     pub fn matmul_bf16(&mut self, name: &str, x: Tensor, parts: &[Part], bias: Option<Tensor>, into: Into) -> Tensor {
         self.product(&KERNEL, name, x, parts, bias, into)
     }
@@ -14,14 +14,50 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_bf16",
-    variants: &[Variant {
-        name: "rows",
-        needs: Needs::empty(),
-        wgsl: wgsl!("matmul_bf16_rows"),
-        consts: &[("WG", 8)],
-        tile: |c| [4, 4 * c.get("WG")],
-        nmse: 1e-10,
-    }],
+    variants: &[
+        Variant {
+            name: "coop",
+            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
+            wgsl: wgsl!("lib/tile_coop", "matmul_bf16_coop"),
+            consts: &[("LANES", 32)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matmul_bf16"),
+            consts: &[],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matmul_bf16_rows_subgroup"),
+            consts: &[],
+            tile: |_| [32, 32],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matmul_bf16_rows"),
+            consts: &[("WG", 8)],
+            tile: |c| [8, 8 * c.get("WG")],
+            nmse: 1e-10,
+        },
+        // The coop shader over a plain emulation of its tiles: slow, and the same everywhere else, so
+        // that its indexing and epilogue are tested on every adapter.
+        Variant {
+            name: "coop_emulated",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/tile_emulated", "matmul_bf16_coop"),
+            consts: &[("LANES", 32)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+    ],
     reference,
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[
@@ -29,11 +65,11 @@ pub static KERNEL: Kernel = Kernel {
         Case { name: "128x4864x896", bench: true, build: |t| product(t, &KERNEL, 128, 896, &[4864], false, false) },
         Case { name: "128x896x4864_add", bench: true, build: |t| product(t, &KERNEL, 128, 4864, &[896], false, true) },
         Case { name: "7x37x64_bias_add", bench: false, build: |t| product(t, &KERNEL, 7, 64, &[37], true, true) },
-        Case { name: "70x130x136", bench: false, build: |t| product(t, &KERNEL, 70, 136, &[130], false, false) },
+        Case { name: "70x130x160", bench: false, build: |t| product(t, &KERNEL, 70, 160, &[130], false, false) },
         Case {
             name: "5_rows_two_parts_bias",
             bench: false,
-            build: |t| product(t, &KERNEL, 5, 72, &[33, 70], true, false),
+            build: |t| product(t, &KERNEL, 5, 96, &[33, 70], true, false),
         },
     ],
 };

@@ -7,7 +7,7 @@ use crate::plan::{Case, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::wgsl;
 
 impl Plan {
-    /// x [m, k] · Wᵀ + bias, for W [n, k] in bf16, k a multiple of 8 and few rows m.
+    /// x [m, k] · Wᵀ + bias, for W [n, k] in bf16, k a multiple of 32 and few rows m.
     pub fn matvec_bf16(&mut self, name: &str, x: Tensor, parts: &[Part], bias: Option<Tensor>, into: Into) -> Tensor {
         self.product(&KERNEL, name, x, parts, bias, into)
     }
@@ -15,14 +15,48 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_bf16",
-    variants: &[Variant {
-        name: "rows",
-        needs: Needs::empty(),
-        wgsl: wgsl!("matvec_bf16_rows"),
-        consts: &[("WG", 8)],
-        tile: |c| [1, 8 * c.get("WG")],
-        nmse: 1e-10,
-    }],
+    variants: &[
+        Variant {
+            name: "subgroup",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matvec_bf16_subgroup"),
+            consts: &[("WG", 128), ("TILE", 8)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_bf16"),
+            consts: &[("WG", 64)],
+            tile: |_| [1, 4],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "int64_subgroup",
+            needs: Needs::INT64.union(Needs::SUBGROUP8),
+            wgsl: wgsl!("matvec_bf16_int64_subgroup"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matvec_bf16_rows_subgroup"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_bf16_rows"),
+            consts: &[("WG", 8), ("ROWS", 8)],
+            tile: |c| [1, c.get("ROWS")],
+            nmse: 1e-10,
+        },
+    ],
     reference,
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[
@@ -31,8 +65,8 @@ pub static KERNEL: Kernel = Kernel {
         Case { name: "896x4864_add", bench: true, build: |t| matvec(t, 1, 4864, &[896], false, true) },
         Case { name: "9472x3584", bench: true, build: |t| matvec(t, 1, 3584, &[9472], false, false) },
         Case { name: "37x64_bias", bench: false, build: |t| matvec(t, 1, 64, &[37], true, false) },
-        Case { name: "3_rows_of_100x72_bias_add", bench: false, build: |t| matvec(t, 3, 72, &[100], true, true) },
-        Case { name: "two_parts_bias", bench: false, build: |t| matvec(t, 1, 136, &[33, 70], true, false) },
+        Case { name: "3_rows_of_100x96_bias_add", bench: false, build: |t| matvec(t, 3, 96, &[100], true, true) },
+        Case { name: "two_parts_bias", bench: false, build: |t| matvec(t, 1, 160, &[33, 70], true, false) },
     ],
 };
 

@@ -87,10 +87,10 @@ impl Config {
     /// What the kernels need of the sizes, beyond what any Qwen has.
     fn check_kernels(&self, file: &Path) -> Result<()> {
         for (what, size, of) in [
-            ("hidden_size", self.hidden_size, 8),
-            ("intermediate_size", self.intermediate_size, 8),
+            ("hidden_size", self.hidden_size, 32),
+            ("intermediate_size", self.intermediate_size, 32),
             ("head_dim", self.head_dim, 4),
-            ("num_attention_heads times head_dim", self.num_attention_heads * self.head_dim, 8),
+            ("num_attention_heads times head_dim", self.num_attention_heads * self.head_dim, 32),
         ] {
             if size % of != 0 {
                 return Err(unsupported(file, &format!("{what} {size}"), &format!("it must be a multiple of {of}")));

@@ -11,10 +11,12 @@ bitflags::bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Needs: u32 {
         const SUBGROUP = 1;
-        const F16 = 2;
-        const INT64 = 4;
-        /// 16x16x16 cooperative matrices, f16 operands, f32 accumulators.
-        const COOP_MATRIX = 8;
+        /// Subgroups of eight lanes or more.
+        const SUBGROUP8 = 2;
+        const F16 = 4;
+        const INT64 = 8;
+        /// 16x16x16 cooperative matrices, f16 operands, f32 accumulators, one subgroup size.
+        const COOP_MATRIX = 16;
     }
 }
 
@@ -105,7 +107,8 @@ macro_rules! wgsl {
 pub struct Kernel {
     /// Also the stem of its portable shader and of its Rust file.
     pub name: &'static str,
-    /// Fastest first; the last needs nothing.
+    /// Best for a GPU first, down to one that needs nothing. Those after it run only where
+    /// `gpu::tuning` names them.
     pub variants: &'static [Variant],
     /// The definition: plain f32 loops over the same params and buffers.
     pub reference: fn(&mut Io),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value, escape_formatter, filters, tests};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
@@ -67,7 +67,8 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
         ("zip", Value::from_function(filters::zip)),
     ] {
         let own = budget.clone();
-        env.add_filter(name, move |state: &mut State, args: Rest<Value>| {
+        env.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
             charge_text_call(&own, name, &args)?;
             filter.call(state, &args)
         });
@@ -83,7 +84,8 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
     ] {
         for name in names {
             let (own, test) = (budget.clone(), test.clone());
-            env.add_test(*name, move |state: &mut State, args: Rest<Value>| {
+            env.add_test(*name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+                let args = args.into_values();
                 args.iter().try_for_each(|value| own.weigh(value, true))?;
                 test.call(state, &args)
             });

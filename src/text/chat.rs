@@ -28,11 +28,15 @@ pub struct ChatTemplate {
     eos_token: Option<String>,
 }
 
+/// A variable that is 1; see [`prepared`].
+const ONE: &str = "qwgpu_one";
 const NAME: &str = "chat_template";
-/// The largest template seen has 30 thousand bytes. The engine's parser recurses by the length of a chain of `elif`
-/// or operators, so the stack must hold what fits in here.
-const MAX_SOURCE: usize = 128 << 10;
-const STACK: usize = 512 << 20;
+/// The largest template seen has 30 thousand bytes. The parser recurses for each `elif`, so the stack must hold as
+/// many as fit in here.
+const MAX_SOURCE: usize = 64 << 10;
+const STACK: usize = 256 << 20;
+/// Brackets and dots count too: all that makes an expression deep.
+const MAX_OPERATORS: usize = 500;
 
 impl ChatTemplate {
     /// Reads a template; the tokens are what it calls `bos_token` and `eos_token`.
@@ -42,7 +46,7 @@ impl ChatTemplate {
             return Err(Error::Template(format!("{length} bytes long; at most {MAX_SOURCE} are read")));
         }
         let template = ChatTemplate {
-            source: plain_products(source)?,
+            source: prepared(source)?,
             bos_token: bos_token.map(str::to_owned),
             eos_token: eos_token.map(str::to_owned),
         };
@@ -97,22 +101,18 @@ impl ChatTemplate {
 
     fn variables(&self, messages: &[Message], add_generation_prompt: bool) -> Value {
         // transformers passes None for what the caller did not give, and leaves out the tokens a model lacks.
+        let fields = |message: &Message| Value::from_pairs([("role", &*message.role), ("content", &*message.content)]);
         let mut variables = vec![
-            (
-                "messages",
-                messages
-                    .iter()
-                    .map(|message| Value::from_pairs([("role", &*message.role), ("content", &*message.content)]))
-                    .collect(),
-            ),
+            ("messages", messages.iter().map(fields).collect()),
             ("tools", Value::from(())),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
+            (ONE, Value::from(1)),
         ];
         for (name, token) in [("bos_token", &self.bos_token), ("eos_token", &self.eos_token)] {
             variables.extend(token.as_ref().map(|token| (name, Value::from(token.as_str()))));
         }
-        variables.into_iter().collect()
+        Value::from_pairs(variables)
     }
 
     fn program(&self) -> Result<Instructions<'_>> {
@@ -131,24 +131,34 @@ impl ChatTemplate {
     }
 }
 
-/// Multiplies by a variable where the template has `*`. The compiler multiplies constants, a string and a number
-/// too, before any guard can look at the size.
-fn plain_products(source: &str) -> Result<String> {
-    let mut plain = String::with_capacity(source.len());
-    let mut copied = 0;
-    let mut unpacking = true;
+/// Refuses long chains of operators, and multiplies by a variable where the template has `*`. The compiler would
+/// look through such a chain once for each of its links, and multiply a constant string before a guard sees it.
+fn prepared(source: &str) -> Result<String> {
+    let mut prepared = String::with_capacity(source.len());
+    let (mut copied, mut operators, mut unpacking) = (0, 0, true);
     for token in machinery::tokenize(source, false, syntax().map_err(|error| template_error(&error))?) {
         let (token, span) = token.map_err(|error| template_error(&error))?;
+        match token {
+            Token::BlockStart | Token::VariableStart => operators = 0,
+            Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {}
+            Token::Comma | Token::Colon => {}
+            Token::Ident(name) if !matches!(name, "not" | "and" | "or" | "in" | "is" | "if") => {}
+            _ => operators += 1,
+        }
+        if operators > MAX_OPERATORS {
+            let line = span.start_line;
+            return Err(Error::Template(format!("line {line}: more than {MAX_OPERATORS} operators in one tag")));
+        }
         if matches!(token, Token::Mul) && !unpacking {
             let end = span.end_offset as usize;
-            plain.push_str(&source[copied..end]);
-            plain.push_str(" qwgpu_one * ");
+            prepared.push_str(&source[copied..end]);
+            prepared.push_str(&format!(" {ONE} * "));
             copied = end;
         }
         unpacking = matches!(token, Token::ParenOpen | Token::BracketOpen | Token::Comma);
     }
-    plain.push_str(&source[copied..]);
-    Ok(plain)
+    prepared.push_str(&source[copied..]);
+    Ok(prepared)
 }
 
 /// Runs on a stack of known size: how deep a template goes must not depend on who calls.

@@ -1,7 +1,8 @@
 //! What a tokenizer is made of, whichever file it was read from, and the checks on it.
 
-use std::collections::HashMap;
 use std::path::Path;
+
+use tokenizers::models::bpe::Vocab;
 
 use super::split::{SPLITS, Split};
 use crate::{Error, Result};
@@ -11,7 +12,7 @@ pub struct Vocabulary {
     /// `tokenizer.ggml.tokens`; the index is the id.
     pub tokens: Vec<String>,
     /// `tokenizer.ggml.token_type`, one a token: 1 normal, 3 control, 4 user-defined, 5 unused.
-    pub token_types: Vec<u32>,
+    pub token_types: Vec<i32>,
     /// `tokenizer.ggml.merges`, "left right" each; the index is the rank.
     pub merges: Vec<String>,
     /// `tokenizer.ggml.pre`, which names the splitting rule.
@@ -110,20 +111,19 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Sorts the tokens by id and checks all that encoding and decoding rely on.
-    pub fn check(&mut self, file: &Path) -> Result<()> {
+    /// Sorts the tokens by id and checks what lies in the tokens alone.
+    pub fn check_tokens(&mut self, file: &Path) -> Result<()> {
         let malformed =
-            |field: &str, expected: &str, found: String| Err(Error::malformed(file, field, expected, found, REPLACE));
+            |expected: &str, found: String| Err(Error::malformed(file, self.tokens_field, expected, found, REPLACE));
         self.tokens.sort_by_key(|token| token.id);
-        let field = self.tokens_field;
         if !self.tokens.iter().any(|token| token.kind == Kind::Normal) {
-            return malformed(field, "at least 256 tokens", "no tokens".to_owned());
+            return malformed("at least 256 tokens", "no tokens".to_owned());
         }
         for pair in self.tokens.windows(2) {
             if pair[0].id == pair[1].id {
                 let (a, b) = (&pair[0].text, &pair[1].text);
                 let found = format!("id {} for {a:?} and for {b:?}", pair[0].id);
-                return malformed(field, "one token an id", found);
+                return malformed("one token an id", found);
             }
         }
         // Ids index a table, whose size a stray id must not decide.
@@ -131,25 +131,23 @@ impl Parts {
         if let Some(token) = self.tokens.last().filter(|last| last.id as usize >= bound) {
             let found = format!("id {} for {:?}", token.id, token.text);
             let expected = format!("ids below {bound} for {} tokens", self.tokens.len());
-            return malformed(field, &expected, found);
+            return malformed(&expected, found);
         }
-        let mut by_text = HashMap::with_capacity(self.tokens.len());
-        for token in &self.tokens {
-            if token.text.is_empty() {
-                return malformed(field, "tokens of a byte or more", format!("an empty token, id {}", token.id));
-            }
-            if let Some((first, _)) = by_text.insert(token.text.as_str(), (token.id, token.kind)) {
-                let found = format!("{:?} with ids {first} and {}", token.text, token.id);
-                return malformed(field, "each token once", found);
-            }
+        if let Some(token) = self.tokens.iter().find(|token| token.text.is_empty()) {
+            return malformed("tokens of a byte or more", format!("an empty token, id {}", token.id));
         }
-        let normal = |text: &str| matches!(by_text.get(text), Some((_, Kind::Normal)));
+        Ok(())
+    }
+
+    /// Checks that every byte has a token and every merge makes one: `BpeBuilder` panics on a long one that does
+    /// not, and drops bytes that have none.
+    pub fn check_merges(&self, normal: &Vocab, file: &Path) -> Result<()> {
         let mut buffer = [0; 4];
         for byte in 0..=255 {
             let letter = byte_letter(byte);
-            if !normal(letter.encode_utf8(&mut buffer)) {
+            if !normal.contains_key(&*letter.encode_utf8(&mut buffer)) {
                 let expected = format!("the token {letter:?} for the byte 0x{byte:02X}");
-                return malformed(field, &expected, "none".to_owned());
+                return Err(Error::malformed(file, self.tokens_field, expected, "none", REPLACE));
             }
         }
         let mut whole = String::new();
@@ -158,10 +156,10 @@ impl Parts {
             whole.push_str(left);
             whole.push_str(right);
             for text in [left, right, &whole] {
-                if !normal(text) {
-                    let found = format!("{left:?} + {right:?}, where {text:?} is no token");
+                if !normal.contains_key(text) {
                     let field = format!("{}[{rank}]", self.merges_field);
-                    return malformed(&field, "two tokens that make a token", found);
+                    let found = format!("{left:?} + {right:?}, where {text:?} is no token");
+                    return Err(Error::malformed(file, field, "two tokens that make a token", found, REPLACE));
                 }
             }
         }
@@ -185,30 +183,43 @@ pub(super) fn byte_letter(byte: u8) -> char {
     char::from_u32(0x100 + rank).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// The bytes of a token written in those letters; a token with any other character stands for its own text.
-pub(super) fn token_bytes(text: &str) -> Vec<u8> {
-    let byte = |letter: char| match u32::from(letter) {
-        code @ (33..=126 | 161..=172 | 174..=255) => u8::try_from(code).ok(),
-        code @ 0x100..=0x120 => u8::try_from(code - 0x100).ok(),
-        code @ 0x121..=0x142 => u8::try_from(code - 0x121 + 127).ok(),
-        0x143 => Some(173),
-        _ => None,
-    };
-    text.chars().map(byte).collect::<Option<_>>().unwrap_or_else(|| text.as_bytes().to_vec())
+/// Appends the bytes of a token written in those letters; one with any other character stands for its own text.
+pub(super) fn push_bytes(text: &str, bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    for letter in text.chars() {
+        let byte = match u32::from(letter) {
+            code @ (33..=126 | 161..=172 | 174..=255) => code,
+            code @ 0x100..=0x120 => code - 0x100,
+            code @ 0x121..=0x142 => code - 0x121 + 127,
+            0x143 => 173,
+            _ => {
+                bytes.truncate(start);
+                bytes.extend_from_slice(text.as_bytes());
+                return;
+            }
+        };
+        bytes.push(byte as u8);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bytes(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_bytes(text, &mut bytes);
+        bytes
+    }
+
     #[test]
     fn every_byte_has_its_letter_and_back() {
         for byte in 0..=255 {
             let letter = byte_letter(byte);
-            assert_eq!(token_bytes(&letter.to_string()), [byte]);
+            assert_eq!(bytes(&letter.to_string()), [byte]);
         }
         assert_eq!(byte_letter(b' '), 'Ġ');
         assert_eq!(byte_letter(b'\n'), 'Ċ');
-        assert_eq!(token_bytes("a\u{4E2D}"), "a\u{4E2D}".as_bytes());
+        assert_eq!(bytes("a\u{4E2D}"), "a\u{4E2D}".as_bytes());
     }
 }

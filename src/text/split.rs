@@ -28,12 +28,11 @@ pub(super) static SPLITS: [Split; 2] = [
 
 impl Split {
     pub fn splitter(&self) -> Result<Splitter, regex::Error> {
-        Ok(Splitter { pre: self.pre, regex: Regex::new(self.linear)? })
+        Ok(Splitter { regex: Regex::new(self.linear)? })
     }
 }
 
 pub(super) struct Splitter {
-    pub pre: &'static str,
     regex: Regex,
 }
 

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::hash_map::Entry;
+use std::path::Path;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use sha2::{Digest, Sha256};
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{Model, NormalizedString};
 
-use super::parts::{Kind, Parts, REPLACE, Vocabulary, byte_letter, token_bytes};
+use super::parts::{Kind, Parts, REPLACE, Vocabulary, byte_letter, push_bytes};
 use super::split::Splitter;
 use super::tokenizer_json;
 use crate::{Error, Result};
@@ -23,8 +24,9 @@ pub struct Tokenizer {
     bpe: BPE,
     splitter: Splitter,
     nfc: bool,
-    added: AhoCorasick,
-    /// The id of each pattern of `added`.
+    /// Finds added tokens.
+    searcher: AhoCorasick,
+    /// The id of each pattern of `searcher`.
     added_ids: Vec<u32>,
     added_by_text: HashMap<String, u32>,
     /// The bytes of all tokens by id; `spans` says where each lies.
@@ -53,46 +55,51 @@ impl Tokenizer {
     }
 
     fn from_parts(mut parts: Parts, origin: &Path) -> Result<Tokenizer> {
-        parts.check(origin)?;
+        parts.check_tokens(origin)?;
         let digest = digest(&parts);
-        let failed = |what: &str, error: String| Error::Malformed {
-            file: PathBuf::from(origin),
-            field: what.to_owned(),
-            expected: "a list that can be indexed".to_owned(),
-            found: error,
-            fix: REPLACE.to_owned(),
-        };
+        let failed =
+            |field: &str, expected: &str, found: String| Error::malformed(origin, field, expected, found, REPLACE);
 
         let mut text = Vec::new();
         let mut spans = vec![None; parts.tokens.last().map_or(0, |last| last.id as usize + 1)];
-        let mut vocabulary = Vocab::with_capacity(parts.tokens.len());
-        let (mut added, mut added_ids, mut added_by_text) = (Vec::new(), Vec::new(), HashMap::new());
-        for token in parts.tokens {
+        let mut normal = Vocab::with_capacity(parts.tokens.len());
+        let (mut added, mut added_ids) = (Vec::new(), Vec::new());
+        for token in &mut parts.tokens {
             let start = text.len();
             match token.kind {
-                Kind::Normal => text.extend(token_bytes(&token.text)),
+                Kind::Normal => push_bytes(&token.text, &mut text),
                 Kind::Added | Kind::Special => text.extend(token.text.as_bytes()),
             }
-            let offset =
-                |at: usize| u32::try_from(at).map_err(|_| failed(parts.tokens_field, format!("{at} bytes of text")));
+            let offset = |at: usize| {
+                let found = || format!("{at} bytes");
+                u32::try_from(at).map_err(|_| failed(parts.tokens_field, "4 GiB of text", found()))
+            };
             spans[token.id as usize] =
                 Some(Span { start: offset(start)?, end: offset(text.len())?, special: token.kind == Kind::Special });
-            if token.kind == Kind::Normal {
-                vocabulary.insert(token.text, token.id);
-            } else {
+            if token.kind != Kind::Normal {
                 added.push(token.text.clone());
                 added_ids.push(token.id);
-                added_by_text.insert(token.text, token.id);
+            }
+            match normal.entry(std::mem::take(&mut token.text)) {
+                Entry::Vacant(entry) => drop(entry.insert(token.id)),
+                Entry::Occupied(first) => {
+                    let found = format!("{:?} with ids {} and {}", first.key(), first.get(), token.id);
+                    return Err(failed(parts.tokens_field, "each token once", found));
+                }
             }
         }
+        for text in &added {
+            normal.remove(text);
+        }
+        parts.check_merges(&normal, origin)?;
         let bpe = BPE::builder()
-            .vocab_and_merges(vocabulary, parts.merges)
+            .vocab_and_merges(normal, parts.merges)
             .build()
-            .map_err(|error| failed(parts.merges_field, error.to_string()))?;
-        let added = AhoCorasick::builder()
+            .map_err(|error| failed(parts.merges_field, "merges of tokens", error.to_string()))?;
+        let searcher = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(&added)
-            .map_err(|error| failed(parts.tokens_field, error.to_string()))?;
+            .map_err(|error| failed(parts.tokens_field, "added tokens to search for", error.to_string()))?;
         let splitter = parts
             .split
             .splitter()
@@ -101,9 +108,9 @@ impl Tokenizer {
             bpe,
             splitter,
             nfc: parts.nfc,
-            added,
+            searcher,
+            added_by_text: added.into_iter().zip(added_ids.iter().copied()).collect(),
             added_ids,
-            added_by_text,
             text,
             spans,
             letters: std::array::from_fn(|byte| byte_letter(byte as u8)),
@@ -116,7 +123,7 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         let mut at = 0;
-        for found in self.added.find_iter(text) {
+        for found in self.searcher.find_iter(text) {
             self.encode_piece(&text[at..found.start()], &mut ids)?;
             ids.push(self.added_ids[found.pattern().as_usize()]);
             at = found.end();

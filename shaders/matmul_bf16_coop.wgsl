@@ -1,0 +1,100 @@
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// with x and w rounded to f16 and sums in f32. Append to lib/tile_coop.wgsl, or to
+// lib/tile_emulated.wgsl to run it on any adapter. w is bf16 [n, k], two per u32, low half first;
+// k is a multiple of 32. For m from 2 on.
+// A workgroup of four tile groups of LANES lanes (the adapter's subgroup size) owns 64 rows of m
+// by 64 columns of n; each group owns a 32 x 32 quarter of it as 2 x 2 tiles.
+
+struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+override LANES: u32 = 32u;
+override WG: u32 = LANES * 4u;
+
+const TILE = 64u;
+const STEP = 32u;
+const STRIDE = 40u; // of a row of x_tile and w_tile: 32, and 8 that keep rows off one bank
+const LIMIT = 65504.0; // the largest f16
+
+var<workgroup> x_tile: array<Half, TILE * STRIDE>;
+var<workgroup> w_tile: array<Half, TILE * STRIDE>;
+var<workgroup> y_tile: array<f32, 4 * 256>; // one 16 x 16 tile of each group
+
+fn store_half(row: u32, word: u32, xa: vec4<f32>, xb: vec4<f32>, q: vec4<u32>) {
+    let at = row * STRIDE + word * 8u;
+    for (var j = 0u; j < 4u; j++) {
+        x_tile[at + j] = to_half(clamp(xa[j], -LIMIT, LIMIT));
+        x_tile[at + j + 4u] = to_half(clamp(xb[j], -LIMIT, LIMIT));
+        w_tile[at + 2u * j] = to_half(bitcast<f32>(q[j] << 16u));
+        w_tile[at + 2u * j + 1u] = to_half(bitcast<f32>(q[j] & 0xffff0000u));
+    }
+}
+
+fn store_tile(m0: u32, n0: u32, staged: u32) {
+    for (var e = tile_lane; e < 256u; e += LANES) {
+        let m = m0 + e / 16u;
+        let n = n0 + e % 16u;
+        if (m < params.m && n < params.n) {
+            let at = m * params.y_stride + params.y_col + n;
+            var sum = y_tile[staged + e];
+            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
+            if ((params.flags & 2u) != 0u) { sum += y[at]; }
+            y[at] = sum;
+        }
+    }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let m0 = group.y * TILE;
+    let n0 = (group.x + group.z * groups.x) * TILE;
+    tile_lane = lane % LANES;
+    let quarter = lane / LANES;
+    let row = quarter / 2u * 32u;
+    let col = quarter % 2u * 32u;
+    let words = params.k / 8u;
+
+    var c00 = tile_zero();
+    var c01 = tile_zero();
+    var c10 = tile_zero();
+    var c11 = tile_zero();
+    for (var i = 0u; i < words; i += STEP / 8u) {
+        for (var unit = lane; unit < TILE * 4u; unit += WG) {
+            let at_x = min(m0 + unit / 4u, params.m - 1u) * words + i + unit % 4u;
+            let at_w = min(n0 + unit / 4u, params.n - 1u) * words + i + unit % 4u;
+            store_half(unit / 4u, unit % 4u, x[at_x * 2u], x[at_x * 2u + 1u], w[at_w]);
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < STEP; k += 16u) {
+            let a0 = tile_load_a(row * STRIDE + k, STRIDE);
+            let a1 = tile_load_a((row + 16u) * STRIDE + k, STRIDE);
+            let b0 = tile_load_b(col * STRIDE + k, STRIDE);
+            let b1 = tile_load_b((col + 16u) * STRIDE + k, STRIDE);
+            c00 = tile_mul_add(a0, b0, c00);
+            c01 = tile_mul_add(a0, b1, c01);
+            c10 = tile_mul_add(a1, b0, c10);
+            c11 = tile_mul_add(a1, b1, c11);
+        }
+        workgroupBarrier();
+    }
+
+    let staged = quarter * 256u;
+    for (var t = 0u; t < 4u; t++) {
+        // A switch, because tiles can not be put in an array.
+        switch t {
+            case 0u: { tile_store(c00, staged); }
+            case 1u: { tile_store(c01, staged); }
+            case 2u: { tile_store(c10, staged); }
+            default: { tile_store(c11, staged); }
+        }
+        workgroupBarrier();
+        store_tile(m0 + row + t / 2u * 16u, n0 + col + t % 2u * 16u, staged);
+        workgroupBarrier();
+    }
+}

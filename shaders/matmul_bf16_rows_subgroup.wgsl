@@ -1,0 +1,65 @@
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on.
+// Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
+// A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l,
+// l + LANES, ... of it. Lane l loads x of row l of each group of eight rows, and broadcasts hand
+// it to all lanes. Made for software adapters, where each component a lane loads is a branch.
+
+struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+const LANES = 8u;
+const GROUPS = 4u;
+const MT = 8u * GROUPS;
+const NT = 4u;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(subgroup_invocation_id) lane: u32) {
+    let n0 = (group.x + group.z * groups.x) * (NT * LANES) + lane;
+    let m0 = group.y * MT;
+    let steps = params.k / 4u;
+
+    var acc: array<array<array<f32, NT>, 8>, GROUPS>;
+    for (var i = 0u; i < steps; i++) {
+        var wide: array<vec4<f32>, NT>;
+        for (var c = 0u; c < NT; c++) {
+            let q = w[min(n0 + c * LANES, params.n - 1u) * steps + i];
+            wide[c] = bitcast<vec4<f32>>(vec4(q << vec2(16u), q & vec2(0xffff0000u)));
+        }
+        for (var g = 0u; g < GROUPS; g++) {
+            let own = x[min(m0 + g * 8u + lane, params.m - 1u) * steps + i];
+            for (var r = 0u; r < 8u; r++) {
+                // The order of wide: the low halves, k = 0 and 2, before the high ones.
+                let xr = subgroupShuffle(own, r).xzyw;
+                for (var c = 0u; c < NT; c++) { acc[g][r][c] += dot(xr, wide[c]); }
+            }
+        }
+    }
+
+    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
+    // or than an array indexed at run time.
+    let rows = min(MT, params.m - m0);
+    for (var t = 0u; t < rows * NT; t++) {
+        var sum = 0.0;
+        for (var g = 0u; g < GROUPS; g++) {
+            for (var r = 0u; r < 8u; r++) {
+                for (var c = 0u; c < NT; c++) {
+                    sum = select(sum, acc[g][r][c], t == (g * 8u + r) * NT + c);
+                }
+            }
+        }
+        let n = n0 + t % NT * LANES;
+        if (n < params.n) {
+            let at = (m0 + t / NT) * params.y_stride + params.y_col + n;
+            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
+            if ((params.flags & 2u) != 0u) { sum += y[at]; }
+            y[at] = sum;
+        }
+    }
+}

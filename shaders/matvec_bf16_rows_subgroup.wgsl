@@ -1,0 +1,57 @@
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. Needs SUBGROUP,
+// subgroups of at least LANES lanes, and a workgroup of exactly LANES. For m from 1 to 8.
+// A workgroup owns ROWS = LANES neighbouring n of one m. Its lanes split k in words of eight weights,
+// each lane keeps ROWS partial sums, so one load of x serves ROWS rows of w.
+// Made for software adapters, where each component a lane loads is a branch and a scalar load.
+
+struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+const LANES = 8u;
+const ROWS = LANES;
+
+// Each step sends half of a lane's rows to the lane across, until lane l has all of row l.
+fn sum_of_own_row(acc: array<vec4<f32>, 2>, lane: u32) -> f32 {
+    let up4 = (lane & 4u) != 0u;
+    let up2 = (lane & 2u) != 0u;
+    let up1 = (lane & 1u) != 0u;
+    let a = select(acc[0], acc[1], up4) + subgroupShuffleXor(select(acc[1], acc[0], up4), 4u);
+    let b = select(a.xy, a.zw, up2) + subgroupShuffleXor(select(a.zw, a.xy, up2), 2u);
+    return select(b.x, b.y, up1) + subgroupShuffleXor(select(b.y, b.x, up1), 1u);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(subgroup_invocation_id) lane: u32) {
+    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let m = group.y;
+    let words = params.k / 8u;
+
+    var acc: array<vec4<f32>, 2>;
+    for (var i = lane; i < words; i += LANES) {
+        let xa = x[(m * words + i) * 2u];
+        let xb = x[(m * words + i) * 2u + 1u];
+        // The low halves of four words are the even k, the high halves the odd ones.
+        let even = vec4(xa.xz, xb.xz);
+        let odd = vec4(xa.yw, xb.yw);
+        for (var r = 0u; r < ROWS; r++) {
+            let q = w[min(n0 + r, params.n - 1u) * words + i];
+            acc[r / 4u][r % 4u] += dot(even, bitcast<vec4<f32>>(q << vec4(16u)))
+                    + dot(odd, bitcast<vec4<f32>>(q & vec4(0xffff0000u)));
+        }
+    }
+    var sum = sum_of_own_row(acc, lane);
+    let n = n0 + lane;
+    if (n < params.n) {
+        let at = m * params.y_stride + params.y_col + n;
+        if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
+        if ((params.flags & 2u) != 0u) { sum += y[at]; }
+        y[at] = sum;
+    }
+}
