@@ -67,10 +67,10 @@ fn package() -> Result<PathBuf, String> {
 fn module(name: String, variant: &Variant) -> serde_json::Value {
     let text = pipeline::source(variant, None).expect("built-in text");
     let enable = |need, line: &str| {
-        if variant.needs.contains(need) && !text.contains(line) { format!("{line} ") } else { String::new() }
+        if variant.needs.intersects(need) && !text.contains(line) { format!("{line} ") } else { String::new() }
     };
     // On one line, so that Tint's line numbers stay those of the file.
-    let enables = enable(Needs::SUBGROUP, "enable subgroups;") + &enable(Needs::F16, "enable f16;");
+    let enables = enable(Needs::SUBGROUP | Needs::SUBGROUP8, "enable subgroups;") + &enable(Needs::F16, "enable f16;");
     let constants: HashMap<_, _> = variant.consts.iter().copied().collect();
     json!({ "name": name, "wgsl": enables + &text, "constants": constants })
 }

@@ -34,6 +34,7 @@ static EXCEPTIONS: &[(&str, Needs, &str)] = &[
     ("hlsl", Needs::COOP_MATRIX, "HLSL 6 has none; adapters of DX12 never report it"),
     ("glsl", Needs::COOP_MATRIX, "GLES has none; adapters of OpenGL never report it"),
     ("glsl", Needs::SUBGROUP, "GLES has none; adapters of OpenGL never report it"),
+    ("glsl", Needs::SUBGROUP8, "GLES has none; adapters of OpenGL never report it"),
     ("glsl", Needs::F16, "GLES has none; adapters of OpenGL never report it"),
     ("glsl", Needs::INT64, "GLES has none; adapters of OpenGL never report it"),
 ];
@@ -79,6 +80,7 @@ fn translate(variant: &'static Variant, writer: &'static Writer) -> Result<(), F
 fn capabilities(needs: Needs) -> Capabilities {
     let table = [
         (Needs::SUBGROUP, Capabilities::SUBGROUP),
+        (Needs::SUBGROUP8, Capabilities::SUBGROUP),
         (Needs::F16, Capabilities::SHADER_FLOAT16),
         (Needs::INT64, Capabilities::SHADER_INT64),
         (Needs::COOP_MATRIX, Capabilities::COOPERATIVE_MATRIX),
