@@ -65,7 +65,7 @@ impl Cache {
 impl Qwen {
     /// Loads the weights a `source` has for `config`; see [`weights`].
     pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: Progress) -> Result<Qwen> {
-        let mut w = weights::Weights::new(source, backend, progress, &config);
+        let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         let (q, kv) = (config.q_size(), config.kv_size());
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
@@ -90,7 +90,6 @@ impl Qwen {
         } else {
             w.matrix("lm_head", config.vocab_size, hidden)?
         };
-        w.finish(&config)?;
         Ok(Qwen { config, embed_tokens, layers, norm, lm_head })
     }
 

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod cpu;
 pub mod kernel;
 pub mod schedule;
+pub mod trial;
 
 pub use backend::{Backend, Fetch, ProgramId};
 pub use kernel::{Case, Consts, Host, Io, Kernel, Needs, Path, Trial, Variant};
