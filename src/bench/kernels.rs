@@ -236,7 +236,7 @@ pub fn self_check(gpu: &mut Gpu, progress: Progress) -> Result<Vec<Check>> {
         };
         for case in kernel.cases.iter().filter(|c| !c.bench) {
             let kept = gpu.residents();
-            let Checked { nmse, fault } = trial::check(case, variant.nmse, gpu)?;
+            let Checked { nmse, fault } = trial::check(kernel, case, gpu)?;
             gpu.keep_residents(kept);
             check.cases += 1;
             // JSON has no infinity; a fault says what it was.

@@ -67,7 +67,7 @@ pub fn measure(
     let Protocol { prompt, generated, repeats } = protocol;
     if prompt == 0 || generated == 0 || repeats == 0 {
         let found = format!("{prompt}, {generated} and {repeats}");
-        return Err(Error::request("--prompt, --gen and --repeats", "1 or more each", found, "see --help"));
+        return Err(Error::request("prompt, generated and repeats", "1 or more each", found, "give larger numbers"));
     }
     // Any tokens do: none of the work depends on which.
     let vocab = loaded.engine.model.config.vocab_size.min(100_000);
@@ -81,14 +81,10 @@ pub fn measure(
         progress(&what, done, total)?;
         loaded.engine.truncate(0);
         let before = Took::start();
-        // In one go on a GPU; a software adapter takes so long that Ctrl-C must come through.
-        let piece = if loaded.run.software { loaded.engine.chunk() } else { prompt };
-        for ids in ids[..prompt].chunks(piece) {
-            loaded.engine.prefill(ids)?;
-            done += ids.len();
-            progress(&what, done, total)?;
-        }
+        loaded.engine.prefill(&ids[..prompt])?;
         let fed = before.stop();
+        done += prompt;
+        progress(&what, done, total)?;
         let before = Took::start();
         let mut first = 0.0;
         loaded.engine.greedy(&ids[prompt..], generated, |_| {

@@ -6,12 +6,28 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::model::{DeviceArgs, ModelArgs, PathArg};
-use super::{Outcome, bench_all, interrupt, print_json, print_out, progress};
+use super::output::{note, print_json, print_out, read_text, size};
+use super::{Outcome, bench_all, count, interrupt, progress};
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::report::Report;
 use crate::bench::{Probes, kernels, tables, usage};
 use crate::error::Error;
 use crate::gpu::{self, Gpu};
+
+pub const HELP: &str = "\
+Shares are of this adapter's own rates: the bandwidth of the copy kernel and the multiply-adds a second of
+the fma kernel, measured in the same run. On a software adapter, which computes on the CPU, shares are of
+CPU time over all threads, which other programs do not disturb.
+
+With --json, kernels prints adapter, clock, probes, kernels; decode prints adapter, path, limits, probes,
+measured; all prints what it writes to --out.
+
+Examples:
+  qwgpu bench kernels --filter matvec
+  qwgpu bench decode --model random:qwen2.5-7b
+  qwgpu bench decode --model Qwen2.5-0.5B --prompt 1 --gen 2048
+  qwgpu bench all --out benches/results/my-gpu.json
+  qwgpu bench table";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -48,13 +64,13 @@ struct Decode {
     #[command(flatten)]
     model: ModelArgs,
     /// Tokens of the prompt
-    #[arg(long, default_value_t = 512, value_name = "N")]
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = count)]
     prompt: usize,
     /// Tokens generated after it
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = count)]
     r#gen: usize,
     /// Measured runs, after one that only warms up [default: 5, on software adapters 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     repeats: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
@@ -140,7 +156,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
         print_out(&format!("{name:<34}{value}\n"))?;
     }
     if let Some(peak) = measured.peak_host_bytes {
-        print_out(&format!("{:<34}{}\n", "host memory, most at once", super::generate::size(peak)))?;
+        print_out(&format!("{:<34}{}\n", "host memory, most at once", size(peak)))?;
     }
     Ok(Outcome::Done)
 }
@@ -174,11 +190,11 @@ pub fn measure_model(
 
 fn table(args: &Table) -> anyhow::Result<Outcome> {
     let reports = Report::read_all(&args.results)?;
-    let old = super::read_text(&args.document)?;
+    let old = read_text(&args.document)?;
     let new = tables::document(&old, &args.document, &reports)?;
     if new != old {
         std::fs::write(&args.document, new).map_err(|source| Error::Io { path: args.document.clone(), source })?;
     }
-    eprintln!("{}: tables of {} results files", args.document.display(), reports.len());
+    note(&format!("{}: tables of {} results files", args.document.display(), reports.len()));
     Ok(Outcome::Done)
 }

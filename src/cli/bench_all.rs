@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::bench::{measure_model, open, watch};
 use super::model::{DeviceArgs, ModelArgs};
-use super::{Outcome, print_json, print_out};
+use super::output::{note, print_json, print_out};
+use super::{Outcome, count};
 use crate::bench::report::{Report, SCHEMA, Skipped, commit, today};
 use crate::bench::{kernels, tables};
 use crate::error::Error;
@@ -23,13 +24,13 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     model: Vec<String>,
     /// Tokens of the prompt [default: 512, on software adapters 128]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     prompt: Option<usize>,
     /// Tokens generated after it [default: 128, on software adapters 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     r#gen: Option<usize>,
     /// Measured runs, after one that only warms up [default: 5, on software adapters 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     repeats: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         match measure_model(&model, prompt, generated, args.repeats, Some(&probes)) {
             Ok(measured) => report.models.push(measured),
             Err(e) if matches!(e.downcast_ref(), Some(Error::OutOfMemory { .. })) => {
-                eprintln!("{shape}: {e:#}");
+                note(&format!("{shape}: {e:#}"));
                 report.skipped.push(Skipped { model: shape, reason: format!("{e:#}") });
             }
             Err(e) => return Err(e),

@@ -3,16 +3,30 @@
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::{Outcome, interrupt, print_json, print_out, progress};
+use super::output::{print_json, print_out};
+use super::{Outcome, count, interrupt, progress};
+use crate::error::Error;
 use crate::generate::{Output, Spec, load_reference};
 use crate::plan::check::{Parting, Seen, check};
+
+pub const HELP: &str = "\
+Loads the model twice, on the device and for the f32 reference on the CPU, and runs a prefill and one
+decode step on both. After every step the outputs are compared, and the reference goes on from the
+device's, so that each kernel answers for its own error alone. The exit code is 1 if a step parts.
+
+The reference holds the weights in memory a second time and takes seconds to minutes.
+
+Examples:
+  qwgpu check --model Qwen2.5-0.5B-Instruct
+  qwgpu check --model model.gguf --path portable --tokens 8 --json
+  qwgpu check --model random:qwen2.5-0.5b --shaders my-shaders";
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Tokens of the prompt that is prefilled; one decode step follows
-    #[arg(long, default_value_t = 24, value_name = "N")]
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = count)]
     tokens: usize,
     /// Print one JSON object
     #[arg(long)]
@@ -30,6 +44,12 @@ struct Worst {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut loaded = args.model.load()?;
     let spec = Spec::parse(&args.model.model)?;
+    // One prefill, then a step of its own.
+    let most = loaded.engine.chunk().min(loaded.engine.context() - 1);
+    if args.tokens > most {
+        let fix = "a chunk of the prompt and one more token must fit";
+        return Err(Error::request("--tokens", format!("at most {most}"), args.tokens, fix).into());
+    }
     let bar = progress::bytes("reference");
     let mut reference = load_reference(&spec, &mut loaded.engine, &mut |done, total, _| {
         interrupt::check()?;
@@ -41,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
     // Any tokens will do, as long as they differ; the last one is left for the decode step.
     let vocab = loaded.engine.model.config.vocab_size.min(100_000) as u32;
-    let tokens = args.tokens.clamp(2, loaded.engine.chunk());
+    let tokens = args.tokens;
     let ids: Vec<u32> = (0..=tokens as u32).map(|i| (i * 7919 + 785) % vocab).collect();
     let mut worst: Vec<(&str, Worst)> = Vec::new();
     let mut parting = None;

@@ -2,10 +2,21 @@
 
 use serde_json::json;
 
-use super::{Outcome, print_json, print_out};
+use super::Outcome;
+use super::output::{print_json, print_out};
+use crate::error::Error;
 use crate::gpu::{self, tuning};
 use crate::kernels::KERNELS;
-use crate::plan::{Needs, Path};
+use crate::plan::Needs;
+
+pub const HELP: &str = "\
+For each adapter: name, graphics API, driver, optional features, limits, and the shader variant and
+constants that each kernel would run with on the fast path. Without an adapter the exit code is 3.
+
+Examples:
+  qwgpu devices
+  qwgpu devices --json | jq -r '.[].name'
+  WGPU_BACKEND=gl qwgpu devices";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,14 +38,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             })
             .collect::<serde_json::Result<_>>()?;
         print_json(&json!(list))?;
-        return Ok(Outcome::Done);
+    } else {
+        for a in &adapters {
+            print_out(&describe(&a.facts))?;
+        }
     }
     if adapters.is_empty() {
-        eprintln!("no adapter found; `qwgpu doctor` says what is missing");
-        return Ok(Outcome::Done);
-    }
-    for a in &adapters {
-        print_out(&describe(&a.facts))?;
+        let reason = "this machine shows none".to_owned();
+        return Err(Error::NoAdapter { reason, fix: "`qwgpu doctor` says what is missing".into() }.into());
     }
     Ok(Outcome::Done)
 }
@@ -56,7 +67,7 @@ fn describe(f: &gpu::Facts) -> String {
     let note = if f.class == gpu::Class::Software { ", computes on the CPU" } else { "" };
     let subgroup = if f.has.contains(Needs::SUBGROUP) { f.subgroup_max } else { 1 };
     let mut text = format!(
-        "{}: {}\n   {} {class}{note}; driver {}\n   features: {}{}\n   subgroups of {} to {}\n   limits: binding {} MiB, buffer {} MiB, workgroup {} invocations and {} KiB\n   path: {:?}\n",
+        "{}: {}\n   {} {class}{note}; driver {}\n   features: {}{}\n   subgroups of {} to {}\n   limits: binding {} MiB, buffer {} MiB, workgroup {} invocations and {} KiB\n   on the fast path:\n",
         f.index,
         f.name,
         f.backend,
@@ -69,9 +80,7 @@ fn describe(f: &gpu::Facts) -> String {
         mib(f.max_buffer),
         f.max_workgroup_size,
         f.max_workgroup_memory >> 10,
-        Path::Fast,
-    )
-    .replace("Fast", "fast");
+    );
     for &kernel in KERNELS {
         let (variant, consts) = tuning::choose(kernel, f.class, f.has, subgroup);
         let consts: Vec<String> = consts.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -2,13 +2,19 @@
 
 mod bench;
 mod bench_all;
+mod chat;
 mod check;
 mod devices;
+mod diagnosis;
+mod doctor;
 mod generate;
 mod interrupt;
+mod machine;
 mod model;
+mod output;
 mod ppl;
 mod progress;
+mod sampling;
 
 use std::process::ExitCode;
 
@@ -18,15 +24,20 @@ use crate::error::Error;
 
 /// Runs Qwen models on any GPU, from WGSL compute shaders, and measures what they do there.
 #[derive(Parser)]
-#[command(name = "qwgpu", version, max_term_width = 100)]
+#[command(name = "qwgpu", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Models: a Hugging Face folder, a .gguf file, or random:NAME, a published shape with random weights
 (random:qwen2.5-7b) for measuring speed and memory.
 
-Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input, 3 no suitable adapter, 4 the device was
-lost, 130 interrupted.
+Results go to standard output, everything else to standard error. With --json a command prints one
+JSON value.
 
-Environment: WGPU_BACKEND=vulkan|metal|dx12|gl chooses the graphics API.")]
+Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input, 3 no suitable adapter, 4 the device was
+lost, 130 interrupted. Ctrl-C stops within a second, a second Ctrl-C at once.
+
+Environment: WGPU_BACKEND=vulkan|metal|dx12|gl chooses the graphics API.
+
+Start with `qwgpu doctor`; `qwgpu COMMAND --help` has examples.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,15 +45,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what would stop a model on this machine, and how to mend it
+    #[command(after_long_help = doctor::HELP)]
+    Doctor(doctor::Args),
     /// List the adapters, what they can do and what qwgpu would run on them
+    #[command(after_long_help = devices::HELP)]
     Devices(devices::Args),
+    /// Talk with a model
+    #[command(after_long_help = chat::HELP)]
+    Chat(chat::Args),
     /// Continue a prompt
+    #[command(after_long_help = generate::HELP)]
     Generate(generate::Args),
     /// Measure the perplexity of a text
+    #[command(after_long_help = ppl::HELP)]
     Ppl(ppl::Args),
     /// Compare every step of the model with the CPU reference and name the first that parts
+    #[command(after_long_help = check::HELP)]
     Check(check::Args),
     /// Measure how fast kernels and models are here
+    #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
 }
 
@@ -63,7 +85,9 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
     let cli = Cli::parse_from(arguments);
     interrupt::install();
     let result = match cli.command {
+        Command::Doctor(args) => doctor::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Ppl(args) => ppl::run(&args),
         Command::Check(args) => check::run(&args),
@@ -76,7 +100,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
             let code = exit_code(&error);
             // The interruption is the user's own doing: no message needed.
             if code != 130 {
-                eprintln!("qwgpu: {error:#}");
+                output::note(&format!("qwgpu: {error:#}"));
             }
             ExitCode::from(code)
         }
@@ -92,26 +116,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints one JSON value on standard output; a reader that went away ends the program quietly.
-pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    print_out(&format!("{value:#}\n"))
-}
-
-/// Writes to standard output at once.
-pub(crate) fn print_out(text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => Ok(result?),
-    }
-}
-
-/// A text file, which must be UTF-8.
-pub(crate) fn read_text(path: &std::path::Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    String::from_utf8(bytes).map_err(|e| {
-        let at = format!("byte {}", e.utf8_error().valid_up_to());
-        Error::malformed(path, at, "UTF-8 text", "other bytes", "convert the file to UTF-8").into()
-    })
+/// An argument that is a whole number of one or more, for clap.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number of 1 or more".to_owned())
 }

@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::output::note;
 use super::{interrupt, progress};
-use crate::generate::{Device, Loaded, Run, Spec, load};
+use crate::error::Error;
+use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
 use crate::gpu;
 use crate::plan::{Needs, Path};
 
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
-    /// A Hugging Face folder, a .gguf file, or random:NAME
+    /// A Hugging Face folder, a .gguf file, or random:NAME for a published shape with random weights
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Longest sequence in tokens [default: 4096, or less if the model was trained for less]
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = super::count)]
     pub context: Option<usize>,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -24,23 +26,23 @@ pub struct ModelArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
-    /// Number of the adapter in `qwgpu devices`, or part of its name
-    #[arg(long, value_name = "DEVICE")]
+    /// Number of the adapter in `qwgpu devices`, or part of its name [default: a real GPU before software]
+    #[arg(help_heading = "Device", long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Which shaders run: portable ones, the fastest the adapter has, or the CPU reference
-    #[arg(long, value_enum, default_value_t = PathArg::Fast)]
+    #[arg(help_heading = "Device", long, value_enum, default_value_t = PathArg::Fast)]
     pub path: PathArg,
     /// Keep to these limits, whatever the adapter offers
-    #[arg(long, value_enum, default_value_t = LimitsArg::Adapter)]
+    #[arg(help_heading = "Device", long, value_enum, default_value_t = LimitsArg::Adapter)]
     pub limits: LimitsArg,
-    /// Do without a feature the adapter has; may be given several times
-    #[arg(long, value_name = "FEATURE", value_parser = feature)]
+    /// Do without a feature the adapter has (subgroup, f16, int64, ...); may be given several times
+    #[arg(help_heading = "Device", long, value_name = "FEATURE", value_parser = feature)]
     pub without: Vec<Needs>,
     /// Refuse an adapter that computes on the CPU (exit code 3)
-    #[arg(long)]
+    #[arg(help_heading = "Device", long)]
     pub require_gpu: bool,
     /// A folder whose .wgsl files replace the built-in shaders of the same name
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "Device", long, value_name = "DIR")]
     pub shaders: Option<PathBuf>,
 }
 
@@ -91,18 +93,37 @@ impl DeviceArgs {
         }
     }
 
-    pub fn device(&self) -> Device {
-        if self.path == PathArg::Cpu {
-            return Device::Cpu;
+    /// # Errors
+    /// Options that contradict `--path cpu`.
+    pub fn device(&self) -> anyhow::Result<Device> {
+        if self.path != PathArg::Cpu {
+            let (wanted, require_gpu) = (self.device.clone(), self.require_gpu);
+            return Ok(Device::Gpu { wanted, require_gpu, options: self.options() });
         }
-        Device::Gpu { wanted: self.device.clone(), require_gpu: self.require_gpu, options: self.options() }
+        if self.require_gpu {
+            let reason = "--require-gpu, but --path cpu computes on the CPU".to_owned();
+            return Err(Error::NoAdapter { reason, fix: "leave one of them out".into() }.into());
+        }
+        if let Some(device) = &self.device {
+            let fix = "leave one of them out";
+            return Err(Error::request(
+                "--device",
+                "--path portable or fast with it",
+                format!("--path cpu and --device {device}"),
+                fix,
+            )
+            .into());
+        }
+        Ok(Device::Cpu)
     }
 }
 
 impl ModelArgs {
-    /// Loads the model, with a bar, and says where it runs.
+    /// Says where the model will run, then loads it, with a bar.
     pub fn load(&self) -> anyhow::Result<Loaded> {
         let spec = Spec::parse(&self.model)?;
+        let opened = open(&self.device.device()?)?;
+        announce(&opened.run);
         let bar = progress::bytes("loading");
         let mut report = |done, total, tensor: &str| {
             interrupt::check()?;
@@ -111,16 +132,14 @@ impl ModelArgs {
             bar.set_message(tensor.to_owned());
             Ok(())
         };
-        let loaded = load(&spec, &self.device.device(), self.context, &mut report);
+        let loaded = load_on(&spec, opened, self.context, &mut report);
         bar.finish_and_clear();
-        let loaded = loaded.with_context(|| format!("cannot load {}", self.model))?;
-        announce(&loaded.run);
-        Ok(loaded)
+        loaded.with_context(|| format!("cannot load {}", self.model))
     }
 }
 
-/// Says on standard error what runs, so that nobody takes a CPU for a GPU.
+/// Says on standard error what runs, before anything else, so that nobody takes a CPU for a GPU.
 pub fn announce(run: &Run) {
     let software = if run.software && run.path != "cpu" { " [software: computes on the CPU]" } else { "" };
-    eprintln!("adapter: {}{software}, path: {}", run.adapter, run.path);
+    note(&format!("adapter: {}{software}, path: {}", run.adapter, run.path));
 }

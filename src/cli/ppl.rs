@@ -3,21 +3,35 @@
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::{Outcome, interrupt, print_json, print_out, progress};
+use super::output::{print_json, print_out, read_text};
+use super::{Outcome, count, interrupt, progress};
+use crate::error::Error;
 use crate::eval::perplexity;
+
+pub const HELP: &str = "\
+The text's tokens are cut into windows that do not overlap; a shorter rest is dropped. Each window
+starts with an empty cache, and all its tokens but the first are scored. The perplexity is the
+exponential of the mean of the windows' means, as the GPTQ and SpQR papers measure it.
+
+With --json one object is printed: model, text, protocol, window, windows, nll_per_window, ppl, tokens
+(scored), text_tokens, adapter, software, path, weight_bytes, cache_bytes, scratch_bytes, tokenizer.
+
+Examples:
+  qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.txt
+  qwgpu ppl --model model.gguf --text wiki.test.txt --window 512 --windows 8 --json";
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The text, taken as it is, without a token in front
+    /// The text, taken as it is, without a token in front; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     text: std::path::PathBuf,
     /// Tokens of a window; each window starts afresh, its first token is not predicted
-    #[arg(long, default_value_t = 2048, value_name = "TOKENS")]
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
     window: usize,
     /// Measure only the first N windows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     windows: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
@@ -25,10 +39,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let text = super::read_text(&args.text)?;
+    let text = read_text(&args.text)?;
     let mut loaded = args.model.load()?;
     let Some(tokenizer) = &loaded.tokenizer else {
-        anyhow::bail!("a random model has no tokenizer to measure text with")
+        let fix = "give a model folder or a .gguf file";
+        return Err(Error::request("--model", "a model with a tokenizer", "random weights", fix).into());
     };
     let ids = tokenizer.encode(&text)?;
     let windows = perplexity::windows(&ids, args.window, args.windows)?;

@@ -64,6 +64,8 @@ pub struct Loaded {
     pub chat: Option<ChatTemplate>,
     /// Ids that end a reply.
     pub stop: Vec<u32>,
+    /// generation_config.json, as far as the checkpoint has one.
+    pub generation: serde_json::Map<String, serde_json::Value>,
     pub run: Run,
 }
 
@@ -101,7 +103,8 @@ pub struct Opened {
     pub chunk: usize,
 }
 
-fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Progress) -> Result<Loaded> {
+/// [`load`] on a device that is open already.
+pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Progress) -> Result<Loaded> {
     let checkpoint = match spec {
         Spec::Files(path) => Some(Checkpoint::open(path)?),
         Spec::Random { .. } => None,
@@ -124,11 +127,22 @@ fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Progre
         tokenizer: None,
         chat: None,
         stop: Vec::new(),
+        generation: Default::default(),
         run,
         engine: Engine::new(backend, model, context, chunk.min(context))?,
     };
     if let (Some(checkpoint), Spec::Files(path)) = (&checkpoint, spec) {
+        loaded.generation = checkpoint.generation.clone();
         let tokenizer = tokenizer(checkpoint, path)?;
+        if tokenizer.vocab_size() > loaded.engine.model.config.vocab_size {
+            return Err(Error::malformed(
+                &config_file(path),
+                "vocab_size",
+                format!("{} or more, the tokens of the tokenizer", tokenizer.vocab_size()),
+                loaded.engine.model.config.vocab_size,
+                "tokenizer and weights are not of the same model; download both again",
+            ));
+        }
         loaded.engine.set_vocab(tokenizer.vocab_size());
         loaded.stop = stop_ids(checkpoint, &tokenizer);
         loaded.chat = Some(chat_template(checkpoint)?);

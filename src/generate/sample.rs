@@ -2,9 +2,11 @@
 //! temperature, top-k, top-p, draw.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +28,41 @@ pub struct Sampling {
 impl Sampling {
     /// The most likely token, always.
     pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
+
+    /// What the model's authors recommend in `generation`, the fields of generation_config.json in
+    /// `model`; read as transformers does, so greedy without `do_sample`.
+    ///
+    /// # Errors
+    /// A field that is no number, or one outside its range.
+    pub fn recommended(generation: &Map<String, Value>, model: &Path) -> Result<Sampling> {
+        let bad = |field: &str, expected: &str, found: &Value| {
+            let file = model.join("generation_config.json");
+            Error::malformed(&file, field, expected, found, "correct the file or give the option")
+        };
+        let number = |field: &str, default: f32, expected: &str, good: fn(f64) -> bool| match generation.get(field) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => {
+                value.as_f64().filter(|n| good(*n)).map(|n| n as f32).ok_or_else(|| bad(field, expected, value))
+            }
+        };
+        let repetition_penalty = number("repetition_penalty", 1.0, "a number above 0", |n| n > 0.0 && n < 1e9)?;
+        let greedy = Sampling { repetition_penalty, ..Sampling::GREEDY };
+        match generation.get("do_sample") {
+            None | Some(Value::Null | Value::Bool(false)) => return Ok(greedy),
+            Some(Value::Bool(true)) => {}
+            Some(other) => return Err(bad("do_sample", "true or false", other)),
+        }
+        let top_k = match generation.get("top_k") {
+            None | Some(Value::Null) => 50,
+            Some(value) => value.as_u64().ok_or_else(|| bad("top_k", "a number of tokens", value))? as usize,
+        };
+        Ok(Sampling {
+            temperature: number("temperature", 1.0, "a number of 0 or more", |n| (0.0..1e9).contains(&n))?,
+            top_k,
+            top_p: number("top_p", 1.0, "a number above 0 and at most 1", |n| n > 0.0 && n <= 1.0)?,
+            ..greedy
+        })
+    }
 
     /// Whether the device alone can choose.
     pub fn is_greedy(&self) -> bool {
@@ -158,6 +195,33 @@ mod tests {
         assert!(draws(Sampling { top_k: 2, ..hot }, &logits).iter().all(|d| [1, 2].contains(d)));
         assert!(draws(Sampling { top_p: 0.01, ..hot }, &logits).iter().all(|d| *d == 1));
         assert!(draws(hot, &logits).contains(&3));
+    }
+
+    #[test]
+    fn recommendations_are_read_as_transformers_does() {
+        let read = |json: serde_json::Value| {
+            let map = json.as_object().cloned().unwrap_or_default();
+            Sampling::recommended(&map, Path::new("model"))
+        };
+        assert_eq!(read(serde_json::json!({})).unwrap(), Sampling::GREEDY);
+        let qwen = serde_json::json!({
+            "do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05,
+        });
+        let expected = Sampling { temperature: 0.7, top_k: 20, top_p: 0.8, repetition_penalty: 1.05, seed: 0 };
+        assert_eq!(read(qwen).unwrap(), expected);
+        let bare = read(serde_json::json!({ "do_sample": true, "top_p": null })).unwrap();
+        assert_eq!((bare.temperature, bare.top_k, bare.top_p), (1.0, 50, 1.0));
+        assert_eq!(read(serde_json::json!({ "do_sample": false, "temperature": 0.7 })).unwrap().temperature, 0.0);
+        for (field, value) in [
+            ("temperature", serde_json::json!("hot")),
+            ("temperature", serde_json::json!(-1)),
+            ("top_p", serde_json::json!(0)),
+            ("top_k", serde_json::json!(-1)),
+            ("repetition_penalty", serde_json::json!(0)),
+        ] {
+            let message = read(serde_json::json!({ "do_sample": true, field: value })).unwrap_err().to_string();
+            assert!(message.contains("generation_config.json") && message.contains(field), "{message}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub use adapter::{Adapter, Class, Facts, adapters, select};
+pub use cache::folder as cache_folder;
 
 use crate::error::{Error, Result};
 use crate::plan::{Kernel, Needs, Path, Variant};

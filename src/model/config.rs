@@ -25,10 +25,12 @@ pub struct Config {
 
 /// Architectures that [`super::Qwen`] computes.
 const KNOWN: &[&str] = &["qwen2"];
-/// Bounds that keep every later product of two sizes far from overflow; the largest Qwen is well
-/// below them.
-const MOST: usize = 1 << 24;
+/// Bounds that keep every later product of sizes far from overflow; the largest Qwen is well below
+/// them.
+const MOST: usize = 1 << 20;
 const MOST_LAYERS: usize = 1024;
+/// Rows of a table: tokens, positions.
+const MOST_ROWS: usize = 1 << 24;
 
 impl Config {
     /// Reads and checks the fields of `map`, which came from `file`.
@@ -39,11 +41,9 @@ impl Config {
         let fields = Fields { map, file };
         let model_type = fields.text("model_type")?;
         if !KNOWN.contains(&model_type.as_str()) {
-            return Err(Error::Unsupported {
-                file: file.to_owned(),
-                what: format!("model_type {model_type:?}"),
-                fix: format!("models of type {} run (Qwen1.5, Qwen2, Qwen2.5)", KNOWN.join(", ")),
-            });
+            let experts = if model_type.ends_with("_moe") { ", a mixture of experts," } else { "" };
+            let fix = format!("models of type {} run (Qwen1.5, Qwen2, Qwen2.5)", KNOWN.join(", "));
+            return Err(unsupported(file, &format!("model_type {model_type:?}{experts}"), &fix));
         }
         let hidden_size = fields.size("hidden_size", MOST)?;
         let num_attention_heads = fields.size("num_attention_heads", MOST)?;
@@ -71,16 +71,18 @@ impl Config {
             num_attention_heads,
             num_key_value_heads,
             head_dim,
-            vocab_size: fields.size("vocab_size", MOST)?,
-            max_position_embeddings: fields.size("max_position_embeddings", MOST)?,
+            vocab_size: fields.size("vocab_size", MOST_ROWS)?,
+            max_position_embeddings: fields.size("max_position_embeddings", MOST_ROWS)?,
             rms_norm_eps: fields.positive("rms_norm_eps", map.get("rms_norm_eps"))? as f32,
             rope_theta: fields.positive("rope_theta", rope_theta(map))?,
-            tie_word_embeddings: map.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+            tie_word_embeddings: fields.flag("tie_word_embeddings")?,
         };
         config.check_kernels(file)?;
-        if uses_sliding_window(map) {
+        if fields.flag("use_sliding_window")? {
             return Err(unsupported(file, "use_sliding_window", "set it to false: the context is then exact"));
         }
+        fields.check_activation()?;
+        fields.check_rope()?;
         Ok(config)
     }
 
@@ -159,10 +161,6 @@ fn rope_theta(map: &Map<String, Value>) -> Option<&Value> {
     map.get("rope_theta").or_else(|| map.get("rope_parameters")?.get("rope_theta"))
 }
 
-fn uses_sliding_window(map: &Map<String, Value>) -> bool {
-    map.get("use_sliding_window").and_then(Value::as_bool).unwrap_or(false)
-}
-
 fn unsupported(file: &Path, what: &str, fix: &str) -> Error {
     Error::Unsupported { file: file.to_owned(), what: what.to_owned(), fix: fix.to_owned() }
 }
@@ -174,7 +172,11 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn bad(&self, field: &str, expected: String) -> Error {
-        let found = self.map.get(field).map_or("nothing".into(), Value::to_string);
+        self.bad_value(field, self.map.get(field), expected)
+    }
+
+    fn bad_value(&self, field: &str, value: Option<&Value>, expected: String) -> Error {
+        let found = value.map_or("nothing".into(), Value::to_string);
         Error::malformed(self.file, field, expected, found, "take config.json as its authors published it")
     }
 
@@ -188,8 +190,39 @@ impl Fields<'_> {
         size.filter(|n| (1..=most).contains(n)).ok_or_else(|| self.bad(field, format!("a number from 1 to {most}")))
     }
 
+    /// A number that is still above zero, and finite, as an f32.
     fn positive(&self, field: &str, value: Option<&Value>) -> Result<f64> {
-        let number = value.and_then(Value::as_f64).filter(|n| n.is_finite() && *n > 0.0);
-        number.ok_or_else(|| self.bad(field, "a positive number".into()))
+        let fits = |n: &f64| *n as f32 > 0.0 && (*n as f32).is_finite();
+        let number = value.and_then(Value::as_f64).filter(fits);
+        number.ok_or_else(|| self.bad_value(field, value, "a positive number".into()))
+    }
+
+    /// False where it is absent, as in transformers.
+    fn flag(&self, field: &str) -> Result<bool> {
+        match self.map.get(field) {
+            None | Some(Value::Null) => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| self.bad(field, "true or false".into())),
+        }
+    }
+
+    fn check_activation(&self) -> Result<()> {
+        match self.map.get("hidden_act") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(name)) if name == "silu" => Ok(()),
+            Some(other) => Err(unsupported(self.file, &format!("hidden_act {other}"), "Qwen has \"silu\"")),
+        }
+    }
+
+    /// Rotations that stretch the context give other numbers within it, too.
+    fn check_rope(&self) -> Result<()> {
+        for field in ["rope_scaling", "rope_parameters"] {
+            let Some(scaling) = self.map.get(field).filter(|v| !v.is_null()) else { continue };
+            let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
+            if kind.unwrap_or("default") != "default" {
+                let what = format!("{field} of type {:?}", kind.unwrap_or_default());
+                return Err(unsupported(self.file, &what, "remove it to run at the length the model was trained for"));
+            }
+        }
+        Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Cache {
 impl Qwen {
     /// Loads the weights a `source` has for `config`; see [`weights`].
     pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: Progress) -> Result<Qwen> {
-        let mut w = weights::Weights::new(source, backend, progress, &config);
+        let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         let (q, kv) = (config.q_size(), config.kv_size());
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
@@ -90,7 +90,6 @@ impl Qwen {
         } else {
             w.matrix("lm_head", config.vocab_size, hidden)?
         };
-        w.finish(&config)?;
         Ok(Qwen { config, embed_tokens, layers, norm, lm_head })
     }
 
@@ -109,8 +108,7 @@ impl Qwen {
             let k = layer.k_proj.apply(plan, "self_attn.k_proj", h);
             let v = layer.v_proj.apply(plan, "self_attn.v_proj", h);
             plan.rope("self_attn.q_rope", position, cache.rope, q);
-            plan.rope("self_attn.k_rope", position, cache.rope, k);
-            plan.kv_write("self_attn.k_cache", position, k, k_cache);
+            plan.rope_kv("self_attn.k_cache", position, cache.rope, k, k_cache);
             plan.kv_write("self_attn.v_cache", position, v, v_cache);
             let attention = Attention { position, q, k: k_cache, v: v_cache, head_dim: self.config.head_dim };
             let a = plan.attention("self_attn.attention", attention);

@@ -41,19 +41,25 @@ impl<'a> Weights<'a> {
         backend: &'a mut dyn Backend,
         progress: Progress<'a>,
         config: &Config,
-    ) -> Weights<'a> {
-        Weights { source, backend, progress, done: 0, total: bytes(config), loaded: 0 }
+    ) -> Result<Weights<'a>> {
+        if let Source::Checkpoint(checkpoint) = source {
+            check_layers(checkpoint, config)?;
+        }
+        Ok(Weights { source, backend, progress, done: 0, total: bf16_bytes(config), loaded: 0 })
     }
 
-    /// A norm or bias: [1, len] in f32.
+    /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
+        if let Source::Checkpoint(checkpoint) = self.source {
+            expect(checkpoint, name, &[len])?;
+        }
         let tensor = self.backend.create(name, 1, len, Element::F32)?;
         match self.source {
             Source::Checkpoint(checkpoint) => {
-                expect(checkpoint, name, &[len])?;
                 let mut values = Vec::new();
-                checkpoint.read_f32(name, 0..len, &mut values)?;
-                self.backend.write(None, tensor, 0, bytemuck::cast_slice(&values))?;
+                checkpoint.read_bf16(name, 0..len, &mut values)?;
+                let words: Vec<u32> = values.iter().map(|&half| u32::from(half) << 16).collect();
+                self.backend.write(None, tensor, 0, &words)?;
             }
             Source::Random { .. } => {
                 let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };
@@ -144,27 +150,27 @@ impl<'a> Weights<'a> {
         self.done += tensor.bytes();
         (self.progress)(self.done, self.total, name)
     }
-
-    /// Checks that the checkpoint holds no layer beyond those the config counts.
-    pub fn finish(self, config: &Config) -> Result<()> {
-        let Source::Checkpoint(checkpoint) = self.source else { return Ok(()) };
-        let layer = |name: &str| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
-        let last = checkpoint.tensors().iter().filter_map(|t| layer(&t.name)).max();
-        match last {
-            Some(last) if last >= config.num_hidden_layers => Err(Error::malformed(
-                checkpoint.path(),
-                "num_hidden_layers",
-                format!("{}, the layers of the weights", last + 1),
-                config.num_hidden_layers,
-                "config and weights are not of the same model; download both again",
-            )),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// Bytes of all weights of this shape.
-fn bytes(config: &Config) -> u64 {
+/// The checkpoint has as many layers as the config counts.
+fn check_layers(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
+    let layer = |name: &str| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
+    let last = checkpoint.tensors().iter().filter_map(|t| layer(&t.name)).max();
+    let layers = last.map_or(0, |last| last.saturating_add(1));
+    if layers == config.num_hidden_layers {
+        return Ok(());
+    }
+    Err(Error::malformed(
+        checkpoint.path(),
+        "num_hidden_layers",
+        format!("{layers}, the layers of the weights"),
+        config.num_hidden_layers,
+        "config and weights are not of the same model; download both again",
+    ))
+}
+
+/// Bytes of all weights of this shape, unquantized.
+pub fn bf16_bytes(config: &Config) -> u64 {
     let (hidden, mlp) = (config.hidden_size as u64, config.intermediate_size as u64);
     let (q, kv) = (config.q_size() as u64, config.kv_size() as u64);
     let layer = 2 * (hidden * (2 * q + 2 * kv) + 3 * hidden * mlp) + 4 * (q + 2 * kv + 2 * hidden);
@@ -179,11 +185,15 @@ fn expect(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<()> {
         Some(tensor) => format!("{:?}", tensor.shape),
         None => "no such tensor".into(),
     };
+    let fix = match name {
+        "lm_head.weight" => "a model without one sets tie_word_embeddings; else download config and weights again",
+        _ => "config and weights are not of the same model; download both again",
+    };
     Err(Error::malformed(
         checkpoint.path(),
         format!("tensor {name}"),
         format!("shape {shape:?} by config.json"),
         found,
-        "config and weights are not of the same model; download both again",
+        fix,
     ))
 }

@@ -1,9 +1,9 @@
-//! Trials at work: their tensors on a backend, and the comparison with the reference that the tests
-//! and `qwgpu bench all` share.
+//! Trials at work: their tensors on a backend, and the comparison with the reference that the tests,
+//! `qwgpu doctor` and `qwgpu bench all` share.
 
 use super::compare::compare;
 use super::cpu::{Cpu, Mode};
-use super::{Backend, Case, Element, Place, Plan, Tensor, Trial};
+use super::{Backend, Case, Element, Kernel, Place, Plan, Tensor, Trial};
 use crate::error::Result;
 
 const NAN: u32 = 0x7fc0_0000;
@@ -55,11 +55,11 @@ fn moved(place: Place, places: &[Place]) -> Place {
     }
 }
 
-/// Runs a case by the reference and by `backend`, which may part by `nmse`.
+/// Runs a case by the reference and by `backend`, which may differ by its own tolerance for `kernel`.
 ///
 /// Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone is at
 /// fault, since it tests nothing; whole numbers must be equal.
-pub fn check(case: &Case, nmse: f64, backend: &mut dyn Backend) -> Result<Checked> {
+pub fn check(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<Checked> {
     let (trial, output) = Trial::new(case);
     let expected = run(&trial, output, &mut Cpu::new(Mode::Reference, u64::MAX))?;
     let found = run(&trial, output, backend)?;
@@ -75,11 +75,17 @@ pub fn check(case: &Case, nmse: f64, backend: &mut dyn Backend) -> Result<Checke
     }
     let d = compare(bytemuck::cast_slice(&expected), bytemuck::cast_slice(&found));
     // Written so that NaN is at fault too.
-    let close = d.nmse <= nmse;
+    let allowed = backend.tolerance(kernel);
+    let close = d.nmse <= allowed;
     let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
     let message =
-        || format!("nmse {:.2e} above {nmse:.0e}; largest difference at {}: expected {e}, found {f}", d.nmse, d.at);
+        || format!("nmse {:.2e} above {allowed:.0e}; largest difference at {}: expected {e}, found {f}", d.nmse, d.at);
     Ok(Checked { nmse: d.nmse, fault: (!close).then(message) })
+}
+
+/// [`check`], for those who only want to know what is wrong.
+pub fn run_case(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<Option<String>> {
+    Ok(check(kernel, case, backend)?.fault)
 }
 
 /// The output of a trial's plan; scratch starts as NaN.

@@ -1,0 +1,247 @@
+//! `qwgpu chat`: a conversation, line by line.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::Path;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use rustyline::error::ReadlineError;
+use rustyline::{
+    Behavior, Cmd, ConditionalEventHandler, Config, DefaultEditor, Event, EventContext, EventHandler, KeyEvent,
+    RepeatCount,
+};
+
+use super::interrupt::{self, Hold};
+use super::model::ModelArgs;
+use super::output::{note, print_out, utf8};
+use super::sampling::SamplingArgs;
+use super::{Outcome, count};
+use crate::error::Error;
+use crate::generate::{Conversation, Flow, Loaded, Reply, Sampling, Settings};
+
+pub const HELP: &str = "\
+Each line is a message; the replies go to standard output as they come, all else to standard error.
+The whole conversation is given to the model each time, but only what its cache does not hold is
+computed. A conversation that outgrows --context is not shortened behind your back: the message is
+refused, and /reset starts afresh.
+
+Sampling options that are not given are taken from the model's generation_config.json, as
+transformers takes them; without one the most likely token is taken. --temperature 0 is greedy
+whatever the file says. The same seed and messages give the same replies.
+
+Commands:
+  /reset        forget the conversation, keep the system message
+  /system TEXT  set the system message (none removes it), keep the conversation
+  /help         list the commands and keys
+  /quit         leave, as Ctrl-D does
+
+Ctrl-C stops a reply and keeps what came; at the prompt it drops the line, and on an empty line leaves.
+Without a terminal, lines are read from standard input and the program ends with them.
+
+Examples:
+  qwgpu chat --model Qwen2.5-0.5B-Instruct --system 'Answer in one sentence.'
+  qwgpu chat --model model.gguf --temperature 0
+  printf 'What is a river?\\nAnd a lake?\\n' | qwgpu chat --model model.gguf";
+
+const COMMANDS: &str = "\
+/reset        forget the conversation, keep the system message
+/system TEXT  set the system message (none removes it), keep the conversation
+/help         this list
+/quit         leave, as Ctrl-D does
+Ctrl-C stops a reply; at the prompt it drops the line, and on an empty line leaves.
+A message that starts with / needs a space in front.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// System message; without one the model's template may put in its own
+    #[arg(long, value_name = "TEXT", value_parser = OsStringValueParser::new().try_map(utf8))]
+    system: Option<String>,
+    /// Longest reply in tokens
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = count)]
+    max_new_tokens: usize,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
+
+/// What a line asks for.
+#[derive(Debug, PartialEq)]
+enum Line<'a> {
+    Nothing,
+    Say(&'a str),
+    Reset,
+    System(Option<&'a str>),
+    Help,
+    Quit,
+    Unknown(&'a str),
+}
+
+fn parse(line: &str) -> Line<'_> {
+    if !line.starts_with('/') {
+        return if line.trim().is_empty() { Line::Nothing } else { Line::Say(line.trim()) };
+    }
+    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match (command, rest.trim()) {
+        ("/reset", "") => Line::Reset,
+        ("/system", "") => Line::System(None),
+        ("/system", text) => Line::System(Some(text)),
+        ("/help", "") => Line::Help,
+        ("/quit", "") => Line::Quit,
+        _ => Line::Unknown(command),
+    }
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut loaded = args.model.load()?;
+    if loaded.tokenizer.is_none() {
+        let fix = "give a model folder or a .gguf file";
+        return Err(Error::request("--model", "a model with a tokenizer", "random weights", fix).into());
+    }
+    let recommended = Sampling::recommended(&loaded.generation, Path::new(&args.model.model))?;
+    let sampling = args.sampling.over(recommended)?;
+    let settings = Settings { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false };
+    let mut conversation = Conversation::new(args.system.as_deref());
+    let mut input = Input::open()?;
+    if let Input::Terminal(_) = input {
+        note("/help lists the commands, Ctrl-D leaves");
+    }
+    while let Some(line) = input.next()? {
+        match parse(&line) {
+            Line::Nothing => {}
+            Line::Say(text) => say(&mut conversation, &mut loaded, text, &settings)?,
+            Line::Reset => {
+                conversation.reset();
+                note("the conversation starts afresh");
+            }
+            Line::System(text) => {
+                conversation.set_system(text);
+                note(if text.is_some() { "system message set" } else { "system message removed" });
+            }
+            Line::Help => note(COMMANDS),
+            Line::Quit => break,
+            Line::Unknown(command) => note(&format!("unknown command {command}; /help lists them")),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn say(conversation: &mut Conversation, loaded: &mut Loaded, text: &str, settings: &Settings) -> anyhow::Result<()> {
+    let hold: Hold = interrupt::hold();
+    let result = conversation.say(loaded, text, settings, &mut |piece| {
+        if interrupt::pressed() {
+            return Ok(Flow::Stop);
+        }
+        // Only a closed standard output fails, and that ends the program in `print_out`.
+        let _ = print_out(piece);
+        Ok(Flow::Continue)
+    });
+    let stopped = interrupt::pressed();
+    drop(hold);
+    match result {
+        Ok(reply) => {
+            print_out("\n")?;
+            note(&summary(loaded, &reply, settings, stopped));
+            Ok(())
+        }
+        // The message did not fit; the conversation goes on without it.
+        Err(error @ Error::Request { .. }) if loaded.tokenizer.is_some() => {
+            note(&format!("qwgpu: {error}"));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `[9 tokens at 41.3/s; read 12 at 210.0/s; 64 of 4096 in context]`
+fn summary(loaded: &Loaded, reply: &Reply, settings: &Settings, stopped: bool) -> String {
+    let at = |rate: Option<f64>| rate.map(|r| format!(" at {r:.1}/s")).unwrap_or_default();
+    let engine = &loaded.engine;
+    let finished = reply.ids.last().is_some_and(|id| loaded.stop.contains(id));
+    let why = if stopped {
+        "; stopped"
+    } else if finished {
+        ""
+    } else if reply.ids.len() >= settings.max_new_tokens {
+        "; cut at --max-new-tokens"
+    } else {
+        "; the context is full: /reset starts afresh, a larger --context holds more"
+    };
+    format!(
+        "[{} tokens{}; read {}{}; {} of {} in context{why}]",
+        reply.ids.len(),
+        at(reply.decode_tokens_per_s()),
+        reply.fed,
+        at(reply.prefill_tokens_per_s()),
+        engine.len(),
+        engine.context(),
+    )
+}
+
+/// Where lines come from.
+enum Input {
+    Terminal(Box<DefaultEditor>),
+    Pipe(std::io::StdinLock<'static>),
+}
+
+impl Input {
+    fn open() -> anyhow::Result<Input> {
+        if !std::io::stdin().is_terminal() {
+            return Ok(Input::Pipe(std::io::stdin().lock()));
+        }
+        // The terminal itself, so that a redirected standard output holds the replies alone.
+        let config = Config::builder().behavior(Behavior::PreferTerm).auto_add_history(true).build();
+        let mut editor = DefaultEditor::with_config(config)?;
+        editor.bind_sequence(KeyEvent::ctrl('c'), EventHandler::Conditional(Box::new(CtrlC)));
+        Ok(Input::Terminal(Box::new(editor)))
+    }
+
+    /// The next line; none at the end.
+    fn next(&mut self) -> anyhow::Result<Option<String>> {
+        match self {
+            Input::Terminal(editor) => loop {
+                match editor.readline("> ") {
+                    Ok(line) => return Ok(Some(line)),
+                    Err(ReadlineError::Interrupted) => {}
+                    Err(ReadlineError::Eof) => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                }
+            },
+            Input::Pipe(stdin) => {
+                let mut line = Vec::new();
+                if stdin.read_until(b'\n', &mut line)? == 0 {
+                    return Ok(None);
+                }
+                let line = String::from_utf8(line).map_err(|e| {
+                    let at = format!("other bytes at offset {} of a line", e.utf8_error().valid_up_to());
+                    Error::request("standard input", "UTF-8 text", at, "convert it to UTF-8")
+                })?;
+                Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
+            }
+        }
+    }
+}
+
+/// Ctrl-C drops a line, and leaves where there is none.
+struct CtrlC;
+
+impl ConditionalEventHandler for CtrlC {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        Some(if context.line().is_empty() { Cmd::EndOfFile } else { Cmd::Interrupt })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_messages_or_commands() {
+        assert_eq!(parse("  "), Line::Nothing);
+        assert_eq!(parse(" /etc is a folder "), Line::Say("/etc is a folder"));
+        assert_eq!(parse("/system Be brief. "), Line::System(Some("Be brief.")));
+        assert_eq!(parse("/system"), Line::System(None));
+        assert_eq!(parse("/quit"), Line::Quit);
+        assert_eq!(parse("/quit now"), Line::Unknown("/quit"));
+        assert_eq!(parse("/etc"), Line::Unknown("/etc"));
+    }
+}
