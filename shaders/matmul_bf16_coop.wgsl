@@ -3,7 +3,8 @@
 // lib/tile_emulated.wgsl to run it on any adapter. w is bf16 [n, k], two per u32, low half first;
 // k is a multiple of 32. For m from 2 on.
 // A workgroup of four tile groups of LANES lanes (the adapter's subgroup size) owns 64 rows of m
-// by 64 columns of n; each group owns a 32 x 32 quarter of it as 2 x 2 tiles.
+// by 64 columns of n; each group owns a 32 x 32 quarter of it as 2 x 2 tiles. STEP, a multiple of 16,
+// is how much of k is in workgroup memory at a time.
 
 struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 
@@ -15,14 +16,15 @@ struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
 
 override LANES: u32 = 32u;
 override WG: u32 = LANES * 4u;
+override STEP: u32 = 32u;
+override STRIDE: u32 = STEP + 8u; // of a row of x_tile and w_tile; the 8 keep rows off one bank
+override VALUES: u32 = TILE * STRIDE; // by name, because naga cannot compute it within an array's type
 
 const TILE = 64u;
-const STEP = 32u;
-const STRIDE = 40u; // of a row of x_tile and w_tile: 32, and 8 that keep rows off one bank
 const LIMIT = 65504.0; // the largest f16
 
-var<workgroup> x_tile: array<Half, TILE * STRIDE>;
-var<workgroup> w_tile: array<Half, TILE * STRIDE>;
+var<workgroup> x_tile: array<Half, VALUES>;
+var<workgroup> w_tile: array<Half, VALUES>;
 var<workgroup> y_tile: array<f32, 4 * 256>; // one 16 x 16 tile of each group
 
 fn store_half(row: u32, word: u32, xa: vec4<f32>, xb: vec4<f32>, q: vec4<u32>) {
@@ -65,10 +67,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var c10 = tile_zero();
     var c11 = tile_zero();
     for (var i = 0u; i < words; i += STEP / 8u) {
-        for (var unit = lane; unit < TILE * 4u; unit += WG) {
-            let at_x = min(m0 + unit / 4u, params.m - 1u) * words + i + unit % 4u;
-            let at_w = min(n0 + unit / 4u, params.n - 1u) * words + i + unit % 4u;
-            store_half(unit / 4u, unit % 4u, x[at_x * 2u], x[at_x * 2u + 1u], w[at_w]);
+        for (var unit = lane; unit < TILE * (STEP / 8u); unit += WG) {
+            let r = unit / (STEP / 8u);
+            let word = unit % (STEP / 8u);
+            let at_x = min(m0 + r, params.m - 1u) * words + i + word;
+            let at_w = min(n0 + r, params.n - 1u) * words + i + word;
+            store_half(r, word, x[at_x * 2u], x[at_x * 2u + 1u], w[at_w]);
         }
         workgroupBarrier();
         for (var k = 0u; k < STEP; k += 16u) {

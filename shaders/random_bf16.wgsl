@@ -28,6 +28,6 @@ fn main(
 ) {
     let i = (group.x + group.z * groups.x) * WG + lane;
     if i < params.words {
-        y[i] = bf16(2u * i ^ params.seed) | bf16((2u * i + 1u) ^ params.seed) << 16u;
+        y[i] = bf16((2u * i) ^ params.seed) | (bf16((2u * i + 1u) ^ params.seed) << 16u);
     }
 }

@@ -1,7 +1,7 @@
 //! Tokenizers against ids from Hugging Face `tokenizers` (scripts/make_text_goldens.py), and on bad input.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use qwgpu::Error;
 use qwgpu::checkpoint::{Checkpoint, TokenizerSource};
@@ -230,6 +230,12 @@ fn one_megabyte_without_a_break_encodes_in_seconds() {
     one_megabyte(&small());
 }
 
+/// Seconds that this thread has computed: a busy machine makes it wait, which is not the tokenizer's doing.
+fn busy() -> Option<f64> {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(times.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
+}
+
 fn one_megabyte(tokenizer: &Tokenizer) {
     const SIZE: usize = 1 << 20;
     let repeat = |text: &str| text.repeat(SIZE / text.len());
@@ -255,11 +261,14 @@ fn one_megabyte(tokenizer: &Tokenizer) {
         ("starts of special tokens", repeat("<|im_")),
         ("special tokens", repeat("<|im_end|>")),
     ] {
-        let start = Instant::now();
+        let (start, busy_before) = (Instant::now(), busy());
         let ids = tokenizer.encode(&text).unwrap();
-        let took = start.elapsed();
-        println!("{name}: {} ids in {:.3} s", ids.len(), took.as_secs_f64());
-        assert!(took < Duration::from_secs(5), "{name}: {took:?}");
+        let took = match (busy_before, busy()) {
+            (Some(before), Some(after)) => after - before,
+            _ => start.elapsed().as_secs_f64(),
+        };
+        println!("{name}: {} ids in {took:.3} s", ids.len());
+        assert!(took < 5.0, "{name}: {took}");
         if name != "marks on one letter" {
             assert_eq!(tokenizer.decode(&ids, false).unwrap(), text, "{name}");
         }

@@ -177,3 +177,24 @@ fn steps_that_qwen_does_not_have_are_refused_by_name() {
         names(&error, &["dir/tokenizer.json", "not supported", name]);
     }
 }
+
+#[test]
+fn damaged_json_ends_in_a_tokenizer_or_an_error() {
+    let mut state = 7u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let mut accepted = 0;
+    for _ in 0..400 {
+        let mut bytes = SMALL.as_bytes().to_vec();
+        let at = random(bytes.len());
+        let end = (at + random(9)).min(bytes.len());
+        bytes.splice(at..end, [b"0", b"9", b",", b"]", b"\"", b"a"][random(6)].iter().copied());
+        if let Ok(tokenizer) = Tokenizer::from_json(&bytes, Path::new("tokenizer.json")) {
+            tokenizer.encode("Some text, to be sure.<|im_end|>").unwrap();
+            accepted += 1;
+        }
+    }
+    assert!(accepted < 400);
+}

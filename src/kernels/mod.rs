@@ -15,6 +15,7 @@ mod matvec_bf16;
 mod random_bf16;
 mod rms_norm;
 mod rope;
+mod rope_kv;
 mod silu_mul;
 mod token_nll;
 
@@ -30,6 +31,7 @@ pub static KERNELS: &[&Kernel] = &[
     &embed_bf16::KERNEL,
     &rms_norm::KERNEL,
     &rope::KERNEL,
+    &rope_kv::KERNEL,
     &kv_write::KERNEL,
     &attention_decode::KERNEL,
     &attention_prefill::KERNEL,

@@ -33,7 +33,7 @@ pub static KERNEL: Kernel = Kernel {
         wgsl: wgsl!("rms_norm", "lib/reduce"),
         consts: &[("WG", 128)],
         tile: |_| [1, u32::MAX],
-        nmse: 1e-12,
+        nmse: 1e-11,
     }],
     reference,
     host: None,

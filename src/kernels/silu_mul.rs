@@ -31,7 +31,7 @@ pub static KERNEL: Kernel = Kernel {
         wgsl: wgsl!("silu_mul"),
         consts: &[("WG", 64)],
         tile: |c| [1, c.get("WG")],
-        nmse: 1e-12,
+        nmse: 1e-11,
     }],
     reference,
     host: None,

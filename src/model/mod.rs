@@ -108,8 +108,7 @@ impl Qwen {
             let k = layer.k_proj.apply(plan, "self_attn.k_proj", h);
             let v = layer.v_proj.apply(plan, "self_attn.v_proj", h);
             plan.rope("self_attn.q_rope", position, cache.rope, q);
-            plan.rope("self_attn.k_rope", position, cache.rope, k);
-            plan.kv_write("self_attn.k_cache", position, k, k_cache);
+            plan.rope_kv("self_attn.k_cache", position, cache.rope, k, k_cache);
             plan.kv_write("self_attn.v_cache", position, v, v_cache);
             let attention = Attention { position, q, k: k_cache, v: v_cache, head_dim: self.config.head_dim };
             let a = plan.attention("self_attn.attention", attention);

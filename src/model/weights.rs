@@ -48,7 +48,7 @@ impl<'a> Weights<'a> {
         Ok(Weights { source, backend, progress, done: 0, total: bf16_bytes(config), loaded: 0 })
     }
 
-    /// A norm or bias: [1, len] in f32.
+    /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
         if let Source::Checkpoint(checkpoint) = self.source {
             expect(checkpoint, name, &[len])?;
@@ -57,8 +57,9 @@ impl<'a> Weights<'a> {
         match self.source {
             Source::Checkpoint(checkpoint) => {
                 let mut values = Vec::new();
-                checkpoint.read_f32(name, 0..len, &mut values)?;
-                self.backend.write(None, tensor, 0, bytemuck::cast_slice(&values))?;
+                checkpoint.read_bf16(name, 0..len, &mut values)?;
+                let words: Vec<u32> = values.iter().map(|&half| u32::from(half) << 16).collect();
+                self.backend.write(None, tensor, 0, &words)?;
             }
             Source::Random { .. } => {
                 let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };

@@ -38,8 +38,8 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
         unknown_method_callback(state, value, method, args)
     });
 
-    // Those that make little text of much, or nothing that a chat template needs.
-    for name in ["batch", "slice", "indent", "pprint", "urlencode"] {
+    // What fills up or spells out, and no chat template uses.
+    for name in ["batch", "slice", "pprint", "urlencode"] {
         env.remove_filter(name);
     }
     env.remove_global("debug");
@@ -73,15 +73,16 @@ pub(super) fn environment(budget: &Arc<Budget>) -> Result<Environment<'static>, 
             filter.call(state, &args)
         });
     }
-    for (names, test) in [
+    let comparisons: [(&[&'static str], Value); 7] = [
         (&["eq", "==", "equalto"], Value::from_function(tests::is_eq)),
-        (&["ne", "!=", "ne"], Value::from_function(tests::is_ne)),
+        (&["ne", "!="], Value::from_function(tests::is_ne)),
         (&["lt", "<", "lessthan"], Value::from_function(tests::is_lt)),
-        (&["le", "<=", "le"], Value::from_function(tests::is_le)),
+        (&["le", "<="], Value::from_function(tests::is_le)),
         (&["gt", ">", "greaterthan"], Value::from_function(tests::is_gt)),
-        (&["ge", ">=", "ge"], Value::from_function(tests::is_ge)),
-        (&["in", "in", "in"], Value::from_function(tests::is_in)),
-    ] {
+        (&["ge", ">="], Value::from_function(tests::is_ge)),
+        (&["in"], Value::from_function(tests::is_in)),
+    ];
+    for (names, test) in comparisons {
         for name in names {
             let (own, test) = (budget.clone(), test.clone());
             env.add_test(*name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
@@ -196,9 +197,9 @@ fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let (mut year, mut day) = (1970, days);
-    let length = |year: u64| match year {
-        _ if year % 400 == 0 || (year % 4 == 0 && year % 100 != 0) => 366,
-        _ => 365,
+    let length = |year: u64| {
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        365 + u64::from(leap)
     };
     while day >= length(year) {
         day -= length(year);

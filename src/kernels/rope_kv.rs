@@ -1,0 +1,74 @@
+//! Keys into the cache, rotated on the way: `rope` and `kv_write` in one step.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    heads: u32,
+    head_dim: u32,
+}
+
+impl Plan {
+    /// Writes the rows of `x` [m, heads · head_dim], rotated by `table` [positions, head_dim], to their
+    /// positions in `cache` [capacity, heads · head_dim].
+    pub fn rope_kv(&mut self, name: &str, position: Tensor, table: Tensor, x: Tensor, cache: Tensor) {
+        let heads = x.cols / table.cols;
+        assert_eq!(heads * table.cols, x.cols, "{name}: heads of {} in {x:?}", table.cols);
+        cache.expect("cache", cache.rows, x.cols, Element::F32);
+        position.expect("position", 1, x.rows, Element::U32);
+        let params = Params { heads: heads as u32, head_dim: table.cols as u32 };
+        let bind = [position, table, x, cache];
+        let step = self.add(&KERNEL, name, params, &bind, [x.rows, x.cols / 2], 3 * (x.rows * x.cols) as u64);
+        step.bytes = 2 * x.bytes() + (x.rows * table.cols * 4) as u64;
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "rope_kv",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("rope_kv"),
+        consts: &[("WG", 64)],
+        tile: |c| [1, c.get("WG")],
+        nmse: 1e-12,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "1x2x64", bench: true, build: |t| rope_kv(t, 1, 2, 64, 2048) },
+        Case { name: "128x4x128", bench: true, build: |t| rope_kv(t, 128, 4, 128, 2048) },
+        Case { name: "5x3x10", bench: false, build: |t| rope_kv(t, 5, 3, 10, 13) },
+    ],
+};
+
+fn rope_kv(t: &mut Trial, m: usize, heads: usize, head_dim: usize, capacity: usize) -> Tensor {
+    let first = (capacity - m) as u32 / 2;
+    let position = t.u32(1, m, first..);
+    let table = t.f32(capacity, head_dim);
+    let (x, cache) = (t.f32(m, heads * head_dim), t.f32(capacity, heads * head_dim));
+    t.plan.rope_kv("", position, table, x, cache);
+    cache
+}
+
+fn reference(io: &mut Io) {
+    let Params { heads, head_dim } = io.params();
+    let (position, table, x) = (io.u32(0), io.f32(1), io.f32(2));
+    let (dim, width) = (head_dim as usize, (heads * head_dim) as usize);
+    for (x, &position) in x.chunks_exact(width).zip(position) {
+        let position = position as usize;
+        let (cosines, sines) = table[position * dim..][..dim].split_at(dim / 2);
+        let rows = &mut io.out_f32()[position * width..][..width];
+        for (x, y) in x.chunks_exact(dim).zip(rows.chunks_exact_mut(dim)) {
+            for i in 0..dim / 2 {
+                let (a, b) = (x[i], x[i + dim / 2]);
+                y[i] = a * cosines[i] - b * sines[i];
+                y[i + dim / 2] = b * cosines[i] + a * sines[i];
+            }
+        }
+    }
+}

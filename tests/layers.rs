@@ -1,0 +1,170 @@
+//! The house: who may import whom, and that every shader and kernel file is in the list.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use qwgpu::kernels::KERNELS;
+use qwgpu::plan::Needs;
+
+/// A module of the crate and the modules it may import. Each row names only rows above it, so that
+/// there is no circle. `cli`, `lib` and `main` import what they like.
+static LAYERS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("checkpoint", &["error"]),
+    ("text", &["error"]),
+    ("plan", &["error"]),
+    ("gpu", &["plan", "error"]),
+    ("kernels", &["plan"]),
+    ("quant", &["plan", "kernels", "checkpoint", "error"]),
+    ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
+    ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
+    ("eval", &["generate", "text", "error"]),
+];
+
+/// What the crate's root exports, and the module it comes from.
+static ROOT: &[(&str, &str)] = &[("Error", "error"), ("Result", "error"), ("wgsl", "plan")];
+
+const LONGEST: usize = 400;
+
+fn root(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+/// Every file below `folder` with this ending: its path from there without the ending, and its text.
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(folder), &mut found);
+    found.sort();
+    let named = found.iter().filter(|path| path.extension().is_some_and(|e| e == ending)).map(|path| {
+        let stem = path.strip_prefix(root(folder)).unwrap().with_extension("");
+        let parts: Vec<_> = stem.iter().map(|part| part.to_str().unwrap()).collect();
+        (parts.join("/"), std::fs::read_to_string(path).unwrap())
+    });
+    named.collect()
+}
+
+#[test]
+fn modules_import_only_what_their_row_names() {
+    for (row, &(module, imports)) in LAYERS.iter().enumerate() {
+        for import in imports {
+            assert!(LAYERS[..row].iter().any(|(above, _)| above == import), "{module}: {import} stands below it");
+        }
+    }
+    let mut wrong = Vec::new();
+    for (file, text) in files("src", "rs") {
+        let module = file.split('/').next().unwrap();
+        if ["cli", "lib", "main"].contains(&module) {
+            continue;
+        }
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
+            wrong.push(format!("src/{file}.rs: no row for {module}"));
+            continue;
+        };
+        for import in imports(&file, &text) {
+            if import != module && !allowed.contains(&import.as_str()) {
+                wrong.push(format!("src/{file}.rs: {module} may not import {import}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The modules of the crate that a file names by `crate::` or by `super::` up to the root. Tests in
+/// the file may use what they like.
+fn imports(file: &str, text: &str) -> BTreeSet<String> {
+    let depth = file.trim_end_matches("/mod").split('/').count();
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let code: String = code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+    let up = "super::".repeat(depth);
+    let mut found = BTreeSet::new();
+    for from_root in ["crate::", &up] {
+        for (at, _) in code.match_indices(from_root) {
+            // A macro's own `$crate` and a longer chain of `super` are read where they start.
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || ":_$".contains(c)) {
+                continue;
+            }
+            found.extend(heads(&code[at + from_root.len()..]).into_iter().map(|head| {
+                let exported = ROOT.iter().find(|(name, _)| *name == head);
+                exported.map_or(head, |(_, module)| module).to_owned()
+            }));
+        }
+    }
+    found
+}
+
+/// The first name of a path, or of every path in `{a::b, c::{d, e}}`.
+fn heads(path: &str) -> Vec<&str> {
+    let first = |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let Some(group) = path.strip_prefix('{') else { return vec![&path[..first(path)]] };
+    let (mut heads, mut open, mut start) = (Vec::new(), 0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => open += 1,
+            '}' if open > 0 => open -= 1,
+            ',' | '}' if open == 0 => {
+                let item = group[start..at].trim_start();
+                heads.push(&item[..first(item)]);
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => (),
+        }
+    }
+    heads.retain(|head| !head.is_empty());
+    heads
+}
+
+#[test]
+fn imports_are_found() {
+    let found = |file, text: &str| imports(file, text).into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        found("gpu/run", "use crate::{\n    Error,\n    plan::{Plan, cpu::Cpu},\n    text,\n};"),
+        "error plan text"
+    );
+    assert_eq!(found("gpu/run", "use super::Gpu; fn f(x: super::super::model::Qwen)"), "model");
+    assert_eq!(found("gpu/mod", "// crate::text\nuse super::model;"), "model");
+    assert_eq!(found("error", "$crate::plan; #[cfg(test)]\nmod tests { use crate::gpu; }"), "");
+}
+
+#[test]
+fn every_shader_file_is_used_and_every_kernel_is_listed() {
+    let mut used = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for kernel in KERNELS {
+        let name = kernel.name;
+        assert!(names.insert(name.to_owned()), "two kernels named {name}");
+        for variant in kernel.variants {
+            let stems = variant.wgsl.iter().map(|file| file.stem);
+            used.extend(stems.clone().map(str::to_owned));
+            let own: Vec<_> = stems.filter(|stem| !stem.starts_with("lib/")).collect();
+            let named = own.iter().all(|stem| *stem == name || stem.starts_with(&format!("{name}_")));
+            let shader = format!("{name}/{}: its one shader outside lib/ must be {name} or {name}_...", variant.name);
+            assert!(own.len() == 1 && named, "{shader}, not {own:?}");
+        }
+        assert!(kernel.variants.iter().any(|v| v.needs == Needs::empty()), "{name}: no variant that needs nothing");
+    }
+    let shaders: BTreeSet<String> = files("shaders", "wgsl").into_iter().map(|(stem, _)| stem).collect();
+    let unused: Vec<_> = shaders.difference(&used).collect();
+    assert!(unused.is_empty(), "no variant uses {unused:?}");
+    let defining: BTreeSet<String> = files("src/kernels", "rs")
+        .into_iter()
+        .filter(|(_, text)| text.contains("static KERNEL: Kernel"))
+        .map(|(stem, _)| stem)
+        .collect();
+    assert_eq!(defining, names, "files of src/kernels that define a kernel (left), names in KERNELS (right)");
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_likes() {
+    let all = [files("src", "rs"), files("shaders", "wgsl")].concat();
+    let long: Vec<_> = all.iter().map(|(file, text)| (file, text.lines().count())).filter(|f| f.1 > LONGEST).collect();
+    assert!(long.is_empty(), "above {LONGEST} lines: {long:?}");
+}
