@@ -20,6 +20,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
     ("eval", &["generate", "text", "error"]),
+    ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
 ];
 
 /// What the crate's root exports, and the module it comes from.

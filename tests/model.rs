@@ -152,7 +152,8 @@ fn bundled(folder: &Path, name: &str, device: &Device) -> Result<(), Failed> {
         let off = largest(&golden.f32(&format!("{prompt}.logits")), &logits);
         eprintln!("{name} {prompt}: logits off by {off:.1e}");
         // Written so that NaN fails too.
-        if !(off <= allowed) {
+        let close = off <= allowed;
+        if !close {
             return Err(format!("{prompt}: logits off by {off}, allowed {allowed}").into());
         }
         let found = greedy(&mut loaded, &ids, 32)?;
@@ -173,7 +174,8 @@ fn bundled(folder: &Path, name: &str, device: &Device) -> Result<(), Failed> {
 
 fn close(what: &str, expected: f64, found: f64) -> Result<(), Failed> {
     eprintln!("{what}: nll {found:.6}, golden {expected:.6}");
-    if !((found - expected).abs() <= 1e-3 * expected) {
+    let close = (found - expected).abs() <= 1e-3 * expected;
+    if !close {
         return Err(format!("{what}: nll {found}, expected {expected} within 0.1 %").into());
     }
     Ok(())
@@ -203,7 +205,8 @@ fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
         let highest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
         let allowed = if matches!(device, Device::Cpu) { 1e-4 * highest } else { tolerance(device) };
         eprintln!("real {name}: logits off by {off:.1e}, allowed {allowed:.1e}");
-        if !(off <= allowed) {
+        let close = off <= allowed;
+        if !close {
             return Err(format!("{name}: logits off by {off}, allowed {allowed}").into());
         }
         let found = greedy(&mut loaded, &ids, 32)?;

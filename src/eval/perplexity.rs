@@ -26,7 +26,7 @@ pub fn windows(ids: &[u32], length: usize, most: Option<usize>) -> Result<Vec<&[
     Ok(windows)
 }
 
-/// Mean surprise [nats] of the tokens of one window after its first.
+/// Mean surprise, in nats, of the tokens of one window after its first.
 pub fn window_nll(engine: &mut Engine, window: &[u32]) -> Result<f64> {
     engine.truncate(0);
     let nll = engine.nll(&window[..window.len() - 1], &window[1..])?;

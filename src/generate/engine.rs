@@ -270,7 +270,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Surprise of each of `targets` [nats], where target i follows `ids[i]` and all before it.
+    /// Surprise, in nats, of each of `targets`, where target i follows `ids[i]` and all before it.
     pub fn nll(&mut self, ids: &[u32], targets: &[u32]) -> Result<Vec<f32>> {
         assert_eq!(ids.len(), targets.len());
         self.check_room(ids.len())?;

@@ -19,7 +19,7 @@ pub(super) struct Params {
 /// The tensors of one attention step.
 #[derive(Clone, Copy)]
 pub struct Attention {
-    /// [1, m]: row r sees the cache up to and with position[r].
+    /// [1, m]: row r sees the cache up to and with `position[r]`.
     pub position: Tensor,
     /// [m, heads · head_dim]
     pub q: Tensor,

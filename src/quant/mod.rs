@@ -10,10 +10,12 @@ pub struct Format {
     pub name: &'static str,
     /// What one element of the packed weight is.
     pub element: Element,
-    /// Adds x · Wᵀ + bias for W in parts: the arguments are the step's name, x [m, k], the parts, the
-    /// bias [1, n] and where the product goes.
-    pub product: fn(&mut Plan, &str, Tensor, &[Part], Option<Tensor>, Into) -> Tensor,
+    pub product: Product,
 }
+
+/// Adds x · Wᵀ + bias for W in parts: the arguments are the step's name, x [m, k], the parts, the
+/// bias [1, n] and where the product goes.
+pub type Product = fn(&mut Plan, &str, Tensor, &[Part], Option<Tensor>, Into) -> Tensor;
 
 /// Every format.
 pub static FORMATS: &[&Format] = &[&BF16];
