@@ -40,6 +40,7 @@ fn main() {
 /// The tests of one adapter: all variants it can run, or the portable ones under WebGPU's limits.
 fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_limits: bool) {
     let options = Options { webgpu_limits, ..Options::default() };
+    let small_only = is_slow(&adapter.facts);
     let gpu = Gpu::open(adapter, options).unwrap_or_else(|e| panic!("{label}: {e}"));
     let gpu = Arc::new(Mutex::new(gpu));
     for &kernel in KERNELS {
@@ -55,10 +56,23 @@ fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_
                     let mut device = device.lock().unwrap_or_else(|e| e.into_inner());
                     on_gpu(kernel, variant, case, &mut device)
                 };
-                tests.push(Test::test(name, run).with_ignored_flag(!can_run));
+                let test = Test::test(name, run);
+                tests.push(if !can_run {
+                    test.with_kind("not here").with_ignored_flag(true)
+                } else if small_only && case.bench {
+                    test.with_kind("too slow").with_ignored_flag(true)
+                } else {
+                    test
+                });
             }
         }
     }
+}
+
+/// Drivers that take minutes for the shapes of real models: what those could show, the small shapes
+/// and a quicker driver show too.
+fn is_slow(facts: &gpu::Facts) -> bool {
+    facts.class == gpu::Class::Software && (facts.backend == "gl" || facts.name.contains("SwiftShader"))
 }
 
 fn on_gpu(kernel: &'static Kernel, variant: &'static Variant, case: &Case, gpu: &mut Gpu) -> Result<(), Failed> {

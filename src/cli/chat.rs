@@ -92,11 +92,8 @@ fn parse(line: &str) -> Line<'_> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    args.model.expect_tokenizer()?;
     let mut loaded = args.model.load()?;
-    if loaded.tokenizer.is_none() {
-        let fix = "give a model folder or a .gguf file";
-        return Err(Error::request("--model", "a model with a tokenizer", "random weights", fix).into());
-    }
     let recommended = Sampling::recommended(&loaded.generation, Path::new(&args.model.model))?;
     let sampling = args.sampling.over(recommended)?;
     let settings = Settings { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false };
@@ -144,7 +141,7 @@ fn say(conversation: &mut Conversation, loaded: &mut Loaded, text: &str, setting
             Ok(())
         }
         // The message did not fit; the conversation goes on without it.
-        Err(error @ Error::Request { .. }) if loaded.tokenizer.is_some() => {
+        Err(error @ Error::Request { .. }) => {
             note(&format!("qwgpu: {error}"));
             Ok(())
         }

@@ -119,6 +119,17 @@ impl DeviceArgs {
 }
 
 impl ModelArgs {
+    /// Refuses random weights, before any are made, where text is needed.
+    pub fn expect_tokenizer(&self) -> anyhow::Result<()> {
+        match Spec::parse(&self.model)? {
+            Spec::Files(_) => Ok(()),
+            Spec::Random { .. } => {
+                let fix = "give a model folder or a .gguf file";
+                Err(Error::request("--model", "a model with a tokenizer", &self.model, fix).into())
+            }
+        }
+    }
+
     /// Says where the model will run, then loads it, with a bar.
     pub fn load(&self) -> anyhow::Result<Loaded> {
         let spec = Spec::parse(&self.model)?;

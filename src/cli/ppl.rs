@@ -1,11 +1,11 @@
 //! `qwgpu ppl`: perplexity by disjoint windows.
 
+use anyhow::Context;
 use serde_json::json;
 
 use super::model::ModelArgs;
 use super::output::{print_json, print_out, read_text};
 use super::{Outcome, count, interrupt, progress};
-use crate::error::Error;
 use crate::eval::perplexity;
 
 pub const HELP: &str = "\
@@ -40,11 +40,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let text = read_text(&args.text)?;
+    args.model.expect_tokenizer()?;
     let mut loaded = args.model.load()?;
-    let Some(tokenizer) = &loaded.tokenizer else {
-        let fix = "give a model folder or a .gguf file";
-        return Err(Error::request("--model", "a model with a tokenizer", "random weights", fix).into());
-    };
+    let tokenizer = loaded.tokenizer.as_ref().context("the model brings no tokenizer")?;
     let ids = tokenizer.encode(&text)?;
     let windows = perplexity::windows(&ids, args.window, args.windows)?;
     let bar = progress::counted("windows", windows.len() as u64);

@@ -7,16 +7,16 @@ use crate::generate::Sampling;
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
     /// Divide the logits by T before drawing; 0 always takes the most likely token
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Draw from the K most likely tokens; 0 from all
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
     /// Draw from the most likely tokens that together have probability P; 1 from all
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Above 1 makes tokens that were seen before less likely; 1 changes nothing
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
     /// The same seed draws the same tokens
     #[arg(long, default_value_t = 0, value_name = "N")]
