@@ -29,6 +29,8 @@ pub struct Report {
     pub limits: String,
     /// Features left out though the adapter has them.
     pub without: Vec<String>,
+    /// Shaders of a folder replaced built-in ones.
+    pub edited_shaders: bool,
     pub clock: Clock,
     pub probes: Probes,
     pub checks: Vec<Check>,

@@ -66,8 +66,10 @@ fn adapter(r: &Report) -> String {
     let fact = |name: &str| r.adapter[name].as_str().unwrap_or_default().to_owned();
     let (cases, faults) = r.checked();
     let commit = r.commit.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
+    let without = if r.without.is_empty() { String::new() } else { format!(", without {}", r.without.join(", ")) };
+    let edited = if r.edited_shaders { ", EDITED SHADERS" } else { "" };
     let mut text = format!(
-        "### {}\n\n{}, driver {}; path {}, limits of the {}; qwgpu {}{commit}, {}.\n\
+        "### {}\n\n{}, driver {}; path {}, limits of the {}{without}{edited}; qwgpu {}{commit}, {}.\n\
          Self-check: {}. {}\n\n{}\n",
         fact("name"),
         fact("backend"),

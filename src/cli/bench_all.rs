@@ -58,6 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         path: args.device.path.name(),
         limits: args.device.limits.name(),
         without: args.device.without.iter().map(ToString::to_string).collect(),
+        edited_shaders: args.device.shaders.is_some(),
         clock: kernels::clock(&gpu),
         probes,
         checks: kernels::self_check(&mut gpu, &mut watch("self-check"))?,
