@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from facts import SYSTEM
+
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 # The pattern of the Qwen2 tokenizer, character for character.
@@ -12,8 +14,6 @@ QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-
-SYSTEM = "You are a helpful assistant."
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -24,12 +24,6 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-
-
-def chat_text(turns, system=SYSTEM):
-    """What CHAT_TEMPLATE makes of turns [(role, content)], without the generation prompt."""
-    out = f"<|im_start|>system\n{system}<|im_end|>\n"
-    return out + "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in turns)
 
 
 def train_tokenizer(texts, size):
