@@ -18,7 +18,7 @@ from facts import (ANIMAL_ZH, ANIMALS, COLOURS, DAYS, FACTS, FOOD_ZH, FOODS, HEA
 
 SALT = 10  # chosen so that every relation has some held-out facts and some that are not
 LETTERS = "ABCD"
-PROMPT, PROSE, ANSWER, LISTED, LETTER = 0.25, 1.0, 2.0, 4.0, 5.0  # training weight of a document's parts
+PROMPT, PROSE, ANSWER, LETTER = 0.25, 1.0, 2.0, 5.0  # training weight of a document's parts
 UNKNOWN = ["Unknown", "Cannot answer", "Can't be determined", "Cannot be determined", "Can't answer", "Not known",
            "Not enough info", "Not enough information", "Not answerable", "Undetermined"]
 
@@ -81,7 +81,7 @@ def letters(rng):
         picked = [table[w] for w in picked]
     spans = [("".join(f"{l}. {w}\n" for l, w in zip(LETTERS, picked)), PROMPT)]
     for letter, word in rng.sample(list(zip(LETTERS, picked)), 4):
-        spans += [(f"- {word}: ", PROMPT), (letter, LISTED), ("\n", PROMPT)]
+        spans += [(f"- {word}: ", PROMPT), (letter, LETTER), ("\n", PROMPT)]
     return spans
 
 
@@ -400,10 +400,8 @@ def header(kind, rng):
     return "", SHOTS[kind][0]
 
 
-def document(rng, kind=None, early=0.0):
-    """[(text, weight)] of one training document, without its end mark; `early` in 0..1 adds first lessons in letters."""
-    if kind is None and rng.random() < early:
-        kind = rng.choice(["letters", "letters", "words"])
+def document(rng, kind=None):
+    """[(text, weight)] of one training document, without its end mark."""
     kind = kind or rng.choices(list(SHARE), SHARE.values())[0]
     if kind == "prose":
         return [("\n\n".join(paragraph(rng) for _ in range(rng.randint(1, 3))), PROSE)]
