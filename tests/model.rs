@@ -217,6 +217,10 @@ fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
         let least = if name == "chat" { 0.1 } else { 0.0 };
         same_choices(name, &golden.ids("greedy_ids")[..32], &found, &gaps, least)?;
     }
+    // Two thousand tokens take a software adapter minutes: once by its fast path is enough.
+    if matches!(device, Device::Gpu { options, .. } if options.path == plan::Path::Portable) {
+        return Ok(());
+    }
     let goldens: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("perplexity.json"))?)?;
     let expected = goldens["base_f32"]["nll_per_window"][0].as_f64().ok_or("nll_per_window")?;
     let text = std::fs::read_to_string(folder.join("text/test-head.txt"))?;
