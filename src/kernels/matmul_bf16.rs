@@ -77,6 +77,7 @@ pub static KERNEL: Kernel = Kernel {
 
 /// Widens some rows of the weight at a time and multiplies them by the `gemm` crate.
 fn host(io: &mut Io) {
+    use rayon::prelude::*;
     const ROWS: usize = 512;
     let params: Params = io.params();
     let (x, w, bias) = (io.f32(0), io.bf16(1), io.f32(2));
@@ -85,9 +86,11 @@ fn host(io: &mut Io) {
     let mut wide = vec![0.0f32; ROWS * k];
     let mut sums = vec![0.0f32; m * ROWS];
     for (block, w) in w[..k * params.n as usize].chunks(ROWS * k).enumerate() {
-        for (wide, w) in wide.iter_mut().zip(w) {
-            *wide = f32::from_bits(u32::from(w.to_bits()) << 16);
-        }
+        wide.par_chunks_mut(k).zip(w.par_chunks(k)).for_each(|(wide, w)| {
+            for (wide, w) in wide.iter_mut().zip(w) {
+                *wide = f32::from_bits(u32::from(w.to_bits()) << 16);
+            }
+        });
         let n = w.len() / k;
         // SAFETY: the strides address sums[m, ROWS], x[m, k] and the transpose of wide[n, k], all of
         // which are at least that large; with `read_dst` false the old sums are not read.
@@ -114,10 +117,14 @@ fn host(io: &mut Io) {
                 gemm::Parallelism::Rayon(threads),
             );
         }
-        for row in 0..m {
-            for col in 0..n {
-                linear::finish(&params, bias, row, block * ROWS + col, sums[row * ROWS + col], io.out_f32());
+        let first = params.y_col as usize + block * ROWS;
+        let rows = io.out_f32().par_chunks_mut(params.y_stride as usize).zip(sums.par_chunks(ROWS));
+        rows.for_each(|(y, sums)| {
+            for (col, (y, sum)) in y[first..first + n].iter_mut().zip(sums).enumerate() {
+                let bias = if params.flags & linear::BIAS != 0 { bias[first + col] } else { 0.0 };
+                let before = if params.flags & linear::ADD != 0 { *y } else { 0.0 };
+                *y = sum + bias + before;
             }
-        }
+        });
     }
 }
