@@ -1,6 +1,7 @@
 //! How weights are packed and multiplied: one file a format, listed in [`FORMATS`].
 
 mod bf16;
+pub mod packed;
 
 use crate::kernels::{Into, Part};
 use crate::plan::{Element, Plan, Tensor};
@@ -21,3 +22,4 @@ pub type Product = fn(&mut Plan, &str, Tensor, &[Part], Option<Tensor>, Into) ->
 pub static FORMATS: &[&Format] = &[&BF16];
 
 pub use bf16::FORMAT as BF16;
+pub use packed::{Grid, Int8, Packed, Spqr};
