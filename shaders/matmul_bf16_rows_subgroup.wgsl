@@ -5,9 +5,6 @@
 // l + LANES, ... of it. Lane l loads x of row l of each group of eight rows, and broadcasts hand
 // it to all lanes. Made for software adapters, where each component a lane loads is a branch.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -56,10 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         let n = n0 + t % NT * LANES;
         if (n < params.n) {
-            let at = (m0 + t / NT) * params.y_stride + params.y_col + n;
-            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-            if ((params.flags & 2u) != 0u) { sum += y[at]; }
-            y[at] = sum;
+            store(m0 + t / NT, n, sum);
         }
     }
 }

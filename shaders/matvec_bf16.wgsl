@@ -3,9 +3,6 @@
 // A workgroup owns ROWS neighbouring n of one m. Its WG lanes read neighbouring 16 bytes of a row,
 // and their partial sums meet in a workgroup-memory tree. For GPUs without subgroup operations.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -45,10 +42,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     let n = n0 + lane;
     if (lane < ROWS && n < params.n) {
-        let at = m * params.y_stride + params.y_col + n;
-        var sum = partial[0][lane];
-        if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-        if ((params.flags & 2u) != 0u) { sum += y[at]; }
-        y[at] = sum;
+        store(m, n, partial[0][lane]);
     }
 }

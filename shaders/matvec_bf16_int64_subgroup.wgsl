@@ -6,9 +6,6 @@
 // each lane keeps ROWS partial sums, so one load of x serves ROWS rows of w. Made for lavapipe,
 // where a lane pays per loaded component, whatever its width.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<u64>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -23,16 +20,6 @@ fn high_words(q: vec4<u64>) -> vec4<u32> {
 }
 fn low_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q << vec4(16u)); }
 fn high_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q & vec4(0xffff0000u)); }
-
-// Each step sends half of a lane's rows to the lane across, until lane l has all of row l.
-fn sum_of_own_row(acc: array<vec4<f32>, 2>, lane: u32) -> f32 {
-    let up4 = (lane & 4u) != 0u;
-    let up2 = (lane & 2u) != 0u;
-    let up1 = (lane & 1u) != 0u;
-    let a = select(acc[0], acc[1], up4) + subgroupShuffleXor(select(acc[1], acc[0], up4), 4u);
-    let b = select(a.xy, a.zw, up2) + subgroupShuffleXor(select(a.zw, a.xy, up2), 2u);
-    return select(b.x, b.y, up1) + subgroupShuffleXor(select(b.y, b.x, up1), 1u);
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -62,12 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                     + dot(vec4(odd_a.yw, odd_b.yw), high_bf16(high));
         }
     }
-    var sum = sum_of_own_row(acc, lane);
+    let sum = sum_of_own_row(acc, lane);
     let n = n0 + lane;
-    if (n < params.n) {
-        let at = m * params.y_stride + params.y_col + n;
-        if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-        if ((params.flags & 2u) != 0u) { sum += y[at]; }
-        y[at] = sum;
-    }
+    if (n < params.n) { store(m, n, sum); }
 }

@@ -4,9 +4,6 @@
 // each lane keeps ROWS partial sums, so one load of x serves ROWS rows of w.
 // Made for software adapters, where each component a lane loads is a branch and a scalar load.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -48,9 +45,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (n >= params.n) { break; }
         var sum = 0.0;
         for (var i = 0u; i < WG; i++) { sum += partial[r * WG + i]; }
-        let at = m * params.y_stride + params.y_col + n;
-        if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-        if ((params.flags & 2u) != 0u) { sum += y[at]; }
-        y[at] = sum;
+        store(m, n, sum);
     }
 }

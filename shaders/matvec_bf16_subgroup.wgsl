@@ -3,9 +3,6 @@
 // A workgroup owns TILE neighbouring n of one m; each of its subgroups, of whatever size, takes
 // ROWS of them at a time. Its lanes read neighbouring 16 bytes of a row and add up by subgroupAdd.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
@@ -43,13 +40,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            var sum = subgroupAdd(acc[r]);
+            let sum = subgroupAdd(acc[r]);
             let n = n0 + r;
             if (lane == 0u && n < end) {
-                let at = m * params.y_stride + params.y_col + n;
-                if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-                if ((params.flags & 2u) != 0u) { sum += y[at]; }
-                y[at] = sum;
+                store(m, n, sum);
             }
         }
     }

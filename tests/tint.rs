@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::gpu::pipeline;
 use qwgpu::kernels::KERNELS;
-use qwgpu::plan::{Needs, Variant};
+use qwgpu::plan::{Consts, Needs, Variant};
 use serde_json::json;
 
 /// Extensions that only naga has, so Tint cannot read their shaders.
@@ -22,18 +22,24 @@ static EXCEPTIONS: &[(Needs, &str)] =
 
 fn main() {
     let arguments = Arguments::from_args();
-    let variants =
-        || KERNELS.iter().flat_map(|k| k.variants.iter().map(move |v| (format!("{}/{}", k.name, v.name), v)));
+    let variants = || {
+        KERNELS.iter().flat_map(|k| {
+            k.variants.iter().flat_map(move |v| {
+                v.texts().into_iter().map(move |(width, consts)| (format!("{}/{}{width}", k.name, v.name), v, consts))
+            })
+        })
+    };
     let exception = |v: &Variant| EXCEPTIONS.iter().find(|(need, _)| v.needs.contains(*need));
     let missing = if arguments.list { Err("not run for a listing".to_owned()) } else { package() };
     let verdicts = missing.map(|package| {
-        let modules: Vec<_> = variants().filter(|(_, v)| exception(v).is_none()).map(|(n, v)| module(n, v)).collect();
+        let modules: Vec<_> =
+            variants().filter(|(_, v, _)| exception(v).is_none()).map(|(n, v, c)| module(n, v, &c)).collect();
         ask(&package, &json!(modules).to_string())
     });
     if let Err(missing) = &verdicts {
         eprintln!("Tint is skipped: {missing}");
     }
-    let tests = variants().map(|(name, variant)| {
+    let tests = variants().map(|(name, variant, _)| {
         let verdict = verdicts.as_ref().ok().and_then(|all| all.get(&name)).cloned();
         let test = Test::test(format!("{name}/tint"), move || match verdict.as_deref() {
             Some("") => Ok(()),
@@ -64,14 +70,16 @@ fn package() -> Result<PathBuf, String> {
 }
 
 /// What scripts/tint.mjs reads of a variant. Tint, unlike naga, wants each extension enabled by name.
-fn module(name: String, variant: &Variant) -> serde_json::Value {
-    let text = pipeline::source(variant, None).expect("built-in text");
+fn module(name: String, variant: &Variant, consts: &Consts) -> serde_json::Value {
+    let text = pipeline::source(variant, consts, None).expect("built-in text");
     let enable = |need, line: &str| {
         if variant.needs.intersects(need) && !text.contains(line) { format!("{line} ") } else { String::new() }
     };
     // On one line, so that Tint's line numbers stay those of the file.
     let enables = enable(Needs::SUBGROUP | Needs::SUBGROUP8, "enable subgroups;") + &enable(Needs::F16, "enable f16;");
-    let constants: HashMap<_, _> = variant.consts.iter().copied().collect();
+    // Some constants choose files and are none of the shader's.
+    let constants: HashMap<_, _> =
+        consts.iter().filter(|(name, _)| text.contains(&format!("override {name}:"))).collect();
     json!({ "name": name, "wgsl": enables + &text, "constants": constants })
 }
 

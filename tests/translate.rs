@@ -13,7 +13,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 use qwgpu::gpu::pipeline;
 use qwgpu::kernels::KERNELS;
-use qwgpu::plan::{Needs, Variant};
+use qwgpu::plan::{Consts, Needs, Variant};
 
 /// A target language: its name, what it can express, and how it is written.
 struct Writer {
@@ -44,9 +44,11 @@ fn main() {
     let mut tests = Vec::new();
     for kernel in KERNELS {
         for variant in kernel.variants {
-            for writer in WRITERS {
-                let name = format!("{}/{}/{}", kernel.name, variant.name, writer.name);
-                let test = Test::test(name, || translate(variant, writer));
+            let texts = variant.texts();
+            for ((width, consts), writer) in texts.into_iter().flat_map(|t| WRITERS.iter().map(move |w| (t.clone(), w)))
+            {
+                let name = format!("{}/{}{width}/{}", kernel.name, variant.name, writer.name);
+                let test = Test::test(name, move || translate(variant, &consts, writer));
                 let exception =
                     EXCEPTIONS.iter().find(|(of, need, _)| *of == writer.name && variant.needs.contains(*need));
                 tests.push(match exception {
@@ -59,14 +61,14 @@ fn main() {
     libtest_mimic::run(&arguments, tests).exit();
 }
 
-fn translate(variant: &'static Variant, writer: &'static Writer) -> Result<(), Failed> {
-    let text = pipeline::source(variant, None)?;
+fn translate(variant: &'static Variant, consts: &Consts, writer: &'static Writer) -> Result<(), Failed> {
+    let text = pipeline::source(variant, consts, None)?;
     let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
     let granted = capabilities(variant.needs) & (writer.capabilities)();
     let info = Validator::new(ValidationFlags::all(), granted)
         .validate(&module)
         .map_err(|e| format!("needs {}, but {}", variant.needs, e.emit_to_string(&text)))?;
-    let constants = variant.consts.iter().map(|&(name, value)| (name.to_owned(), f64::from(value))).collect();
+    let constants = pipeline::constants(consts, &module).into_iter().map(|(name, v)| (name.to_owned(), v)).collect();
     let entry = Some((ShaderStage::Compute, "main"));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)?;
     let written = catch_unwind(|| (writer.write)(&module, &info)).map_err(|_| "the writer panicked")?;

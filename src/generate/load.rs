@@ -110,7 +110,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
         Spec::Random { .. } => None,
     };
     let (config, source) = match (spec, &checkpoint) {
-        (Spec::Random { config, .. }, _) => ((**config).clone(), Source::Random { seed: 0 }),
+        (Spec::Random { config, .. }, _) => ((**config).clone(), Source::Random { seed: 0, quant: None }),
         (Spec::Files(path), Some(checkpoint)) => {
             (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Checkpoint(checkpoint))
         }

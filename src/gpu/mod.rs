@@ -16,7 +16,7 @@ pub use adapter::{Adapter, Class, Facts, adapters, select};
 pub use cache::folder as cache_folder;
 
 use crate::error::{Error, Result};
-use crate::plan::{Kernel, Needs, Path, Variant};
+use crate::plan::{Kernel, Needs, Path, Step, Variant};
 use pipeline::Pipeline;
 
 /// How to use an adapter.
@@ -47,7 +47,7 @@ pub struct Gpu {
     has: Needs,
     /// Kernels that must run a certain variant, for tests and benches.
     forced: HashMap<&'static str, &'static Variant>,
-    pipelines: HashMap<(&'static str, &'static str), Arc<Pipeline>>,
+    pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
     cache: Option<cache::Cache>,
     residents: Vec<Resident>,
     programs: Vec<Option<run::Program>>,
@@ -59,6 +59,9 @@ pub struct Gpu {
     recorded_cost: u64,
     fault: Arc<Mutex<Option<String>>>,
 }
+
+/// Kernel, variant, and what the step specializes.
+type PipelineKey = (&'static str, &'static str, Vec<(&'static str, u32)>);
 
 struct Resident {
     name: String,
@@ -178,15 +181,23 @@ impl Gpu {
         tuning::choose(kernel, self.facts.class, has, subgroup_max)
     }
 
-    fn pipeline(&mut self, kernel: &'static Kernel) -> Result<Arc<Pipeline>> {
+    fn pipeline(&mut self, step: &Step) -> Result<Arc<Pipeline>> {
+        let kernel = step.kernel;
         let (variant, consts) = self.variant(kernel);
-        let key = (kernel.name, variant.name);
+        let key = (kernel.name, variant.name, step.consts.clone());
         if let Some(known) = self.pipelines.get(&key) {
             return Ok(Arc::clone(known));
         }
         let cache = self.cache.as_ref().map(|c| &c.pipelines);
         let folder = self.options.shaders.as_deref();
-        let compiled = Arc::new(pipeline::compile(&self.device, cache, kernel, variant, consts, folder)?);
+        let compiled = Arc::new(pipeline::compile(
+            &self.device,
+            cache,
+            kernel,
+            variant,
+            consts.specialized(&step.consts),
+            folder,
+        )?);
         self.pipelines.insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }

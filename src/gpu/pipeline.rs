@@ -14,9 +14,9 @@ pub struct Pipeline {
 }
 
 /// The text of a variant: its files joined, each from `folder` if it lies there, else as built in.
-pub fn source(variant: &Variant, folder: Option<&Path>) -> Result<String> {
+pub fn source(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<String> {
     let mut text = String::new();
-    for file in variant.wgsl {
+    for file in variant.wgsl.iter().filter(|f| f.bits.is_none_or(|bits| bits == consts.get("BITS"))) {
         let edited: Option<PathBuf> = folder.map(|f| f.join(format!("{}.wgsl", file.stem))).filter(|p| p.exists());
         match edited {
             Some(path) => text += &std::fs::read_to_string(&path).map_err(Error::io(&path))?,
@@ -25,6 +25,12 @@ pub fn source(variant: &Variant, folder: Option<&Path>) -> Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The constants that are the shader's own overrides; others choose its files.
+pub fn constants<'a>(consts: &'a Consts, module: &naga::Module) -> Vec<(&'a str, f64)> {
+    let declared = |name: &str| module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name));
+    consts.iter().filter(|(name, _)| declared(name)).map(|(name, value)| (name, f64::from(value))).collect()
 }
 
 /// Compiles a variant; `folder` may hold edited shaders.
@@ -40,7 +46,7 @@ pub fn compile(
     folder: Option<&Path>,
 ) -> Result<Pipeline> {
     let fail = |message: String| Error::Shader { kernel: kernel.name.into(), variant: variant.name.into(), message };
-    let text = source(variant, folder)?;
+    let text = source(variant, &consts, folder)?;
     let parsed = naga::front::wgsl::parse_str(&text).map_err(|e| fail(e.emit_to_string(&text)))?;
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let descriptor = wgpu::ShaderModuleDescriptor {
@@ -63,7 +69,7 @@ pub fn compile(
         bind_group_layouts: &[Some(&layout)],
         immediate_size: 0,
     });
-    let constants: Vec<(&str, f64)> = consts.iter().map(|(name, value)| (name, f64::from(value))).collect();
+    let constants = constants(&consts, &parsed);
     let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(variant.wgsl[0].stem),
         layout: Some(&pipeline_layout),

@@ -180,7 +180,7 @@ impl Backend for Gpu {
         self.programs[id] = Some(Program { steps: Vec::new(), slots, kept });
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (number, step) in plan.steps.iter().enumerate() {
-            let pipeline = self.pipeline(step.kernel)?;
+            let pipeline = self.pipeline(step)?;
             let whole =
                 |buffer, offset, size| wgpu::BufferBinding { buffer, offset, size: std::num::NonZero::new(size) };
             let mut entries = vec![wgpu::BindGroupEntry {

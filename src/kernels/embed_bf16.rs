@@ -18,12 +18,13 @@ impl Plan {
     /// Looks up `token` [1, m] in a table of `cols` columns held in parts; a token beyond the table
     /// leaves its row unwritten.
     pub fn embed_bf16(&mut self, token: Tensor, table: &[Part]) -> Tensor {
-        let (m, cols) = (token.cols, table[0].weight.cols);
+        let (m, cols) = (token.cols, table[0].tensors[0].cols);
         let y = self.scratch(m, cols, Element::F32);
         for part in table {
-            part.weight.expect("table", part.weight.rows, cols, Element::Bf16);
-            let params = Params { cols: cols as u32, row0: part.row0 as u32, rows: part.weight.rows as u32 };
-            let bind = [token, part.weight, y];
+            let weight = part.tensors[0];
+            weight.expect("table", part.rows, cols, Element::Bf16);
+            let params = Params { cols: cols as u32, row0: part.row0 as u32, rows: part.rows as u32 };
+            let bind = [token, weight, y];
             let step = self.add(&KERNEL, "embed_tokens", params, &bind, [m, cols.div_ceil(2)], 0);
             step.bytes = (m * cols * 6) as u64;
         }
@@ -55,7 +56,7 @@ fn embed(t: &mut Trial, m: usize, parts: &[usize], cols: usize) -> Tensor {
     let mut row0 = 0;
     let mut table = Vec::new();
     for &rows in parts {
-        table.push(Part { row0, weight: t.bf16(rows, cols) });
+        table.push(Part { row0, rows, tensors: vec![t.bf16(rows, cols)] });
         row0 += rows;
     }
     t.plan.embed_bf16(token, &table)

@@ -6,22 +6,27 @@ mod argmax;
 mod attention_decode;
 mod attention_prefill;
 mod copy;
+mod dequantize_grid;
 mod embed_bf16;
 mod fma;
+mod gather;
 mod kv_write;
 mod linear;
 mod matmul_bf16;
+mod matmul_grid;
 mod matvec_bf16;
+mod matvec_grid;
 mod random_bf16;
 mod rms_norm;
 mod rope;
 mod rope_kv;
 mod silu_mul;
 mod token_nll;
+pub mod weights_grid;
 
 pub use argmax::NOT_FINITE;
 pub use attention_decode::Attention;
-pub use linear::{Into, Part};
+pub use linear::{Into, Packing, Part, Product};
 pub use rope::rope_table;
 
 use crate::plan::Kernel;
@@ -38,6 +43,10 @@ pub static KERNELS: &[&Kernel] = &[
     &silu_mul::KERNEL,
     &matvec_bf16::KERNEL,
     &matmul_bf16::KERNEL,
+    &gather::KERNEL,
+    &matvec_grid::KERNEL,
+    &matmul_grid::KERNEL,
+    &dequantize_grid::KERNEL,
     &token_nll::KERNEL,
     &argmax::KERNEL,
     &advance::KERNEL,

@@ -1,16 +1,15 @@
 //! Qwen decoders: which tensors they have, and the forward pass as a plan.
 
 pub mod config;
-pub mod linear;
 pub mod weights;
 
 pub use config::Config;
-pub use linear::Linear;
 pub use weights::{Progress, Source};
 
 use crate::error::Result;
 use crate::kernels::{Attention, rope_table};
 use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::quant::{Input, Linear};
 
 /// A decoder of the Qwen2 family (Qwen1.5, Qwen2, Qwen2.5), its weights on a device.
 pub struct Qwen {
@@ -74,14 +73,14 @@ impl Qwen {
             let layer = |name: &str| format!("model.layers.{i}.{name}");
             layers.push(Layer {
                 input_layernorm: w.vector(&layer("input_layernorm.weight"), hidden)?,
-                q_proj: w.matrix_with_bias(&layer("self_attn.q_proj"), q, hidden)?,
-                k_proj: w.matrix_with_bias(&layer("self_attn.k_proj"), kv, hidden)?,
-                v_proj: w.matrix_with_bias(&layer("self_attn.v_proj"), kv, hidden)?,
-                o_proj: w.matrix(&layer("self_attn.o_proj"), hidden, q)?,
+                q_proj: w.linear(&layer("self_attn.q_proj"), q, hidden, true)?,
+                k_proj: w.linear(&layer("self_attn.k_proj"), kv, hidden, true)?,
+                v_proj: w.linear(&layer("self_attn.v_proj"), kv, hidden, true)?,
+                o_proj: w.linear(&layer("self_attn.o_proj"), hidden, q, false)?,
                 post_attention_layernorm: w.vector(&layer("post_attention_layernorm.weight"), hidden)?,
-                gate_proj: w.matrix(&layer("mlp.gate_proj"), mlp, hidden)?,
-                up_proj: w.matrix(&layer("mlp.up_proj"), mlp, hidden)?,
-                down_proj: w.matrix(&layer("mlp.down_proj"), hidden, mlp)?,
+                gate_proj: w.linear(&layer("mlp.gate_proj"), mlp, hidden, false)?,
+                up_proj: w.linear(&layer("mlp.up_proj"), mlp, hidden, false)?,
+                down_proj: w.linear(&layer("mlp.down_proj"), hidden, mlp, false)?,
             });
         }
         let norm = w.vector("model.norm.weight", hidden)?;
@@ -104,21 +103,23 @@ impl Qwen {
             let (k_cache, v_cache) = (cache.k[i], cache.v[i]);
 
             let h = plan.rms_norm("input_layernorm", x, 0, x.rows, layer.input_layernorm, eps);
-            let q = layer.q_proj.apply(plan, "self_attn.q_proj", h);
-            let k = layer.k_proj.apply(plan, "self_attn.k_proj", h);
-            let v = layer.v_proj.apply(plan, "self_attn.v_proj", h);
+            let mut h = Input::new(h);
+            let q = layer.q_proj.apply(plan, "self_attn.q_proj", &mut h);
+            let k = layer.k_proj.apply(plan, "self_attn.k_proj", &mut h);
+            let v = layer.v_proj.apply(plan, "self_attn.v_proj", &mut h);
             plan.rope("self_attn.q_rope", position, cache.rope, q);
             plan.rope_kv("self_attn.k_cache", position, cache.rope, k, k_cache);
             plan.kv_write("self_attn.v_cache", position, v, v_cache);
             let attention = Attention { position, q, k: k_cache, v: v_cache, head_dim: self.config.head_dim };
             let a = plan.attention("self_attn.attention", attention);
-            layer.o_proj.add_to(plan, "self_attn.o_proj", a, x);
+            layer.o_proj.add_to(plan, "self_attn.o_proj", &mut Input::new(a), x);
 
             let h = plan.rms_norm("post_attention_layernorm", x, 0, x.rows, layer.post_attention_layernorm, eps);
-            let gate = layer.gate_proj.apply(plan, "mlp.gate_proj", h);
-            let up = layer.up_proj.apply(plan, "mlp.up_proj", h);
+            let mut h = Input::new(h);
+            let gate = layer.gate_proj.apply(plan, "mlp.gate_proj", &mut h);
+            let up = layer.up_proj.apply(plan, "mlp.up_proj", &mut h);
             let h = plan.silu_mul("mlp.silu_mul", gate, up);
-            layer.down_proj.add_to(plan, "mlp.down_proj", h, x);
+            layer.down_proj.add_to(plan, "mlp.down_proj", &mut Input::new(h), x);
         }
         plan.scope("");
         x
@@ -128,7 +129,7 @@ impl Qwen {
     /// [rows, vocab_size].
     pub fn logits(&self, plan: &mut Plan, x: Tensor, row0: usize, rows: usize) -> Tensor {
         let h = plan.rms_norm("model.norm", x, row0, rows, self.norm, self.config.rms_norm_eps);
-        self.lm_head.apply(plan, "lm_head", h)
+        self.lm_head.apply(plan, "lm_head", &mut Input::new(h))
     }
 
     /// Bytes of all weights on the device; a tied output matrix counts once.

@@ -3,20 +3,23 @@
 
 use rayon::prelude::*;
 
-use super::{Config, Linear};
+use super::Config;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::kernels::Part;
+use crate::kernels::{Packing, Part};
 use crate::plan::{Backend, Element, Plan, Tensor};
-use crate::quant::BF16;
+use crate::quant::linear::parts_of;
+use crate::quant::{BF16, Linear, Packed, Quant, random};
 
 /// Where weights come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     Checkpoint(&'a Checkpoint),
     /// Reproducible values of about the spread of trained ones, made on the device.
+    /// With `quant`, packed weights in the decoder layers.
     Random {
         seed: u32,
+        quant: Option<Quant>,
     },
 }
 
@@ -70,10 +73,30 @@ impl<'a> Weights<'a> {
         Ok(tensor)
     }
 
-    pub fn matrix_with_bias(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
-        let bias = self.vector(&format!("{name}.bias"), rows)?;
-        let linear = self.matrix(name, rows, cols)?;
-        Ok(Linear { bias: Some(bias), ..linear })
+    /// A weight of a decoder layer: packed where the source has it so, else bf16.
+    pub fn linear(&mut self, name: &str, rows: usize, cols: usize, bias: bool) -> Result<Linear> {
+        let bias = if bias { Some(self.vector(&format!("{name}.bias"), rows)?) } else { None };
+        let linear = match self.packed(name, rows, cols)? {
+            Some(packed) => {
+                let linear = Linear::upload(self.backend, name, &packed, None)?;
+                self.done += linear.weight_bytes();
+                (self.progress)(self.done, self.total, name)?;
+                linear
+            }
+            None => self.matrix(name, rows, cols)?,
+        };
+        Ok(Linear { bias, ..linear })
+    }
+
+    fn packed(&mut self, _name: &str, rows: usize, cols: usize) -> Result<Option<Packed>> {
+        match self.source {
+            Source::Checkpoint(_) => Ok(None),
+            Source::Random { quant: None, .. } => Ok(None),
+            Source::Random { quant: Some(quant), seed } => {
+                self.loaded += 1;
+                Ok(Some(random::packed(quant, rows, cols, seed.wrapping_add((self.loaded as u32) << 8))))
+            }
+        }
     }
 
     /// A weight `name`.weight: [rows, cols] in bf16, in parts the device can bind.
@@ -82,32 +105,21 @@ impl<'a> Weights<'a> {
         if let Source::Checkpoint(checkpoint) = self.source {
             expect(checkpoint, &weight, &[rows, cols])?;
         }
-        let row_bytes = cols as u64 * 2;
-        let most = (self.backend.max_tensor_bytes() / row_bytes).min(rows as u64) as usize;
-        if most == 0 {
-            return Err(Error::OutOfMemory {
-                what: weight,
-                bytes: row_bytes,
-                limit: format!("and one binding holds {}", self.backend.max_tensor_bytes()),
-                fix: "take another --device".into(),
-            });
-        }
+        let packing = Packing::default();
         let mut parts = Vec::new();
-        // Parts of equal size, so that the last is no sliver.
-        let most = rows.div_ceil(rows.div_ceil(most));
-        for row0 in (0..rows).step_by(most) {
-            let tensor = self.backend.create(&weight, most.min(rows - row0), cols, Element::Bf16)?;
-            self.fill(&weight, tensor, row0)?;
-            parts.push(Part { row0, weight: tensor });
+        for range in parts_of(self.backend, &weight, rows, packing.row_bytes(cols))? {
+            let tensor = self.backend.create(&weight, range.len(), cols, Element::Bf16)?;
+            self.fill(&weight, tensor, range.start)?;
+            parts.push(Part { row0: range.start, rows: range.len(), tensors: vec![tensor] });
         }
         self.loaded += 1;
-        Ok(Linear { format: &BF16, parts, bias: None, name: name.to_owned() })
+        Ok(Linear { format: &BF16, name: name.to_owned(), rows, cols, packing, parts, bias: None, order: None })
     }
 
     fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
         match self.source {
             Source::Checkpoint(checkpoint) => self.copy(checkpoint, name, tensor, row0),
-            Source::Random { seed } => {
+            Source::Random { seed, .. } => {
                 let mut plan = Plan::new();
                 // The spread of a trained weight: products keep the scale of their inputs.
                 let scale = (3.0 / tensor.cols as f32).sqrt();

@@ -57,6 +57,16 @@ impl Consts {
         *slot.unwrap_or_else(|| panic!("no constant {name}")).1 = value;
     }
 
+    /// These, with a step's own values where the variant has such a constant.
+    pub fn specialized(mut self, step: &[(&'static str, u32)]) -> Consts {
+        for &(name, value) in step {
+            if let Some(slot) = self.values.get_mut(name) {
+                *slot = value;
+            }
+        }
+        self
+    }
+
     /// # Panics
     /// If the variant has no such constant.
     pub fn get(&self, name: &str) -> u32 {
@@ -74,7 +84,7 @@ impl Consts {
 pub struct Variant {
     pub name: &'static str,
     pub needs: Needs,
-    /// Shader files, joined in order; the first names the variant's own.
+    /// Shader files, joined in order; the first names the variant's own main file.
     pub wgsl: &'static [Wgsl],
     /// Defaults of the shader's overrides; an adapter class may set others (`gpu::tuning`).
     pub consts: &'static [(&'static str, u32)],
@@ -85,21 +95,49 @@ pub struct Variant {
     pub nmse: f64,
 }
 
+impl Variant {
+    /// Each text this variant can have, by the constants that choose it, and a name for it (`/4` where
+    /// codes are 4 bits wide, else nothing).
+    pub fn texts(&self) -> Vec<(String, Consts)> {
+        let consts = Consts::new(self.consts, 32);
+        let widths: Vec<u32> = self.wgsl.iter().filter_map(|file| file.bits).collect();
+        let wide = |bits: &u32| (format!("/{bits}"), consts.clone().specialized(&[("BITS", *bits)]));
+        if widths.is_empty() { vec![(String::new(), consts)] } else { widths.iter().map(wide).collect() }
+    }
+}
+
 /// A shader file, by its stem in `shaders/`, and its text at build time.
 #[derive(Clone, Copy, Debug)]
 pub struct Wgsl {
     pub stem: &'static str,
     pub text: &'static str,
+    /// Taken only where the constant `BITS` has this value.
+    pub bits: Option<u32>,
 }
 
-/// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`.
+/// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`. After a semicolon comes a file
+/// that exists for each width of code, one of which is taken by the constant `BITS`:
+/// `wgsl!("matvec", "lib/weights_grid"; "lib/codes")` for `lib/codes_2` to `lib/codes_8`.
 #[macro_export]
 macro_rules! wgsl {
     ($($stem:literal),+) => {
-        &[$($crate::plan::kernel::Wgsl {
+        &[$($crate::wgsl!(@file $stem, None)),+]
+    };
+    ($($stem:literal),+; $codes:literal) => {
+        &[
+            $($crate::wgsl!(@file $stem, None)),+,
+            $crate::wgsl!(@file concat!($codes, "_2"), Some(2)),
+            $crate::wgsl!(@file concat!($codes, "_3"), Some(3)),
+            $crate::wgsl!(@file concat!($codes, "_4"), Some(4)),
+            $crate::wgsl!(@file concat!($codes, "_8"), Some(8)),
+        ]
+    };
+    (@file $stem:expr, $bits:expr) => {
+        $crate::plan::kernel::Wgsl {
             stem: $stem,
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")),
-        }),+]
+            bits: $bits,
+        }
     };
 }
 
@@ -143,6 +181,11 @@ impl<'a> Io<'a> {
 
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])
+    }
+
+    /// How many inputs the step binds.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
     }
 
     pub fn f32(&self, input: usize) -> &'a [f32] {
@@ -228,6 +271,19 @@ impl Trial {
     pub fn resident_of(&mut self, rows: usize, cols: usize, element: Element, word: u32) -> Tensor {
         let words = vec![word; (rows * cols * element.bits()).div_ceil(32)];
         self.resident(rows, cols, element, words)
+    }
+
+    /// Random bits.
+    pub fn bits(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.seed += 1;
+        let seed = hash(self.seed);
+        let words = (0..(rows * cols) as u32).map(|n| hash(n ^ seed)).collect();
+        self.resident(rows, cols, Element::U32, words)
+    }
+
+    /// Words a function of their place.
+    pub fn words(&mut self, rows: usize, cols: usize, word: impl FnMut(usize) -> u32) -> Tensor {
+        self.resident(rows, cols, Element::U32, (0..rows * cols).map(word).collect())
     }
 
     /// Whole numbers, as given.

@@ -86,6 +86,9 @@ pub struct Step {
     pub kernel: &'static Kernel,
     /// The kernel's `Params`, as in its shader, padded to 16 bytes.
     pub params: Vec<u8>,
+    /// Overrides this step sets beyond its variant's own: what the shader is specialized for, such as
+    /// the width of a code. Variants without such a constant do without.
+    pub consts: Vec<(&'static str, u32)>,
     /// Inputs in binding order, then the one output, which may also be read.
     pub bind: Vec<Tensor>,
     /// Rows and columns of the output that are divided over workgroups.
@@ -152,6 +155,7 @@ impl Plan {
             name: format!("{}{dot}{name}", self.scope),
             kernel,
             params,
+            consts: Vec::new(),
             bind: bind.to_vec(),
             cells,
             flops,

@@ -1,15 +1,9 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on.
+// Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 2 on.
 // A workgroup of 256 owns 64 rows of m by 64 columns of n and walks k in steps of 32 through
 // workgroup memory (16 KiB); lane (tx, ty) owns rows ty + 16 i and columns tx + 16 j, i, j < 4.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 const TILE = 64u;
 const STEP = 32u;
@@ -35,21 +29,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let fill_row = lane / 4u;
     let fill_word = lane % 4u;
     let x_row = min(m0 + fill_row, params.m - 1u) * words + fill_word;
-    let w_row = min(n0 + fill_row, params.n - 1u) * words + fill_word;
+    let w_row = min(n0 + fill_row, params.n - 1u);
     let fill = fill_word * 8u * TILE + (fill_row ^ swizzle(fill_word * 8u));
 
     var acc: array<vec4<f32>, PER>;
     for (var i = 0u; i < words; i += STEP / 8u) {
         let xa = x[(x_row + i) * 2u];
         let xb = x[(x_row + i) * 2u + 1u];
-        let q = w[w_row + i];
-        let even = bitcast<vec4<f32>>(q << vec4(16u));
-        let odd = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
+        let w = weights(w_row, i + fill_word);
         for (var j = 0u; j < 4u; j++) {
             x_tile[fill + j * TILE] = xa[j];
             x_tile[fill + (j + 4u) * TILE] = xb[j];
-            w_tile[fill + 2u * j * TILE] = even[j];
-            w_tile[fill + (2u * j + 1u) * TILE] = odd[j];
+            w_tile[fill + j * TILE] = w[0][j];
+            w_tile[fill + (j + 4u) * TILE] = w[1][j];
         }
         workgroupBarrier();
         for (var k = 0u; k < STEP; k++) {
@@ -67,11 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let m = m0 + ty + j / PER * SIDE;
         let n = n0 + tx + j % PER * SIDE;
         if (m < params.m && n < params.n) {
-            let at = m * params.y_stride + params.y_col + n;
-            var sum = acc[j / PER][j % PER];
-            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-            if ((params.flags & 2u) != 0u) { sum += y[at]; }
-            y[at] = sum;
+            store(m, n, acc[j / PER][j % PER]);
         }
     }
 }

@@ -1,18 +1,12 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // with x and w rounded to f16 and sums in f32. Append to lib/tile_coop.wgsl, or to
-// lib/tile_emulated.wgsl to run it on any adapter. w is bf16 [n, k], two per u32, low half first;
+// lib/tile_emulated.wgsl to run it on any adapter, and to a lib/weights_ file, which says what w is.
 // k is a multiple of 32. For m from 2 on.
 // A workgroup of four tile groups of LANES lanes (the adapter's subgroup size) owns 64 rows of m
 // by 64 columns of n; each group owns a 32 x 32 quarter of it as 2 x 2 tiles. STEP, a multiple of 16,
 // is how much of k is in workgroup memory at a time.
 
-struct Params { m: u32, k: u32, n: u32, y_stride: u32, y_col: u32, flags: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override LANES: u32 = 32u;
 override WG: u32 = LANES * 4u;
@@ -27,13 +21,13 @@ var<workgroup> x_tile: array<Half, VALUES>;
 var<workgroup> w_tile: array<Half, VALUES>;
 var<workgroup> y_tile: array<f32, 4 * 256>; // one 16 x 16 tile of each group
 
-fn store_half(row: u32, word: u32, xa: vec4<f32>, xb: vec4<f32>, q: vec4<u32>) {
+fn store_half(row: u32, word: u32, xa: vec4<f32>, xb: vec4<f32>, w: array<vec4<f32>, 2>) {
     let at = row * STRIDE + word * 8u;
     for (var j = 0u; j < 4u; j++) {
         x_tile[at + j] = to_half(clamp(xa[j], -LIMIT, LIMIT));
         x_tile[at + j + 4u] = to_half(clamp(xb[j], -LIMIT, LIMIT));
-        w_tile[at + 2u * j] = to_half(bitcast<f32>(q[j] << 16u));
-        w_tile[at + 2u * j + 1u] = to_half(bitcast<f32>(q[j] & 0xffff0000u));
+        w_tile[at + j] = to_half(clamp(w[0][j], -LIMIT, LIMIT));
+        w_tile[at + j + 4u] = to_half(clamp(w[1][j], -LIMIT, LIMIT));
     }
 }
 
@@ -42,11 +36,7 @@ fn store_tile(m0: u32, n0: u32, staged: u32) {
         let m = m0 + e / 16u;
         let n = n0 + e % 16u;
         if (m < params.m && n < params.n) {
-            let at = m * params.y_stride + params.y_col + n;
-            var sum = y_tile[staged + e];
-            if ((params.flags & 1u) != 0u) { sum += bias[params.y_col + n]; }
-            if ((params.flags & 2u) != 0u) { sum += y[at]; }
-            y[at] = sum;
+            store(m, n, y_tile[staged + e]);
         }
     }
 }
@@ -71,8 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             let r = unit / (STEP / 8u);
             let word = unit % (STEP / 8u);
             let at_x = min(m0 + r, params.m - 1u) * words + i + word;
-            let at_w = min(n0 + r, params.n - 1u) * words + i + word;
-            store_half(r, word, x[at_x * 2u], x[at_x * 2u + 1u], w[at_w]);
+            store_half(r, word, x[at_x * 2u], x[at_x * 2u + 1u], weights(min(n0 + r, params.n - 1u), i + word));
         }
         workgroupBarrier();
         for (var k = 0u; k < STEP; k += 16u) {

@@ -1,0 +1,40 @@
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 1 to 8.
+// A workgroup owns ROWS neighbouring n of one m. Its WG lanes read neighbouring units of 32 weights
+// of a row, and their partial sums meet in a workgroup-memory tree. For GPUs without subgroups.
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+
+override WG: u32 = 64u; // a power of two
+
+const ROWS = 4u;
+var<workgroup> partial: array<vec4<f32>, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let m = group.y;
+    let units = params.k / 32u;
+
+    var acc: vec4<f32>;
+    for (var i = lane; i < units; i += WG) {
+        var xs: array<vec4<f32>, 8>;
+        var total: vec4<f32>;
+        for (var j = 0u; j < 8u; j++) {
+            xs[j] = x[(m * units + i) * 8u + j];
+            total += xs[j];
+        }
+        let sum = dot(total, vec4(1.0));
+        for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(n0 + r, params.n - 1u), i, xs, sum); }
+    }
+    partial[lane] = acc;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) { partial[lane] += partial[lane + half]; }
+    }
+    workgroupBarrier();
+
+    let n = n0 + lane;
+    if (lane < ROWS && n < params.n) { store(m, n, partial[0][lane]); }
+}
