@@ -185,7 +185,7 @@ pub fn measure_model(
     let load_s = start.elapsed().as_secs_f64();
     let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
     let protocol = Protocol { prompt, generated, repeats };
-    Ok(measure(&mut loaded, &model.model, load_s, protocol, probes, &mut watch("tokens"))?)
+    Ok(measure(&mut loaded, &model.label(), load_s, protocol, probes, &mut watch("tokens"))?)
 }
 
 fn table(args: &Table) -> anyhow::Result<Outcome> {

@@ -6,7 +6,7 @@ use super::model::ModelArgs;
 use super::output::{print_json, print_out};
 use super::{Outcome, count, interrupt, progress};
 use crate::error::Error;
-use crate::generate::{Output, Spec, load_reference};
+use crate::generate::{Output, load_reference};
 use crate::plan::check::{Parting, Seen, check};
 
 pub const HELP: &str = "\
@@ -43,7 +43,7 @@ struct Worst {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut loaded = args.model.load()?;
-    let spec = Spec::parse(&args.model.model)?;
+    let spec = args.model.spec()?;
     // One prefill, then a step of its own.
     let most = loaded.engine.chunk().min(loaded.engine.context() - 1);
     if args.tokens > most {

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
 use crate::gpu;
 use crate::plan::{Needs, Path};
+use crate::quant::Quant;
 
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
@@ -20,6 +21,9 @@ pub struct ModelArgs {
     /// Longest sequence in tokens [default: 4096, or less if the model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = super::count)]
     pub context: Option<usize>,
+    /// Quantize the decoder layers: int8, or rtn, gptq or spqr with bits, such as gptq:4
+    #[arg(long, value_name = "METHOD:BITS")]
+    pub quant: Option<Quant>,
     #[command(flatten)]
     pub device: DeviceArgs,
 }
@@ -130,9 +134,22 @@ impl ModelArgs {
         }
     }
 
+    /// What --model and --quant name together.
+    pub fn spec(&self) -> anyhow::Result<Spec> {
+        Ok(match (Spec::parse(&self.model)?, self.quant) {
+            (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
+            (files, _) => files,
+        })
+    }
+
+    /// The model as results name it.
+    pub fn label(&self) -> String {
+        self.quant.map_or(self.model.clone(), |quant| format!("{} {quant}", self.model))
+    }
+
     /// Says where the model will run, then loads it, with a bar.
     pub fn load(&self) -> anyhow::Result<Loaded> {
-        let spec = Spec::parse(&self.model)?;
+        let spec = self.spec()?;
         let opened = open(&self.device.device()?)?;
         announce(&opened.run);
         let bar = progress::bytes("loading");

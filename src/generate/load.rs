@@ -9,6 +9,7 @@ use crate::gpu::{self, Class, Facts, Gpu};
 use crate::model::{Config, Progress, Qwen, Source};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::plan::{Backend, Path};
+use crate::quant::Quant;
 use crate::text::{ChatTemplate, Tokenizer, Vocabulary};
 
 /// What runs a model.
@@ -28,8 +29,8 @@ pub enum Device {
 pub enum Spec {
     /// A Hugging Face folder or a GGUF file.
     Files(PathBuf),
-    /// A published shape with random weights: `random:qwen2.5-7b`.
-    Random { name: String, config: Box<Config> },
+    /// A published shape with random weights: `random:qwen2.5-7b`, packed where `quant` says how.
+    Random { name: String, config: Box<Config>, quant: Option<Quant> },
 }
 
 impl Spec {
@@ -45,7 +46,7 @@ impl Spec {
                     format!("known: {}", Config::published_names().join(", ")),
                 )
             })?;
-            return Ok(Spec::Random { name: name.to_owned(), config: Box::new(config) });
+            return Ok(Spec::Random { name: name.to_owned(), config: Box::new(config), quant: None });
         }
         let path = PathBuf::from(text);
         if !path.exists() {
@@ -110,7 +111,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
         Spec::Random { .. } => None,
     };
     let (config, source) = match (spec, &checkpoint) {
-        (Spec::Random { config, .. }, _) => ((**config).clone(), Source::Random { seed: 0, quant: None }),
+        (Spec::Random { config, quant, .. }, _) => ((**config).clone(), Source::Random { seed: 0, quant: *quant }),
         (Spec::Files(path), Some(checkpoint)) => {
             (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Checkpoint(checkpoint))
         }
