@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         for (var c = 0u; c < NT; c++) {
             let n = min(n0 + c * LANES, params.n - 1u);
             let at = i * 32u / params.group * rows() + n;
-            unit[c] = load_unit(n * units + i);
+            unit[c] = load_unit(first_unit(n) + i);
             scale[c] = scale_at(at);
             zero[c] = zero_at(at);
         }

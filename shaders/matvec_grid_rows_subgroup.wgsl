@@ -1,55 +1,69 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w[n, k] = scale[g, n] * (code[n, k] - zero[g, n]), as in lib/weights_grid.wgsl; append to a lib/codes_
-// file. Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES. For m from 1 to 8.
-// A workgroup owns ROWS = LANES neighbouring n of one m. Its lanes split k in units of 32 codes, each
-// lane keeps ROWS partial sums, so one load of x, of scales and of zeros serves ROWS rows of w.
-// Made for software adapters, where each component a lane loads is a branch and a scalar load.
+// Append to lib/weights_grid.wgsl and a lib/codes_ file. Needs SUBGROUP, subgroups of at least LANES
+// lanes, and a workgroup of exactly LANES. For m from 1 to 8.
+// A workgroup owns ROWS * LANES neighbouring n of one m; lane l owns rows l, l + LANES, ... of it. All
+// lanes walk k together: each loads an eighth of a unit's x, and broadcasts hand it to the others.
+// Made for software adapters, where each component a lane loads is a branch and a scalar load: codes
+// come in 16 bytes at a time, x once for all rows, scales and zeros once a group.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> scales: array<vec4<u32>>;
-@group(0) @binding(4) var<storage, read> zeros: array<u32>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 const LANES = 8u;
-const ROWS = LANES;
+const ROWS = 4u;
 
-fn four_zeros(at: u32) -> vec4<f32> {
-    let word = zeros[at * ZERO_BITS / 32u] >> (at * ZERO_BITS % 32u);
-    return vec4<f32>((vec4(word) >> (vec4(0u, 1u, 2u, 3u) * ZERO_BITS)) & vec4((1u << ZERO_BITS) - 1u));
+fn sum_of_lanes(value: f32) -> f32 {
+    let two = value + subgroupShuffleXor(value, 1u);
+    let four = two + subgroupShuffleXor(two, 2u);
+    return four + subgroupShuffleXor(four, 4u);
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let n0 = (group.x + group.z * groups.x) * (ROWS * LANES) + lane;
     let m = group.y;
-    let units = params.k / 32u;
-    let padded = (params.n + 31u) & ~31u;
+    let quads = params.k / 4u;
+    let blocks = (params.k + 127u) / 128u;
+    let group_units = params.group / 32u;
 
-    var rows: array<u32, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { rows[r] = min(n0 + r, params.n - 1u) * units; }
-    var acc: array<vec4<f32>, 2>;
-    for (var i = lane; i < units; i += LANES) {
-        var xs: array<vec4<f32>, 8>;
-        var total: vec4<f32>;
-        for (var j = 0u; j < 8u; j++) {
-            xs[j] = x[(m * units + i) * 8u + j];
-            total += xs[j];
+    let whole = params.group % 128u == 0u; // a block has one group
+
+    var sums: array<f32, ROWS>;
+    for (var b = 0u; b < blocks; b++) {
+        var block: array<Block, ROWS>;
+        for (var r = 0u; r < ROWS; r++) { block[r] = load_block(min(n0 + r * LANES, params.n - 1u) * blocks + b); }
+        var total: array<f32, 4>;
+        var coded: array<array<f32, ROWS>, 4>;
+        for (var u = 0u; u < 4u; u++) {
+            let q = b * 32u + u * 8u + lane;
+            var own: vec4<f32>;
+            if (q < quads) { own = x[m * quads + q]; }
+            total[u] = own.x + own.y + (own.z + own.w);
+            own *= PRESCALE;
+            var xs: array<vec4<f32>, 8>;
+            for (var j = 0u; j < 8u; j++) { xs[j] = subgroupShuffle(own, j); }
+            for (var r = 0u; r < ROWS; r++) { coded[u][r] = weighted(unit_of(block[r], u), xs); }
         }
-        let at = i * 32u / params.group * padded + n0;
-        let s = scales[at / 8u];
-        let z = array(four_zeros(at), four_zeros(at + 4u));
-        let sum = dot(total, vec4(1.0));
-        for (var r = 0u; r < ROWS; r++) {
-            let unit = load_unit(rows[r] + i);
-            var d: vec4<f32>;
-            for (var j = 0u; j < 8u; j++) { d += four_codes(unit, j) * xs[j]; }
-            let scale = unpack2x16float(s[r / 2u])[r % 2u];
-            acc[r / 4u][r % 4u] += scale * (dot(d, vec4(1.0)) - z[r / 4u][r % 4u] * sum);
+        if (whole) {
+            let sum = sum_of_lanes(total[0] + total[1] + (total[2] + total[3]));
+            for (var r = 0u; r < ROWS; r++) {
+                let at = b * 128u / params.group * rows() + min(n0 + r * LANES, params.n - 1u);
+                let all = coded[0][r] + coded[1][r] + (coded[2][r] + coded[3][r]);
+                sums[r] += scale_at(at) * (all - zero_at(at) * sum);
+            }
+        } else {
+            for (var u = 0u; u < 4u; u++) {
+                let sum = sum_of_lanes(total[u]);
+                let g = min(b * 128u + u * 32u, params.k - 1u) / params.group;
+                for (var r = 0u; r < ROWS; r++) {
+                    let at = g * rows() + min(n0 + r * LANES, params.n - 1u);
+                    sums[r] += scale_at(at) * (coded[u][r] - zero_at(at) * sum);
+                }
+            }
         }
     }
-    let sum = sum_of_own_row(acc, lane);
-    let n = n0 + lane;
-    if (n < params.n) { store(m, n, sum); }
+    for (var r = 0u; r < ROWS; r++) {
+        let n = n0 + r * LANES;
+        if (n < params.n) { store(m, n, sums[r]); }
+    }
 }

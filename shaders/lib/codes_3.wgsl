@@ -1,14 +1,8 @@
 // Codes of 3 bits, one stream of bits, lowest first: a unit of 32 is three words, and some codes lie
 // across two.
 
-@group(0) @binding(2) var<storage, read> code_words: array<u32>;
-
 const ZERO_BITS = 4u; // zeros in whole nibbles
 alias Unit = vec3<u32>;
-
-fn load_unit(at: u32) -> Unit {
-    return vec3(code_words[at * 3u], code_words[at * 3u + 1u], code_words[at * 3u + 2u]);
-}
 
 // The low bits of `bits` as codes.
 fn split(bits: u32) -> vec4<f32> { return vec4<f32>((vec4(bits) >> vec4(0u, 3u, 6u, 9u)) & vec4(7u)); }
@@ -25,12 +19,28 @@ fn without_four(unit: Unit) -> Unit {
     return (unit >> vec3(12u)) | (vec3(unit.yz, 0u) << vec3(20u));
 }
 
-// Codes 8 j to 8 j + 7 of unit number `at`: bits 24 j to 24 j + 23.
-fn eight_codes(at: u32, j: u32) -> array<vec4<f32>, 2> {
-    let word = at * 3u + j * 24u / 32u;
-    let shift = j * 24u % 32u;
-    // Two shifts, because one by 32 is none; the last eight codes end a word.
-    let high = (code_words[min(word + 1u, at * 3u + 2u)] << (31u - shift)) << 1u;
-    let bits = (code_words[word] >> shift) | high;
-    return array(split(bits), split(bits >> 12u));
+// A block of four units.
+alias Block = array<vec4<u32>, 3>;
+fn unit_of(block: Block, u: u32) -> Unit {
+    let i = 3u * u;
+    return vec3(block[i / 4u][i % 4u], block[(i + 1u) / 4u][(i + 1u) % 4u], block[(i + 2u) / 4u][(i + 2u) % 4u]);
+}
+
+// Four codes where they lie in a word, not shifted down; PRESCALE makes up for it, once for all rows that
+// share x. Signed, which converts faster where there is no instruction for unsigned.
+fn in_place(word: u32) -> vec4<f32> { return vec4<f32>(vec4<i32>(vec4(word) & vec4(7u, 56u, 448u, 3584u))); }
+const PRESCALE = vec4(1.0, 0.125, 0.015625, 0.001953125);
+
+// The sum over j of codes 4 j to 4 j + 3 times x, xs[j] being x * PRESCALE. Spelled out: a loop left
+// rolled would index words at run time.
+fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
+    let sum = in_place(unit.x) * xs[0]
+         + in_place(unit.x >> 12u) * xs[1]
+         + in_place((unit.x >> 24u) | (unit.y << 8u)) * xs[2]
+         + in_place(unit.y >> 4u) * xs[3]
+         + in_place(unit.y >> 16u) * xs[4]
+         + in_place((unit.y >> 28u) | (unit.z << 4u)) * xs[5]
+         + in_place(unit.z >> 8u) * xs[6]
+         + in_place(unit.z >> 20u) * xs[7];
+    return sum.x + sum.y + (sum.z + sum.w);
 }

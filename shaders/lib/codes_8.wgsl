@@ -1,11 +1,7 @@
 // Codes of 8 bits, lowest first: a unit of 32 is eight words.
 
-@group(0) @binding(2) var<storage, read> code_words: array<vec4<u32>>;
-
 const ZERO_BITS = 8u;
 struct Unit { a: vec4<u32>, b: vec4<u32> }
-
-fn load_unit(at: u32) -> Unit { return Unit(code_words[at * 2u], code_words[at * 2u + 1u]); }
 
 // Codes 4 j to 4 j + 3 of a unit.
 fn four_codes(unit: Unit, j: u32) -> vec4<f32> {
@@ -17,8 +13,27 @@ fn bytes(word: u32) -> vec4<f32> { return vec4<f32>((vec4(word) >> vec4(0u, 8u, 
 // The unit with its first four codes gone.
 fn without_four(unit: Unit) -> Unit { return Unit(vec4(unit.a.yzw, unit.b.x), vec4(unit.b.yzw, 0u)); }
 
-// Codes 8 j to 8 j + 7 of unit number `at`.
-fn eight_codes(at: u32, j: u32) -> array<vec4<f32>, 2> {
-    let words = code_words[at * 2u + j / 2u];
-    return array(bytes(words[j % 2u * 2u]), bytes(words[j % 2u * 2u + 1u]));
+// A block of four units.
+alias Block = array<vec4<u32>, 8>;
+fn unit_of(block: Block, u: u32) -> Unit { return Unit(block[2u * u], block[2u * u + 1u]); }
+
+// Four codes where they lie in a word, not shifted down; PRESCALE makes up for it, once for all rows that
+// share x. Signed, which converts faster where there is no instruction for unsigned.
+fn in_place(word: u32) -> vec4<f32> {
+    return vec4<f32>(vec4<i32>(vec4(word, word, word, word >> 8u) & vec4(0xffu, 0xff00u, 0xff0000u, 0xff0000u)));
+}
+const PRESCALE = vec4(1.0, 0.00390625, 1.52587890625e-5, 1.52587890625e-5);
+
+// The sum over j of codes 4 j to 4 j + 3 times x, xs[j] being x * PRESCALE. Spelled out: a loop left
+// rolled would index words at run time.
+fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
+    let sum = in_place(unit.a.x) * xs[0]
+         + in_place(unit.a.y) * xs[1]
+         + in_place(unit.a.z) * xs[2]
+         + in_place(unit.a.w) * xs[3]
+         + in_place(unit.b.x) * xs[4]
+         + in_place(unit.b.y) * xs[5]
+         + in_place(unit.b.z) * xs[6]
+         + in_place(unit.b.w) * xs[7];
+    return sum.x + sum.y + (sum.z + sum.w);
 }

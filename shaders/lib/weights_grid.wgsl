@@ -1,6 +1,6 @@
 // w[n, k] = scale[g, n] * (code[n, k] - zero[g, n]), g = k / group, group a multiple of 32 or all of k.
-// Append to a lib/codes_ file, which says how codes are packed in units of 32. Scales are f16, two per
-// u32, and zeros ZERO_BITS wide, both [k / group, rows()].
+// Append to a lib/codes_ file, which says how codes are packed in units of 32; a row is padded to whole
+// blocks of four units. Scales are f16, two per u32, and zeros ZERO_BITS wide, both [k / group, rows()].
 
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
@@ -9,6 +9,9 @@
 
 // Rows of scales and zeros: n in whole words of zeros.
 fn rows() -> u32 { return (params.n + 31u) & ~31u; }
+
+// The number of row n's first unit.
+fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
 
 fn scale_at(at: u32) -> f32 { return unpack2x16float(scales[at / 2u])[at % 2u]; }
 
@@ -19,7 +22,7 @@ fn zero_at(at: u32) -> f32 {
 // Weights 8 i to 8 i + 7 of row n.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
     let at = i * 8u / params.group * rows() + n;
-    let codes = eight_codes(n * (params.k / 32u) + i / 4u, i % 4u);
+    let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
     let scale = scale_at(at);
     let zero = vec4(zero_at(at));
     return array(scale * (codes[0] - zero), scale * (codes[1] - zero));
@@ -29,7 +32,7 @@ fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
 // One product with the zero, in place of 32 differences.
 fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 8>, total: f32) -> f32 {
     let at = i * 32u / params.group * rows() + n;
-    let unit = load_unit(n * (params.k / 32u) + i);
+    let unit = load_unit(first_unit(n) + i);
     var sum = vec4<f32>();
     for (var j = 0u; j < 8u; j++) { sum += four_codes(unit, j) * xs[j]; }
     return scale_at(at) * (dot(sum, vec4(1.0)) - zero_at(at) * total);

@@ -75,7 +75,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         named => named.to_vec(),
     };
     for shape in shapes {
-        let model = ModelArgs { model: shape.clone(), context: Some(prompt + generated), quant: None, device: args.device.clone() };
+        let model = ModelArgs {
+            model: shape.clone(),
+            context: Some(prompt + generated),
+            quant: None,
+            device: args.device.clone(),
+        };
         match measure_model(&model, prompt, generated, args.repeats, Some(&probes)) {
             Ok(measured) => report.models.push(measured),
             Err(e) if matches!(e.downcast_ref(), Some(Error::OutOfMemory { .. })) => {

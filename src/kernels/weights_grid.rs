@@ -1,6 +1,6 @@
 //! Weights on a uniform grid (GPTQ, RTN) as the kernels see them: w = scale · (code - zero).
 //!
-//! Tensors of a part, in binding order: codes [n, k · bits / 32]; scales, f16, two to a word,
+//! Tensors of a part, in binding order: codes, rows padded to whole blocks, [n, `code_words`(k, bits)]; scales, f16, two to a word,
 //! [groups, padded(n) / 2]; zeros, [`zero_bits`] wide, [groups, padded(n) · zero_bits / 32].
 
 use half::f16;
@@ -13,6 +13,11 @@ pub fn padded(n: usize) -> usize {
     n.next_multiple_of(32)
 }
 
+/// Words of a row of codes: whole blocks of 128, each `bits` times 16 bytes, so that every load is wide.
+pub fn code_words(k: usize, bits: u32) -> usize {
+    k.div_ceil(128) * 4 * bits as usize
+}
+
 /// Width of a zero on the device: that of a code, in whole nibbles where 3 would lie across words.
 pub fn zero_bits(bits: u32) -> u32 {
     if bits == 3 { 4 } else { bits }
@@ -22,7 +27,7 @@ pub fn zero_bits(bits: u32) -> u32 {
 pub(super) fn widen(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
     let (codes, scales, zeros) = (weight[0], weight[1], weight[2]);
     let (bits, group) = (params.bits, params.group as usize);
-    let words = &codes[n * row.len() * bits as usize / 32..];
+    let words = &codes[n * code_words(row.len(), bits)..];
     let stride = padded(params.n as usize);
     for (g, row) in row.chunks_mut(group).enumerate() {
         let at = g * stride + n;
@@ -75,7 +80,7 @@ pub(super) fn product(
 /// Random tensors of a part.
 pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize, packing: Packing) -> Vec<Tensor> {
     let (groups, width) = (k / packing.group, zero_bits(packing.bits) as usize);
-    let codes = t.bits(rows, k * packing.bits as usize / 32);
+    let codes = t.bits(rows, code_words(k, packing.bits));
     let scale = |i: usize| u32::from(f16::from_f32((1 + i * 7 % 13) as f32 / 64.0).to_bits());
     let scales = t.words(groups, padded(rows) / 2, |i| scale(2 * i) | scale(2 * i + 1) << 16);
     let zeros = t.bits(groups, padded(rows) * width / 32);

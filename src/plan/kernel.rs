@@ -100,7 +100,9 @@ impl Variant {
     /// codes are 4 bits wide, else nothing).
     pub fn texts(&self) -> Vec<(String, Consts)> {
         let consts = Consts::new(self.consts, 32);
-        let widths: Vec<u32> = self.wgsl.iter().filter_map(|file| file.bits).collect();
+        let mut widths: Vec<u32> = self.wgsl.iter().filter_map(|file| file.bits).collect();
+        widths.sort_unstable();
+        widths.dedup();
         let wide = |bits: &u32| (format!("/{bits}"), consts.clone().specialized(&[("BITS", *bits)]));
         if widths.is_empty() { vec![(String::new(), consts)] } else { widths.iter().map(wide).collect() }
     }
@@ -115,21 +117,21 @@ pub struct Wgsl {
     pub bits: Option<u32>,
 }
 
-/// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`. After a semicolon comes a file
-/// that exists for each width of code, one of which is taken by the constant `BITS`:
-/// `wgsl!("matvec", "lib/weights_grid"; "lib/codes")` for `lib/codes_2` to `lib/codes_8`.
+/// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`. After a semicolon come files
+/// that exist for each width of code, of which one is taken by the constant `BITS`:
+/// `wgsl!("lib/matvec", "lib/weights_grid"; "lib/codes")` for `lib/codes_2` to `lib/codes_8`.
 #[macro_export]
 macro_rules! wgsl {
     ($($stem:literal),+) => {
         &[$($crate::wgsl!(@file $stem, None)),+]
     };
-    ($($stem:literal),+; $codes:literal) => {
+    ($($stem:literal),+; $($codes:literal),+) => {
         &[
             $($crate::wgsl!(@file $stem, None)),+,
-            $crate::wgsl!(@file concat!($codes, "_2"), Some(2)),
+            $($crate::wgsl!(@file concat!($codes, "_2"), Some(2)),
             $crate::wgsl!(@file concat!($codes, "_3"), Some(3)),
             $crate::wgsl!(@file concat!($codes, "_4"), Some(4)),
-            $crate::wgsl!(@file concat!($codes, "_8"), Some(8)),
+            $crate::wgsl!(@file concat!($codes, "_8"), Some(8))),+
         ]
     };
     (@file $stem:expr, $bits:expr) => {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{DeviceTensor, Format, Grid, Input, Linear};
 use crate::kernels::Into;
-use crate::kernels::weights_grid::{padded, zero_bits};
+use crate::kernels::weights_grid::{code_words, padded, zero_bits};
 use crate::plan::{Element, Plan, Tensor};
 
 pub static FORMAT: Format = Format { name: "grid", product };
@@ -31,9 +31,14 @@ impl Grid {
                 zeros[to / per] |= u32::from(self.zeros[from]) << (to % per * width as usize);
             }
         }
-        let codes = self.codes[rows.start * words..rows.end * words].to_vec();
+        let stored = code_words(self.cols, self.bits);
+        let mut codes = self.codes[rows.start * words..rows.end * words].to_vec();
+        if stored != words {
+            codes =
+                codes.chunks_exact(words).flat_map(|row| row.iter().copied().chain(vec![0; stored - words])).collect();
+        }
         vec![
-            DeviceTensor { name: "codes", rows: n, cols: words, element: Element::U32, words: codes },
+            DeviceTensor { name: "codes", rows: n, cols: stored, element: Element::U32, words: codes },
             DeviceTensor { name: "scales", rows: groups, cols: padded(n) / 2, element: Element::U32, words: scales },
             DeviceTensor {
                 name: "zeros",
