@@ -89,6 +89,14 @@ impl Backend for Counter {
         0.0
     }
 
+    fn residents(&self) -> usize {
+        self.names.len()
+    }
+
+    fn keep_residents(&mut self, kept: usize) {
+        self.names.truncate(kept);
+    }
+
     fn prepare(&mut self, _: &Plan, _: bool) -> Result<ProgramId> {
         Ok(ProgramId(0))
     }

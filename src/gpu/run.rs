@@ -111,18 +111,6 @@ impl Gpu {
         }
     }
 
-    /// How many resident tensors there are.
-    pub fn residents(&self) -> usize {
-        self.residents.len()
-    }
-
-    /// Gives back all resident tensors but the first `kept`. Programs that bind others must be
-    /// released before, and their tensors used no more.
-    pub fn keep_residents(&mut self, kept: usize) {
-        self.flush();
-        self.residents.truncate(kept);
-    }
-
     pub(super) fn step_count(&self, program: ProgramId) -> usize {
         self.program(program).steps.len()
     }
@@ -160,6 +148,15 @@ impl Backend for Gpu {
 
     fn tolerance(&self, kernel: &'static Kernel) -> f64 {
         self.variant(kernel).0.nmse
+    }
+
+    fn residents(&self) -> usize {
+        self.residents.len()
+    }
+
+    fn keep_residents(&mut self, kept: usize) {
+        self.flush();
+        self.residents.truncate(kept);
     }
 
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {

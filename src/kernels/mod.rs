@@ -10,6 +10,7 @@ mod dequantize_grid;
 mod embed_bf16;
 mod fma;
 mod gather;
+pub mod hessian;
 mod kv_write;
 mod linear;
 mod matmul_bf16;
@@ -44,6 +45,7 @@ pub static KERNELS: &[&Kernel] = &[
     &matvec_bf16::KERNEL,
     &matmul_bf16::KERNEL,
     &gather::KERNEL,
+    &hessian::KERNEL,
     &matvec_grid::KERNEL,
     &matmul_grid::KERNEL,
     &dequantize_grid::KERNEL,

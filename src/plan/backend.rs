@@ -29,6 +29,13 @@ pub trait Backend {
     /// Largest normalized mean square error that this backend's form of a kernel may have.
     fn tolerance(&self, kernel: &'static Kernel) -> f64;
 
+    /// How many resident tensors there are.
+    fn residents(&self) -> usize;
+
+    /// Gives back all resident tensors but the first `kept`. Programs that bind others must be released
+    /// before, and their tensors used no more.
+    fn keep_residents(&mut self, kept: usize);
+
     /// Makes a plan ready: memory for its scratch tensors, pipelines, bindings. With `keep`
     /// every scratch tensor has its own memory, so that all of them can be read after a run.
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId>;

@@ -121,6 +121,15 @@ impl Backend for Cpu {
         kernel.host.as_ref().map_or(0.0, |host| host.nmse)
     }
 
+    fn residents(&self) -> usize {
+        self.residents.len()
+    }
+
+    fn keep_residents(&mut self, kept: usize) {
+        self.residents.truncate(kept);
+        self.names.truncate(kept);
+    }
+
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
         let slots = schedule::assign(plan, keep);
         let words = |bytes: &u64| vec![0; (*bytes / 4) as usize];
