@@ -8,6 +8,7 @@ pub mod eval;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;
+pub mod methods;
 pub mod model;
 pub mod plan;
 pub mod quant;

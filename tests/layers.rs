@@ -16,6 +16,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("gpu", &["plan", "error"]),
     ("kernels", &["plan"]),
     ("quant", &["plan", "kernels", "checkpoint", "error"]),
+    ("methods", &["quant", "error"]),
     ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),

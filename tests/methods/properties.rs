@@ -1,0 +1,431 @@
+//! What must hold of every quantizer, and inputs that go wrong.
+
+use libtest_mimic::Failed;
+use qwgpu::Error;
+use qwgpu::methods::{
+    Dead, Factor, FactorOptions, GptqOptions, GridOptions, Hessian, Order, SpqrOptions, Weight, gptq, int8,
+    outlier_share, rtn, spearman, spqr,
+};
+use qwgpu::quant::{Packed, Spqr};
+
+use crate::Test;
+
+pub static TESTS: &[Test] = &[
+    ("identity_hessian_rounds_to_nearest", identity_hessian),
+    ("factor_inverts", factor_inverts),
+    ("gptq_beats_rtn", gptq_beats_rtn),
+    ("int8_is_within_half_a_step", int8_rounds),
+    ("order_of_whole_rows_is_not_stored", order_of_whole_rows),
+    ("fresh_groups", fresh_groups),
+    ("search_and_f16_scales_help", search_and_f16_scales),
+    ("reference_sym", reference_sym),
+    ("spqr_thresholds", spqr_thresholds),
+    ("spqr_orders", spqr_orders),
+    ("zeros_and_giants", zeros_and_giants),
+    ("dead_inputs", dead_inputs),
+    ("unseen_inputs", unseen_inputs),
+    ("damping_is_raised", damping_is_raised),
+    ("bad_input_is_named", bad_input_is_named),
+    ("any_number_of_threads", any_number_of_threads),
+];
+
+/// Numbers near a normal distribution.
+pub fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut uniform = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| 0.05 * (0..6).map(|_| uniform()).sum::<f32>()).collect()
+}
+
+/// Of inputs that mix a few causes, with diagonals that spread over two decades.
+pub fn correlated(n: usize, seed: u32) -> Hessian {
+    let (causes, samples) = (n / 4 + 1, 2 * n);
+    let (mix, cause, own) = (noise(n * causes, seed), noise(samples * causes, seed + 1), noise(samples * n, seed + 2));
+    let mut values = vec![0.0f32; n * n];
+    for sample in 0..samples {
+        let cause = &cause[sample * causes..][..causes];
+        let x: Vec<f32> = (0..n)
+            .map(|i| {
+                let shared: f32 = mix[i * causes..][..causes].iter().zip(cause).map(|(m, c)| m * c).sum();
+                (1.0 + (i * 7 % 11) as f32) * (100.0 * shared + own[sample * n + i])
+            })
+            .collect();
+        for (row, xi) in values.chunks_exact_mut(n).zip(&x) {
+            row.iter_mut().zip(&x).for_each(|(h, xj)| *h += 2.0 / samples as f32 * xi * xj);
+        }
+    }
+    Hessian { name: "test".to_owned(), n, values }
+}
+
+fn identity(n: usize) -> Hessian {
+    let values = (0..n * n).map(|i| f32::from(u8::from(i % (n + 1) == 0))).collect();
+    Hessian { name: "test".to_owned(), n, values }
+}
+
+fn weight(values: &[f32], cols: usize) -> Weight<'_> {
+    Weight { name: "w", values, rows: values.len() / cols, cols }
+}
+
+fn spqr_of(packed: &Packed) -> &Spqr {
+    let Packed::Spqr(found) = packed else { panic!("not SpQR") };
+    found
+}
+
+/// SpQR's factor with columns as they lie.
+fn plain_spqr() -> FactorOptions {
+    FactorOptions { order: Order::Identity, ..FactorOptions::spqr() }
+}
+
+fn identity_hessian() -> Result<(), Failed> {
+    let values = noise(100 * 256, 1);
+    let w = weight(&values, 256);
+    let hessian = identity(256);
+    let factor = Factor::new(&hessian, &FactorOptions::gptq()).unwrap();
+    for (bits, group, sym) in [(8, Some(128), false), (4, Some(32), true), (3, None, false), (2, Some(64), true)] {
+        let grid = GridOptions { sym, ..GridOptions::new(bits, group) };
+        let nearest = rtn(&w, &grid, Some(&hessian)).unwrap();
+        let solved = gptq(&w, &factor, &GptqOptions::new(grid)).unwrap();
+        assert!(nearest.packed == solved.packed, "{bits} bits");
+        assert!(nearest.relative_error.unwrap() > 0.0);
+        assert_eq!(nearest.relative_error, solved.relative_error);
+    }
+    Ok(())
+}
+
+fn factor_inverts() -> Result<(), Failed> {
+    let one = Hessian { name: "test".to_owned(), n: 1, values: vec![4.0] };
+    let factor = Factor::new(&one, &FactorOptions { percdamp: 0.0, ..FactorOptions::gptq() }).unwrap();
+    assert_eq!(factor.upper(), [0.5]);
+    let n = 96;
+    let hessian = correlated(n, 3);
+    for order in [Order::Identity, Order::Activation] {
+        let factor = Factor::new(&hessian, &FactorOptions { order, ..FactorOptions::gptq() }).unwrap();
+        let upper = factor.upper();
+        assert!((0..n).all(|row| upper[row * n..][..row].iter().all(|u| *u == 0.0)), "zero below the diagonal");
+        let stored = |k: usize| factor.perm.as_ref().map_or(k, |perm| perm[k] as usize);
+        let damping = 0.01 * hessian.diagonal().map(f64::from).sum::<f64>() / n as f64;
+        let damped = |i: usize, j: usize| {
+            f64::from(hessian.values[stored(i) * n + stored(j)]) + if i == j { damping } else { 0.0 }
+        };
+        // U · H · Uᵀ = 1
+        for (a, b) in (0..n).flat_map(|a| (0..n).map(move |b| (a, b))) {
+            let half = |j: usize| (a..n).map(|i| f64::from(upper[a * n + i]) * damped(i, j)).sum::<f64>();
+            let found: f64 = (b..n).map(|j| half(j) * f64::from(upper[b * n + j])).sum();
+            assert!((found - f64::from(u8::from(a == b))).abs() < 1e-4, "({a}, {b}): {found}");
+        }
+    }
+    Ok(())
+}
+
+fn gptq_beats_rtn() -> Result<(), Failed> {
+    let values = noise(70 * 256, 2);
+    let w = weight(&values, 256);
+    let hessian = correlated(256, 4);
+    let factor = Factor::new(&hessian, &FactorOptions::gptq()).unwrap();
+    for bits in [2, 3, 4, 8] {
+        let grid = GridOptions::new(bits, Some(64));
+        let nearest = rtn(&w, &grid, Some(&hessian)).unwrap().relative_error.unwrap();
+        let solved = gptq(&w, &factor, &GptqOptions::new(grid)).unwrap();
+        let found = solved.relative_error.unwrap();
+        println!("{bits} bits: {nearest:.2e} to {found:.2e}");
+        assert!(found < 0.8 * nearest && solved.loss > 0.0, "{bits} bits");
+    }
+    Ok(())
+}
+
+fn int8_rounds() -> Result<(), Failed> {
+    let values = noise(16 * 48, 2);
+    let (w, hessian) = (weight(&values, 48), correlated(48, 3));
+    let solved = int8(&w, Some(&hessian)).unwrap();
+    let Packed::Int8(int8) = &solved.packed else { panic!("not int8") };
+    let found = solved.packed.dequantize();
+    for (row, scale) in int8.scales.iter().enumerate() {
+        let (codes, row) = (&int8.codes[row * 48..][..48], row * 48..row * 48 + 48);
+        assert_eq!(codes.iter().map(|code| code.unsigned_abs()).max(), Some(127));
+        let off = found[row.clone()].iter().zip(&values[row]).map(|(found, w)| (found - w).abs());
+        // Half a step, and the rounding of w to f16.
+        assert!(off.fold(0.0, f32::max) <= scale * (0.5 / 127.0 + 1.0 / 2048.0));
+    }
+    let energy = |d: &dyn Fn(usize) -> f32| -> f64 {
+        let pairs = (0..16 * 48 * 48).map(|at| (at / 48, at / (48 * 48) * 48 + at % 48));
+        let h = |i: usize, j: usize| f64::from(hessian.values[i % 48 * 48 + j % 48]);
+        pairs.map(|(i, j)| f64::from(d(i)) * h(i, j) * f64::from(d(j))).sum()
+    };
+    let expected = energy(&|i| found[i] - values[i]) / energy(&|i| values[i]);
+    let error = solved.relative_error.unwrap();
+    assert!((error / expected - 1.0).abs() < 1e-4, "{error:e}, expected {expected:e}");
+    Ok(())
+}
+
+fn order_of_whole_rows() -> Result<(), Failed> {
+    let values = noise(16 * 128, 3);
+    let hessian = correlated(128, 5);
+    let factor = Factor::new(&hessian, &FactorOptions { order: Order::Activation, ..FactorOptions::gptq() }).unwrap();
+    for (group, static_groups, stored) in [(None, false, false), (Some(32), true, false), (Some(32), false, true)] {
+        let options = GptqOptions { static_groups, ..GptqOptions::new(GridOptions::new(4, group)) };
+        let solved = gptq(&weight(&values, 128), &factor, &options).unwrap();
+        let Packed::Grid(grid) = &solved.packed else { panic!("not a grid") };
+        assert_eq!(grid.perm.is_some(), stored, "groups {group:?}, static {static_groups}");
+        assert!(solved.relative_error.unwrap() < 0.01, "columns are out of order");
+    }
+    Ok(())
+}
+
+fn fresh_groups() -> Result<(), Failed> {
+    let values = noise(16 * 384, 4);
+    let hessian = correlated(384, 6);
+    let factor = Factor::new(&hessian, &FactorOptions::gptq()).unwrap();
+    for (group, differ) in [(32, true), (96, true), (128, false), (192, true), (384, false)] {
+        let solve = |fresh_groups| {
+            let options = GptqOptions { fresh_groups, ..GptqOptions::new(GridOptions::new(3, Some(group))) };
+            gptq(&weight(&values, 384), &factor, &options).unwrap()
+        };
+        let (stale, fresh) = (solve(false), solve(true));
+        assert_eq!(stale.packed != fresh.packed, differ, "groups of {group}");
+        assert!(fresh.relative_error.unwrap() < 1.1 * stale.relative_error.unwrap(), "groups of {group}");
+    }
+    Ok(())
+}
+
+fn search_and_f16_scales() -> Result<(), Failed> {
+    // So small that f16 holds the scales of 8 bits with few digits.
+    let values: Vec<f32> = noise(64 * 128, 5).iter().map(|w| 0.02 * w).collect();
+    let w = weight(&values, 128);
+    let error = |bits, change: &dyn Fn(&mut GridOptions)| {
+        let mut options = GridOptions::new(bits, Some(32));
+        change(&mut options);
+        rtn(&w, &options, Some(&identity(128))).unwrap().relative_error.unwrap()
+    };
+    for sym in [false, true] {
+        let found = [error(3, &|o| o.sym = sym), error(3, &|o| (o.sym, o.mse) = (sym, Some(2.4)))];
+        assert!(found[1] < 0.95 * found[0], "search: {found:?}");
+    }
+    let found = [error(8, &|_| ()), error(8, &|o| o.f16_scale_grid = true)];
+    println!("f16 scales: {found:?}");
+    assert!(found[1] < 0.96 * found[0], "f16 scales: {found:?}");
+    Ok(())
+}
+
+fn reference_sym() -> Result<(), Failed> {
+    let values: Vec<f32> = noise(4 * 32, 6).iter().map(|w| w.abs()).collect();
+    let error = |reference_sym| {
+        let options = GridOptions { sym: true, reference_sym, ..GridOptions::new(4, None) };
+        rtn(&weight(&values, 32), &options, Some(&identity(32))).unwrap().relative_error.unwrap()
+    };
+    assert!(error(true) > 10.0 * error(false), "the reference cuts off half of a range without negative weights");
+    Ok(())
+}
+
+fn spqr_thresholds() -> Result<(), Failed> {
+    let values = noise(112 * 128, 7);
+    let (w, hessian) = (weight(&values, 128), correlated(128, 7));
+    let factor = Factor::new(&hessian, &FactorOptions::spqr()).unwrap();
+    let solve = |threshold| spqr(&w, &factor, &SpqrOptions::new(3, threshold)).unwrap();
+    let none = solve(None);
+    assert!(spqr_of(&none.packed).values.is_empty() && none.outlier_share == 0.0);
+    // What remains is what f16 loses, of outliers and, as the reference has it, of statistics.
+    for reference_f32_stats in [false, true] {
+        let options = SpqrOptions { reference_f32_stats, ..SpqrOptions::new(3, Some(0.0)) };
+        let all = spqr(&w, &factor, &options).unwrap();
+        let worst = all.packed.dequantize().iter().zip(&values).map(|(found, w)| (found - w).abs()).fold(0.0, f32::max);
+        assert!(worst < 3e-4 && all.outlier_share > 0.9, "threshold 0: {worst}, {}", all.outlier_share);
+    }
+    let mut last = (0.0, none.relative_error.unwrap());
+    for threshold in [0.5, 0.2, 0.1] {
+        let solved = solve(Some(threshold));
+        let found = spqr_of(&solved.packed);
+        assert!(found.columns.len() == found.row_start[112] as usize);
+        let rows = found.row_start.windows(2).map(|r| &found.columns[r[0] as usize..r[1] as usize]);
+        assert!(rows.into_iter().all(|columns| columns.is_sorted_by(|a, b| a < b)), "columns increase");
+        let now = (solved.outlier_share, solved.relative_error.unwrap());
+        println!("{threshold}: {now:?}");
+        assert!(now.0 > last.0 && now.1 < last.1, "{threshold}: {now:?} after {last:?}");
+        last = now;
+        let options = SpqrOptions::new(3, Some(threshold));
+        assert_eq!(outlier_share(&w, &factor, &options, 1).unwrap(), solved.outlier_share);
+        assert!(outlier_share(&w, &factor, &options, 2).unwrap() > 0.0);
+        let simplified = SpqrOptions { simplified_outliers: true, ..options };
+        assert!(spqr(&w, &factor, &simplified).unwrap().relative_error.unwrap() > now.1);
+    }
+    Ok(())
+}
+
+fn spqr_orders() -> Result<(), Failed> {
+    // Columns in pairs that rise and fall together, far apart.
+    let base = noise(32 * 32, 8);
+    let values: Vec<f32> =
+        (0..32 * 64).map(|i| base[i / 64 * 32 + i % 32] * if i % 64 < 32 { 1.0 } else { 3.0 }).collect();
+    let w = weight(&values, 64);
+    let chain = spearman(&w);
+    assert!(chain.chunks(2).all(|pair| pair[0] % 32 == pair[1] % 32), "{chain:?}");
+    let hessian = correlated(64, 9);
+    for order in [Order::Identity, Order::Activation, Order::Given(chain)] {
+        let factor = Factor::new(&hessian, &FactorOptions { order, ..FactorOptions::spqr() }).unwrap();
+        let solved = spqr(&w, &factor, &SpqrOptions::new(4, None)).unwrap();
+        assert!(solved.relative_error.unwrap() < 0.01);
+        assert_eq!(spqr_of(&solved.packed).perm, factor.perm);
+    }
+    let twice = FactorOptions { order: Order::Given(vec![0; 64]), ..FactorOptions::spqr() };
+    assert!(matches!(Factor::new(&hessian, &twice), Err(Error::Request { .. })));
+    Ok(())
+}
+
+fn zeros_and_giants() -> Result<(), Failed> {
+    let hessian = correlated(128, 10);
+    let mut values = noise(48 * 128, 9);
+    values[16 * 128..32 * 128].fill(0.0);
+    (0..48).for_each(|row| values[row * 128 + 5] = 1e4);
+    let zeros = values.iter().enumerate().map(|(i, &w)| if i / 128 == 20 { 0.0 } else { w }).collect::<Vec<_>>();
+    let (g, s) = (FactorOptions::gptq(), FactorOptions::spqr());
+    for values in [values, zeros, vec![0.0; 48 * 128]] {
+        let w = weight(&values, 128);
+        let gptq_factor = Factor::new(&hessian, &g).unwrap();
+        let spqr_factor = Factor::new(&hessian, &s).unwrap();
+        let grid = GridOptions::new(4, Some(32));
+        let mut all = vec![
+            rtn(&w, &grid, Some(&hessian)).unwrap(),
+            int8(&w, Some(&hessian)).unwrap(),
+            gptq(&w, &gptq_factor, &GptqOptions::new(grid)).unwrap(),
+        ];
+        all.push(spqr(&w, &spqr_factor, &SpqrOptions::new(3, Some(0.2))).unwrap());
+        // Scales that hardly differ have a zero that f16 cannot hold, which the reference does not see.
+        let options = SpqrOptions { reference_f32_stats: true, ..SpqrOptions::new(3, Some(0.2)) };
+        match spqr(&w, &spqr_factor, &options) {
+            Ok(solved) => assert!(solved.packed.dequantize().iter().all(|w| w.is_finite())),
+            Err(error) => assert!(matches!(error, Error::NotFinite { .. }), "{error}"),
+        }
+        for (solver, solved) in all.iter().enumerate() {
+            assert!(solved.packed.dequantize().iter().all(|w| w.is_finite()), "solver {solver}");
+            assert!(solved.relative_error.unwrap() < 0.1, "solver {solver}: {:?}", solved.relative_error);
+        }
+    }
+    // Sixteen equal statistics, and nearly equal ones, come back as they are.
+    for jitter in [0.0, 1e-7] {
+        let ramp = |i: usize| 0.01 * ((i % 16) as f32 / 15.0) * (1.0 + jitter * (i / 32 % 16) as f32);
+        let values: Vec<f32> = (0..16 * 32).map(ramp).collect();
+        let factor = identity(32);
+        let factor = Factor::new(&factor, &plain_spqr()).unwrap();
+        let error = |reference_f32_stats| {
+            let options = SpqrOptions { reference_f32_stats, ..SpqrOptions::new(4, None) };
+            spqr(&weight(&values, 32), &factor, &options).unwrap().relative_error.unwrap()
+        };
+        assert!(error(false) < 1e-6, "jitter {jitter}: {}", error(false));
+        assert!(jitter > 0.0 || error(true) > 0.1, "the reference's rule for equal statistics");
+    }
+    Ok(())
+}
+
+fn dead_inputs() -> Result<(), Failed> {
+    let mut hessian = correlated(128, 11);
+    for i in 0..128 {
+        (hessian.values[i * 128 + 9], hessian.values[9 * 128 + i]) = (0.0, 0.0);
+    }
+    let values = noise(64 * 128, 10);
+    let w = weight(&values, 128);
+    for dead in [Dead::One, Dead::Nothing] {
+        let options = FactorOptions { order: Order::Activation, dead, ..FactorOptions::gptq() };
+        let factor = Factor::new(&hessian, &options).unwrap();
+        assert_eq!(factor.dead.iter().filter(|dead| **dead).count(), 1);
+        let solved = gptq(&w, &factor, &GptqOptions::new(GridOptions::new(4, Some(32)))).unwrap();
+        let found = solved.packed.dequantize();
+        assert!((0..64).all(|row| found[row * 128 + 9] == 0.0), "the weights of a dead input");
+        assert!(solved.relative_error.unwrap() < 0.01 && solved.notes.len() == 1, "{:?}", solved.notes);
+        let solved = spqr(&w, &factor, &SpqrOptions::new(4, Some(0.2))).unwrap();
+        assert!(solved.relative_error.unwrap() < 0.01);
+    }
+    Ok(())
+}
+
+fn unseen_inputs() -> Result<(), Failed> {
+    let hessian = Hessian { values: vec![0.0; 64 * 64], ..identity(64) };
+    let values = noise(32 * 64, 11);
+    let w = weight(&values, 64);
+    let factor = Factor::new(&hessian, &FactorOptions::gptq()).unwrap();
+    let grid = GridOptions::new(4, Some(32));
+    let solved = gptq(&w, &factor, &GptqOptions::new(grid.clone())).unwrap();
+    assert!(solved.packed == rtn(&w, &grid, None).unwrap().packed);
+    assert_eq!(solved.notes.len(), 1);
+    assert_eq!(solved.relative_error, Some(0.0));
+    let solved = spqr(&w, &factor, &SpqrOptions::new(4, None)).unwrap();
+    let near = solved.packed.dequantize().iter().zip(&values).all(|(found, w)| (found - w).abs() < 0.03);
+    assert!(near && solved.notes.len() == 1);
+    Ok(())
+}
+
+fn damping_is_raised() -> Result<(), Failed> {
+    let pair = |other: f32| Hessian { name: "test".to_owned(), n: 2, values: vec![1.0, other, other, 1.0] };
+    let options = FactorOptions { percdamp: 0.01, ..FactorOptions::gptq() };
+    let little = pair(1.025);
+    let factor = Factor::new(&little, &options).unwrap();
+    assert!((factor.damping.percdamp - 0.03).abs() < 1e-6 && factor.damping.failed == 2, "{:?}", factor.damping);
+    let much = pair(50.0);
+    let factor = Factor::new(&much, &options).unwrap();
+    assert!((10.0..1000.0).contains(&factor.damping.floor), "{:?}", factor.damping);
+    assert!(factor.upper().iter().all(|u| u.is_finite()));
+    assert!(matches!(Factor::new(&pair(1e30), &options), Err(Error::Request { .. })));
+    Ok(())
+}
+
+fn bad_input_is_named() -> Result<(), Failed> {
+    let good = noise(16 * 64, 12);
+    let hessian = correlated(64, 12);
+    let factor = Factor::new(&hessian, &plain_spqr()).unwrap();
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut values = good.clone();
+        values[77] = bad;
+        let w = weight(&values, 64);
+        let grid = GridOptions::new(4, None);
+        for found in [
+            rtn(&w, &grid, None),
+            int8(&w, None),
+            gptq(&w, &factor, &GptqOptions::new(grid.clone())),
+            spqr(&w, &factor, &SpqrOptions::new(4, None)),
+        ] {
+            assert!(matches!(found, Err(Error::NotFinite { tensor, .. }) if tensor == "w"));
+        }
+        let mut values = hessian.values.clone();
+        values[100] = bad;
+        let hessian = Hessian { values, ..hessian.clone() };
+        let found = Factor::new(&hessian, &FactorOptions::gptq()).err().unwrap().to_string();
+        assert!(found.contains("the Hessian of test"), "{found}");
+    }
+    assert!(int8(&weight(&[1e5, 0.0], 2), None).is_err(), "above the range of f16");
+    let w = weight(&good, 64);
+    for (bits, group) in [(5, None), (4, Some(48)), (4, Some(16)), (4, Some(0))] {
+        assert!(
+            matches!(rtn(&w, &GridOptions::new(bits, group), None), Err(Error::Request { .. })),
+            "{bits}, {group:?}"
+        );
+    }
+    assert!(rtn(&weight(&good[..1], 1), &GridOptions::new(4, None), None).is_err(), "codes that fill no word");
+    let usual = SpqrOptions::new(4, None);
+    for options in [
+        SpqrOptions { bits: 5, ..usual.clone() },
+        SpqrOptions { group: 24, ..usual.clone() },
+        SpqrOptions { scale_bits: 9, ..usual.clone() },
+        SpqrOptions { zero_bits: 1, ..usual },
+    ] {
+        assert!(matches!(spqr(&w, &factor, &options), Err(Error::Request { .. })), "{options:?}");
+    }
+    assert!(spqr(&weight(&good[..15 * 64], 64), &factor, &SpqrOptions::new(4, None)).is_err(), "15 rows");
+    Ok(())
+}
+
+fn any_number_of_threads() -> Result<(), Failed> {
+    let values = noise(208 * 640, 13);
+    let (w, hessian) = (weight(&values, 640), correlated(640, 14));
+    let solve = || {
+        let factor = Factor::new(&hessian, &FactorOptions::gptq()).unwrap();
+        let gptq = gptq(&w, &factor, &GptqOptions::new(GridOptions::new(3, Some(64)))).unwrap();
+        let spqr = spqr(&w, &factor, &SpqrOptions::new(3, Some(0.2))).unwrap();
+        let int8 = int8(&w, Some(&hessian)).unwrap();
+        [gptq, spqr, int8].map(|solved| (solved.packed, solved.loss, solved.relative_error))
+    };
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(solve);
+    let one = on(1);
+    assert!(one[0].1 > 0.0 && one[1].1 > 0.0);
+    assert!([2, 3, 8].into_iter().all(|threads| on(threads) == one), "results differ by the number of threads");
+    Ok(())
+}
