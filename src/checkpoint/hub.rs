@@ -13,7 +13,7 @@ use super::tensors::{TensorInfo, Tensors};
 use super::{Checkpoint, TokenizerSource, safetensors};
 use crate::error::{Error, Result};
 
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Sizes no such file reaches; parsed JSON takes several times its bytes.
 const LONGEST_CONFIG: u64 = 4 << 20;
 const LONGEST_INDEX: u64 = 64 << 20;

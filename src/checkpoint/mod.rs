@@ -13,6 +13,9 @@ pub mod safetensors;
 mod source;
 mod storage;
 mod tensors;
+mod write;
+mod write_files;
+mod write_folder;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,9 @@ pub use gguf_header::{Array, Value as GgufValue};
 pub use source::Source;
 pub use storage::{Decode, STORAGE, Storage};
 pub use tensors::{TensorInfo, Tensors};
+pub use write::{NewTensor, write_safetensors, write_whole};
+pub use write_files::files_beside_weights;
+pub use write_folder::{NewFile, SHARD_BYTES, Work};
 
 use crate::error::Result;
 
@@ -92,6 +98,11 @@ impl Checkpoint {
 
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
+    }
+
+    /// The file that holds the tensor, for errors; the first one where there is no such tensor.
+    pub fn file_of(&self, name: &str) -> &Path {
+        self.tensors.file_of(name)
     }
 
     /// The files that hold the tensors.

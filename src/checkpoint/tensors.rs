@@ -70,6 +70,11 @@ impl Tensors {
         Some(&self.infos[self.by_name[found]])
     }
 
+    /// The file that holds the tensor, for errors; the first one where there is no such tensor.
+    pub fn file_of(&self, name: &str) -> &Path {
+        self.files[self.get(name).map_or(0, |tensor| tensor.file)].path()
+    }
+
     /// Replaces what `out` held by the elements, widened to f32.
     ///
     /// Errors: no such tensor; a range outside it or off its block boundaries; integers; NaN or

@@ -1,6 +1,7 @@
 //! How weights are packed and multiplied: one file a format, listed in [`FORMATS`].
 
 mod bf16;
+pub mod file;
 mod grid;
 pub mod linear;
 pub mod packed;

@@ -12,9 +12,11 @@ mod parts;
 mod split;
 mod stream;
 mod tokenizer;
+mod tokenizer_file;
 mod tokenizer_json;
 
 pub use chat::{ChatTemplate, Message};
 pub use parts::Vocabulary;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;
+pub use tokenizer_file::tokenizer_json;

@@ -4,6 +4,7 @@
 mod bad_folders;
 mod bad_gguf;
 mod bad_gguf_model;
+mod bad_quantized;
 mod bad_safetensors;
 mod memory;
 mod sample;
@@ -37,16 +38,34 @@ fn bad_inputs_end_in_errors_that_name_the_fault() {
         .into_iter()
         .flatten()
         .collect();
-    let mut wrong = Vec::new();
-    for case in &cases {
+    check(&cases, open_and_read);
+}
+
+#[test]
+fn bad_quantized_weights_end_in_errors_that_name_the_fault() {
+    for files in bad_quantized::sound() {
         let folder = tempfile::tempdir().unwrap();
-        let mut bytes = 0;
-        for (name, contents) in &case.files {
-            std::fs::write(folder.path().join(name), contents).unwrap();
-            bytes += contents.len();
-        }
+        put(folder.path(), &files);
+        bad_quantized::open_and_read(folder.path()).unwrap();
+    }
+    check(&bad_quantized::cases(), bad_quantized::open_and_read);
+}
+
+/// Writes files into a folder; their bytes.
+fn put(folder: &Path, files: &Files) -> usize {
+    for (name, contents) in files {
+        std::fs::write(folder.join(name), contents).unwrap();
+    }
+    files.iter().map(|file| file.1.len()).sum()
+}
+
+fn check(cases: &[Case], read: fn(&Path) -> Result<()>) {
+    let mut wrong = Vec::new();
+    for case in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = put(folder.path(), &case.files);
         let start = Instant::now();
-        let (result, most) = memory::most_held(|| open_and_read(folder.path()));
+        let (result, most) = memory::most_held(|| read(folder.path()));
         let time = start.elapsed();
         let text = match result {
             Ok(()) => "no error".to_owned(),

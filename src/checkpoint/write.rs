@@ -1,0 +1,202 @@
+//! Safetensors files out: streamed, and never half written under their final name.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use serde_json::{Map, json};
+
+use super::storage::Storage;
+use super::tensors::Tensors;
+use super::{Checkpoint, TensorInfo};
+use crate::error::{Error, Result};
+
+/// Elements that pass through memory at a time.
+const PIECE: usize = 1 << 20;
+
+/// A tensor to be written.
+pub struct NewTensor<'a> {
+    pub name: String,
+    pub shape: Vec<usize>,
+    storage: &'static Storage,
+    data: Data<'a>,
+}
+
+enum Data<'a> {
+    Bytes(Vec<u8>),
+    /// The tensor of the same name there, as it is stored.
+    Stored(&'a Tensors),
+    /// The tensor of the same name there, its values checked and brought to this one's type.
+    Values(&'a Tensors),
+}
+
+impl<'a> NewTensor<'a> {
+    /// A tensor from little-endian bytes; `dtype` is spelled as in safetensors headers.
+    pub fn from_bytes(name: String, dtype: &str, shape: &[usize], bytes: Vec<u8>) -> NewTensor<'a> {
+        let storage = storage(dtype);
+        assert_eq!(shape.iter().product::<usize>() * storage.bytes, bytes.len(), "{name}: bytes of {shape:?} {dtype}");
+        NewTensor { name, shape: shape.to_vec(), storage, data: Data::Bytes(bytes) }
+    }
+
+    /// The tensor `name` of a checkpoint as F16, BF16 or F32, read when it is written.
+    ///
+    /// # Errors
+    /// No such tensor. Writing errors where a value is not finite or too large for the type.
+    pub fn from_checkpoint(checkpoint: &'a Checkpoint, name: &str, dtype: &str) -> Result<NewTensor<'a>> {
+        let storage = storage(dtype);
+        assert!(storage.decode.is_some(), "{dtype} is no floating-point type");
+        let tensor = checkpoint.tensor(name).ok_or_else(|| {
+            let fix = "the checkpoint is incomplete; download it again";
+            Error::malformed(checkpoint.path(), format!("tensor {name}"), "a tensor of this name", "none", fix)
+        })?;
+        let shape = tensor.shape.clone();
+        Ok(NewTensor { name: name.to_owned(), shape, storage, data: Data::Values(&checkpoint.tensors) })
+    }
+
+    pub(super) fn stored(tensors: &'a Tensors, info: &TensorInfo) -> NewTensor<'a> {
+        let (name, shape, storage) = (info.name.clone(), info.shape.clone(), info.storage);
+        NewTensor { name, shape, storage, data: Data::Stored(tensors) }
+    }
+
+    pub fn dtype(&self) -> &'static str {
+        self.storage.name
+    }
+
+    /// Bytes in the file.
+    pub fn bytes(&self) -> u64 {
+        (self.elements() * self.storage.bytes) as u64
+    }
+
+    fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn write(&self, out: &mut dyn Write, path: &Path, total: u64) -> Result<()> {
+        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(|error| full(path, total, error));
+        let tensors = match &self.data {
+            Data::Bytes(bytes) => return put(bytes),
+            Data::Stored(tensors) | Data::Values(tensors) => tensors,
+        };
+        let (mut bytes, mut floats, mut halves) = (Vec::new(), Vec::new(), Vec::new());
+        for start in (0..self.elements()).step_by(PIECE) {
+            let range = start..(start + PIECE).min(self.elements());
+            match (&self.data, self.storage.name) {
+                (Data::Stored(_), _) => tensors.read_bytes(&self.name, range, &mut bytes)?,
+                (_, "BF16") => {
+                    tensors.read_bf16(&self.name, range, &mut halves)?;
+                    bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+                }
+                (_, "F16") => {
+                    tensors.read_f32(&self.name, range, &mut floats)?;
+                    self.refuse_beyond_f16(&floats, start, tensors)?;
+                    bytes = floats.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
+                }
+                _ => {
+                    tensors.read_f32(&self.name, range, &mut floats)?;
+                    bytes = floats.iter().flat_map(|value| value.to_le_bytes()).collect();
+                }
+            }
+            put(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_beyond_f16(&self, values: &[f32], first: usize, tensors: &Tensors) -> Result<()> {
+        let Some(at) = values.iter().position(|&value| f16::from_f32(value).is_infinite()) else { return Ok(()) };
+        Err(Error::malformed(
+            tensors.file_of(&self.name),
+            format!("tensor {}, element {}", self.name, first + at),
+            "a number in the range of F16, the type to be written",
+            values[at],
+            "write BF16",
+        ))
+    }
+}
+
+/// # Panics
+/// On a dtype that safetensors does not have.
+fn storage(dtype: &str) -> &'static Storage {
+    Storage::from_dtype(dtype).unwrap_or_else(|| panic!("{dtype} is no dtype of safetensors"))
+}
+
+/// Writes a safetensors file. The order of `tensors` does not matter: the same tensors give the same
+/// bytes.
+pub fn write_safetensors(path: &Path, tensors: &[NewTensor]) -> Result<()> {
+    let mut sorted: Vec<&NewTensor> = tensors.iter().collect();
+    sorted.sort_by(|a, b| (b.storage.bytes, &a.name).cmp(&(a.storage.bytes, &b.name)));
+    let header = header(&sorted);
+    let total = header.len() as u64 + tensors.iter().map(NewTensor::bytes).sum::<u64>();
+    write_whole(path, total, |out| {
+        out.write_all(&header).map_err(|error| full(path, total, error))?;
+        sorted.iter().try_for_each(|tensor| tensor.write(out, path, total))
+    })
+}
+
+/// Its length and the JSON, padded so that the data starts at a multiple of 8.
+fn header(sorted: &[&NewTensor]) -> Vec<u8> {
+    let mut entries = Map::new();
+    // transformers refuses a file without it.
+    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    let mut begin = 0;
+    for tensor in sorted {
+        let end = begin + tensor.bytes();
+        let entry = json!({"dtype": tensor.dtype(), "shape": tensor.shape, "data_offsets": [begin, end]});
+        assert!(entries.insert(tensor.name.clone(), entry).is_none(), "two tensors named {}", tensor.name);
+        begin = end;
+    }
+    let mut text = serde_json::Value::Object(entries).to_string();
+    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// Lets `write` fill a file that stands under its name only once it is whole and on disk. `bytes` is
+/// its size, for the error when they do not fit.
+pub fn write_whole(path: &Path, bytes: u64, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let unfinished = sibling(path, ".unfinished");
+    let all = || {
+        let refused = |error| full(path, bytes, error);
+        let mut out = BufWriter::with_capacity(PIECE, File::create(&unfinished).map_err(refused)?);
+        write(&mut out)?;
+        let file = out.into_inner().map_err(|error| refused(error.into_error()))?;
+        file.sync_all().map_err(refused)?;
+        drop(file);
+        std::fs::rename(&unfinished, path).map_err(refused)
+    };
+    let result = all();
+    if result.is_err() {
+        // The first error is the one to report.
+        let _ = std::fs::remove_file(&unfinished);
+        return result;
+    }
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// `path` with `ending` put after its name.
+pub(super) fn sibling(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// Makes the names in a folder last, where the system can be asked to.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match cfg!(unix) {
+        true => File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder)),
+        false => Ok(()),
+    }
+}
+
+/// The error of a write; one of a full disk says how much was needed.
+fn full(path: &Path, bytes: u64, error: io::Error) -> Error {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let source = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => io::Error::new(
+            error.kind(),
+            format!("{error}: the file needs {bytes} bytes; free space or write to another disk, then run again"),
+        ),
+        _ => error,
+    };
+    Error::io(path)(source)
+}

@@ -1,0 +1,115 @@
+//! What stands beside the weights in a model folder: config, tokenizer, chat template.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::source::Source;
+use super::write_folder::{NewFile, pretty};
+use super::{Checkpoint, GgufVocab, TokenizerSource};
+use crate::error::{Error, Result};
+
+/// Larger files are no part of a tokenizer or config.
+const LONGEST: u64 = 256 << 20;
+/// Endings of names that are copied from a folder, and names.
+const COPIED: &[&str] = &[".json", ".txt", ".jinja", ".tiktoken", ".model", ".py", "LICENSE", "NOTICE"];
+/// Names that are not: they are written anew, or speak of the weights as they were.
+const REPLACED: &[&str] = &["config.json", "quantize_config.json", "quant_config.json"];
+
+/// The files beside the weights of `checkpoint` quantized: a folder's own, unchanged, and config.json
+/// with `quantization` and the type of what is left unquantized, `float16` or `bfloat16`. A GGUF file has none, so they are
+/// made from its header; `tokenizer_json` makes tokenizer.json of its vocabulary.
+pub fn files_beside_weights(
+    checkpoint: &Checkpoint,
+    quantization: &Map<String, Value>,
+    dtype: &str,
+    tokenizer_json: impl FnOnce(&GgufVocab) -> Result<Vec<u8>>,
+) -> Result<Vec<NewFile>> {
+    let mut config = Map::new();
+    let mut files = match &checkpoint.tokenizer {
+        TokenizerSource::Json(_) => copied(checkpoint.path())?,
+        TokenizerSource::Gguf(vocab) => {
+            // What transformers wants of a config and GGUF does not say.
+            if let Some(class) = class(&checkpoint.config) {
+                config.insert("architectures".to_owned(), json!([class]));
+            }
+            config.insert("hidden_act".to_owned(), "silu".into());
+            made(checkpoint, vocab, tokenizer_json(vocab)?)
+        }
+    };
+    config.extend(checkpoint.config.clone());
+    for key in ["torch_dtype", "dtype"] {
+        config.insert(key.to_owned(), dtype.into());
+    }
+    let quantization = Value::Object(quantization.clone());
+    config.insert("quantization_config".to_owned(), quantization.clone());
+    files.push(NewFile { name: "config.json".to_owned(), bytes: pretty(&Value::Object(config)) });
+    if quantization["quant_method"] == "gptq" {
+        files.push(NewFile { name: "quantize_config.json".to_owned(), bytes: pretty(&quantization) });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+/// The class in transformers: `Qwen2ForCausalLM` of "qwen2".
+fn class(config: &Map<String, Value>) -> Option<String> {
+    let model_type = config.get("model_type")?.as_str()?;
+    let capital = model_type.get(..1)?.to_uppercase();
+    Some(format!("{capital}{}ForCausalLM", &model_type[1..]))
+}
+
+fn copied(folder: &Path) -> Result<Vec<NewFile>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        // A name that is not UTF-8 is none that the hub uses.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let wanted = COPIED.iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
+        if wanted && !name.ends_with(".index.json") && !REPLACED.contains(&&*name) && entry.path().is_file() {
+            files.push(NewFile { name, bytes: Source::open(&entry.path())?.read_all(LONGEST)? });
+        }
+    }
+    Ok(files)
+}
+
+/// The files of a Hugging Face folder from a GGUF header.
+fn made(checkpoint: &Checkpoint, vocab: &GgufVocab, tokenizer_json: Vec<u8>) -> Vec<NewFile> {
+    let token = |id: Option<u32>| id.and_then(|id| vocab.tokens.get(id as usize));
+    let added: Map<String, Value> = vocab
+        .tokens
+        .iter()
+        .zip(&vocab.token_types)
+        .enumerate()
+        .filter(|(_, (_, kind))| matches!(kind, 3 | 4))
+        .map(|(id, (text, kind))| {
+            let token = json!({
+                "content": text, "lstrip": false, "normalized": false, "rstrip": false, "single_word": false,
+                "special": *kind == 3,
+            });
+            (id.to_string(), token)
+        })
+        .collect();
+    // transformers builds this class by itself, with the splitting rule of "qwen2".
+    let class = if vocab.pre.as_deref() == Some("qwen2") { "Qwen2Tokenizer" } else { "PreTrainedTokenizerFast" };
+    let tokenizer_config = json!({
+        "add_bos_token": vocab.add_bos,
+        "add_prefix_space": false,
+        "added_tokens_decoder": added,
+        "bos_token": token(vocab.bos).filter(|_| vocab.add_bos),
+        "chat_template": checkpoint.chat_template,
+        "clean_up_tokenization_spaces": false,
+        "eos_token": token(vocab.eos),
+        "errors": "replace",
+        "model_max_length": checkpoint.config.get("max_position_embeddings"),
+        "pad_token": token(vocab.pad),
+        "split_special_tokens": false,
+        "tokenizer_class": class,
+        "unk_token": null,
+    });
+    let file = |name: &str, bytes| NewFile { name: name.to_owned(), bytes };
+    vec![
+        file("generation_config.json", pretty(&Value::Object(checkpoint.generation.clone()))),
+        file("tokenizer.json", tokenizer_json),
+        file("tokenizer_config.json", pretty(&tokenizer_config)),
+    ]
+}

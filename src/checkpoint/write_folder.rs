@@ -1,0 +1,224 @@
+//! Model folders out, in pieces that survive a kill.
+//!
+//! A folder is made beside its final place, in `NAME.partial`: pieces (say, one a decoder block), each
+//! a safetensors file that stands there only when it is whole. [`Work::finish`] turns them into shards
+//! and gives the folder its name. Whoever is killed calls [`Work::open`] again, skips the pieces that
+//! are done and gets the same bytes.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::hub::INDEX;
+use super::safetensors;
+use super::source::Source;
+use super::tensors::Tensors;
+use super::write::{NewTensor, sibling, sync_folder, write_safetensors, write_whole};
+use crate::error::{Error, Result};
+
+/// Bytes of tensors in a shard: the hub's own limit is 5 GB a file, headers included.
+pub const SHARD_BYTES: u64 = 4_900_000_000;
+
+const LOCK: &str = "lock";
+const SETTINGS: &str = "settings";
+const COMPLETE: &str = "complete";
+const FOLDER: &str = "folder";
+
+/// A small file beside the weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewFile {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// A model folder under way.
+#[derive(Debug)]
+pub struct Work {
+    out: PathBuf,
+    partial: PathBuf,
+    lock: File,
+}
+
+impl Work {
+    /// Begins the folder `out`, or goes on where a killed run stopped. `settings` is all that decides
+    /// the folder's bytes, model and method, as text; pieces of other settings are never taken. None: a
+    /// run that was killed while it cleaned up had finished.
+    ///
+    /// # Errors
+    /// `out` exists; another process writes it; a run with other settings was begun.
+    pub fn open(out: &Path, settings: &str) -> Result<Option<Work>> {
+        if out.file_name().is_none() {
+            return Err(Error::request("output", "a folder's name", out.display(), "name a folder to make"));
+        }
+        let partial = sibling(out, ".partial");
+        let exists = std::fs::read_dir(out).map(|mut entries| entries.next().is_some()).unwrap_or(out.exists());
+        if exists && !partial.exists() {
+            let fix = "remove it or name another folder";
+            return Err(Error::request("output", "a folder that is not there yet", out.display(), fix));
+        }
+        std::fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
+        let lock = lock(&partial)?;
+        let work = Work { out: out.to_owned(), partial, lock };
+        if exists {
+            let cleaning = work.path(COMPLETE).exists() || !work.path(SETTINGS).exists();
+            if !cleaning || work.path(FOLDER).exists() {
+                let fix = format!("remove it, or remove {}", work.partial.display());
+                return Err(Error::request("output", "a folder that is not there yet", out.display(), fix));
+            }
+            work.clean_up()?;
+            return Ok(None);
+        }
+        work.settle(settings)?;
+        Ok(Some(work))
+    }
+
+    /// Records the settings, or checks that they are those recorded.
+    fn settle(&self, settings: &str) -> Result<()> {
+        let file = self.path(SETTINGS);
+        if !file.exists() {
+            return self.write_bytes(SETTINGS, settings.as_bytes());
+        }
+        let recorded = Source::open(&file)?.read_all(4 << 20)?;
+        if recorded == settings.as_bytes() {
+            return Ok(());
+        }
+        Err(Error::malformed(
+            &file,
+            "settings of the run that was begun",
+            settings,
+            String::from_utf8_lossy(&recorded),
+            format!("give those settings to go on, or remove {} to start anew", self.partial.display()),
+        ))
+    }
+
+    /// Where a file of this name lies until the folder is finished. A driver may keep its own there.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.partial.join(name)
+    }
+
+    /// Whether a run, this or one before, has written the piece.
+    pub fn has(&self, piece: &str) -> bool {
+        self.path(&file_name(piece)).exists()
+    }
+
+    /// Writes a piece; afterwards it is on disk.
+    pub fn write(&self, piece: &str, tensors: &[NewTensor]) -> Result<()> {
+        write_safetensors(&self.path(&file_name(piece)), tensors)
+    }
+
+    /// Writes a file of the driver's own; afterwards it is on disk.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_bytes(&self.path(name), bytes)
+    }
+
+    /// Opens a finished piece.
+    pub fn piece(&self, piece: &str) -> Result<Tensors> {
+        safetensors::open(Source::open(&self.path(&file_name(piece)))?)
+    }
+
+    /// Gives the folder its name: the pieces in this order, as few shards as `shard_bytes` allows with
+    /// no piece cut, and the files.
+    pub fn finish(self, pieces: &[String], files: &[NewFile], shard_bytes: u64) -> Result<()> {
+        let folder = self.path(FOLDER);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
+        std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
+        let pieces = pieces.iter().map(|piece| self.piece(piece)).collect::<Result<Vec<_>>>()?;
+        write_shards(&folder, &pieces, shard_bytes)?;
+        for file in files {
+            write_bytes(&folder.join(&file.name), &file.bytes)?;
+        }
+        drop(pieces);
+        self.write_bytes(COMPLETE, b"")?;
+        // An empty folder of this name may be in the way, which only some systems rename over.
+        let _ = std::fs::remove_dir(&self.out);
+        std::fs::rename(&folder, &self.out).map_err(Error::io(&self.out))?;
+        sync_folder(self.out.parent().unwrap_or(Path::new(".")))?;
+        self.clean_up()
+    }
+
+    /// Removes `NAME.partial`, what says that the folder is complete last.
+    fn clean_up(self) -> Result<()> {
+        for entry in std::fs::read_dir(&self.partial).map_err(Error::io(&self.partial))? {
+            let path = entry.map_err(Error::io(&self.partial))?.path();
+            if ![LOCK, COMPLETE].iter().any(|kept| path.ends_with(kept)) {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            }
+        }
+        let (partial, complete, locked) = (self.partial.clone(), self.path(COMPLETE), self.path(LOCK));
+        drop(self.lock);
+        for path in [locked, complete] {
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            }
+        }
+        std::fs::remove_dir(&partial).map_err(Error::io(&partial))
+    }
+}
+
+fn file_name(piece: &str) -> String {
+    format!("{piece}.safetensors")
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes.len() as u64, |out| out.write_all(bytes).map_err(Error::io(path)))
+}
+
+/// A lock that ends with the process, however it ends.
+fn lock(partial: &Path) -> Result<File> {
+    let path = partial.join(LOCK);
+    let file = File::create(&path).map_err(Error::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::request(
+            "output",
+            "a folder that no other process writes",
+            partial.display(),
+            "wait for the other run or name another folder",
+        )),
+        Err(TryLockError::Error(error)) => Err(Error::io(&path)(error)),
+    }
+}
+
+/// One file, or shards and their index.
+fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<()> {
+    let size = |piece: &Tensors| piece.infos().iter().map(|tensor| tensor.bytes).sum::<u64>();
+    let mut shards: Vec<(u64, Vec<&Tensors>)> = Vec::new();
+    for piece in pieces {
+        match shards.last_mut() {
+            Some((bytes, shard)) if *bytes + size(piece) <= shard_bytes => {
+                *bytes += size(piece);
+                shard.push(piece);
+            }
+            _ => shards.push((size(piece), vec![piece])),
+        }
+    }
+    let mut weight_map = BTreeMap::new();
+    for (number, (_, shard)) in (1..).zip(&shards) {
+        let name = match shards.len() {
+            1 => "model.safetensors".to_owned(),
+            count => format!("model-{number:05}-of-{count:05}.safetensors"),
+        };
+        let tensors: Vec<_> = shard
+            .iter()
+            .flat_map(|piece| piece.infos().iter().map(|tensor| NewTensor::stored(piece, tensor)))
+            .collect();
+        weight_map.extend(tensors.iter().map(|tensor| (tensor.name.clone(), name.clone())));
+        write_safetensors(&folder.join(name), &tensors)?;
+    }
+    if shards.len() < 2 {
+        return Ok(());
+    }
+    let total: u64 = shards.iter().map(|(bytes, _)| bytes).sum();
+    let index = json!({"metadata": {"total_size": total}, "weight_map": weight_map});
+    write_bytes(&folder.join(INDEX), &pretty(&index))
+}
+
+/// JSON as Hugging Face writes it.
+pub(super) fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
