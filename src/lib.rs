@@ -12,6 +12,7 @@ pub mod methods;
 pub mod model;
 pub mod plan;
 pub mod quant;
+pub mod quantize;
 pub mod text;
 
 pub use error::{Error, Result};

@@ -19,7 +19,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("methods", &["quant", "error"]),
     ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
-    ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
+    ("quantize", &["generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"]),
     ("eval", &["generate", "text", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
 ];

@@ -86,6 +86,18 @@ impl Checkpoint {
         architecture::checkpoint(source, gguf)
     }
 
+    /// The same model with other tensors: a part of it that was written anew.
+    pub fn with_tensors(&self, tensors: Tensors) -> Checkpoint {
+        Checkpoint {
+            path: self.path.clone(),
+            config: self.config.clone(),
+            generation: self.generation.clone(),
+            tokenizer: self.tokenizer.clone(),
+            chat_template: self.chat_template.clone(),
+            tensors,
+        }
+    }
+
     /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path

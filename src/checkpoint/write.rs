@@ -88,7 +88,13 @@ impl<'a> NewTensor<'a> {
                     bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
                 }
                 (_, "F16") => {
-                    tensors.read_f32(&self.name, range, &mut floats)?;
+                    // What this program computes with: values that are not f16 already are rounded to bf16.
+                    if tensors.get(&self.name).is_some_and(|t| t.storage.name == "F16") {
+                        tensors.read_f32(&self.name, range, &mut floats)?;
+                    } else {
+                        tensors.read_bf16(&self.name, range, &mut halves)?;
+                        floats = halves.iter().map(|&half| f32::from_bits(u32::from(half) << 16)).collect();
+                    }
                     self.refuse_beyond_f16(&floats, start, tensors)?;
                     bytes = floats.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
                 }

@@ -14,6 +14,7 @@ mod model;
 mod output;
 mod ppl;
 mod progress;
+mod quantize;
 mod sampling;
 
 use std::process::ExitCode;
@@ -63,6 +64,9 @@ enum Command {
     /// Compare every step of the model with the CPU reference and name the first that parts
     #[command(after_long_help = check::HELP)]
     Check(check::Args),
+    /// Quantize a model into a folder that others read too
+    #[command(after_long_help = quantize::HELP)]
+    Quantize(quantize::Args),
     /// Measure how fast kernels and models are here
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
@@ -91,6 +95,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
         Command::Generate(args) => generate::run(&args),
         Command::Ppl(args) => ppl::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

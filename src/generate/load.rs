@@ -2,7 +2,7 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
-use crate::checkpoint::{Checkpoint, TokenizerSource};
+use crate::checkpoint::{Checkpoint, GgufVocab, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::generate::Engine;
 use crate::gpu::{self, Class, Facts, Gpu};
@@ -180,7 +180,7 @@ pub fn run_on(facts: &Facts, path: Path) -> Run {
     Run { adapter: format!("{} ({})", facts.name, facts.backend), path, software: facts.class == Class::Software }
 }
 
-fn config_file(path: &FilePath) -> PathBuf {
+pub fn config_file(path: &FilePath) -> PathBuf {
     if path.is_dir() && path.join("config.json").exists() { path.join("config.json") } else { path.to_owned() }
 }
 
@@ -188,20 +188,22 @@ fn config_file(path: &FilePath) -> PathBuf {
 pub fn tokenizer(checkpoint: &Checkpoint, path: &FilePath) -> Result<Tokenizer> {
     match &checkpoint.tokenizer {
         TokenizerSource::Json(bytes) => Tokenizer::from_json(bytes, &path.join("tokenizer.json")),
-        TokenizerSource::Gguf(vocab) => {
-            let vocabulary = Vocabulary {
-                tokens: vocab.tokens.clone(),
-                token_types: vocab.token_types.clone(),
-                merges: vocab.merges.clone(),
-                pre: vocab.pre.clone().unwrap_or_default(),
-            };
-            Tokenizer::from_vocabulary(vocabulary, path)
-        }
+        TokenizerSource::Gguf(vocab) => Tokenizer::from_vocabulary(vocabulary(vocab), path),
+    }
+}
+
+/// A vocabulary of a GGUF file as the tokenizer takes it.
+pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
+    Vocabulary {
+        tokens: vocab.tokens.clone(),
+        token_types: vocab.token_types.clone(),
+        merges: vocab.merges.clone(),
+        pre: vocab.pre.clone().unwrap_or_default(),
     }
 }
 
 /// The template a checkpoint brings, else ChatML.
-fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
+pub fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
     match &checkpoint.chat_template {
         Some(source) => ChatTemplate::new(source, None, None),
         None => Ok(ChatTemplate::chatml(None)),

@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::kernels::{Packing, Part};
 use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::quant::file::{self, Quantization};
 use crate::quant::linear::parts_of;
 use crate::quant::{BF16, Linear, Packed, Quant, random};
 
@@ -31,6 +32,7 @@ const PIECE: usize = 1 << 20;
 
 pub(super) struct Weights<'a> {
     source: Source<'a>,
+    quantization: Option<Quantization>,
     backend: &'a mut dyn Backend,
     progress: Progress<'a>,
     done: u64,
@@ -48,7 +50,15 @@ impl<'a> Weights<'a> {
         if let Source::Checkpoint(checkpoint) = source {
             check_layers(checkpoint, config)?;
         }
-        Ok(Weights { source, backend, progress, done: 0, total: bf16_bytes(config), loaded: 0 })
+        let quantization = match source {
+            Source::Checkpoint(checkpoint) => Quantization::of(checkpoint)?,
+            Source::Random { .. } => None,
+        };
+        let total = match source {
+            Source::Checkpoint(checkpoint) if quantization.is_some() => checkpoint.file_bytes(),
+            _ => bf16_bytes(config),
+        };
+        Ok(Weights { source, quantization, backend, progress, done: 0, total, loaded: 0 })
     }
 
     /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
@@ -88,9 +98,12 @@ impl<'a> Weights<'a> {
         Ok(Linear { bias, ..linear })
     }
 
-    fn packed(&mut self, _name: &str, rows: usize, cols: usize) -> Result<Option<Packed>> {
+    fn packed(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Packed>> {
         match self.source {
-            Source::Checkpoint(_) => Ok(None),
+            Source::Checkpoint(checkpoint) => match &self.quantization {
+                Some(quantization) => file::read(checkpoint, name, rows, cols, quantization),
+                None => Ok(None),
+            },
             Source::Random { quant: None, .. } => Ok(None),
             Source::Random { quant: Some(quant), seed } => {
                 self.loaded += 1;

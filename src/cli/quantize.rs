@@ -1,0 +1,315 @@
+//! `qwgpu quantize`: a model in, a quantized folder out.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::model::{DeviceArgs, PathArg, announce};
+use super::output::{note, print_json, print_out, read_text, size};
+use super::{Outcome, count, interrupt, progress};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::generate::{load, open};
+use crate::model::Config;
+use crate::quant::{Method, Quant};
+use crate::quantize::calibration::{self, Wanted};
+use crate::quantize::{self, Job, LayerReport, Outliers, Settings, Watch};
+
+pub const HELP: &str = "\
+Methods: rtn rounds to the nearest code; int8 is LLM.int8(); gptq and spqr correct the columns still to come
+for the error of each column, by what calibration saw of the layer's inputs. The defaults are those of the
+references: groups of 128 for rtn and gptq; for spqr groups of 16, 3-bit statistics, outliers above 0.2.
+
+Only the decoder's linears are quantized, never the embedding, the output matrix or a norm. Layers are done
+one at a time: the device holds one of them and a sample's activations. A run that is stopped or killed goes
+on where it was when it is given again, and ends with the same bytes; unfinished work lies in OUT.partial.
+
+The folder holds a GPTQ checkpoint (rtn, gptq; version 2 where zeros are asymmetric), a bitsandbytes 8-bit
+checkpoint (int8) or qwgpu's SpQR layout, and quantize_report.json: true bits per weight, everything counted,
+outliers, and each layer's error.
+
+On a software adapter `--path cpu` is faster.
+
+Examples:
+  qwgpu quantize --model Qwen2.5-0.5B --method gptq --bits 4 --calibration c4.jsonl --seed 0 --out q4
+  qwgpu quantize --model model.gguf --method spqr --bits 3 --outlier-share 0.01 --calibration text.txt --out q3
+  qwgpu quantize --model Qwen2.5-7B --method int8 --out q8";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A Hugging Face folder or a .gguf file
+    #[arg(long, value_name = "MODEL")]
+    model: PathBuf,
+    /// The folder to make
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// rtn, int8, gptq or spqr
+    #[arg(long, value_name = "METHOD", value_parser = method)]
+    method: Method,
+    /// Bits of a code: 8, 4, 3 or 2 [default: 8 for int8, else 4]
+    #[arg(long, value_name = "BITS")]
+    bits: Option<u32>,
+    #[command(flatten)]
+    calibration: Calibration,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+pub struct Calibration {
+    /// Text, documents (.jsonl) or instructions (.json, as Alpaca's); gptq and spqr need it
+    #[arg(help_heading = "Calibration", long = "calibration", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How many samples
+    #[arg(help_heading = "Calibration", long, default_value_t = 128, value_name = "N", value_parser = count)]
+    pub samples: usize,
+    /// Tokens of a sample
+    #[arg(help_heading = "Calibration", long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
+    pub length: usize,
+    /// Draw documents and places at random by this seed [default: from the beginning on]
+    #[arg(help_heading = "Calibration", long, value_name = "SEED")]
+    pub seed: Option<u64>,
+    /// Field of a .jsonl document that holds its text
+    #[arg(help_heading = "Calibration", long, default_value = "text", value_name = "NAME")]
+    pub field: String,
+}
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Options {
+    /// Columns that share a scale; -1 is a whole row [default: 128, spqr 16]
+    #[arg(help_heading = "Method", long, value_name = "COLUMNS", allow_negative_numbers = true)]
+    group_size: Option<i64>,
+    /// A grid with its zero in the middle
+    #[arg(help_heading = "Method", long)]
+    sym: bool,
+    /// Quantize columns in the order of the Hessian's diagonal, largest first (spqr does unless told not to)
+    #[arg(help_heading = "Method", long, overrides_with = "no_act_order")]
+    act_order: bool,
+    /// Quantize columns as they lie
+    #[arg(help_heading = "Method", long)]
+    no_act_order: bool,
+    /// Fit the groups of the weight's own columns before anything is corrected (gptq)
+    #[arg(help_heading = "Method", long)]
+    static_groups: bool,
+    /// Gather all of a layer's inputs before any of its linears is quantized
+    #[arg(help_heading = "Method", long)]
+    no_true_sequential: bool,
+    /// Share of the mean of the Hessian's diagonal added to it [default: 0.01, spqr 1]
+    #[arg(help_heading = "Method", long, value_name = "SHARE")]
+    percdamp: Option<f32>,
+    /// Added to --percdamp for as long as the factorization fails
+    #[arg(help_heading = "Method", long, default_value_t = 0.01, value_name = "SHARE")]
+    damp_auto_increment: f32,
+    /// Search each range for the smallest error, to this power
+    #[arg(help_heading = "Method", long, value_name = "POWER", num_args = 0..=1, default_missing_value = "2.4")]
+    mse: Option<f32>,
+    /// Fit groups below 128 columns to weights as corrected so far (gptq)
+    #[arg(help_heading = "Method", long)]
+    fresh_groups: bool,
+    /// Choose codes by the scale as it is stored, in f16
+    #[arg(help_heading = "Method", long)]
+    f16_scale_grid: bool,
+    /// As the references: half the range for a group without negative weights (--sym)
+    #[arg(help_heading = "Method", long)]
+    reference_sym: bool,
+    /// Bits of the codes of scales (spqr)
+    #[arg(help_heading = "Method", long, default_value_t = 3, value_name = "BITS")]
+    scale_bits: u32,
+    /// Bits of the codes of zeros (spqr)
+    #[arg(help_heading = "Method", long, default_value_t = 3, value_name = "BITS")]
+    zero_bits: u32,
+    /// Weights with a larger relative error are kept apart (spqr) [default: 0.2]
+    #[arg(help_heading = "Method", long, value_name = "THRESHOLD", group = "outliers")]
+    outlier_threshold: Option<f32>,
+    /// Find the threshold that keeps this share of the weights apart (spqr)
+    #[arg(help_heading = "Method", long, value_name = "SHARE", group = "outliers")]
+    outlier_share: Option<f64>,
+    /// Find the threshold that gives this many true bits a weight (spqr)
+    #[arg(help_heading = "Method", long, value_name = "BITS", group = "outliers")]
+    bits_per_weight: Option<f64>,
+    /// Keep no weights apart (spqr)
+    #[arg(help_heading = "Method", long, group = "outliers")]
+    no_outliers: bool,
+    /// Fit statistics with the outliers in (spqr): faster, worse
+    #[arg(help_heading = "Method", long)]
+    simplified_outliers: bool,
+    /// Order columns by a greedy chain of rank correlations (spqr)
+    #[arg(help_heading = "Method", long)]
+    spearman: bool,
+    /// As the reference: choose codes by statistics in f32, which are then stored in f16 (spqr)
+    #[arg(help_heading = "Method", long)]
+    reference_f32_stats: bool,
+    /// Inputs this large stay out of the 8-bit product (int8)
+    #[arg(help_heading = "Method", long, default_value_t = 6.0, value_name = "VALUE")]
+    threshold: f32,
+    /// Leave linears of this name as they are; may be given several times
+    #[arg(help_heading = "Method", long, value_name = "NAME")]
+    skip: Vec<String>,
+}
+
+fn method(text: &str) -> std::result::Result<Method, String> {
+    Method::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| "expected rtn, int8, gptq or spqr".to_owned())
+}
+
+impl Options {
+    fn settings(&self, quant: Quant) -> Result<Settings> {
+        let base = Settings::new(quant);
+        let group_size = match self.group_size {
+            None => base.group_size,
+            Some(-1) if quant.method != Method::Spqr => None,
+            Some(group) if group > 0 => Some(group as usize),
+            Some(group) => {
+                let fix = "give a multiple of 32 (spqr: of 16), or -1 for whole rows";
+                return Err(Error::request("--group-size", "a number of columns", group, fix));
+            }
+        };
+        let outliers = match (self.outlier_threshold, self.outlier_share, self.bits_per_weight) {
+            (Some(threshold), ..) => Outliers::Threshold(threshold),
+            (_, Some(share), _) => Outliers::Share(share),
+            (.., Some(bits)) => Outliers::BitsPerWeight(bits),
+            _ if self.no_outliers => Outliers::None,
+            _ => base.outliers,
+        };
+        Ok(Settings {
+            group_size,
+            sym: self.sym,
+            act_order: self.act_order || base.act_order && !self.no_act_order && !self.spearman,
+            static_groups: self.static_groups,
+            true_sequential: !self.no_true_sequential,
+            percdamp: self.percdamp.unwrap_or(base.percdamp),
+            damp_auto_increment: self.damp_auto_increment,
+            mse: self.mse,
+            fresh_groups: self.fresh_groups,
+            f16_scale_grid: self.f16_scale_grid,
+            reference_sym: self.reference_sym,
+            scale_bits: self.scale_bits,
+            zero_bits: self.zero_bits,
+            outliers,
+            simplified_outliers: self.simplified_outliers,
+            spearman: self.spearman,
+            reference_f32_stats: self.reference_f32_stats,
+            threshold: self.threshold,
+            skip: self.skip.clone(),
+            ..base
+        })
+    }
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let bits = args.bits.unwrap_or(if args.method == Method::Int8 { 8 } else { 4 });
+    if !args.method.bits().contains(&bits) {
+        let expected = format!("one of {:?} for {}", args.method.bits(), args.method.name());
+        return Err(Error::request("--bits", expected, bits, "choose another width or method").into());
+    }
+    let settings = args.options.settings(Quant { method: args.method, bits })?;
+    let report = quantize(&args.model, settings, &args.calibration, &args.device, &args.out)?;
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print_out(&summary(&report, &args.out))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Quantizes `model` into `out`; gives the report.
+pub fn quantize(
+    model: &Path,
+    settings: Settings,
+    from: &Calibration,
+    device: &DeviceArgs,
+    out: &Path,
+) -> anyhow::Result<Value> {
+    let checkpoint = Checkpoint::open(model)?;
+    let config = Config::from_json(&checkpoint.config, &load::config_file(model))?;
+    settings.check()?;
+    let wanted = Wanted { samples: from.samples, length: from.length, seed: from.seed, field: from.field.clone() };
+    let (samples, source) = match &from.file {
+        Some(file) => {
+            let text = read_text(file)?;
+            let tokenizer = load::tokenizer(&checkpoint, model)?;
+            let chat = load::chat_template(&checkpoint)?;
+            let samples = calibration::samples(file, &text, &wanted, &tokenizer, Some(&chat))?;
+            let tokens: usize = samples.iter().map(Vec::len).sum();
+            note(&format!("calibration: {} samples, {tokens} tokens", samples.len()));
+            (samples, json!({ "file": file, "wanted": wanted, "tokens": tokens }))
+        }
+        None => (Vec::new(), Value::Null),
+    };
+    let mut opened = open(&device.device()?)?;
+    announce(&opened.run);
+    if opened.run.software && device.path != PathArg::Cpu && !samples.is_empty() {
+        note("this adapter computes on the CPU: --path cpu does the same faster");
+    }
+    let layers = config.num_hidden_layers;
+    let job = Job { checkpoint: &checkpoint, config, settings, samples, calibration: source };
+    let mut watch = Bar { bar: progress::counted("layers", layers as u64), start: Instant::now() };
+    watch.bar.enable_steady_tick(std::time::Duration::from_millis(500));
+    let report = quantize::run(&job, out, &mut *opened.backend, &mut watch);
+    watch.bar.finish_and_clear();
+    match report? {
+        Some(report) => Ok(report),
+        None => {
+            note("this folder had been finished by a run before");
+            let path = out.join("quantize_report.json");
+            Ok(serde_json::from_str(&read_text(&path)?)?)
+        }
+    }
+}
+
+struct Bar {
+    bar: ProgressBar,
+    start: Instant,
+}
+
+impl Watch for Bar {
+    fn at(&mut self, what: &str, done: usize, total: usize) -> Result<()> {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        self.bar.set_message(what.to_owned());
+        interrupt::check()
+    }
+
+    fn alive(&mut self) -> Result<()> {
+        interrupt::check()
+    }
+
+    fn layer(&mut self, r: &LayerReport) -> Result<()> {
+        let line = format!(
+            "layer {:>2}  error {:.3e}  loss {:.4e}  outliers {:.3} %  {:.3} bits  {:.1} s  ({:.0} s in all)",
+            r.layer,
+            r.mean_relative_error,
+            r.linears.iter().map(|l| l.loss).sum::<f64>(),
+            r.outlier_share * 100.0,
+            r.bits_per_weight,
+            r.seconds,
+            self.start.elapsed().as_secs_f64(),
+        );
+        self.note(&line);
+        interrupt::check()
+    }
+
+    fn note(&mut self, line: &str) {
+        self.bar.suspend(|| note(line));
+    }
+}
+
+fn summary(report: &Value, out: &Path) -> String {
+    let number = |key: &str| report[key].as_f64().unwrap_or(f64::NAN);
+    format!(
+        "{}: {} at {} bits nominal, {:.3} true bits a weight, {:.3} % outliers, {} of quantized weights, {:.0} s\n",
+        out.display(),
+        report["method"].as_str().unwrap_or_default(),
+        report["bits"],
+        number("bits_per_weight"),
+        number("outlier_share") * 100.0,
+        size(number("weight_bytes") as u64),
+        number("seconds"),
+    )
+}

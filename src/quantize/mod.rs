@@ -1,0 +1,430 @@
+//! A model in, a quantized folder out: layer by layer, with calibration where the method asks for it.
+//!
+//! Each finished decoder layer is on disk before the next begins; a run that was killed goes on from
+//! there and ends with the same bytes (`checkpoint::Work`).
+
+pub mod calibration;
+mod report;
+mod search;
+mod settings;
+mod stages;
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub use report::{Entry, LayerReport};
+pub use settings::{Outliers, Settings};
+use stages::{Bench, Sample, Stage};
+
+use crate::checkpoint::{Checkpoint, NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
+use crate::error::{Error, Result};
+use crate::generate::load::vocabulary;
+use crate::methods::{self, Factor, FactorOptions, Hessian, Order, Solved, Weight};
+use crate::model::{Config, Layer, Source, layer::SUBSETS};
+use crate::plan::Backend;
+use crate::quant::file::{self, Quantization};
+use crate::quant::{Linear, Method, Packed};
+use crate::text;
+
+/// What is to be quantized, how, and on what.
+pub struct Job<'a> {
+    pub checkpoint: &'a Checkpoint,
+    pub config: Config,
+    pub settings: Settings,
+    /// Tokens of each calibration sample; empty for methods that need none.
+    pub samples: Vec<Vec<u32>>,
+    /// What the report says of where the samples came from.
+    pub calibration: Value,
+}
+
+/// Who watches. Errors stop the run.
+pub trait Watch {
+    /// Now at step `done` of `total` of this.
+    fn at(&mut self, what: &str, done: usize, total: usize) -> Result<()>;
+    /// Still at it.
+    fn alive(&mut self) -> Result<()>;
+    /// A layer is done.
+    fn layer(&mut self, report: &LayerReport) -> Result<()>;
+    /// Something a person should know.
+    fn note(&mut self, line: &str);
+}
+
+/// A digest of a model: its config, the names and shapes of its tensors, and of each file its size and 4 KiB
+/// of each MiB.
+pub fn model_digest(checkpoint: &Checkpoint) -> Result<String> {
+    const EVERY: usize = 1 << 20;
+    let mut sha = Sha256::new();
+    sha.update(serde_json::to_vec(&checkpoint.config).unwrap_or_default());
+    sha.update(checkpoint.file_bytes().to_le_bytes());
+    let mut bytes = Vec::new();
+    for tensor in checkpoint.tensors() {
+        sha.update(format!("{} {:?} {}\n", tensor.name, tensor.shape, tensor.storage.name));
+        let elements: usize = tensor.shape.iter().product();
+        let block = tensor.storage.elements;
+        for start in (0..elements / block * block).step_by(EVERY / block * block) {
+            let end = (start + 4096usize.next_multiple_of(block)).min(elements);
+            checkpoint.read_bytes(&tensor.name, start..end, &mut bytes)?;
+            sha.update(&bytes);
+        }
+    }
+    Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Job<'_> {
+    /// All that decides the folder's bytes, as text.
+    pub fn identity(&self) -> Result<String> {
+        let mut sha = Sha256::new();
+        for sample in &self.samples {
+            sha.update((sample.len() as u64).to_le_bytes());
+            sha.update(bytemuck::cast_slice(sample));
+        }
+        let samples: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let identity = json!({
+            "model": model_digest(self.checkpoint)?,
+            "settings": self.settings,
+            "samples": samples,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        Ok(identity.to_string())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.settings.check()?;
+        if self.settings.quant().method.is_calibrated() && self.samples.is_empty() {
+            let fix = "give a text, JSONL documents or instructions with --calibration";
+            return Err(Error::request("--calibration", "samples for this method", "none", fix));
+        }
+        if Quantization::of(self.checkpoint)?.is_some() {
+            return Err(Error::Unsupported {
+                file: self.checkpoint.path().to_owned(),
+                what: "quantizing a model that is quantized already".into(),
+                fix: "start from the original model".into(),
+            });
+        }
+        let longest = self.config.max_position_embeddings;
+        match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
+            Some(sample) => Err(Error::request(
+                "--length",
+                format!("samples of 1 to {longest} tokens, what the model was trained for"),
+                sample.len(),
+                "give a smaller --length",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn piece(layer: usize) -> String {
+    format!("block-{layer:05}")
+}
+
+/// Quantizes into the folder `out`. None: a run before had finished it.
+pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Watch) -> Result<Option<Value>> {
+    job.check()?;
+    let Some(work) = Work::open(out, &job.identity()?)? else { return Ok(None) };
+    let layers = job.config.num_hidden_layers;
+    let quantization = job.settings.in_files();
+    let longest = job.samples.iter().map(Vec::len).max().unwrap_or(0);
+    let mut samples = embed(job)?;
+    let bench = if samples.is_empty() { None } else { Some(Bench::new(backend, &job.config, longest)?) };
+    let threshold = match (job.settings.wanted_share(), &bench) {
+        (Some(share), Some(bench)) => Some(found_threshold(job, share, &work, backend, bench, &samples, watch)?),
+        _ => None,
+    };
+
+    let mut reports = Vec::new();
+    for i in 0..layers {
+        let start = Instant::now();
+        watch.at("quantizing", i, layers)?;
+        let kept = backend.residents();
+        let done = work.has(&piece(i));
+        let mut layer =
+            Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut |_, _, _| watch.alive())?;
+        let mut layer_run = LayerRun { job, i, threshold, quantization: &quantization, backend, watch };
+        if done {
+            // Its linears as they were written carry the samples on.
+            reports.push(read_report(&work, i)?);
+            if i + 1 < layers && bench.is_some() {
+                layer_run.take_written(&work, &mut layer)?;
+            }
+        } else {
+            let (entries, tensors) = layer_run.quantize(&mut layer, bench.as_ref(), &mut samples)?;
+            let report = LayerReport::new(i, entries, start.elapsed().as_secs_f64());
+            let json = serde_json::to_vec(&report).expect("numbers and names");
+            work.write_bytes(&format!("{}.json", piece(i)), &json)?;
+            work.write(&piece(i), &tensors)?;
+            reports.push(report);
+        }
+        if i + 1 < layers {
+            if let Some(bench) = &bench {
+                if done {
+                    bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
+                    bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
+                }
+                bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+            }
+        }
+        backend.keep_residents(kept);
+        if !done {
+            watch.layer(&reports[i])?;
+        }
+    }
+    watch.at("writing", layers, layers)?;
+    let report = report::report(&job.settings, threshold, &job.calibration, &reports);
+    finish(job, work, &quantization, &report)?;
+    Ok(Some(report))
+}
+
+/// A layer under way.
+struct LayerRun<'a, 'w> {
+    job: &'a Job<'a>,
+    i: usize,
+    threshold: Option<f32>,
+    quantization: &'a Quantization,
+    backend: &'w mut dyn Backend,
+    watch: &'w mut dyn Watch,
+}
+
+impl<'a> LayerRun<'a, '_> {
+    fn name(&self, linear: &str) -> String {
+        format!("model.layers.{}.{linear}", self.i)
+    }
+
+    /// Quantizes the linears subset by subset; gives what was done and the layer's tensors.
+    fn quantize(
+        &mut self,
+        layer: &mut Layer,
+        bench: Option<&Bench>,
+        samples: &mut [Sample],
+    ) -> Result<(Vec<Entry>, Vec<NewTensor<'a>>)> {
+        let mut entries = Vec::new();
+        let mut solved = Vec::new();
+        for (subset, stage) in SUBSETS.iter().zip(Stage::SUBSETS) {
+            let gathered = match bench {
+                Some(bench) => {
+                    let name = self.name(subset[0]);
+                    let watch = &mut *self.watch;
+                    bench.run(self.backend, layer, stage, samples, Some(&name), &mut |_| watch.alive())?
+                }
+                None => None,
+            };
+            let mut factor = None;
+            for name in *subset {
+                if self.job.settings.skips(&self.name(name)) {
+                    continue;
+                }
+                self.watch.alive()?;
+                let (entry, packed) = self.solve(name, gathered.as_ref(), &mut factor)?;
+                entries.push(entry);
+                solved.push((*name, packed));
+            }
+            if self.job.settings.true_sequential && bench.is_some() {
+                for (name, packed) in solved.iter().filter(|(name, _)| subset.contains(name)) {
+                    self.replace(layer, name, packed)?;
+                }
+            }
+        }
+        let mut tensors = Vec::new();
+        for (name, packed) in &solved {
+            if !self.job.settings.true_sequential && bench.is_some() {
+                self.replace(layer, name, packed)?;
+            }
+            tensors.extend(file::write(&self.name(name), packed, self.quantization)?);
+        }
+        self.add_rest(layer, &mut tensors)?;
+        Ok((entries, tensors))
+    }
+
+    fn solve<'h>(
+        &mut self,
+        linear: &str,
+        hessian: Option<&'h Hessian>,
+        factor: &mut Option<Factor<'h>>,
+    ) -> Result<(Entry, Packed)> {
+        let name = self.name(linear);
+        let (values, rows, cols) = weight_values(self.job.checkpoint, &name)?;
+        let weight = Weight { name: &name, values: &values, rows, cols };
+        let settings = &self.job.settings;
+        let calibrated = || hessian.expect("a calibrated method has samples");
+        let solved: Solved = match settings.quant().method {
+            Method::Rtn => methods::rtn(&weight, &settings.grid(), hessian)?,
+            Method::Int8 => methods::int8(&weight, hessian)?,
+            Method::Gptq => {
+                let factor = factor_for(settings, calibrated(), &weight, factor)?;
+                methods::gptq(&weight, &factor, &settings.gptq())?
+            }
+            Method::Spqr => {
+                let factor = factor_for(settings, calibrated(), &weight, factor)?;
+                methods::spqr(&weight, &factor, &settings.spqr(self.threshold))?
+            }
+        };
+        let error = solved.relative_error.unwrap_or_else(|| plain_error(&values, &solved.packed));
+        for note in &solved.notes {
+            self.watch.note(&format!("{name}: {note}"));
+        }
+        Ok((Entry::new(linear, &solved, error), solved.packed))
+    }
+
+    /// Puts a packed weight in the layer, in place of what was there.
+    fn replace(&mut self, layer: &mut Layer, linear: &str, packed: &Packed) -> Result<()> {
+        let name = self.name(linear);
+        let slot = layer.linear_mut(linear);
+        let bias = slot.bias;
+        *slot = Linear { bias, ..Linear::upload(self.backend, &name, packed, bias)? };
+        Ok(())
+    }
+
+    /// Takes the layer's packed linears from its finished piece.
+    fn take_written(&mut self, work: &Work, layer: &mut Layer) -> Result<()> {
+        let written = self.job.checkpoint.with_tensors(work.piece(&piece(self.i))?);
+        let shapes: Vec<_> = layer.linears().iter().map(|(name, l)| (*name, l.rows, l.cols)).collect();
+        for (name, rows, cols) in shapes {
+            if let Some(packed) = file::read(&written, &self.name(name), rows, cols, self.quantization)? {
+                self.replace(layer, name, &packed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Norms, biases and linears left as they are.
+    fn add_rest(&self, layer: &Layer, tensors: &mut Vec<NewTensor<'a>>) -> Result<()> {
+        let mut names: Vec<String> =
+            ["input_layernorm.weight", "post_attention_layernorm.weight"].map(|n| self.name(n)).to_vec();
+        for (linear, l) in layer.linears() {
+            let name = self.name(linear);
+            if self.job.settings.skips(&name) {
+                names.push(format!("{name}.weight"));
+            }
+            if l.bias.is_some() {
+                names.push(format!("{name}.bias"));
+            }
+        }
+        for name in names {
+            tensors.push(NewTensor::from_checkpoint(self.job.checkpoint, &name, rest_type(&self.job.settings))?);
+        }
+        Ok(())
+    }
+}
+
+/// The factor of a subset's Hessian, made once; a greedy order is each weight's own.
+fn factor_for<'f, 'h>(
+    settings: &Settings,
+    hessian: &'h Hessian,
+    weight: &Weight,
+    shared: &'f mut Option<Factor<'h>>,
+) -> Result<&'f Factor<'h>> {
+    if settings.spearman || shared.is_none() {
+        let base = settings.factor();
+        let order = if settings.spearman { Order::Given(methods::spearman(weight)) } else { base.order };
+        *shared = Some(Factor::new(hessian, &FactorOptions { order, ..base })?);
+    }
+    Ok(shared.as_ref().expect("just made"))
+}
+
+/// A weight in f32, as the model holds it: rounded to bf16.
+fn weight_values(checkpoint: &Checkpoint, name: &str) -> Result<(Vec<f32>, usize, usize)> {
+    let weight = format!("{name}.weight");
+    let shape = checkpoint.tensor(&weight).map(|t| t.shape.clone());
+    let Some([rows, cols]) = shape.as_deref() else {
+        let fix = "config and weights are not of the same model; download both again";
+        return Err(Error::malformed(checkpoint.path(), weight, "a matrix", "no such tensor", fix));
+    };
+    let mut halves = Vec::new();
+    checkpoint.read_bf16(&weight, 0..rows * cols, &mut halves)?;
+    Ok((halves.into_iter().map(|h| f32::from_bits(u32::from(h) << 16)).collect(), *rows, *cols))
+}
+
+/// Σ(w - ŵ)² / Σw².
+fn plain_error(values: &[f32], packed: &Packed) -> f64 {
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let wrong: f64 = packed.dequantize().iter().zip(values).map(|(q, w)| square(q - w)).sum();
+    wrong / values.iter().map(|&w| square(w)).sum::<f64>().max(f64::MIN_POSITIVE)
+}
+
+/// The type of what is left unquantized: readers of GPTQ want f16.
+fn rest_type(settings: &Settings) -> &'static str {
+    match settings.quant().method {
+        Method::Rtn | Method::Gptq => "F16",
+        Method::Int8 | Method::Spqr => "BF16",
+    }
+}
+
+/// The samples' embeddings.
+fn embed(job: &Job) -> Result<Vec<Sample>> {
+    let hidden = job.config.hidden_size;
+    let mut row = Vec::new();
+    let mut sample = |ids: &Vec<u32>| -> Result<Sample> {
+        let mut x = Vec::with_capacity(ids.len() * hidden);
+        for &id in ids {
+            let first = id as usize * hidden;
+            row.clear();
+            job.checkpoint.read_bf16("model.embed_tokens.weight", first..first + hidden, &mut row)?;
+            x.extend(row.iter().map(|&half| f32::from_bits(u32::from(half) << 16)));
+        }
+        Ok(Sample { tokens: ids.len(), x, a: Vec::new() })
+    };
+    job.samples.iter().map(&mut sample).collect()
+}
+
+/// The threshold for a wanted share: that of the run before, or a new one.
+fn found_threshold(
+    job: &Job,
+    share: f64,
+    work: &Work,
+    backend: &mut dyn Backend,
+    bench: &Bench,
+    samples: &[Sample],
+    watch: &mut dyn Watch,
+) -> Result<f32> {
+    const FILE: &str = "threshold.json";
+    let known = std::fs::read(work.path(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let threshold = match known {
+        Some(threshold) => threshold,
+        None => {
+            let threshold = search::threshold(job, share, backend, bench, samples, watch)?;
+            work.write_bytes(FILE, &serde_json::to_vec(&threshold).expect("a number"))?;
+            threshold
+        }
+    };
+    watch.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", share * 100.0));
+    Ok(threshold)
+}
+
+fn read_report(work: &Work, layer: usize) -> Result<LayerReport> {
+    let path = work.path(&format!("{}.json", piece(layer)));
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let fix = "remove the unfinished folder and start anew";
+    serde_json::from_slice(&bytes).map_err(|e| Error::malformed(&path, "report", "what this program wrote", e, fix))
+}
+
+/// Embedding, final norm and output matrix, the small files, and the folder's name.
+fn finish(job: &Job, work: Work, quantization: &Quantization, report: &Value) -> Result<()> {
+    const HEAD: &str = "head";
+    let dtype = rest_type(&job.settings);
+    if !work.has(HEAD) {
+        let mut names = vec!["model.embed_tokens.weight", "model.norm.weight"];
+        if !job.config.tie_word_embeddings {
+            names.push("lm_head.weight");
+        }
+        let tensors = names.iter().map(|name| NewTensor::from_checkpoint(job.checkpoint, name, dtype));
+        work.write(HEAD, &tensors.collect::<Result<Vec<_>>>()?)?;
+    }
+    let mut said = quantization.to_json();
+    if let Some("gptq") = said.get("quant_method").and_then(Value::as_str) {
+        said.insert("damp_percent".into(), json!(job.settings.percdamp));
+        said.insert("true_sequential".into(), json!(job.settings.true_sequential));
+        said.insert("static_groups".into(), json!(job.settings.static_groups));
+    }
+    let name = if dtype == "F16" { "float16" } else { "bfloat16" };
+    let origin = job.checkpoint.path();
+    let mut files =
+        files_beside_weights(job.checkpoint, &said, name, |vocab| text::tokenizer_json(vocabulary(vocab), origin))?;
+    let report = serde_json::to_string_pretty(report).expect("numbers and names") + "\n";
+    files.push(NewFile { name: "quantize_report.json".into(), bytes: report.into_bytes() });
+    let pieces: Vec<String> =
+        [HEAD.to_owned()].into_iter().chain((0..job.config.num_hidden_layers).map(piece)).collect();
+    work.finish(&pieces, &files, SHARD_BYTES)
+}

@@ -1,0 +1,92 @@
+//! What quantization did: quantize_report.json.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Settings;
+use crate::methods::Solved;
+
+/// One linear.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub name: String,
+    pub rows: usize,
+    pub cols: usize,
+    /// Everything counted: codes, scales, zeros, statistics, outliers and their columns.
+    pub bits_per_weight: f64,
+    pub weight_bytes: u64,
+    pub outlier_share: f64,
+    /// tr(ΔW H ΔWᵀ) / tr(W H Wᵀ); H is the identity where there was no calibration.
+    pub relative_error: f64,
+    pub loss: f64,
+    pub notes: Vec<String>,
+}
+
+/// The linears of a decoder layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LayerReport {
+    pub layer: usize,
+    pub bits_per_weight: f64,
+    pub weight_bytes: u64,
+    pub outlier_share: f64,
+    /// The sum over its linears of the errors' numerators over that of the denominators is dominated by one
+    /// linear; the mean says more.
+    pub mean_relative_error: f64,
+    pub seconds: f64,
+    pub linears: Vec<Entry>,
+}
+
+impl Entry {
+    pub fn new(name: &str, solved: &Solved, relative_error: f64) -> Entry {
+        let (rows, cols) = (solved.packed.rows(), solved.packed.cols());
+        let bits = solved.packed.true_bits();
+        Entry {
+            name: name.to_owned(),
+            rows,
+            cols,
+            bits_per_weight: bits as f64 / (rows * cols) as f64,
+            weight_bytes: bits.div_ceil(8),
+            outlier_share: solved.outlier_share,
+            relative_error,
+            loss: solved.loss,
+            notes: solved.notes.clone(),
+        }
+    }
+
+    fn weights(&self) -> f64 {
+        (self.rows * self.cols) as f64
+    }
+}
+
+/// True bits a weight, bytes, and share of outliers of some linears.
+fn totals<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> (f64, u64, f64) {
+    let weights: f64 = entries.clone().map(Entry::weights).sum();
+    let bits: f64 = entries.clone().map(|e| e.bits_per_weight * e.weights()).sum();
+    let outliers: f64 = entries.clone().map(|e| e.outlier_share * e.weights()).sum();
+    (bits / weights, entries.map(|e| e.weight_bytes).sum(), outliers / weights)
+}
+
+impl LayerReport {
+    pub fn new(layer: usize, linears: Vec<Entry>, seconds: f64) -> LayerReport {
+        let (bits_per_weight, weight_bytes, outlier_share) = totals(linears.iter());
+        let mean_relative_error = linears.iter().map(|e| e.relative_error).sum::<f64>() / linears.len().max(1) as f64;
+        LayerReport { layer, bits_per_weight, weight_bytes, outlier_share, mean_relative_error, seconds, linears }
+    }
+}
+
+/// The whole report.
+pub fn report(settings: &Settings, threshold: Option<f32>, calibration: &Value, layers: &[LayerReport]) -> Value {
+    let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears));
+    json!({
+        "method": settings.method,
+        "bits": settings.bits,
+        "bits_per_weight": bits_per_weight,
+        "outlier_share": outlier_share,
+        "outlier_threshold": threshold,
+        "weight_bytes": weight_bytes,
+        "seconds": layers.iter().map(|l| l.seconds).sum::<f64>(),
+        "settings": settings,
+        "calibration": calibration,
+        "layers": layers,
+    })
+}

@@ -1,0 +1,92 @@
+//! The outlier threshold that gives a wanted share of outliers, found before anything is quantized: every
+//! few layers' linears are solved at a range of thresholds on a few samples, and the threshold is read off
+//! between them.
+
+use super::stages::{Bench, Sample, Stage};
+use super::{Job, Watch, factor_for, weight_values};
+use crate::error::Result;
+use crate::methods::{SpqrOptions, Weight, outlier_share};
+use crate::model::{Layer, Source, layer::SUBSETS};
+use crate::plan::Backend;
+
+/// Layers looked at: the first and every so many after it.
+const EVERY: usize = 4;
+const SAMPLES: usize = 4;
+/// Thresholds tried: these times 2^i.
+const LOWEST: f32 = 1.0 / 64.0;
+const TRIED: i32 = 12;
+/// Of the rows of a weight, every so many tiles.
+const TILES: usize = 4;
+
+/// The relative threshold for `share` of the model's weights, and the share it is expected to give.
+pub fn threshold(
+    job: &Job,
+    share: f64,
+    backend: &mut dyn Backend,
+    bench: &Bench,
+    samples: &[Sample],
+    watch: &mut dyn Watch,
+) -> Result<f32> {
+    let again = |s: &Sample| Sample { tokens: s.tokens, x: s.x.clone(), a: Vec::new() };
+    let mut samples: Vec<Sample> = samples.iter().take(SAMPLES).map(again).collect();
+    let thresholds: Vec<f32> = (0..TRIED).map(|i| LOWEST * 2f32.powi(i)).collect();
+    let mut outliers = vec![0.0f64; thresholds.len()];
+    let mut weights = 0.0f64;
+    let layers = job.config.num_hidden_layers;
+    let last = (layers - 1) / EVERY * EVERY;
+    for i in 0..=last {
+        watch.at("searching the outlier threshold", i, last + 1)?;
+        let kept = backend.residents();
+        let source = Source::Checkpoint(job.checkpoint);
+        let layer = Layer::load(&job.config, source, i, backend, &mut |_, _, _| watch.alive())?;
+        let looked_at = i % EVERY == 0;
+        for (subset, stage) in SUBSETS.iter().zip(Stage::SUBSETS) {
+            let prefix = format!("model.layers.{i}.{}", subset[0]);
+            let gather = looked_at.then_some(prefix.as_str());
+            let hessian = bench.run(backend, &layer, stage, &mut samples, gather, &mut |_| watch.alive())?;
+            let Some(hessian) = hessian else { continue };
+            let mut shared = None;
+            for name in *subset {
+                let name = format!("model.layers.{i}.{name}");
+                if job.settings.skips(&name) {
+                    continue;
+                }
+                let (values, rows, cols) = weight_values(job.checkpoint, &name)?;
+                let weight = Weight { name: &name, values: &values, rows, cols };
+                let factor = factor_for(&job.settings, &hessian, &weight, &mut shared)?;
+                weights += values.len() as f64;
+                for (threshold, outliers) in thresholds.iter().zip(&mut outliers) {
+                    watch.alive()?;
+                    let options = SpqrOptions { outlier_threshold: Some(*threshold), ..job.settings.spqr(None) };
+                    *outliers += outlier_share(&weight, &factor, &options, TILES)? * values.len() as f64;
+                }
+            }
+        }
+        bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+        backend.keep_residents(kept);
+    }
+    let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();
+    Ok(between(&thresholds, &shares, share))
+}
+
+/// The threshold at `share`, by straight lines between the logarithms; shares fall as thresholds rise.
+fn between(thresholds: &[f32], shares: &[f64], share: f64) -> f32 {
+    let log = |share: f64| share.max(1e-9).ln();
+    let at = shares.iter().position(|&s| s <= share).unwrap_or(shares.len() - 1).max(1);
+    let (above, below) = (log(shares[at - 1]), log(shares[at]));
+    let part = if above > below { ((above - log(share)) / (above - below)).clamp(0.0, 1.0) } else { 1.0 };
+    (f64::from(thresholds[at - 1]).ln() * (1.0 - part) + f64::from(thresholds[at]).ln() * part).exp() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn a_share_between_two_lies_between_their_thresholds() {
+        let (thresholds, shares) = ([0.1, 0.2, 0.4, 0.8], [0.08, 0.04, 0.01, 0.0]);
+        assert!((between(&thresholds, &shares, 0.04) - 0.2).abs() < 1e-6);
+        assert!((between(&thresholds, &shares, 0.02) - 0.2828).abs() < 1e-3);
+        assert!((between(&thresholds, &shares, 0.5) - 0.1).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,210 @@
+//! The calibration samples on their way through one decoder layer: each stage ends where linears are
+//! quantized, and gathers the Hessian of their inputs.
+//!
+//! The device holds the layer, one sample's activations and one Hessian; the samples' residual streams
+//! and attention outputs are on the host. A stage runs with the linears before it as they are by then,
+//! so that quantized inputs propagate (METHODS 3.4).
+
+use crate::error::{Error, Result};
+use crate::kernels::{hessian, rope_table};
+use crate::methods::Hessian;
+use crate::model::{Config, Layer, Sequence};
+use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
+
+/// One stage of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Up to the input of q, k and v.
+    Qkv,
+    /// Attention, up to the input of o_proj; keeps it.
+    Output,
+    /// The residual stream after attention, up to the input of gate and up; keeps the stream.
+    GateUp,
+    /// Up to the input of down_proj.
+    Down,
+    /// The layer's end: keeps the residual stream.
+    End,
+}
+
+impl Stage {
+    /// The stages that end before a subset of linears, in the order of `model::layer::SUBSETS`.
+    pub const SUBSETS: [Stage; 4] = [Stage::Qkv, Stage::Output, Stage::GateUp, Stage::Down];
+}
+
+/// What a sample has become, on the host.
+pub struct Sample {
+    pub tokens: usize,
+    /// Residual stream [tokens, hidden].
+    pub x: Vec<f32>,
+    /// Input of o_proj [tokens, q_size], between its stage and the next.
+    pub a: Vec<f32>,
+}
+
+/// The tensors of one sample on the device, for samples of up to `capacity` tokens.
+pub struct Bench {
+    x: Tensor,
+    a: Tensor,
+    sequence: Sequence,
+    capacity: usize,
+}
+
+/// Called with the tokens of each sample that a stage is done with; may stop it.
+pub type Tick<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
+
+impl Bench {
+    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Bench> {
+        let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
+        let a = backend.create("a", capacity, config.q_size(), Element::F32)?;
+        let position = backend.create("position", 1, capacity, Element::U32)?;
+        let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
+        let k = backend.create("k", capacity, config.kv_size(), Element::F32)?;
+        let v = backend.create("v", capacity, config.kv_size(), Element::F32)?;
+        let table = rope_table(capacity, config.head_dim, config.rope_theta);
+        backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
+        let positions: Vec<u32> = (0..capacity as u32).collect();
+        backend.write(None, position, 0, &positions)?;
+        Ok(Bench { x, a, sequence: Sequence { position, rope, k, v }, capacity })
+    }
+
+    /// Runs `stage` over all samples; gives the Hessian of what it ends with, if it is one that linears
+    /// take and `gather` says so.
+    pub fn run(
+        &self,
+        backend: &mut dyn Backend,
+        layer: &Layer,
+        stage: Stage,
+        samples: &mut [Sample],
+        gather: Option<&str>,
+        tick: Tick,
+    ) -> Result<Option<Hessian>> {
+        let kept = backend.residents();
+        let tokens: usize = samples.iter().map(|s| s.tokens).sum();
+        let width = match stage {
+            Stage::Qkv | Stage::GateUp => self.x.cols,
+            Stage::Output => self.a.cols,
+            Stage::Down => layer.down_proj.cols,
+            Stage::End => 0,
+        };
+        let bands = match gather {
+            Some(name) => bands(backend, name, width)?,
+            None => Vec::new(),
+        };
+        let mut programs: Vec<(usize, ProgramId, Tensor)> = Vec::new();
+        for sample in samples.iter_mut() {
+            let known = programs.iter().find(|(tokens, ..)| *tokens == sample.tokens).copied();
+            let (_, program, end) = match known {
+                Some(program) => program,
+                None => {
+                    let mut plan = Plan::new();
+                    let end = self.plan(&mut plan, layer, stage, sample.tokens, 2.0 / tokens as f32, &bands);
+                    // Lengths come and go; the programs of a few are kept.
+                    if programs.len() == 8 {
+                        backend.release(programs.remove(0).1);
+                    }
+                    programs.push((sample.tokens, backend.prepare(&plan, false)?, end));
+                    programs[programs.len() - 1]
+                }
+            };
+            backend.write(None, self.x, 0, bytemuck::cast_slice(&sample.x))?;
+            if stage == Stage::GateUp {
+                backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a))?;
+            }
+            backend.run(program)?;
+            let read = |backend: &mut dyn Backend, tensor: Tensor| -> Result<Vec<f32>> {
+                let fetch = backend.fetch(Some(program), tensor, 0, tensor.words())?;
+                Ok(bytemuck::cast_vec(backend.finish(fetch)?))
+            };
+            match stage {
+                Stage::Output => sample.a = read(backend, end)?,
+                Stage::GateUp | Stage::End => {
+                    sample.x = read(backend, self.rows(self.x, sample.tokens))?;
+                    sample.a = Vec::new();
+                }
+                // Waits, so that progress is of work done.
+                Stage::Qkv | Stage::Down => {
+                    let fetch = backend.fetch(None, self.sequence.position, 0, 1)?;
+                    backend.finish(fetch)?;
+                }
+            }
+            tick(sample.tokens)?;
+        }
+        for (_, program, _) in programs {
+            backend.release(program);
+        }
+        let hessian = match gather {
+            Some(name) => Some(read_hessian(backend, name, width, &bands)?),
+            None => None,
+        };
+        backend.keep_residents(kept);
+        Ok(hessian)
+    }
+
+    fn rows(&self, tensor: Tensor, rows: usize) -> Tensor {
+        assert!(rows <= self.capacity);
+        Tensor { rows, ..tensor }
+    }
+
+    /// Adds a stage; gives what linears take at its end.
+    fn plan(
+        &self,
+        plan: &mut Plan,
+        layer: &Layer,
+        stage: Stage,
+        tokens: usize,
+        scale: f32,
+        bands: &[(usize, Tensor)],
+    ) -> Tensor {
+        let x = self.rows(self.x, tokens);
+        let s = Sequence { position: self.sequence.position.first_cols(tokens), ..self.sequence };
+        let end = match stage {
+            Stage::Qkv => layer.attention_input(plan, x).x,
+            Stage::Output => {
+                let mut h = layer.attention_input(plan, x);
+                layer.attend(plan, &mut h, &s)
+            }
+            Stage::GateUp => {
+                layer.add_attention(plan, self.rows(self.a, tokens), x);
+                layer.mlp_input(plan, x).x
+            }
+            Stage::Down | Stage::End => {
+                let mut h = layer.mlp_input(plan, x);
+                layer.activate(plan, &mut h)
+            }
+        };
+        if stage == Stage::End {
+            layer.add_mlp(plan, end, x);
+        }
+        for &(row0, h) in bands {
+            plan.hessian("hessian", end, scale, row0, h);
+        }
+        end
+    }
+}
+
+/// Room for H in bands of whole tiles of rows that the device can bind.
+fn bands(backend: &mut dyn Backend, name: &str, width: usize) -> Result<Vec<(usize, Tensor)>> {
+    let tile = (4 * width * hessian::TILE) as u64;
+    let rows = (backend.max_tensor_bytes() / tile) as usize * hessian::TILE;
+    if rows == 0 {
+        return Err(Error::OutOfMemory {
+            what: format!("a band of the Hessian of {name}"),
+            bytes: tile,
+            limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
+            fix: "take another --device, or --path cpu".into(),
+        });
+    }
+    let band = |first: usize| {
+        let rows = rows.min(width - first);
+        Ok((first, backend.create(&format!("hessian of {name}"), rows, width, Element::F32)?))
+    };
+    (0..width).step_by(rows.min(width)).map(band).collect()
+}
+
+fn read_hessian(backend: &mut dyn Backend, name: &str, width: usize, bands: &[(usize, Tensor)]) -> Result<Hessian> {
+    let mut values = Vec::with_capacity(width * width);
+    for &(_, band) in bands {
+        values.extend(backend.read(None, band)?.into_iter().map(f32::from_bits));
+    }
+    hessian::mirror(&mut values, width);
+    Ok(Hessian { name: name.to_owned(), n: width, values })
+}
