@@ -155,7 +155,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
 /// Opens `device`.
 pub fn open(device: &Device) -> Result<Opened> {
     match device {
-        Device::Cpu => Ok(Opened { backend: Box::new(Cpu::new(Mode::Host, u64::MAX)), run: run_on_cpu(), chunk: 128 }),
+        Device::Cpu => Ok(Opened { backend: Box::new(Cpu::new(Mode::Host, u64::MAX)), run: run_on_cpu(), chunk: 256 }),
         Device::Gpu { wanted, require_gpu, options } => {
             let adapter = gpu::select(gpu::adapters(), wanted.as_deref(), *require_gpu)?;
             let gpu = Gpu::open(adapter, options.clone())?;
