@@ -48,9 +48,11 @@ impl Gpu {
         }
     }
 
-    /// Parameters of all steps in one uniform buffer, each at the device's alignment.
+    /// Parameters of all steps in one uniform buffer, and how far apart: the device's alignment or more.
     fn params(&self, plan: &Plan) -> (wgpu::Buffer, u64) {
         let alignment = u64::from(self.device.limits().min_uniform_buffer_offset_alignment);
+        let largest = plan.steps.iter().map(|step| step.params.len() as u64).max();
+        let alignment = largest.unwrap_or(1).next_multiple_of(alignment);
         let size = plan.steps.len().max(1) as u64 * alignment;
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),

@@ -34,7 +34,7 @@ pub static KERNEL: Kernel = Kernel {
 };
 
 fn dequantize(t: &mut Trial, rows: usize, k: usize, [bits, group]: [usize; 2]) -> Tensor {
-    let packing = Packing { bits: bits as u32, group };
+    let packing = Packing { bits: bits as u32, group, ..Packing::default() };
     let part = Part { row0: 0, rows, tensors: tensors(t, rows, k, packing) };
     t.plan.dequantize_grid("", &part, k, packing)
 }

@@ -32,6 +32,11 @@ pub struct Packing {
     pub bits: u32,
     /// Columns that share a scale, where there are groups.
     pub group: usize,
+    /// Bits of a scale's code and of a zero's, where those are coded too.
+    pub scale_bits: u32,
+    pub zero_bits: u32,
+    /// From where on an input is an outlier, where those are multiplied apart.
+    pub threshold: f32,
 }
 
 impl Packing {
@@ -53,17 +58,21 @@ pub(super) struct Params {
     pub y_col: u32,
     pub flags: u32,
     pub group: u32,
-    /// For the references; shaders have it as the constant `BITS`.
+    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH` and `ZERO_WIDTH`.
     pub bits: u32,
+    pub scale_bits: u32,
+    pub zero_bits: u32,
 }
 
 pub(super) const BIAS: u32 = 1;
 pub(super) const ADD: u32 = 2;
 
-/// x · Wᵀ + bias, as a plan is asked for it: x [m, k], W [n, k] in parts, bias [1, n].
+/// x · Wᵀ + bias, as a plan is asked for it: x [m, k], or [m, ..] where the format packs inputs too, W [n, k]
+/// in parts, bias [1, n].
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
     pub x: Tensor,
+    pub k: usize,
     pub parts: &'a [Part],
     pub packing: Packing,
     pub bias: Option<Tensor>,
@@ -73,9 +82,9 @@ pub struct Product<'a> {
 impl Plan {
     /// Adds the product by `kernel`, a step a part.
     pub(super) fn product(&mut self, kernel: &'static Kernel, name: &str, product: Product) -> Tensor {
-        let Product { x, parts, packing, bias, into } = product;
+        let Product { x, k, parts, packing, bias, into } = product;
         let last = parts.last().expect("a weight has parts");
-        let (m, k, n) = (x.rows, x.cols, last.row0 + last.rows);
+        let (m, n) = (x.rows, last.row0 + last.rows);
         assert!(k.is_multiple_of(32), "{name}: {k} columns");
         let y = match into {
             Into::New => self.scratch(m, n, Element::F32),
@@ -94,8 +103,7 @@ impl Plan {
                 y_stride: n as u32,
                 y_col: part.row0 as u32,
                 flags,
-                group: packing.group as u32,
-                bits: packing.bits,
+                ..Params::of(packing)
             };
             // Every binding must be bound: without a bias x stands in, unread.
             let bind: Vec<Tensor> =
@@ -118,8 +126,7 @@ impl Plan {
         packing: Packing,
     ) -> Tensor {
         let y = self.scratch(part.rows, k, Element::F32);
-        let (n, group, bits) = (part.rows as u32, packing.group as u32, packing.bits);
-        let params = Params { m: 1, k: k as u32, n, y_stride: 0, y_col: 0, flags: 0, group, bits };
+        let params = Params { m: 1, k: k as u32, n: part.rows as u32, ..Params::of(packing) };
         let unread = part.tensors[0];
         let bind: Vec<Tensor> = [unread].into_iter().chain(part.tensors.iter().copied()).chain([unread, y]).collect();
         let step = self.add(kernel, name, params, &bind, [1, part.rows * k / 8], 0);
@@ -129,8 +136,16 @@ impl Plan {
     }
 }
 
+impl Params {
+    fn of(packing: Packing) -> Params {
+        let Packing { bits, group, scale_bits, zero_bits, .. } = packing;
+        Params { group: group as u32, bits, scale_bits, zero_bits, ..Params::zeroed() }
+    }
+}
+
 fn consts(packing: Packing) -> Vec<(&'static str, u32)> {
-    if packing.bits == 0 { Vec::new() } else { vec![("BITS", packing.bits)] }
+    let all = [("BITS", packing.bits), ("SCALE_WIDTH", packing.scale_bits), ("ZERO_WIDTH", packing.zero_bits)];
+    all.into_iter().filter(|(_, bits)| *bits > 0).collect()
 }
 
 /// How a packing's rows widen: the words of its tensors, the parameters, the row, where to.
@@ -269,12 +284,25 @@ pub(super) fn trial(
     kernel: &'static Kernel,
     [m, k]: [usize; 2],
     rows: &[usize],
+    bias_and_add: [bool; 2],
+    packing: Packing,
+    pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
+) -> Tensor {
+    let x = t.f32(m, k);
+    trial_of(t, kernel, (x, k), rows, bias_and_add, packing, pack)
+}
+
+/// The same for an x of k columns that is there already.
+pub(super) fn trial_of(
+    t: &mut Trial,
+    kernel: &'static Kernel,
+    (x, k): (Tensor, usize),
+    rows: &[usize],
     [bias, add]: [bool; 2],
     packing: Packing,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
-    let n = rows.iter().sum();
-    let x = t.f32(m, k);
+    let (m, n) = (x.rows, rows.iter().sum());
     let mut parts = Vec::new();
     let mut row0 = 0;
     for &rows in rows {
@@ -283,5 +311,5 @@ pub(super) fn trial(
     }
     let bias = bias.then(|| t.f32(1, n));
     let into = if add { Into::Add(t.f32(m, n)) } else { Into::New };
-    t.plan.product(kernel, "", Product { x, parts: &parts, packing, bias, into })
+    t.plan.product(kernel, "", Product { x, k, parts: &parts, packing, bias, into })
 }

@@ -7,16 +7,24 @@ mod attention_decode;
 mod attention_prefill;
 mod copy;
 mod dequantize_grid;
+mod dequantize_int8;
+mod dequantize_spqr;
 mod embed_bf16;
 mod fma;
 mod gather;
 pub mod hessian;
+mod int8_outliers;
+mod int8_quantize;
 mod kv_write;
 mod linear;
 mod matmul_bf16;
 mod matmul_grid;
+mod matmul_int8;
+mod matmul_spqr;
 mod matvec_bf16;
 mod matvec_grid;
+mod matvec_int8;
+mod matvec_spqr;
 mod random_bf16;
 mod rms_norm;
 mod rope;
@@ -24,6 +32,8 @@ mod rope_kv;
 mod silu_mul;
 mod token_nll;
 pub mod weights_grid;
+pub mod weights_int8;
+pub mod weights_spqr;
 
 pub use argmax::NOT_FINITE;
 pub use attention_decode::Attention;
@@ -49,6 +59,14 @@ pub static KERNELS: &[&Kernel] = &[
     &matvec_grid::KERNEL,
     &matmul_grid::KERNEL,
     &dequantize_grid::KERNEL,
+    &matvec_spqr::KERNEL,
+    &matmul_spqr::KERNEL,
+    &dequantize_spqr::KERNEL,
+    &int8_outliers::KERNEL,
+    &int8_quantize::KERNEL,
+    &matvec_int8::KERNEL,
+    &matmul_int8::KERNEL,
+    &dequantize_int8::KERNEL,
     &token_nll::KERNEL,
     &argmax::KERNEL,
     &advance::KERNEL,

@@ -73,7 +73,7 @@ pub(super) fn product(
     [bits, group]: [usize; 2],
     [bias, add]: [bool; 2],
 ) -> Tensor {
-    let packing = Packing { bits: bits as u32, group };
+    let packing = Packing { bits: bits as u32, group, ..Packing::default() };
     linear::trial(t, kernel, shape, rows, [bias, add], packing, |t, rows| tensors(t, rows, shape[1], packing))
 }
 

@@ -29,6 +29,8 @@ pub struct Input {
     pub x: Tensor,
     /// The order asked for last, and x in it.
     ordered: Option<(Tensor, Tensor)>,
+    /// The threshold asked for last, and x in eight bits by it.
+    quantized: Option<(f32, Tensor)>,
 }
 
 /// Cuts rows of `row_bytes` each into parts that a device can bind, of equal size and whole tiles of
@@ -53,7 +55,7 @@ pub fn parts_of(backend: &dyn Backend, name: &str, rows: usize, row_bytes: u64) 
 
 impl Input {
     pub fn new(x: Tensor) -> Input {
-        Input { x, ordered: None }
+        Input { x, ordered: None, quantized: None }
     }
 
     /// x with its columns in `order`.
@@ -64,6 +66,18 @@ impl Input {
             (Some(order), _) => {
                 let x = plan.gather(&format!("{name}.gather"), self.x, order);
                 self.ordered = Some((order, x));
+                x
+            }
+        }
+    }
+
+    /// x in eight bits, as LLM.int8() multiplies it.
+    pub fn quantized(&mut self, plan: &mut Plan, name: &str, threshold: f32) -> Tensor {
+        match self.quantized {
+            Some((known, x)) if known == threshold => x,
+            _ => {
+                let x = plan.int8_quantize(name, self.x, threshold);
+                self.quantized = Some((threshold, x));
                 x
             }
         }
@@ -86,7 +100,7 @@ impl Linear {
             }
         };
         let mut parts = Vec::new();
-        for range in parts_of(backend, name, rows, weight.packing().row_bytes(cols))? {
+        for range in parts_of(backend, name, rows, weight.row_bytes())? {
             let mut tensors = Vec::new();
             for t in weight.on_device(range.clone()) {
                 let tensor = backend.create(&format!("{name}.{}", t.name), t.rows, t.cols, t.element)?;
@@ -111,7 +125,7 @@ impl Linear {
 
     /// The product of x as the kernels take it.
     pub(super) fn product(&self, x: Tensor, into: Into) -> Product<'_> {
-        Product { x, parts: &self.parts, packing: self.packing, bias: self.bias, into }
+        Product { x, k: self.cols, parts: &self.parts, packing: self.packing, bias: self.bias, into }
     }
 
     /// Bytes of the packed weight and bias.

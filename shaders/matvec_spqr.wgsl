@@ -1,0 +1,25 @@
+// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// w as in lib/weights_spqr.wgsl; n is a multiple of 16, k of 32. For m from 1 to 8.
+// A workgroup owns eight neighbouring n of one m. Its WG lanes read neighbouring units of 32 weights,
+// and their partial sums meet in a workgroup-memory tree. For GPUs without subgroups.
+
+override WG: u32 = 64u; // a power of two, at least 8
+
+var<workgroup> partial: array<array<vec4<f32>, 2>, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let stripe = group.x + group.z * groups.x;
+    if (stripe >= params.n / 8u) { return; }
+    partial[lane] = partial_sums(group.y, stripe, lane, WG);
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) {
+            partial[lane][0] += partial[lane + half][0];
+            partial[lane][1] += partial[lane + half][1];
+        }
+    }
+    workgroupBarrier();
+    if (lane < 8u) { store(group.y, stripe * 8u + lane, partial[0][lane / 4u][lane % 4u]); }
+}

@@ -1,0 +1,108 @@
+//! Product of many rows and a SpQR weight, straight from its codes. Outliers are added to the weights
+//! on the way to the multipliers, where each serves a whole tile of rows: a sparse product of its own
+//! would gather x again for every row.
+
+use super::linear::{self, Product};
+use super::weights_spqr::{Form, product, widen};
+use crate::plan::{Case, Host, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+impl Plan {
+    /// x [m, k] · Wᵀ + bias, for many rows m; the parts' tensors are those of `weights_spqr`.
+    pub fn matmul_spqr(&mut self, name: &str, product: Product) -> Tensor {
+        self.product(&KERNEL, name, product)
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul_spqr",
+    variants: &[
+        Variant {
+            name: "coop",
+            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
+            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("LANES", 32), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/matmul", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [32, 32],
+            nmse: 1e-10,
+        },
+        // See matmul_bf16.
+        Variant {
+            name: "coop_emulated",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("LANES", 32), ("STEP", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+    ],
+    reference: |io| linear::reference(io, widen),
+    host: Some(Host { run: |io| linear::host_matmul(io, widen), nmse: 1e-10 }),
+    cases: &[
+        Case {
+            name: "q8_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], Form([8, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q4_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], Form([4, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], Form([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q2_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], Form([2, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_128x896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 4864], &[896], Form([3, 3, 3], 16, 1), [false, true]),
+        },
+        Case {
+            name: "q8_7x48x64_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [7, 64], &[48], Form([8, 8, 7], 64, 3), [true, true]),
+        },
+        Case {
+            name: "q4_70x144x160_all_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [70, 160], &[144], Form([4, 4, 5], 32, 100), [false, false]),
+        },
+        Case {
+            name: "q3_33x80x96",
+            bench: false,
+            build: |t| product(t, &KERNEL, [33, 96], &[80], Form([3, 3, 3], 16, 3), [false, false]),
+        },
+        Case {
+            name: "q3_9x16x288_no_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [9, 288], &[16], Form([3, 2, 3], 48, 0), [false, false]),
+        },
+        Case {
+            name: "q2_5_rows_two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [5, 320], &[32, 80], Form([2, 6, 2], 16, 5), [true, false]),
+        },
+    ],
+};

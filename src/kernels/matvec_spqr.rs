@@ -1,0 +1,107 @@
+//! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
+
+use super::linear::{self, Product};
+use super::weights_spqr::{Form, product, widen};
+use crate::plan::{Case, Host, Kernel, Needs, Plan, Tensor, Variant};
+use crate::wgsl;
+
+impl Plan {
+    /// x [m, k] · Wᵀ + bias, for few rows m; the parts' tensors are those of `weights_spqr`.
+    pub fn matvec_spqr(&mut self, name: &str, product: Product) -> Tensor {
+        self.product(&KERNEL, name, product)
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matvec_spqr",
+    variants: &[
+        Variant {
+            name: "subgroup",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/weights_spqr", "lib/product"; "lib/codes"),
+            consts: &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/matvec_spqr", "lib/weights_spqr", "lib/fold", "lib/product"; "lib/codes"),
+            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+    ],
+    reference: |io| linear::reference(io, widen),
+    host: Some(Host { run: |io| linear::host_matvec(io, widen), nmse: 1e-10 }),
+    cases: &[
+        Case {
+            name: "q8_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], Form([8, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q4_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], Form([4, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], Form([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q2_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], Form([2, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_896x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[896], Form([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 4864], &[896], Form([3, 3, 3], 16, 1), [false, true]),
+        },
+        Case {
+            name: "q3_9472x3584",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 3584], &[9472], Form([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q8_48x64_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 64], &[48], Form([8, 8, 7], 64, 3), [true, false]),
+        },
+        Case {
+            name: "q4_16x96_all_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 96], &[16], Form([4, 4, 5], 48, 100), [false, false]),
+        },
+        Case {
+            name: "q3_3_rows_of_80x96_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [3, 96], &[80], Form([3, 3, 3], 16, 3), [true, true]),
+        },
+        Case {
+            name: "q3_80x288_no_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 288], &[80], Form([3, 2, 3], 16, 0), [false, false]),
+        },
+        Case {
+            name: "q2_two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 320], &[32, 80], Form([2, 6, 2], 32, 5), [true, false]),
+        },
+    ],
+};

@@ -1,0 +1,54 @@
+//! LLM.int8() weights as the kernels see them: w = code · scale / 127, a scale a row.
+//!
+//! Tensors of a part, in binding order: codes, signed, four to a word, [n, k / 4]; scales [1, n] in f32.
+
+use super::int8_outliers::{effective, outliers};
+use super::int8_quantize::{quantize, row_words};
+use super::linear::{self, Packing, Params};
+use crate::plan::{Element, Kernel, Tensor, Trial, kernel};
+
+/// From where on an input is an outlier, unless a model says otherwise.
+pub const THRESHOLD: f32 = 6.0;
+
+/// What products by such weights are specialized for.
+pub fn packing(threshold: f32) -> Packing {
+    Packing { bits: 8, threshold, ..Packing::default() }
+}
+
+/// Row `n`, widened.
+pub(super) fn widen(weight: &[&[u32]], _: &Params, n: usize, row: &mut [f32]) {
+    let [codes, scales] = *weight else { unreachable!("two tensors") };
+    let codes: &[i8] = bytemuck::cast_slice(&codes[n * row.len() / 4..][..row.len() / 4]);
+    let scale = f32::from_bits(scales[n]) / 127.0;
+    for (w, &code) in row.iter_mut().zip(codes) {
+        *w = f32::from(code) * scale;
+    }
+}
+
+/// A trial of a product: inputs over -1..1, of which those of `threshold` and more are outliers.
+pub(super) fn product(
+    t: &mut Trial,
+    kernel: &'static Kernel,
+    [m, k]: [usize; 2],
+    rows: &[usize],
+    threshold: f32,
+    bias_and_add: [bool; 2],
+) -> Tensor {
+    let x: Vec<f32> = (0..(m * k) as u32).map(kernel::uniform).collect();
+    let threshold = effective(threshold);
+    let mut words = vec![0; m * row_words(k)];
+    quantize(&x, k, threshold, Some(&outliers(&x, k, threshold)), &mut words);
+    let x = t.words(m, row_words(k), |i| words[i]);
+    linear::trial_of(t, kernel, (x, k), rows, bias_and_add, packing(threshold), |t, rows| tensors(t, rows, k))
+}
+
+/// Random tensors of a part.
+pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize) -> Vec<Tensor> {
+    let codes = t.bits(rows, k / 4);
+    // None is -128.
+    let words = &mut t.residents.last_mut().expect("just added").1;
+    let codes_of = |word: &mut u32| word.to_ne_bytes().map(|code| if code == 128 { 0 } else { code });
+    words.iter_mut().for_each(|word| *word = u32::from_ne_bytes(codes_of(word)));
+    let scales = Tensor { element: Element::F32, ..t.words(1, rows, |i| ((1 + i * 7 % 13) as f32 / 16.0).to_bits()) };
+    vec![codes, scales]
+}
