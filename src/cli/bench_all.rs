@@ -79,6 +79,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             model: shape.clone(),
             context: Some(prompt + generated),
             quant: None,
+            calibration: None,
+            calibration_samples: 1,
+            calibration_length: 1,
             device: args.device.clone(),
         };
         match measure_model(&model, prompt, generated, args.repeats, Some(&probes)) {

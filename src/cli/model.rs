@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::output::note;
+use super::quantize::{self, Calibration};
 use super::{interrupt, progress};
 use crate::error::Error;
 use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
@@ -24,6 +25,15 @@ pub struct ModelArgs {
     /// Quantize the decoder layers: int8, or rtn, gptq or spqr with bits, such as gptq:4
     #[arg(long, value_name = "METHOD:BITS")]
     pub quant: Option<Quant>,
+    /// What gptq and spqr calibrate on, for --quant: text, documents (.jsonl) or instructions (.json)
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+    /// Calibration samples
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = super::count)]
+    pub calibration_samples: usize,
+    /// Tokens of a calibration sample
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = super::count)]
+    pub calibration_length: usize,
     #[command(flatten)]
     pub device: DeviceArgs,
 }
@@ -138,7 +148,17 @@ impl ModelArgs {
     pub fn spec(&self) -> anyhow::Result<Spec> {
         Ok(match (Spec::parse(&self.model)?, self.quant) {
             (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
-            (files, _) => files,
+            (Spec::Files(path), Some(quant)) => {
+                let from = Calibration {
+                    file: self.calibration.clone(),
+                    samples: self.calibration_samples,
+                    length: self.calibration_length,
+                    seed: None,
+                    field: "text".into(),
+                };
+                Spec::Files(quantize::cached(&path, quant, &from, &self.device)?)
+            }
+            (files, None) => files,
         })
     }
 

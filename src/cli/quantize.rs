@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::model::{DeviceArgs, PathArg, announce};
 use super::output::{note, print_json, print_out, read_text, size};
@@ -227,14 +228,46 @@ pub fn quantize(
     out: &Path,
 ) -> anyhow::Result<Value> {
     let checkpoint = Checkpoint::open(model)?;
+    let job = job(&checkpoint, model, settings, from)?;
+    run_job(&job, device, out)
+}
+
+/// The folder of `model` quantized with a method's own settings: made once and kept, by a digest of the
+/// model, the settings and the samples.
+pub fn cached(model: &Path, quant: Quant, from: &Calibration, device: &DeviceArgs) -> anyhow::Result<PathBuf> {
+    let checkpoint = Checkpoint::open(model)?;
+    let job = job(&checkpoint, model, Settings::new(quant), from)?;
+    let digest = Sha256::digest(job.identity()?.as_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let folder = crate::gpu::cache::folder().map(|f| f.join("quantized")).ok_or_else(|| {
+        let fix = "set HOME or XDG_CACHE_HOME, or use `qwgpu quantize` with --out";
+        Error::request("--quant", "a folder to keep the result in", "none", fix)
+    })?;
+    std::fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder.clone(), source })?;
+    let out = folder.join(name);
+    if out.join("config.json").exists() {
+        note(&format!("quantized before: {}", out.display()));
+        return Ok(out);
+    }
+    let report = run_job(&job, device, &out)?;
+    note(summary(&report, &out).trim_end());
+    Ok(out)
+}
+
+fn job<'a>(
+    checkpoint: &'a Checkpoint,
+    model: &Path,
+    settings: Settings,
+    from: &Calibration,
+) -> anyhow::Result<Job<'a>> {
     let config = Config::from_json(&checkpoint.config, &load::config_file(model))?;
     settings.check()?;
     let wanted = Wanted { samples: from.samples, length: from.length, seed: from.seed, field: from.field.clone() };
     let (samples, source) = match &from.file {
         Some(file) => {
             let text = read_text(file)?;
-            let tokenizer = load::tokenizer(&checkpoint, model)?;
-            let chat = load::chat_template(&checkpoint)?;
+            let tokenizer = load::tokenizer(checkpoint, model)?;
+            let chat = load::chat_template(checkpoint)?;
             let samples = calibration::samples(file, &text, &wanted, &tokenizer, Some(&chat))?;
             let tokens: usize = samples.iter().map(Vec::len).sum();
             note(&format!("calibration: {} samples, {tokens} tokens", samples.len()));
@@ -242,16 +275,19 @@ pub fn quantize(
         }
         None => (Vec::new(), Value::Null),
     };
+    Ok(Job { checkpoint, config, settings, samples, calibration: source })
+}
+
+fn run_job(job: &Job, device: &DeviceArgs, out: &Path) -> anyhow::Result<Value> {
     let mut opened = open(&device.device()?)?;
     announce(&opened.run);
-    if opened.run.software && device.path != PathArg::Cpu && !samples.is_empty() {
+    if opened.run.software && device.path != PathArg::Cpu && !job.samples.is_empty() {
         note("this adapter computes on the CPU: --path cpu does the same faster");
     }
-    let layers = config.num_hidden_layers;
-    let job = Job { checkpoint: &checkpoint, config, settings, samples, calibration: source };
+    let layers = job.config.num_hidden_layers;
     let mut watch = Bar { bar: progress::counted("layers", layers as u64), start: Instant::now() };
     watch.bar.enable_steady_tick(std::time::Duration::from_millis(500));
-    let report = quantize::run(&job, out, &mut *opened.backend, &mut watch);
+    let report = quantize::run(job, out, &mut *opened.backend, &mut watch);
     watch.bar.finish_and_clear();
     match report? {
         Some(report) => Ok(report),

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{Packing, Part};
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::quant::file::{self, Quantization};
-use crate::quant::linear::parts_of;
+use crate::quant::linear::{Orders, parts_of};
 use crate::quant::{BF16, Linear, Packed, Quant, random};
 
 /// Where weights come from.
@@ -33,6 +33,7 @@ const PIECE: usize = 1 << 20;
 pub(super) struct Weights<'a> {
     source: Source<'a>,
     quantization: Option<Quantization>,
+    orders: Orders,
     backend: &'a mut dyn Backend,
     progress: Progress<'a>,
     done: u64,
@@ -58,7 +59,7 @@ impl<'a> Weights<'a> {
             Source::Checkpoint(checkpoint) if quantization.is_some() => checkpoint.file_bytes(),
             _ => bf16_bytes(config),
         };
-        Ok(Weights { source, quantization, backend, progress, done: 0, total, loaded: 0 })
+        Ok(Weights { source, quantization, orders: Orders::default(), backend, progress, done: 0, total, loaded: 0 })
     }
 
     /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
@@ -88,7 +89,10 @@ impl<'a> Weights<'a> {
         let bias = if bias { Some(self.vector(&format!("{name}.bias"), rows)?) } else { None };
         let linear = match self.packed(name, rows, cols)? {
             Some(packed) => {
-                let linear = Linear::upload(self.backend, name, &packed, None)?;
+                let mut linear = Linear::upload(self.backend, name, &packed, &mut self.orders)?;
+                if let Some(threshold) = self.quantization.as_ref().and_then(Quantization::threshold) {
+                    linear.packing.threshold = threshold;
+                }
                 self.done += linear.weight_bytes();
                 (self.progress)(self.done, self.total, name)?;
                 linear

@@ -22,6 +22,24 @@ pub struct Linear {
     pub order: Option<Tensor>,
 }
 
+/// The last order of columns that was put on a device: linears with the same input share theirs.
+#[derive(Clone, Debug, Default)]
+pub struct Orders(Option<(Vec<u32>, Tensor)>);
+
+impl Orders {
+    fn upload(&mut self, backend: &mut dyn Backend, name: &str, order: &[u32]) -> Result<Tensor> {
+        if let Some((known, tensor)) = &self.0
+            && known == order
+        {
+            return Ok(*tensor);
+        }
+        let tensor = backend.create(&format!("{name}.order"), 1, order.len(), Element::U32)?;
+        backend.write(None, tensor, 0, order)?;
+        self.0 = Some((order.to_vec(), tensor));
+        Ok(tensor)
+    }
+}
+
 /// The input of several products, prepared once for all that need it alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Input {
@@ -89,16 +107,9 @@ impl Linear {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when the device refuses.
-    pub fn upload(backend: &mut dyn Backend, name: &str, weight: &Packed, bias: Option<Tensor>) -> Result<Linear> {
+    pub fn upload(backend: &mut dyn Backend, name: &str, weight: &Packed, orders: &mut Orders) -> Result<Linear> {
         let (rows, cols) = (weight.rows(), weight.cols());
-        let order = match weight.order() {
-            None => None,
-            Some(order) => {
-                let tensor = backend.create(&format!("{name}.order"), 1, cols, Element::U32)?;
-                backend.write(None, tensor, 0, order)?;
-                Some(tensor)
-            }
-        };
+        let order = weight.order().map(|order| orders.upload(backend, name, order)).transpose()?;
         let mut parts = Vec::new();
         for range in parts_of(backend, name, rows, weight.row_bytes())? {
             let mut tensors = Vec::new();
@@ -110,7 +121,7 @@ impl Linear {
             parts.push(Part { row0: range.start, rows: range.len(), tensors });
         }
         let (name, packing) = (name.to_owned(), weight.packing());
-        Ok(Linear { format: weight.format(), name, rows, cols, packing, parts, bias, order })
+        Ok(Linear { format: weight.format(), name, rows, cols, packing, parts, bias: None, order })
     }
 
     /// The product as a new tensor [m, n].

@@ -174,7 +174,7 @@ mod tests {
             // Bindings that hold 32 rows of codes make three parts.
             let limit = 32 * weight.row_bytes() + 31;
             let mut cpu = Cpu::new(Mode::Reference, limit);
-            let linear = Linear::upload(&mut cpu, "w", &weight, None).unwrap();
+            let linear = Linear::upload(&mut cpu, "w", &weight, &mut Default::default()).unwrap();
             assert_eq!(linear.parts.len(), 3, "{}", method.name());
             let one: Vec<u32> = (0..COLS * COLS).map(|i| u32::from(i / COLS == i % COLS) * 1f32.to_bits()).collect();
             let x = cpu.create("x", COLS, COLS, Element::F32).unwrap();

@@ -26,6 +26,7 @@ use crate::methods::{self, Factor, FactorOptions, Hessian, Order, Solved, Weight
 use crate::model::{Config, Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
 use crate::quant::file::{self, Quantization};
+use crate::quant::linear::Orders;
 use crate::quant::{Linear, Method, Packed};
 use crate::text;
 
@@ -143,7 +144,8 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
         let done = work.has(&piece(i));
         let mut layer =
             Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut |_, _, _| watch.alive())?;
-        let mut layer_run = LayerRun { job, i, threshold, quantization: &quantization, backend, watch };
+        let mut layer_run =
+            LayerRun { job, i, threshold, quantization: &quantization, orders: Orders::default(), backend, watch };
         if done {
             // Its linears as they were written carry the samples on.
             reports.push(read_report(&work, i)?);
@@ -184,6 +186,7 @@ struct LayerRun<'a, 'w> {
     i: usize,
     threshold: Option<f32>,
     quantization: &'a Quantization,
+    orders: Orders,
     backend: &'w mut dyn Backend,
     watch: &'w mut dyn Watch,
 }
@@ -273,7 +276,11 @@ impl<'a> LayerRun<'a, '_> {
         let name = self.name(linear);
         let slot = layer.linear_mut(linear);
         let bias = slot.bias;
-        *slot = Linear { bias, ..Linear::upload(self.backend, &name, packed, bias)? };
+        let mut new = Linear::upload(self.backend, &name, packed, &mut self.orders)?;
+        if let Some(threshold) = self.quantization.threshold() {
+            new.packing.threshold = threshold;
+        }
+        *slot = Linear { bias, ..new };
         Ok(())
     }
 

@@ -97,6 +97,14 @@ impl Quantization {
         Quantization { method, notes: Mutex::default() }
     }
 
+    /// Of activations, where the method has one: LLM.int8()'s.
+    pub fn threshold(&self) -> Option<f32> {
+        match self.method {
+            Method::Int8 { threshold, .. } => Some(threshold),
+            _ => None,
+        }
+    }
+
     /// What the checkpoint says of itself; none where it is not quantized.
     ///
     /// # Errors
