@@ -81,7 +81,8 @@ fn check(file: &Path, threshold: &str, backend: &mut dyn Backend) -> Result<(), 
     let words: Vec<u32> = bias.into_iter().map(|b| b.to_f32().to_bits()).collect();
     let bias = backend.create("bias", 1, K, Element::F32)?;
     backend.write(None, bias, 0, &words)?;
-    let mut linear = Linear::upload(backend, "q_proj", &weight, Some(bias))?;
+    let mut linear = Linear::upload(backend, "q_proj", &weight, &mut Default::default())?;
+    linear.bias = Some(bias);
     linear.packing.threshold = threshold.parse()?;
 
     let mut plan = Plan::new();

@@ -116,6 +116,19 @@ impl Grid {
         self.cols / self.group
     }
 
+    /// The same weight with the columns of each group in their own order: what reading a GPTQ file gives,
+    /// which says for each column its group and no more.
+    pub fn sorted(self) -> Grid {
+        let Some(perm) = &self.perm else { return self };
+        let mut order: Vec<usize> = (0..self.cols).collect();
+        order.sort_by_key(|&k| (k / self.group, perm[k]));
+        let words = self.cols * self.bits as usize / 32;
+        let row = |words: &[u32]| order.iter().map(|&k| code(words, k, self.bits) as u8).collect::<Vec<u8>>();
+        let codes: Vec<u8> = self.codes.chunks_exact(words).flat_map(row).collect();
+        let perm = order.iter().map(|&k| perm[k]).collect();
+        Grid { codes: pack(&codes, self.cols, self.bits), perm: Some(perm), ..self }
+    }
+
     /// W [rows, cols] in its own order of columns.
     pub fn dequantize(&self) -> Vec<f32> {
         let words = self.cols * self.bits as usize / 32;

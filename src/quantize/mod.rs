@@ -268,7 +268,13 @@ impl<'a> LayerRun<'a, '_> {
         for note in &solved.notes {
             self.watch.note(&format!("{name}: {note}"));
         }
-        Ok((Entry::new(linear, &solved, error), solved.packed))
+        let entry = Entry::new(linear, &solved, error);
+        // As a run that goes on after this layer will read it, so that both compute the same.
+        let packed = match solved.packed {
+            Packed::Grid(grid) => Packed::Grid(grid.sorted()),
+            other => other,
+        };
+        Ok((entry, packed))
     }
 
     /// Puts a packed weight in the layer, in place of what was there.

@@ -36,6 +36,11 @@ pub struct LayerReport {
     pub linears: Vec<Entry>,
 }
 
+/// Seven digits: enough to read, and few enough that every JSON reader gives the same number back.
+fn short(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}
+
 impl Entry {
     pub fn new(name: &str, solved: &Solved, relative_error: f64) -> Entry {
         let (rows, cols) = (solved.packed.rows(), solved.packed.cols());
@@ -44,11 +49,11 @@ impl Entry {
             name: name.to_owned(),
             rows,
             cols,
-            bits_per_weight: bits as f64 / (rows * cols) as f64,
+            bits_per_weight: short(bits as f64 / (rows * cols) as f64),
             weight_bytes: bits.div_ceil(8),
-            outlier_share: solved.outlier_share,
-            relative_error,
-            loss: solved.loss,
+            outlier_share: short(solved.outlier_share),
+            relative_error: short(relative_error),
+            loss: short(solved.loss),
             notes: solved.notes.clone(),
         }
     }
@@ -70,7 +75,15 @@ impl LayerReport {
     pub fn new(layer: usize, linears: Vec<Entry>, seconds: f64) -> LayerReport {
         let (bits_per_weight, weight_bytes, outlier_share) = totals(linears.iter());
         let mean_relative_error = linears.iter().map(|e| e.relative_error).sum::<f64>() / linears.len().max(1) as f64;
-        LayerReport { layer, bits_per_weight, weight_bytes, outlier_share, mean_relative_error, seconds, linears }
+        LayerReport {
+            layer,
+            bits_per_weight: short(bits_per_weight),
+            weight_bytes,
+            outlier_share: short(outlier_share),
+            mean_relative_error: short(mean_relative_error),
+            seconds,
+            linears,
+        }
     }
 }
 
