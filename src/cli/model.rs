@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::output::note;
+use super::output::{note, size};
 use super::quantize::{self, Calibration};
 use super::{interrupt, progress};
 use crate::error::Error;
@@ -182,7 +182,16 @@ impl ModelArgs {
         };
         let loaded = load_on(&spec, opened, self.context, &mut report);
         bar.finish_and_clear();
-        loaded.with_context(|| format!("cannot load {}", self.model))
+        let loaded = loaded.with_context(|| format!("cannot load {}", self.model))?;
+        let (held, counted) = loaded.engine.model.packed_bytes();
+        if counted > 0 {
+            note(&format!(
+                "quantized weights: {} on the device, {} by the method's formula",
+                size(held),
+                size(counted)
+            ));
+        }
+        Ok(loaded)
     }
 }
 

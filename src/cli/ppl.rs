@@ -14,7 +14,7 @@ starts with an empty cache, and all its tokens but the first are scored. The per
 exponential of the mean of the windows' means, as the GPTQ and SpQR papers measure it.
 
 With --json one object is printed: model, text, protocol, window, windows, nll_per_window, ppl, tokens
-(scored), text_tokens, adapter, software, path, weight_bytes, cache_bytes, scratch_bytes, tokenizer.
+(scored), text_tokens, adapter, software, path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, scratch_bytes, tokenizer.
 
 Examples:
   qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.txt
@@ -57,6 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let ppl = perplexity::perplexity(&nll);
     let (weights, cache, scratch) = loaded.engine.memory();
+    let (packed, counted) = loaded.engine.model.packed_bytes();
     let scored = windows.len() * (args.window - 1);
     if args.json {
         print_json(&json!({
@@ -73,6 +74,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "software": loaded.run.software,
             "path": loaded.run.path,
             "weight_bytes": weights,
+            "packed_bytes": packed,
+            "packed_bytes_by_formula": counted,
             "cache_bytes": cache,
             "scratch_bytes": scratch,
             "tokenizer": tokenizer.digest(),

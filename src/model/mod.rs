@@ -94,6 +94,17 @@ impl Qwen {
         &self.layers
     }
 
+    /// Bytes of the packed linears: on the device, and as their methods' formulas count them.
+    pub fn packed_bytes(&self) -> (u64, u64) {
+        let linears = self.layers.iter().flat_map(|layer| layer.linears()).map(|(_, linear)| linear);
+        let packed: Vec<_> = linears.filter(|linear| linear.counted_bytes > 0).collect();
+        // Linears with one input share its order.
+        let mut orders: Vec<Tensor> = packed.iter().filter_map(|linear| linear.order).collect();
+        orders.dedup();
+        let shared: u64 = orders.into_iter().map(Tensor::bytes).sum();
+        packed.iter().fold((shared, 0), |(held, counted), l| (held + l.weight_bytes(), counted + l.counted_bytes))
+    }
+
     /// Bytes of all weights on the device; a tied output matrix counts once.
     pub fn weight_bytes(&self) -> u64 {
         let head = if self.config.tie_word_embeddings { 0 } else { self.lm_head.bytes() };

@@ -130,7 +130,17 @@ impl<'a> Weights<'a> {
             parts.push(Part { row0: range.start, rows: range.len(), tensors: vec![tensor] });
         }
         self.loaded += 1;
-        Ok(Linear { format: &BF16, name: name.to_owned(), rows, cols, packing, parts, bias: None, order: None })
+        Ok(Linear {
+            format: &BF16,
+            name: name.to_owned(),
+            rows,
+            cols,
+            packing,
+            parts,
+            bias: None,
+            order: None,
+            counted_bytes: 0,
+        })
     }
 
     fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {

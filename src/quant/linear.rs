@@ -20,6 +20,8 @@ pub struct Linear {
     pub bias: Option<Tensor>,
     /// [1, cols]: stored column k multiplies column order\[k\] of x.
     pub order: Option<Tensor>,
+    /// Bytes that the method's own formula counts for a packed weight, and 0 for another.
+    pub counted_bytes: u64,
 }
 
 /// The last order of columns that was put on a device: linears with the same input share theirs.
@@ -121,7 +123,17 @@ impl Linear {
             parts.push(Part { row0: range.start, rows: range.len(), tensors });
         }
         let (name, packing) = (name.to_owned(), weight.packing());
-        Ok(Linear { format: weight.format(), name, rows, cols, packing, parts, bias: None, order })
+        Ok(Linear {
+            format: weight.format(),
+            name,
+            rows,
+            cols,
+            packing,
+            parts,
+            bias: None,
+            order,
+            counted_bytes: weight.true_bits().div_ceil(8),
+        })
     }
 
     /// The product as a new tensor [m, n].
@@ -141,11 +153,11 @@ impl Linear {
 
     /// Bytes of the packed weight and bias.
     pub fn bytes(&self) -> u64 {
-        self.weight_bytes() + self.bias.map_or(0, Tensor::bytes)
+        self.weight_bytes() + self.bias.iter().chain(&self.order).map(|t| t.bytes()).sum::<u64>()
     }
 
     /// Bytes of the packed weight alone.
     pub fn weight_bytes(&self) -> u64 {
-        self.parts.iter().flat_map(|part| &part.tensors).chain(&self.order).map(|t| t.bytes()).sum()
+        self.parts.iter().flat_map(|part| &part.tensors).map(|t| t.bytes()).sum()
     }
 }
