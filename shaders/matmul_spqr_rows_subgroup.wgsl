@@ -1,5 +1,5 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to lib/weights_spqr.wgsl and a lib/codes_ file; n is a multiple of 16, k of 32. For m from 2 on.
+// Append to lib/weights_spqr.wgsl; n is a multiple of 16, k of 32. For m from 2 on.
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l, l + LANES, ...
 // of it and walks their outliers as it walks k. Lane l loads x of row l of each group of eight rows, and
@@ -22,14 +22,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let units = params.k / 32u;
     let own_stripe = min(tile + lane / 2u, params.n / 8u - 1u);
 
-    var next: array<u32, NT>;
-    var end: array<u32, NT>;
-    var entry: array<u32, NT>;
+    // A row's next outlier, or one beyond all columns.
+    var next: vec4<u32>;
+    var end: vec4<u32>;
+    var entry: vec4<u32>;
     for (var c = 0u; c < NT; c++) {
         let n = min(n0 + c * LANES, params.n - 1u);
-        next[c] = row_start(n);
-        end[c] = row_start(n + 1u);
-        entry[c] = outlier(next[c]);
+        next[c] = sparse[n];
+        end[c] = sparse[n + 1u];
+        entry[c] = select(outlier(next[c]), 0xffffu, next[c] == end[c]);
     }
     var acc: array<array<array<f32, NT>, 8>, GROUPS>;
     for (var i = 0u; i < units; i++) {
@@ -56,11 +57,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 let z = select(zero[c].x, zero[c].y, j >= 4u);
                 w[c] = s * (four_codes(unit[c], 0u) - z);
                 unit[c] = without_four(unit[c]);
-                while (next[c] < end[c] && (entry[c] & 0xffffu) <= column.w) {
-                    let value = vec4(unpack2x16float(entry[c]).y);
-                    w[c] += select(vec4(0.0), value, vec4(entry[c] & 0xffffu) == column);
-                    next[c]++;
-                    entry[c] = outlier(next[c]);
+            }
+            // The loop over c is the inner one: only an innermost loop unrolls.
+            while (any((entry & vec4(0xffffu)) <= vec4(column.w))) {
+                for (var c = 0u; c < NT; c++) {
+                    if ((entry[c] & 0xffffu) <= column.w) {
+                        let value = vec4(unpack2x16float(entry[c]).y);
+                        w[c] += select(vec4(0.0), value, vec4(entry[c] & 0xffffu) == column);
+                        next[c]++;
+                        entry[c] = select(outlier(next[c]), 0xffffu, next[c] == end[c]);
+                    }
                 }
             }
             for (var g = 0u; g < GROUPS; g++) {

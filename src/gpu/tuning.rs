@@ -28,6 +28,7 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "matmul_spqr", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "int8_outliers", variant: "portable", consts: &[("WG", 8)] },
     Tuning { class: Class::Software, kernel: "int8_quantize", variant: "portable", consts: &[("WG", 8)] },
+    Tuning { class: Class::Software, kernel: "matvec_int8", variant: "int64_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_int8", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_int8", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_bf16", variant: "rows_subgroup", consts: &[] },

@@ -67,10 +67,11 @@ fn quantized(t: &mut Trial, m: usize, k: usize, threshold: f32) -> Tensor {
     t.plan.int8_quantize("", x, threshold)
 }
 
-/// From below what f16 holds to above it, and a row of zeros.
+/// From below what f16 holds to above it, half of them between two f16, and a row of zeros.
 fn of_any_size(t: &mut Trial, m: usize, k: usize) -> Tensor {
     let size = |i: usize| 2.0f32.powi((kernel::hash(i as u32) % 24) as i32 - 30 + (i / k) as i32);
-    let x = t.words(m, k, |i| if i / k == 2 { 0 } else { (kernel::uniform(i as u32) * size(i)).to_bits() });
+    let value = |i: usize| (kernel::uniform(i as u32) * size(i)).to_bits() & 0xffff_f000;
+    let x = t.words(m, k, |i| if i / k == 2 { 0 } else { value(i) });
     t.plan.int8_quantize("", x, 6.0)
 }
 

@@ -20,7 +20,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "coop",
             needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
-            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("LANES", 32), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [64, 64],
             nmse: 1e-6,
@@ -28,7 +28,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "portable",
             needs: Needs::empty(),
-            wgsl: wgsl!("lib/matmul", "lib/weights_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("lib/matmul", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [64, 64],
             nmse: 1e-10,
@@ -36,7 +36,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/weights_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [32, 32],
             nmse: 1e-10,
@@ -45,7 +45,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "coop_emulated",
             needs: Needs::empty(),
-            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("LANES", 32), ("STEP", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [64, 64],
             nmse: 1e-6,

@@ -2,7 +2,7 @@
 //! small groups are coded themselves, sixteen rows together.
 //!
 //! Tensors of a part, in binding order: codes [n, k · bits / 32]; codes of scales and zeros
-//! [n / 8, [`stripe_words`]], which shaders/lib/weights_spqr.wgsl describes; S_s, S_z, Z_s, Z_z in f16,
+//! [n / 16, [`stat_words`]], which shaders/lib/group_spqr.wgsl describes; S_s, S_z, Z_s, Z_z in f16,
 //! [n / 16, 2 · groups]; outliers [1, [`sparse_words`]], n + 1 row starts in n + 4 words before them.
 
 use half::f16;
@@ -11,9 +11,9 @@ use super::linear::{self, Packing, Params};
 use super::weights_grid::unpack;
 use crate::plan::{Kernel, Tensor, Trial};
 
-/// Words of eight rows' scale and zero codes: whole bytes of each group, and a word to read beyond.
-pub fn stripe_words(groups: usize, packing: Packing) -> usize {
-    (groups * (packing.scale_bits + packing.zero_bits) as usize).div_ceil(4) + 1
+/// Words of sixteen rows' scale and zero codes, and a word to read beyond.
+pub fn stat_words(groups: usize, packing: Packing) -> usize {
+    (groups * 2 * (packing.scale_bits + packing.zero_bits) as usize).div_ceil(4) + 1
 }
 
 /// Words of n rows' starts and their outliers: whole fours, and a word to read beyond.
@@ -42,11 +42,11 @@ pub(super) fn widen(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32
         unpack(&words[unit * width as usize..], width, |j, code| row[j] = code as f32);
     }
     let packing = Packing { scale_bits, zero_bits, ..Packing::default() };
-    let stripe = &stat_codes[n / 8 * stripe_words(k / group, packing)..];
+    let block = &stat_codes[n / 16 * stat_words(k / group, packing)..];
     for (g, row) in row.chunks_exact_mut(group).enumerate() {
-        let at = 8 * g * (scale_bits + zero_bits) as usize;
-        let scale_code = bits(stripe, at + n % 8 * scale_bits as usize, scale_bits);
-        let zero_code = bits(stripe, at + 8 * scale_bits as usize + n % 8 * zero_bits as usize, zero_bits);
+        let at = 8 * (2 * g + n / 8 % 2) * (scale_bits + zero_bits) as usize;
+        let scale_code = bits(block, at + n % 8 * scale_bits as usize, scale_bits);
+        let zero_code = bits(block, at + 8 * scale_bits as usize + n % 8 * zero_bits as usize, zero_bits);
         let stats = &stats[(n / 16 * (k / group) + g) * 2..][..2];
         let half = |i: usize| f16::from_bits((stats[i / 2] >> (i % 2 * 16)) as u16).to_f32();
         let scale = half(0) * (scale_code - half(1));
@@ -84,7 +84,7 @@ pub(super) fn packing(form: &Form) -> Packing {
 pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize, form: &Form) -> Vec<Tensor> {
     let (packing, groups) = (packing(form), k / form.1);
     let codes = t.bits(rows, k * packing.bits as usize / 32);
-    let stat_codes = t.bits(rows / 8, stripe_words(groups, packing));
+    let stat_codes = t.bits(rows / 16, stat_words(groups, packing));
     let value = |i: usize| f16::from_f32((1 + i * 7 % 13) as f32 / 64.0);
     let pair = |a: f16, b: f16| u32::from(a.to_bits()) | u32::from(b.to_bits()) << 16;
     let stats = t.words(rows / 16, 2 * groups, |i| pair(value(i), value(3 * i + 1)));

@@ -1,10 +1,10 @@
-//! SpQR on the device: codes as a grid's; codes of scales and zeros by eight rows, so that who multiplies
-//! eight rows reads them once; outliers by rows.
+//! SpQR on the device: codes as a grid's; codes of scales and zeros by neighbouring rows, so that who
+//! multiplies eight or sixteen of them reads those once; outliers by rows.
 
 use std::ops::Range;
 
 use super::{DeviceTensor, Format, Input, Linear, Spqr};
-use crate::kernels::weights_spqr::{outlier, sparse_words, stripe_words};
+use crate::kernels::weights_spqr::{outlier, sparse_words, stat_words};
 use crate::kernels::{Into, Packing};
 use crate::plan::{Element, Plan, Tensor};
 
@@ -37,27 +37,27 @@ impl Spqr {
         };
         vec![
             tensor("codes", n, codes),
-            tensor("stat_codes", n / 8, self.stripes(rows.clone())),
+            tensor("stat_codes", n / 16, self.stat_codes(rows.clone())),
             tensor("stats", n / 16, self.stats(rows)),
             tensor("sparse", 1, sparse),
         ]
     }
 
-    /// The codes of scales and zeros.
-    fn stripes(&self, rows: Range<usize>) -> Vec<u32> {
-        let stride = stripe_words(self.groups(), self.packing());
-        let mut words = vec![0u32; rows.len() / 8 * stride];
-        for (at, stripe) in words.chunks_exact_mut(stride).enumerate() {
+    /// The codes of scales and zeros: of sixteen rows by groups, of a group by eights of rows.
+    fn stat_codes(&self, rows: Range<usize>) -> Vec<u32> {
+        let stride = stat_words(self.groups(), self.packing());
+        let mut words = vec![0u32; rows.len() / 16 * stride];
+        for (at, block) in words.chunks_exact_mut(stride).enumerate() {
             let mut bit = 0;
             let mut put = |code: u8, width: u32| {
-                stripe[bit / 32] |= u32::from(code) << (bit % 32);
+                block[bit / 32] |= u32::from(code) << (bit % 32);
                 if bit % 32 + width as usize > 32 {
-                    stripe[bit / 32 + 1] |= u32::from(code) >> (32 - bit % 32);
+                    block[bit / 32 + 1] |= u32::from(code) >> (32 - bit % 32);
                 }
                 bit += width as usize;
             };
-            for group in 0..self.groups() {
-                let first = group * self.rows + rows.start + at * 8;
+            for (group, half) in (0..self.groups()).flat_map(|group| [(group, 0), (group, 8)]) {
+                let first = group * self.rows + rows.start + at * 16 + half;
                 self.scale_codes[first..first + 8].iter().for_each(|&code| put(code, self.scale_bits));
                 self.zero_codes[first..first + 8].iter().for_each(|&code| put(code, self.zero_bits));
             }
