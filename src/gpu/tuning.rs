@@ -21,6 +21,7 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "int64_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows", consts: &[("ROWS", 16)] },
+    Tuning { class: Class::Software, kernel: "attention_decode", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_grid", variant: "int64_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_grid", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_grid", variant: "rows_subgroup", consts: &[] },

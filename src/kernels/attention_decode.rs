@@ -60,14 +60,24 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_decode",
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("attention_decode", "lib/reduce"),
-        consts: &[("WG", 128)],
-        tile: |_| [1, 1],
-        nmse: 1e-8,
-    }],
+    variants: &[
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("attention_decode", "lib/reduce"),
+            consts: &[("WG", 128)],
+            tile: |_| [1, 1],
+            nmse: 1e-8,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("attention_decode_rows_subgroup"),
+            consts: &[],
+            tile: |_| [1, 1],
+            nmse: 1e-8,
+        },
+    ],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
     cases: &[
