@@ -160,14 +160,14 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
             work.write(&piece(i), &tensors)?;
             reports.push(report);
         }
-        if i + 1 < layers {
-            if let Some(bench) = &bench {
-                if done {
-                    bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
-                    bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
-                }
-                bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+        if i + 1 < layers
+            && let Some(bench) = &bench
+        {
+            if done {
+                bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
+                bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
             }
+            bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
         }
         backend.keep_residents(kept);
         if !done {
@@ -257,11 +257,11 @@ impl<'a> LayerRun<'a, '_> {
             Method::Int8 => methods::int8(&weight, hessian)?,
             Method::Gptq => {
                 let factor = factor_for(settings, calibrated(), &weight, factor)?;
-                methods::gptq(&weight, &factor, &settings.gptq())?
+                methods::gptq(&weight, factor, &settings.gptq())?
             }
             Method::Spqr => {
                 let factor = factor_for(settings, calibrated(), &weight, factor)?;
-                methods::spqr(&weight, &factor, &settings.spqr(self.threshold))?
+                methods::spqr(&weight, factor, &settings.spqr(self.threshold))?
             }
         };
         let error = solved.relative_error.unwrap_or_else(|| plain_error(&values, &solved.packed));

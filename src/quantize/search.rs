@@ -58,7 +58,7 @@ pub fn threshold(
                 for (threshold, outliers) in thresholds.iter().zip(&mut outliers) {
                     watch.alive()?;
                     let options = SpqrOptions { outlier_threshold: Some(*threshold), ..job.settings.spqr(None) };
-                    *outliers += outlier_share(&weight, &factor, &options, TILES)? * values.len() as f64;
+                    *outliers += outlier_share(&weight, factor, &options, TILES)? * values.len() as f64;
                 }
             }
         }
