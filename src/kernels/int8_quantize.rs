@@ -23,7 +23,7 @@ pub fn row_words(k: usize) -> usize {
 }
 
 impl Plan {
-    /// x [m, k] in eight bits and as values: [m, [`row_words`]], plane behind plane.
+    /// x [m, k] in eight bits and as values: [m, row words], plane behind plane.
     pub fn int8_quantize(&mut self, name: &str, x: Tensor, threshold: f32) -> Tensor {
         let (m, k) = (x.rows, x.cols);
         assert!(k.is_multiple_of(32), "{name}: {k} columns");
