@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var scale: array<vec2<f32>, NT>;
         var zero: array<vec2<f32>, NT>;
         for (var c = 0u; c < NT; c++) {
-            unit[c] = load_unit(min(n0 + c * LANES, params.n - 1u) * units + i);
+            unit[c] = load_unit(first_unit(min(n0 + c * LANES, params.n - 1u)) + i);
             for (var h = 0u; h < 2u; h++) {
                 let half_unit = c * 2u + h;
                 let stats = Group(subgroupShuffle(own.scales, half_unit), subgroupShuffle(own.zeros, half_unit),

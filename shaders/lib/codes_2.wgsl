@@ -22,16 +22,22 @@ fn unit_of(block: Block, u: u32) -> Unit { return select(block[u / 2u].xy, block
 fn in_place(word: u32) -> vec4<f32> { return vec4<f32>(vec4<i32>(vec4(word) & vec4(3u, 12u, 48u, 192u))); }
 const PRESCALE = vec4(1.0, 0.25, 0.0625, 0.015625);
 
-// The sum over j of codes 4 j to 4 j + 3 times x, xs[j] being x * PRESCALE. Spelled out: a loop left
-// rolled would index words at run time.
-fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
-    let sum = in_place(unit.x) * xs[0]
+// The sums of codes 4 j to 4 j + 3 times x over j < 4, and over the others, xs[j] being x * PRESCALE. Spelled
+// out: a loop left rolled would index words at run time.
+fn weighted_halves(unit: Unit, xs: array<vec4<f32>, 8>) -> array<vec4<f32>, 2> {
+    let first = in_place(unit.x) * xs[0]
          + in_place(unit.x >> 8u) * xs[1]
          + in_place(unit.x >> 16u) * xs[2]
-         + in_place(unit.x >> 24u) * xs[3]
-         + in_place(unit.y) * xs[4]
+         + in_place(unit.x >> 24u) * xs[3];
+    let second = in_place(unit.y) * xs[4]
          + in_place(unit.y >> 8u) * xs[5]
          + in_place(unit.y >> 16u) * xs[6]
          + in_place(unit.y >> 24u) * xs[7];
+    return array(first, second);
+}
+
+fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
+    let parts = weighted_halves(unit, xs);
+    let sum = parts[0] + parts[1];
     return sum.x + sum.y + (sum.z + sum.w);
 }

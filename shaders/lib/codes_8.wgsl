@@ -24,16 +24,22 @@ fn in_place(word: u32) -> vec4<f32> {
 }
 const PRESCALE = vec4(1.0, 0.00390625, 1.52587890625e-5, 1.52587890625e-5);
 
-// The sum over j of codes 4 j to 4 j + 3 times x, xs[j] being x * PRESCALE. Spelled out: a loop left
-// rolled would index words at run time.
-fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
-    let sum = in_place(unit.a.x) * xs[0]
+// The sums of codes 4 j to 4 j + 3 times x over j < 4, and over the others, xs[j] being x * PRESCALE. Spelled
+// out: a loop left rolled would index words at run time.
+fn weighted_halves(unit: Unit, xs: array<vec4<f32>, 8>) -> array<vec4<f32>, 2> {
+    let first = in_place(unit.a.x) * xs[0]
          + in_place(unit.a.y) * xs[1]
          + in_place(unit.a.z) * xs[2]
-         + in_place(unit.a.w) * xs[3]
-         + in_place(unit.b.x) * xs[4]
+         + in_place(unit.a.w) * xs[3];
+    let second = in_place(unit.b.x) * xs[4]
          + in_place(unit.b.y) * xs[5]
          + in_place(unit.b.z) * xs[6]
          + in_place(unit.b.w) * xs[7];
+    return array(first, second);
+}
+
+fn weighted(unit: Unit, xs: array<vec4<f32>, 8>) -> f32 {
+    let parts = weighted_halves(unit, xs);
+    let sum = parts[0] + parts[1];
     return sum.x + sum.y + (sum.z + sum.w);
 }

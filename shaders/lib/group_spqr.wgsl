@@ -21,6 +21,9 @@ override PAIR_WORDS: u32 = (GROUP_BYTES + 1u) / 2u;
 // What eight rows have of one group.
 struct Group { scales: vec2<u32>, zeros: vec2<u32>, stats: vec2<u32> }
 
+// The number of row n's first unit.
+fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
+
 // The word from bit `shift` of low on; two shifts, because one by 32 is none.
 fn funnel(low: u32, high: u32, shift: u32) -> u32 { return (low >> shift) | ((high << (31u - shift)) << 1u); }
 

@@ -1,7 +1,5 @@
-// What matvecs by SpQR weights share: w as in lib/weights_spqr.wgsl. Append to lib/group_spqr.wgsl.
-
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> sparse: array<vec4<u32>>;
+// What matvecs by SpQR weights share where lanes walk k side by side: w as in lib/weights_spqr.wgsl. Append to
+// lib/outliers_spqr.wgsl, lib/group_spqr.wgsl and a lib/words_ file.
 
 // 32 columns of x, and the sums of either half of them.
 struct Columns { x: array<vec4<f32>, 8>, total_a: f32, total_b: f32 }
@@ -19,7 +17,7 @@ fn groups_of(i: u32) -> vec2<u32> { return vec2(i * 32u, i * 32u + 16u) / vec2(p
 fn eight_sums(stripe: u32, i: u32, xs: Columns, a: Group, b: Group) -> array<vec4<f32>, 2> {
     var sums: array<vec4<f32>, 2>;
     for (var r = 0u; r < 8u; r++) {
-        let unit = load_unit((stripe * 8u + r) * (params.k / 32u) + i);
+        let unit = load_unit(first_unit(stripe * 8u + r) + i);
         var sum_a: vec4<f32>;
         var sum_b: vec4<f32>;
         for (var j = 0u; j < 4u; j++) {
@@ -30,21 +28,6 @@ fn eight_sums(stripe: u32, i: u32, xs: Columns, a: Group, b: Group) -> array<vec
                              + scale_of(b, r) * (dot(sum_b, vec4(1.0)) - zero_of(b, r) * xs.total_b);
     }
     return sums;
-}
-
-fn row_start(n: u32) -> u32 { return sparse[n / 4u][n % 4u]; }
-
-// Four outliers, whole fours from the first of all on.
-fn four_outliers(four: u32) -> vec4<u32> { return sparse[params.n / 4u + 1u + four]; }
-
-fn times_x(outlier: u32, m: u32) -> f32 {
-    let column = m * params.k + (outlier & 0xffffu);
-    return unpack2x16float(outlier).y * x[column / 4u][column % 4u];
-}
-
-// The product of outlier `at`, if it is one of the rows that start at `start` or of a later one.
-fn from_start(product: f32, at: u32, start: vec4<u32>) -> vec4<f32> {
-    return select(vec4(0.0), vec4(product), vec4(i32(at)) >= vec4<i32>(start));
 }
 
 // What `lanes` lanes add up of eight rows.

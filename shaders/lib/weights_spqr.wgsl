@@ -14,7 +14,7 @@ var<private> walks: array<Walk, 8>;
 // Weights 8 i to 8 i + 7 of row n. An invocation that asks for a row again asks for a higher i; it does
 // so of one row in any eight neighbouring ones and of any number of them in 64.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
-    let codes = eight_codes(n * (params.k / 32u) + i / 4u, i % 4u);
+    let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
     let group = load_group(n / 8u, i * 8u / params.group);
     let scale = scale_of(group, n % 8u);
     let zero = vec4(zero_of(group, n % 8u));

@@ -40,9 +40,12 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Bytes of a row of codes, or of bf16.
+    /// Bytes of a row of codes, in whole blocks of 128, or of bf16.
     pub fn row_bytes(self, cols: usize) -> u64 {
-        cols as u64 * if self.bits == 0 { 16 } else { u64::from(self.bits) } / 8
+        match self.bits {
+            0 => 2 * cols as u64,
+            bits => cols.next_multiple_of(128) as u64 * u64::from(bits) / 8,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "subgroup",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |c| [1, c.get("TILE")],
             nmse: 1e-10,
@@ -26,7 +26,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "portable",
             needs: Needs::empty(),
-            wgsl: wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [1, 8],
             nmse: 1e-10,
@@ -34,9 +34,9 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/matvec_spqr", "lib/group_spqr", "lib/fold", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [1, 16],
+            tile: |_| [1, 32],
             nmse: 1e-10,
         },
     ],

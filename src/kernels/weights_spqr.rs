@@ -1,14 +1,15 @@
 //! SpQR weights as the kernels see them: w = s · (code - z) + outlier, where the scales s and zeros z of
 //! small groups are coded themselves, sixteen rows together.
 //!
-//! Tensors of a part, in binding order: codes [n, k · bits / 32]; codes of scales and zeros
+//! Tensors of a part, in binding order: codes
+//! [n, [`code_words`]]; codes of scales and zeros
 //! [n / 16, [`stat_words`]], which shaders/lib/group_spqr.wgsl describes; S_s, S_z, Z_s, Z_z in f16,
 //! [n / 16, 2 · groups]; outliers [1, [`sparse_words`]], n + 1 row starts in n + 4 words before them.
 
 use half::f16;
 
 use super::linear::{self, Packing, Params};
-use super::weights_grid::unpack;
+use super::weights_grid::{code_words, unpack};
 use crate::plan::{Kernel, Tensor, Trial};
 
 /// Words of sixteen rows' scale and zero codes, and a word to read beyond.
@@ -37,7 +38,7 @@ pub(super) fn widen(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32
     let [codes, stat_codes, stats, sparse] = *weight else { unreachable!("four tensors") };
     let &Params { bits: width, scale_bits, zero_bits, .. } = params;
     let (k, group) = (row.len(), params.group as usize);
-    let words = &codes[n * k * width as usize / 32..];
+    let words = &codes[n * code_words(k, width)..];
     for (unit, row) in row.chunks_exact_mut(32).enumerate() {
         unpack(&words[unit * width as usize..], width, |j, code| row[j] = code as f32);
     }
@@ -83,7 +84,7 @@ pub(super) fn packing(form: &Form) -> Packing {
 /// Random tensors of a part. Few outliers leave some rows without any.
 pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize, form: &Form) -> Vec<Tensor> {
     let (packing, groups) = (packing(form), k / form.1);
-    let codes = t.bits(rows, k * packing.bits as usize / 32);
+    let codes = t.bits(rows, code_words(k, packing.bits));
     let stat_codes = t.bits(rows / 16, stat_words(groups, packing));
     let value = |i: usize| f16::from_f32((1 + i * 7 % 13) as f32 / 64.0);
     let pair = |a: f16, b: f16| u32::from(a.to_bits()) | u32::from(b.to_bits()) << 16;

@@ -15,6 +15,14 @@ fn product(plan: &mut Plan, name: &str, input: &mut Input, linear: &Linear, into
     if x.rows == 1 { plan.matvec_grid(name, product) } else { plan.matmul_grid(name, product) }
 }
 
+/// Rows of `words` padded to `stored`.
+pub(super) fn in_blocks(codes: &[u32], words: usize, stored: usize) -> Vec<u32> {
+    if stored == words {
+        return codes.to_vec();
+    }
+    codes.chunks_exact(words).flat_map(|row| row.iter().copied().chain(vec![0; stored - words])).collect()
+}
+
 impl Grid {
     /// The tensors of some rows, in binding order; see `kernels::weights_grid`.
     pub fn on_device(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
@@ -32,11 +40,7 @@ impl Grid {
             }
         }
         let stored = code_words(self.cols, self.bits);
-        let mut codes = self.codes[rows.start * words..rows.end * words].to_vec();
-        if stored != words {
-            codes =
-                codes.chunks_exact(words).flat_map(|row| row.iter().copied().chain(vec![0; stored - words])).collect();
-        }
+        let codes = in_blocks(&self.codes[rows.start * words..rows.end * words], words, stored);
         vec![
             DeviceTensor { name: "codes", rows: n, cols: stored, element: Element::U32, words: codes },
             DeviceTensor { name: "scales", rows: groups, cols: padded(n) / 2, element: Element::U32, words: scales },

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
+use super::grid::in_blocks;
 use super::{DeviceTensor, Format, Input, Linear, Spqr};
+use crate::kernels::weights_grid::code_words;
 use crate::kernels::weights_spqr::{outlier, sparse_words, stat_words};
 use crate::kernels::{Into, Packing};
 use crate::plan::{Element, Plan, Tensor};
@@ -26,7 +28,8 @@ impl Spqr {
     pub fn on_device(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
         assert!(rows.start.is_multiple_of(16) && rows.end.is_multiple_of(16), "statistics of rows {rows:?}");
         let (n, words) = (rows.len(), self.cols * self.bits as usize / 32);
-        let codes = self.codes[rows.start * words..rows.end * words].to_vec();
+        let stored = code_words(self.cols, self.bits);
+        let codes = in_blocks(&self.codes[rows.start * words..rows.end * words], words, stored);
         let sparse = self.sparse(rows.clone());
         let tensor = |name, rows, words: Vec<u32>| DeviceTensor {
             name,
