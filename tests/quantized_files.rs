@@ -525,7 +525,7 @@ fn files_are_sorted_aligned_and_read_by_the_safetensors_crate() {
 #[test]
 fn values_too_large_for_f16_are_named() {
     let scratch = tempfile::tempdir().unwrap();
-    let big: Vec<u8> = [1.0f32, 70_000.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let big: Vec<u8> = [1.0f32, 131_072.0].iter().flat_map(|v| v.to_le_bytes()).collect();
     let path = scratch.path().join("model.safetensors");
     write_safetensors(&path, &[NewTensor::from_bytes("a".into(), "F32", &[2], big)]).unwrap();
     put_folder(scratch.path(), &std::fs::read(&path).unwrap(), "{}");
@@ -533,7 +533,7 @@ fn values_too_large_for_f16_are_named() {
     let out = scratch.path().join("out.safetensors");
     let tensor = NewTensor::from_checkpoint(&checkpoint, "a", "F16").unwrap();
     let error = write_safetensors(&out, &[tensor]).unwrap_err().to_string();
-    assert!(error.contains("model.safetensors: tensor a, element 1") && error.contains("70000"), "{error}");
+    assert!(error.contains("model.safetensors: tensor a, element 1") && error.contains("131072"), "{error}");
     assert!(!out.exists());
 }
 
