@@ -239,7 +239,7 @@ pub fn cached(model: &Path, quant: Quant, from: &Calibration, device: &DeviceArg
     let job = job(&checkpoint, model, Settings::new(quant), from)?;
     let digest = Sha256::digest(job.identity()?.as_bytes());
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let folder = crate::gpu::cache::folder().map(|f| f.join("quantized")).ok_or_else(|| {
+    let folder = crate::gpu::cache_folder().map(|f| f.join("quantized")).ok_or_else(|| {
         let fix = "set HOME or XDG_CACHE_HOME, or use `qwgpu quantize` with --out";
         Error::request("--quant", "a folder to keep the result in", "none", fix)
     })?;

@@ -1,7 +1,7 @@
 //! A GPU as a backend: opens an adapter, holds tensors, runs plans.
 
 pub mod adapter;
-pub mod cache;
+mod cache;
 mod memory;
 pub mod pipeline;
 mod run;

@@ -130,7 +130,7 @@ pub(super) fn host(io: &mut Io) {
 }
 
 /// Row and head number `i`.
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "the step's inputs, one by one, and how to add them up")]
 #[inline(always)]
 fn one_head(
     params: &Params,
