@@ -21,7 +21,7 @@ pub fn model_digest(checkpoint: &Checkpoint) -> Result<String> {
     let mut bytes = Vec::new();
     for tensor in checkpoint.tensors() {
         sha.update(format!("{} {:?} {}\n", tensor.name, tensor.shape, tensor.storage.name));
-        let elements: usize = tensor.shape.iter().product();
+        let elements = tensor.elements();
         let block = tensor.storage.elements;
         for start in (0..elements / block * block).step_by(EVERY / block * block) {
             let end = (start + 4096usize.next_multiple_of(block)).min(elements);

@@ -85,6 +85,16 @@ impl Job<'_> {
                 fix: "start from the original model".into(),
             });
         }
+        let vocab = self.config.vocab_size;
+        if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {
+            return Err(Error::malformed(
+                self.checkpoint.path(),
+                "vocab_size",
+                format!("more than {id}, a token of the calibration text"),
+                vocab,
+                "tokenizer and weights are not of the same model; download both again",
+            ));
+        }
         let longest = self.config.max_position_embeddings;
         match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
             Some(sample) => Err(Error::request(
