@@ -9,10 +9,12 @@ pub mod generate;
 pub mod gpu;
 pub mod kernels;
 pub mod methods;
+pub mod metrics;
 pub mod model;
 pub mod plan;
 pub mod quant;
 pub mod quantize;
+pub mod tasks;
 pub mod text;
 
 pub use error::{Error, Result};

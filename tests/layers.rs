@@ -20,7 +20,9 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
     ("quantize", &["generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"]),
-    ("eval", &["generate", "text", "error"]),
+    ("metrics", &["error"]),
+    ("tasks", &["metrics", "error"]),
+    ("eval", &["generate", "tasks", "metrics", "text", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
 ];
 

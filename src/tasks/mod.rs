@@ -1,0 +1,168 @@
+//! The benchmarks: where their documents lie, what a model is asked, what its answers are worth.
+//!
+//! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
+//! [`Prompt`]s as plain data, and is given [`Answer`]s.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// All tasks, in the order of the report.
+pub static TASKS: &[&Task] = &[];
+
+/// A benchmark.
+pub struct Task {
+    /// As on the command line: `mmlu`.
+    pub name: &'static str,
+    /// As in tables: `MMLU`.
+    pub title: &'static str,
+    /// What it measures, in half a sentence.
+    pub about: &'static str,
+    pub dimension: Dimension,
+    /// Reads the documents below the data folder: a set for each subject, language pair or category.
+    ///
+    /// # Errors
+    /// Files that are missing or not as published, by name, line and field.
+    pub read: fn(&Path) -> Result<Vec<Set>>,
+    /// Ways to ask, the default first.
+    pub profiles: &'static [Profile],
+}
+
+/// The study's dimension a task belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    Knowledge,
+    Alignment,
+}
+
+/// Documents that are asked alike: the unit that few-shot prefixes and results are made for.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// Full name in results: `mmlu_abstract_algebra`; the task's own name where there is only one set.
+    pub name: String,
+    /// Groups above it, the innermost first: `stem`. The task's name is the outermost without being named.
+    pub groups: Vec<String>,
+    /// Files the documents came from.
+    pub files: Vec<PathBuf>,
+    /// In the order of the file. Keys stand in the order lm-evaluation-harness has them, which enters the
+    /// digest of a document.
+    pub documents: Vec<Value>,
+    /// What few-shot examples are taken from; empty where shots come from `documents`.
+    pub pool: Vec<Value>,
+}
+
+/// One way to ask a task's questions.
+pub struct Profile {
+    /// `lmh`, `qwen`, `chat`, `own`.
+    pub name: &'static str,
+    /// Raised whenever a prompt or a score changes: answers of another version are not reused.
+    pub version: u32,
+    /// Few-shot examples unless the user asks for others.
+    pub shots: usize,
+    pub draw: Draw,
+    /// Documents asked for of each set unless the user says otherwise.
+    pub limit: Option<usize>,
+    /// Whether prompts are conversations, written by the model's chat template.
+    pub chat: bool,
+    /// What is asked of one document.
+    pub prompt: fn(&Set, &Value) -> Prompt,
+    /// What the answers are worth: one outcome for each filter. Answers stand in the order of the asked.
+    pub score: fn(&Set, &Value, &[Answer]) -> Vec<Outcome>,
+    pub metrics: &'static [Metric],
+}
+
+/// How few-shot examples are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// The first of the pool, the same for all documents.
+    FirstN,
+    /// Drawn for every document in order, as CPython's `random.Random(1234)` draws.
+    Sampled,
+}
+
+/// What is asked of a document, before shots are put in front.
+///
+/// The whole prompt is `description`, then each shot's `text`, `delimiter`, `target` and a blank line, then `text`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    /// In front of everything; the system message of a conversation. Ends with its own blank line.
+    pub description: String,
+    pub text: String,
+    /// Between a text and its target or a choice: a space, or nothing.
+    pub delimiter: &'static str,
+    /// The right answer as a shot shows it.
+    pub target: String,
+    /// The right answer as results log it, where that differs from `target`: an index, a list.
+    pub logged_target: Option<Value>,
+    pub ask: Ask,
+}
+
+/// What the model is to do with a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// The log-probability of each choice as the continuation.
+    Choices(Vec<String>),
+    /// A greedy continuation, cut at the first of `until`.
+    Reply { until: Vec<String>, tokens: usize },
+}
+
+/// What the model did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Sum of the continuation's log-probabilities in nats, and whether greedy decoding gives it. Finite.
+    Choice {
+        sum: f64,
+        greedy: bool,
+    },
+    Reply(String),
+}
+
+/// What one filter made of a document's answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// `none`, `strict-match`.
+    pub filter: &'static str,
+    /// The answers after the filter, where it changes them.
+    pub filtered: Option<Vec<String>>,
+    /// By the names of the profile's metrics; one that does not concern the document is left out.
+    pub items: Vec<(&'static str, Item)>,
+}
+
+/// What one document gives to one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    Number(f64),
+    /// For measures over a whole corpus.
+    Texts {
+        reply: String,
+        references: Vec<String>,
+    },
+    /// For measures that look at more than one number of a document.
+    Record(Value),
+}
+
+/// A number of a task's results.
+pub struct Metric {
+    /// As lm-evaluation-harness names it: `acc`, `exact_match`.
+    pub name: &'static str,
+    /// The filter whose items it takes.
+    pub filter: &'static str,
+    pub higher_is_better: bool,
+    /// The number to name where only one is named.
+    pub primary: bool,
+    /// Of the best possible score: 1, 100.
+    pub scale: f64,
+    /// Score of a model that guesses, if that is known.
+    pub chance: Option<f64>,
+    pub over: Over,
+}
+
+/// How a metric becomes one number of many documents.
+pub enum Over {
+    /// Mean of the numbers; over subjects weighted by their documents.
+    Mean,
+    /// A function of all items, which resampling documents gives an error to.
+    Corpus(fn(&[Item]) -> f64),
+}
