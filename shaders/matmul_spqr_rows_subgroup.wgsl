@@ -2,9 +2,9 @@
 // Append to lib/weights_spqr.wgsl; n is a multiple of 16, k of 32. For m from 2 on.
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l, l + LANES, ...
-// of it and walks their outliers as it walks k. Lane l loads x of row l of each group of eight rows, and
-// the statistics of one half unit of eight columns; broadcasts hand them to all lanes. Made for software
-// adapters, where each component a lane loads is a branch.
+// of it. Lane l loads x of row l of each group of eight rows, and the statistics of one half unit of eight
+// columns; broadcasts hand them to all lanes. Made for software adapters, where each component a lane
+// loads is a branch.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
@@ -22,16 +22,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let units = params.k / 32u;
     let own_stripe = min(tile + lane / 2u, params.n / 8u - 1u);
 
-    // A row's next outlier, or one beyond all columns.
-    var next: vec4<u32>;
-    var end: vec4<u32>;
-    var entry: vec4<u32>;
-    for (var c = 0u; c < NT; c++) {
-        let n = min(n0 + c * LANES, params.n - 1u);
-        next[c] = sparse[n];
-        end[c] = sparse[n + 1u];
-        entry[c] = select(outlier(next[c]), 0xffffu, next[c] == end[c]);
-    }
     var acc: array<array<array<f32, NT>, 8>, GROUPS>;
     for (var i = 0u; i < units; i++) {
         let own = load_group(own_stripe, (i * 32u + lane % 2u * 16u) / params.group);
@@ -50,24 +40,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         // Rolled: the next four codes come by a shift, so the body compiles once.
         for (var j = 0u; j < 8u; j++) {
-            let column = vec4(i * 32u + j * 4u) + vec4(0u, 1u, 2u, 3u);
             var w: array<vec4<f32>, NT>;
             for (var c = 0u; c < NT; c++) {
                 let s = select(scale[c].x, scale[c].y, j >= 4u);
                 let z = select(zero[c].x, zero[c].y, j >= 4u);
                 w[c] = s * (four_codes(unit[c], 0u) - z);
                 unit[c] = without_four(unit[c]);
-            }
-            // The loop over c is the inner one: only an innermost loop unrolls.
-            while (any((entry & vec4(0xffffu)) <= vec4(column.w))) {
-                for (var c = 0u; c < NT; c++) {
-                    if ((entry[c] & 0xffffu) <= column.w) {
-                        let value = vec4(unpack2x16float(entry[c]).y);
-                        w[c] += select(vec4(0.0), value, vec4(entry[c] & 0xffffu) == column);
-                        next[c]++;
-                        entry[c] = select(outlier(next[c]), 0xffffu, next[c] == end[c]);
-                    }
-                }
             }
             for (var g = 0u; g < GROUPS; g++) {
                 let own_x = x[min(m0 + g * 8u + lane, params.m - 1u) * (units * 8u) + i * 8u + j];

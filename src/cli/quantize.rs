@@ -105,9 +105,9 @@ pub struct Options {
     /// Share of the mean of the Hessian's diagonal added to it [default: 0.01, spqr 1]
     #[arg(help_heading = "Method", long, value_name = "SHARE")]
     percdamp: Option<f32>,
-    /// Added to --percdamp for as long as the factorization fails
-    #[arg(help_heading = "Method", long, default_value_t = 0.01, value_name = "SHARE")]
-    damp_auto_increment: f32,
+    /// Added to --percdamp for as long as the factorization fails [default: 0.01]
+    #[arg(help_heading = "Method", long, value_name = "SHARE")]
+    damp_auto_increment: Option<f32>,
     /// Search each range for the smallest error, to this power
     #[arg(help_heading = "Method", long, value_name = "POWER", num_args = 0..=1, default_missing_value = "2.4")]
     mse: Option<f32>,
@@ -120,12 +120,12 @@ pub struct Options {
     /// As the references: half the range for a group without negative weights (--sym)
     #[arg(help_heading = "Method", long)]
     reference_sym: bool,
-    /// Bits of the codes of scales (spqr)
-    #[arg(help_heading = "Method", long, default_value_t = 3, value_name = "BITS")]
-    scale_bits: u32,
-    /// Bits of the codes of zeros (spqr)
-    #[arg(help_heading = "Method", long, default_value_t = 3, value_name = "BITS")]
-    zero_bits: u32,
+    /// Bits of the codes of scales (spqr) [default: 3]
+    #[arg(help_heading = "Method", long, value_name = "BITS")]
+    scale_bits: Option<u32>,
+    /// Bits of the codes of zeros (spqr) [default: 3]
+    #[arg(help_heading = "Method", long, value_name = "BITS")]
+    zero_bits: Option<u32>,
     /// Weights with a larger relative error are kept apart (spqr) [default: 0.2]
     #[arg(help_heading = "Method", long, value_name = "THRESHOLD", group = "outliers")]
     outlier_threshold: Option<f32>,
@@ -147,9 +147,9 @@ pub struct Options {
     /// As the reference: choose codes by statistics in f32, which are then stored in f16 (spqr)
     #[arg(help_heading = "Method", long)]
     reference_f32_stats: bool,
-    /// Inputs this large stay out of the 8-bit product (int8)
-    #[arg(help_heading = "Method", long, default_value_t = 6.0, value_name = "VALUE")]
-    threshold: f32,
+    /// Inputs this large stay out of the 8-bit product (int8) [default: 6]
+    #[arg(help_heading = "Method", long, value_name = "VALUE")]
+    threshold: Option<f32>,
     /// Leave linears of this name as they are; may be given several times
     #[arg(help_heading = "Method", long, value_name = "NAME")]
     skip: Vec<String>,
@@ -160,7 +160,45 @@ fn method(text: &str) -> std::result::Result<Method, String> {
 }
 
 impl Options {
+    /// # Errors
+    /// An option that the method has no use for.
+    fn expect_used_by(&self, method: Method) -> Result<()> {
+        use Method::{Gptq, Int8, Rtn, Spqr};
+        let given: &[(&str, bool, &[Method])] = &[
+            ("--group-size", self.group_size.is_some(), &[Rtn, Gptq, Spqr]),
+            ("--sym", self.sym, &[Rtn, Gptq]),
+            ("--act-order", self.act_order, &[Gptq, Spqr]),
+            ("--no-act-order", self.no_act_order, &[Gptq, Spqr]),
+            ("--static-groups", self.static_groups, &[Gptq]),
+            ("--percdamp", self.percdamp.is_some(), &[Gptq, Spqr]),
+            ("--damp-auto-increment", self.damp_auto_increment.is_some(), &[Gptq, Spqr]),
+            ("--mse", self.mse.is_some(), &[Rtn, Gptq]),
+            ("--fresh-groups", self.fresh_groups, &[Gptq]),
+            ("--f16-scale-grid", self.f16_scale_grid, &[Rtn, Gptq]),
+            ("--reference-sym", self.reference_sym, &[Rtn, Gptq]),
+            ("--scale-bits", self.scale_bits.is_some(), &[Spqr]),
+            ("--zero-bits", self.zero_bits.is_some(), &[Spqr]),
+            ("--outlier-threshold", self.outlier_threshold.is_some(), &[Spqr]),
+            ("--outlier-share", self.outlier_share.is_some(), &[Spqr]),
+            ("--bits-per-weight", self.bits_per_weight.is_some(), &[Spqr]),
+            ("--no-outliers", self.no_outliers, &[Spqr]),
+            ("--simplified-outliers", self.simplified_outliers, &[Spqr]),
+            ("--spearman", self.spearman, &[Spqr]),
+            ("--reference-f32-stats", self.reference_f32_stats, &[Spqr]),
+            ("--threshold", self.threshold.is_some(), &[Int8]),
+        ];
+        for (option, given, methods) in given {
+            if *given && !methods.contains(&method) {
+                let names: Vec<_> = methods.iter().map(|m| m.name()).collect();
+                let expected = format!("--method {}", names.join(" or "));
+                return Err(Error::request(*option, expected, method.name(), "leave the option out"));
+            }
+        }
+        Ok(())
+    }
+
     fn settings(&self, quant: Quant) -> Result<Settings> {
+        self.expect_used_by(quant.method)?;
         let base = Settings::new(quant);
         let group_size = match self.group_size {
             None => base.group_size,
@@ -185,18 +223,18 @@ impl Options {
             static_groups: self.static_groups,
             true_sequential: !self.no_true_sequential,
             percdamp: self.percdamp.unwrap_or(base.percdamp),
-            damp_auto_increment: self.damp_auto_increment,
+            damp_auto_increment: self.damp_auto_increment.unwrap_or(base.damp_auto_increment),
             mse: self.mse,
             fresh_groups: self.fresh_groups,
             f16_scale_grid: self.f16_scale_grid,
             reference_sym: self.reference_sym,
-            scale_bits: self.scale_bits,
-            zero_bits: self.zero_bits,
+            scale_bits: self.scale_bits.unwrap_or(base.scale_bits),
+            zero_bits: self.zero_bits.unwrap_or(base.zero_bits),
             outliers,
             simplified_outliers: self.simplified_outliers,
             spearman: self.spearman,
             reference_f32_stats: self.reference_f32_stats,
-            threshold: self.threshold,
+            threshold: self.threshold.unwrap_or(base.threshold),
             skip: self.skip.clone(),
             ..base
         })

@@ -18,7 +18,7 @@ pub static KERNEL: Kernel = Kernel {
         name: "portable",
         needs: Needs::empty(),
         wgsl: wgsl!("lib/dequantize", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-        consts: &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+        consts: &[("WG", 64), ("OUTLIERS", 1), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         tile: |c| [1, c.get("WG")],
         nmse: 1e-12,
     }],

@@ -1,16 +1,17 @@
-//! Product of many rows and a SpQR weight, straight from its codes. Outliers are added to the weights
-//! on the way to the multipliers, where each serves a whole tile of rows: a sparse product of its own
-//! would gather x again for every row.
+//! Product of many rows and a SpQR weight, straight from its codes; the outliers are a product of their own
+//! (`outliers_spqr`): to add them to the weights on the way to the multipliers makes lanes wait for each other.
 
-use super::linear::{self, Product};
-use super::weights_spqr::{Form, product, widen};
+use super::linear::{self, Into, Product};
+use super::weights_spqr::{Form, product, widen_codes};
 use crate::plan::{Case, Host, Kernel, Needs, Plan, Tensor, Variant};
 use crate::wgsl;
 
 impl Plan {
     /// x [m, k] · Wᵀ + bias, for many rows m; the parts' tensors are those of `weights_spqr`.
     pub fn matmul_spqr(&mut self, name: &str, product: Product) -> Tensor {
-        self.product(&KERNEL, name, product)
+        let y = self.product(&KERNEL, name, product);
+        self.outliers_spqr(name, Product { bias: None, into: Into::Add(y), ..product });
+        y
     }
 }
 
@@ -51,8 +52,8 @@ pub static KERNEL: Kernel = Kernel {
             nmse: 1e-6,
         },
     ],
-    reference: |io| linear::reference(io, widen),
-    host: Some(Host { run: |io| linear::host_matmul(io, widen), nmse: 1e-10 }),
+    reference: |io| linear::reference(io, widen_codes),
+    host: Some(Host { run: |io| linear::host_matmul(io, widen_codes), nmse: 1e-10 }),
     cases: &[
         Case {
             name: "q8_128x4864x896",

@@ -25,6 +25,7 @@ mod matvec_bf16;
 mod matvec_grid;
 mod matvec_int8;
 mod matvec_spqr;
+mod outliers_spqr;
 mod random_bf16;
 mod rms_norm;
 mod rope;
@@ -62,6 +63,7 @@ pub static KERNELS: &[&Kernel] = &[
     &matvec_spqr::KERNEL,
     &matmul_spqr::KERNEL,
     &dequantize_spqr::KERNEL,
+    &outliers_spqr::KERNEL,
     &int8_outliers::KERNEL,
     &int8_quantize::KERNEL,
     &matvec_int8::KERNEL,

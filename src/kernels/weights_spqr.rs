@@ -35,7 +35,13 @@ fn bits(stream: &[u32], at: usize, width: u32) -> f32 {
 
 /// Row `n`, widened.
 pub(super) fn widen(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
-    let [codes, stat_codes, stats, sparse] = *weight else { unreachable!("four tensors") };
+    widen_codes(weight, params, n, row);
+    add_outliers(weight[3], params, n, row);
+}
+
+/// Row `n` without its outliers.
+pub(super) fn widen_codes(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
+    let [codes, stat_codes, stats, _] = *weight else { unreachable!("four tensors") };
     let &Params { bits: width, scale_bits, zero_bits, .. } = params;
     let (k, group) = (row.len(), params.group as usize);
     let words = &codes[n * code_words(k, width)..];
@@ -54,6 +60,10 @@ pub(super) fn widen(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32
         let zero = half(2) * (zero_code - half(3));
         row.iter_mut().for_each(|w| *w = scale * (*w - zero));
     }
+}
+
+/// Adds the outliers of row `n`.
+pub(super) fn add_outliers(sparse: &[u32], params: &Params, n: usize, row: &mut [f32]) {
     for &one in &sparse[params.n as usize + 4..][sparse[n] as usize..sparse[n + 1] as usize] {
         row[(one & 0xffff) as usize] += f16::from_bits((one >> 16) as u16).to_f32();
     }

@@ -123,8 +123,8 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
     };
 
     let mut reports = Vec::new();
+    let mut start = Instant::now();
     for i in 0..layers {
-        let start = Instant::now();
         watch.at("quantizing", i, layers)?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
@@ -141,6 +141,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
         } else {
             let (entries, tensors) = layer_run.quantize(&mut layer, bench.as_ref(), &mut samples)?;
             let report = LayerReport::new(i, entries, start.elapsed().as_secs_f64());
+            start = Instant::now();
             let json = serde_json::to_vec(&report).expect("numbers and names");
             work.write_bytes(&format!("{}.json", piece(i)), &json)?;
             work.write(&piece(i), &tensors)?;
@@ -152,6 +153,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
             if done {
                 bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
                 bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
+                start = Instant::now();
             }
             bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
         }

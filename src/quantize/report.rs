@@ -32,6 +32,7 @@ pub struct LayerReport {
     /// The sum over its linears of the errors' numerators over that of the denominators is dominated by one
     /// linear; the mean says more.
     pub mean_relative_error: f64,
+    /// From the end of the layer before, so that the running of samples through it counts too.
     pub seconds: f64,
     pub linears: Vec<Entry>,
 }

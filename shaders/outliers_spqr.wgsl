@@ -1,0 +1,32 @@
+// y[m, n] = sum over the outliers e of row n of value[e] * x[m, column[e]]
+//           (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
+// sparse as in lib/weights_spqr.wgsl. An invocation owns one n of ROWS neighbouring m: an outlier is read
+// once for all of them, and neighbours in n gather from the same rows of x.
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> sparse: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+override WG: u32 = 64u;
+const ROWS = 8u;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let n = (group.x + group.z * groups.x) * WG + lane;
+    if (n >= params.n) { return; }
+    let m0 = group.y * ROWS;
+    // Rows beyond the last repeat it and are not stored.
+    var row: array<u32, ROWS>;
+    for (var r = 0u; r < ROWS; r++) { row[r] = min(m0 + r, params.m - 1u) * params.k; }
+    var sums: array<f32, ROWS>;
+    for (var e = sparse[n]; e < sparse[n + 1u]; e++) {
+        let outlier = sparse[params.n + 4u + e];
+        let value = unpack2x16float(outlier).y;
+        for (var r = 0u; r < ROWS; r++) { sums[r] += value * x[row[r] + (outlier & 0xffffu)]; }
+    }
+    for (var r = 0u; r < ROWS; r++) {
+        if (m0 + r < params.m) { store(m0 + r, n, sums[r]); }
+    }
+}

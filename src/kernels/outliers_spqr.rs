@@ -1,0 +1,71 @@
+//! The outliers of a SpQR weight alone, times x: a sparse product in rows, for many rows of x. Matvecs have
+//! it fused: docs/PERFORMANCE.md.
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::linear::{self, Params, Part, Product, finish};
+use super::weights_spqr::{Form, add_outliers, packing, tensors};
+use crate::plan::{Case, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::wgsl;
+
+impl Plan {
+    /// x [m, k] · Sᵀ + bias, S [n, k] the outliers of the parts: the last of the tensors of `weights_spqr`.
+    pub(super) fn outliers_spqr(&mut self, name: &str, product: Product) -> Tensor {
+        let sparse = |part: &Part| Part { tensors: part.tensors[3..].to_vec(), ..part.clone() };
+        let parts: Vec<Part> = product.parts.iter().map(sparse).collect();
+        self.product(&KERNEL, &format!("{name}.outliers"), Product { parts: &parts, ..product })
+    }
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "outliers_spqr",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("outliers_spqr", "lib/product"),
+        consts: &[("WG", 64)],
+        tile: |c| [8, c.get("WG")],
+        nmse: 1e-10,
+    }],
+    reference: |io| linear::reference(io, outliers),
+    host: Some(Host { run: host, nmse: 1e-10 }),
+    cases: &[
+        Case { name: "1x4864x896_add", bench: true, build: |t| product(t, [1, 896], &[4864], 1, [false, true]) },
+        Case { name: "128x4864x896_add", bench: true, build: |t| product(t, [128, 896], &[4864], 1, [false, true]) },
+        Case { name: "128x896x4864_add", bench: true, build: |t| product(t, [128, 4864], &[896], 1, [false, true]) },
+        Case { name: "11x48x64_bias", bench: false, build: |t| product(t, [11, 64], &[48], 3, [true, false]) },
+        Case { name: "3x16x96_all", bench: false, build: |t| product(t, [3, 96], &[16], 100, [false, false]) },
+        Case { name: "2x80x288_none", bench: false, build: |t| product(t, [2, 288], &[80], 0, [true, true]) },
+        Case { name: "9_rows_two_parts", bench: false, build: |t| product(t, [9, 320], &[32, 80], 5, [false, true]) },
+    ],
+};
+
+/// A trial; `share` of a hundred weights are outliers.
+fn product(t: &mut Trial, shape: [usize; 2], rows: &[usize], share: usize, bias_and_add: [bool; 2]) -> Tensor {
+    let form = Form([3, 3, 3], 16, share);
+    linear::trial(t, &KERNEL, shape, rows, bias_and_add, packing(&form), |t, rows| {
+        tensors(t, rows, shape[1], &form).split_off(3)
+    })
+}
+
+/// Each row's outliers once for all rows of x, the rows of x spread over the cores.
+fn host(io: &mut Io) {
+    let params: Params = io.params();
+    let (x, sparse, bias) = (io.f32(0), io.u32(1), io.f32(2));
+    let (k, n, stride) = (params.k as usize, params.n as usize, params.y_stride as usize);
+    let (starts, entries) = sparse.split_at(n + 4);
+    io.out_f32().par_chunks_mut(stride).zip(x.par_chunks(k)).for_each(|(y, x)| {
+        for (row, start) in starts.windows(2).take(n).enumerate() {
+            let of_row = &entries[start[0] as usize..start[1] as usize];
+            let value = |one: u32| f16::from_bits((one >> 16) as u16).to_f32();
+            let sum = of_row.iter().map(|&one| value(one) * x[(one & 0xffff) as usize]).sum();
+            finish(&params, bias, 0, row, sum, y);
+        }
+    });
+}
+
+fn outliers(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
+    row.fill(0.0);
+    add_outliers(weight[0], params, n, row);
+}
