@@ -1,6 +1,6 @@
-// y[0] = the lowest index of the largest of x[0 .. cols], or 0xffffffff if any of them is NaN or
-// infinite. One workgroup does it all.
-struct Params { cols: u32 }
+// y[r] = the lowest index of the largest of x[r, 0 .. cols], or 0xffffffff if any of them is NaN or
+// infinite. One workgroup does a row.
+struct Params { cols: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -11,13 +11,14 @@ var<workgroup> values: array<f32, WG>;
 var<workgroup> indices: array<u32, WG>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.y * params.stride;
     var best = -3.4e38;
     // Above every index, so that any value wins over it.
     var at = 0xfffffffeu;
     var not_finite = false;
     for (var i = lane; i < params.cols; i += WG) {
-        let value = x[i];
+        let value = x[row + i];
         // By its bits: a compiler may assume that no value is NaN.
         not_finite |= (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
         if value > best {
@@ -42,6 +43,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane == 0u {
-        y[0] = indices[0];
+        y[group.y] = indices[0];
     }
 }

@@ -1,15 +1,16 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[j, g]) * v[j, g], for j <= position[r] and
-// the key/value head g = h / (heads / kv_heads).
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
+// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
 // One workgroup computes one head of one row: WG keys at a time, one key an invocation for the
 // scores and one or two of the head's dimensions an invocation for the sum, under a running maximum.
 struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
-@group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> v: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> v: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 128;
 var<workgroup> weight: array<f32, WG>;
@@ -23,6 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let kv_width = params.kv_heads * dim;
     let q_at = (row * params.heads + head) * dim / 4u;
     let keys = position[row] + 1u;
+    let own = reach[row];
 
     var highest = -3.0e38;
     var total = 0.0;
@@ -31,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let j = first + lane;
         var score = -3.0e38;
         if j < keys {
-            let k_at = (j * kv_width + kv_head * dim) / 4u;
+            let k_at = (slot_of(j, own) * kv_width + kv_head * dim) / 4u;
             var products = vec4<f32>();
             for (var d = 0u; d < dim / 4u; d++) {
                 products += q[q_at + d] * k[k_at + d];
@@ -50,11 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var part = 0u; part < 2u; part++) {
             let d = lane + part * WG;
             if d < dim {
-                var v_at = first * kv_width + kv_head * dim + d;
                 var partial = 0.0;
                 for (var i = 0u; i < count; i++) {
-                    partial += weight[i] * v[v_at];
-                    v_at += kv_width;
+                    partial += weight[i] * v[slot_of(first + i, own) * kv_width + kv_head * dim + d];
                 }
                 sum[part] = sum[part] * fade + partial;
             }

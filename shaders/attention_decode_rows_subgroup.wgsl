@@ -1,5 +1,5 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[j, g]) * v[j, g], for j <= position[r] and
-// the key/value head g = h / (heads / kv_heads).
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
+// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // One workgroup computes one head of one row: LANES keys at a time, one key a lane for the scores and up
 // to eight quads of the head's dimensions a lane for the sum, under a running maximum; shuffles hand the
@@ -8,10 +8,11 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
-@group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> v: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 const LANES = 8u;
 const PARTS = 8u; // of LANES quads: 256 dimensions
@@ -37,13 +38,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     let kv_width = params.kv_heads * quads;
     let q_at = (row * params.heads + head) * quads;
     let keys = position[row] + 1u;
+    let own = reach[row];
 
     var highest = -3.0e38;
     var total = 0.0; // of this lane's keys
     var sum: array<vec4<f32>, PARTS>;
     for (var first = 0u; first < keys; first += LANES) {
         let j = min(first + lane, keys - 1u);
-        let k_at = j * kv_width + kv_head * quads;
+        let k_at = slot_of(j, own) * kv_width + kv_head * quads;
         var products: vec4<f32>;
         var d = 0u;
         // Four at a time: few turns of the loop, of which a software driver grants 65,535.
@@ -64,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         var v_at: array<u32, LANES>;
         for (var i = 0u; i < LANES; i++) {
             weight[i] = subgroupShuffle(mine, i);
-            v_at[i] = min(first + i, keys - 1u) * kv_width + kv_head * quads;
+            v_at[i] = slot_of(min(first + i, keys - 1u), own) * kv_width + kv_head * quads;
         }
         for (var part = 0u; part < PARTS; part++) {
             let quad = part * LANES + lane;

@@ -1,17 +1,19 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[j, g]) * v[j, g], for j <= position[r] and
-// the key/value head g = h / (heads / kv_heads).
-// One workgroup computes one head of ROWS rows, so that a key or value is read once for all of them:
-// WG keys at a time, one key an invocation for the scores and one or two of the head's dimensions
-// an invocation for the sums, under a running maximum for each row.
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
+// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
+// One workgroup computes one head of ROWS rows. Neighbouring rows of one reach go together, so that a key or
+// value is read once for all of them: WG keys at a time, one key an invocation for the scores and one or two
+// of the head's dimensions an invocation for the sums, under a running maximum for each row. A row's sums do
+// not depend on which rows go with it.
 const ROWS: u32 = 8;
 struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
-@group(0) @binding(2) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> v: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> v: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 128;
 var<workgroup> weight: array<array<f32, ROWS>, WG>;
@@ -21,18 +23,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row0 = group.y * ROWS;
     let rows = min(ROWS, params.rows - row0);
     let head = group.x;
-    let dim = params.head_dim;
     let kv_head = head / (params.heads / params.kv_heads);
+    for (var start = 0u; start < rows;) {
+        let own = reach[row0 + start];
+        var end = start + 1u;
+        while (end < rows && all(reach[row0 + end] == own)) { end++; }
+        together(row0, start, end, head, kv_head, lane);
+        start = end;
+    }
+}
+
+// Rows row0 + start to row0 + end - 1, which have one reach.
+fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32) {
+    let own = reach[row0 + start];
+    let dim = params.head_dim;
     let kv_width = params.kv_heads * dim;
     let q_width = params.heads * dim;
 
-    // Rows beyond the last repeat it and are not written.
+    // Rows before and after see nothing and are not written.
     var keys: array<u32, ROWS>;
     var q_at: array<u32, ROWS>;
     var most = 0u;
     for (var r = 0u; r < ROWS; r++) {
-        let row = row0 + min(r, rows - 1u);
-        keys[r] = position[row] + 1u;
+        let row = row0 + clamp(r, start, end - 1u);
+        keys[r] = select(0u, position[row] + 1u, r >= start && r < end);
         q_at[r] = (row * q_width + head * dim) / 4u;
         most = max(most, keys[r]);
     }
@@ -48,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let j = first + lane;
         var scores = array<f32, ROWS>();
         if j < most {
-            let k_at = (j * kv_width + kv_head * dim) / 4u;
+            let k_at = (slot_of(j, own) * kv_width + kv_head * dim) / 4u;
             for (var d = 0u; d < dim / 4u; d++) {
                 let key = k[k_at + d];
                 for (var r = 0u; r < ROWS; r++) {
@@ -71,10 +85,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
 
         let count = min(WG, most - first);
-        let v_at = first * kv_width + kv_head * dim;
         if lane < dim {
             for (var i = 0u; i < count; i++) {
-                let value = v[v_at + i * kv_width + lane];
+                let value = v[slot_of(first + i, own) * kv_width + kv_head * dim + lane];
                 for (var r = 0u; r < ROWS; r++) {
                     low[r] += weight[i][r] * value;
                 }
@@ -82,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         if lane + WG < dim {
             for (var i = 0u; i < count; i++) {
-                let value = v[v_at + i * kv_width + lane + WG];
+                let value = v[slot_of(first + i, own) * kv_width + kv_head * dim + lane + WG];
                 for (var r = 0u; r < ROWS; r++) {
                     high[r] += weight[i][r] * value;
                 }
@@ -90,7 +103,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    for (var r = 0u; r < rows; r++) {
+    for (var r = start; r < end; r++) {
         let at = (row0 + r) * q_width + head * dim + lane;
         if lane < dim {
             y[at] = low[r] / total[r];

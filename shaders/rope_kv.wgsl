@@ -1,4 +1,4 @@
-// cache[position[r], :] = the heads of x[r, :], each rotated by its position: with a = x[i],
+// cache[slot[r], :] = the heads of x[r, :], each rotated by its position: with a = x[i],
 // b = x[i + d/2] and the angle of (position, i), a cos - b sin goes to i and b cos + a sin to i + d/2.
 // table[position] holds d/2 cosines, then d/2 sines. One invocation turns one pair.
 struct Params { heads: u32, head_dim: u32 }
@@ -6,8 +6,9 @@ struct Params { heads: u32, head_dim: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
-@group(0) @binding(4) var<storage, read_write> cache: array<f32>;
+@group(0) @binding(3) var<storage, read> slot: array<u32>;
+@group(0) @binding(4) var<storage, read> x: array<f32>;
+@group(0) @binding(5) var<storage, read_write> cache: array<f32>;
 
 override WG: u32 = 64;
 
@@ -26,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let sine = table[angle + half];
     let a = x[group.y * width + at];
     let b = x[group.y * width + at + half];
-    let to = position[group.y] * width + at;
+    let to = slot[group.y] * width + at;
     cache[to] = a * cosine - b * sine;
     cache[to + half] = b * cosine + a * sine;
 }

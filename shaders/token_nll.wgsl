@@ -1,17 +1,19 @@
-// y[r] = log(sum over c of exp(x[r, c])) - x[r, target[r]], the surprise of the target token.
-// One workgroup computes one row, in two passes: the maximum, then the sum below it.
+// y[p] = (log(sum over c of exp(x[r, c])) - x[r, target[p]], max over c of x[r, c] - x[r, target[p]]) with r =
+// row[p]: the surprise of the target token, and how far it is below the greedy one.
+// One workgroup computes one p, in two passes: the maximum, then the sum below it.
 struct Params { cols: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> target_token: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> source: array<u32>;
+@group(0) @binding(3) var<storage, read> target_token: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec2<f32>>;
 
 override WG: u32 = 256;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y * params.stride;
+    let row = source[group.y] * params.stride;
     var highest = -3.0e38;
     for (var c = lane; c < params.cols; c += WG) {
         highest = max(highest, x[row + c]);
@@ -23,6 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let total = workgroup_sum(sum, lane);
     if lane == 0u {
-        y[group.y] = log(total) + (highest - x[row + target_token[group.y]]);
+        let below = highest - x[row + target_token[group.y]];
+        y[group.y] = vec2(log(total) + below, below);
     }
 }

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
+use super::batch::Batch;
 use super::sample::Sampler;
 use crate::error::{Error, Result};
-use crate::kernels::NOT_FINITE;
-use crate::model::{Cache, Qwen};
+use crate::kernels::{NOT_FINITE, Reach};
+use crate::model::{Cache, Qwen, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
 /// What a program gives besides filling the cache.
@@ -20,7 +21,7 @@ pub enum Output {
     Logits,
     /// The greedy token after the last row, left where the next step reads it.
     Token,
-    /// The surprise of each row's target.
+    /// The surprise of each row's target, [m, 2] as of [`Plan::token_nll`].
     Nll,
 }
 
@@ -31,21 +32,26 @@ pub enum Flow {
     Stop,
 }
 
-/// A model with one sequence.
+/// A model with one sequence, or with many that begin alike ([`Engine::score`], [`Engine::replies`]).
 pub struct Engine {
-    backend: Box<dyn Backend>,
+    pub(super) backend: Box<dyn Backend>,
     pub model: Qwen,
-    cache: Cache,
-    /// [1, chunk] each: a row's token, its place in the sequence, and the token it should predict.
-    token: Tensor,
+    pub(super) cache: Cache,
+    /// [1, chunk] each: a row's token, its place in the sequence, itself, and the token it should predict.
+    pub(super) token: Tensor,
     position: Tensor,
+    row: Tensor,
     target: Tensor,
-    chunk: usize,
+    /// [chunk, 4]: [`Reach::ALONE`] for every row.
+    reach: Tensor,
+    pub(super) chunk: usize,
     /// Tokens that exist; logits beyond are padding of the matrix.
-    vocab: usize,
+    pub(super) vocab: usize,
     /// Tokens in the cache.
-    len: usize,
+    pub(super) len: usize,
     programs: HashMap<(usize, Output), Program>,
+    /// What several sequences at once need besides.
+    pub(super) batch: Batch,
 }
 
 #[derive(Clone, Copy)]
@@ -66,10 +72,28 @@ impl Engine {
         let cache = Cache::new(b, &model.config, context)?;
         let token = b.create("token", 1, chunk, Element::U32)?;
         let position = b.create("position", 1, chunk, Element::U32)?;
+        let row = b.create("row", 1, chunk, Element::U32)?;
+        b.write(None, row, 0, &(0..chunk as u32).collect::<Vec<_>>())?;
         let target = b.create("target", 1, chunk, Element::U32)?;
+        let reach = b.create("reach", chunk, 4, Element::U32)?;
+        b.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; chunk]))?;
+        let batch = Batch::new(b, &model.config, chunk)?;
         let vocab = model.config.vocab_size;
-        let mut engine =
-            Engine { backend, model, cache, token, position, target, chunk, vocab, len: 0, programs: HashMap::new() };
+        let mut engine = Engine {
+            backend,
+            model,
+            cache,
+            token,
+            position,
+            row,
+            target,
+            reach,
+            chunk,
+            vocab,
+            len: 0,
+            programs: HashMap::new(),
+            batch,
+        };
         // The largest first: its scratch memory serves all others.
         engine.program(chunk.min(context), Output::Nothing)?;
         Ok(engine)
@@ -115,9 +139,9 @@ impl Engine {
 
     /// The plan for `m` rows.
     pub fn plan(&self, m: usize, output: Output) -> (Plan, Option<Tensor>) {
-        let (token, position) = (self.token.first_cols(m), self.position.first_cols(m));
+        let rows = Rows { position: self.position, slot: self.position, reach: self.reach }.first(m);
         let mut plan = Plan::new();
-        let x = self.model.forward(&mut plan, token, position, &self.cache);
+        let x = self.model.forward(&mut plan, self.token.first_cols(m), rows, &self.cache);
         let output = match output {
             Output::Nothing => None,
             Output::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
@@ -126,13 +150,14 @@ impl Engine {
                 let next = self.token.first_cols(1);
                 plan.argmax("argmax", logits, self.vocab, next);
                 if m == 1 {
-                    plan.advance("advance", position);
+                    plan.advance("advance", rows.position);
                 }
                 Some(next)
             }
             Output::Nll => {
                 let logits = self.model.logits(&mut plan, x, 0, m);
-                Some(plan.token_nll("token_nll", logits, self.vocab, self.target.first_cols(m)))
+                let (row, target) = (self.row.first_cols(m), self.target.first_cols(m));
+                Some(plan.token_nll("token_nll", logits, self.vocab, row, target))
             }
         };
         (plan, output)
@@ -290,7 +315,7 @@ impl Engine {
             if values.iter().any(|v| !v.is_finite()) {
                 return Err(not_finite());
             }
-            nll.extend(values);
+            nll.extend(values.chunks_exact(2).map(|pair| pair[0]));
         }
         Ok(nll)
     }

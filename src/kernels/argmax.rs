@@ -12,15 +12,17 @@ pub const NOT_FINITE: u32 = u32::MAX;
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
     cols: u32,
+    stride: u32,
 }
 
 impl Plan {
-    /// Writes the index of the largest of the first `cols` logits of `x` [1, n] to `y` [1, 1].
+    /// Writes the index of the largest of the first `cols` logits of each row of `x` [m, n] to `y` [1, m].
     /// Columns from `cols` on are padding of the vocabulary.
     pub fn argmax(&mut self, name: &str, x: Tensor, cols: usize, y: Tensor) {
         assert!(cols <= x.cols, "{name}: {cols} of {x:?}");
-        y.expect("token", 1, 1, Element::U32);
-        self.add(&KERNEL, name, Params { cols: cols as u32 }, &[x, y], [1, 1], cols as u64);
+        y.expect("token", 1, x.rows, Element::U32);
+        let params = Params { cols: cols as u32, stride: x.cols as u32 };
+        self.add(&KERNEL, name, params, &[x, y], [x.rows, 1], (x.rows * cols) as u64);
     }
 }
 
@@ -37,17 +39,18 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "151936", bench: true, build: |t| argmax(t, 151_936, 151_665, &[]) },
-        Case { name: "70", bench: false, build: |t| argmax(t, 70, 70, &[]) },
-        Case { name: "tie", bench: false, build: |t| argmax(t, 900, 900, &[(711, 2.0), (130, 2.0), (386, 2.0)]) },
-        Case { name: "padding", bench: false, build: |t| argmax(t, 900, 700, &[(800, 2.0)]) },
-        Case { name: "nan", bench: false, build: |t| argmax(t, 900, 900, &[(500, f32::NAN), (3, 2.0)]) },
-        Case { name: "infinity", bench: false, build: |t| argmax(t, 900, 900, &[(899, f32::NEG_INFINITY)]) },
+        Case { name: "151936", bench: true, build: |t| argmax(t, 1, 151_936, 151_665, &[]) },
+        Case { name: "70", bench: false, build: |t| argmax(t, 1, 70, 70, &[]) },
+        Case { name: "3_rows_of_333", bench: false, build: |t| argmax(t, 3, 340, 333, &[(400, f32::INFINITY)]) },
+        Case { name: "tie", bench: false, build: |t| argmax(t, 1, 900, 900, &[(711, 2.0), (130, 2.0), (386, 2.0)]) },
+        Case { name: "padding", bench: false, build: |t| argmax(t, 1, 900, 700, &[(800, 2.0)]) },
+        Case { name: "nan", bench: false, build: |t| argmax(t, 1, 900, 900, &[(500, f32::NAN), (3, 2.0)]) },
+        Case { name: "infinity", bench: false, build: |t| argmax(t, 1, 900, 900, &[(899, f32::NEG_INFINITY)]) },
     ],
 };
 
-fn argmax(t: &mut Trial, n: usize, cols: usize, set: &[(usize, f32)]) -> Tensor {
-    let (x, y) = (t.f32(1, n), t.u32(1, 1, [7]));
+fn argmax(t: &mut Trial, m: usize, n: usize, cols: usize, set: &[(usize, f32)]) -> Tensor {
+    let (x, y) = (t.f32(m, n), t.u32(1, m, [7; 3]));
     for &(i, value) in set {
         t.residents[0].1[i] = value.to_bits();
     }
@@ -56,14 +59,17 @@ fn argmax(t: &mut Trial, n: usize, cols: usize, set: &[(usize, f32)]) -> Tensor 
 }
 
 fn reference(io: &mut Io) {
-    let Params { cols } = io.params();
-    let x = &io.f32(0)[..cols as usize];
-    let mut best = 0;
-    for (i, value) in x.iter().enumerate() {
-        if *value > x[best] {
-            best = i;
+    let Params { cols, stride } = io.params();
+    let x = io.f32(0);
+    for (x, y) in x.chunks_exact(stride as usize).zip(io.out_u32()) {
+        let x = &x[..cols as usize];
+        let mut best = 0;
+        for (i, value) in x.iter().enumerate() {
+            if *value > x[best] {
+                best = i;
+            }
         }
+        let finite = x.iter().all(|v| v.is_finite());
+        *y = if finite { best as u32 } else { NOT_FINITE };
     }
-    let finite = x.iter().all(|v| v.is_finite());
-    io.out_u32()[0] = if finite { best as u32 } else { NOT_FINITE };
 }

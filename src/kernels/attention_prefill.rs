@@ -1,7 +1,7 @@
 //! Causal attention of many rows: the same as `attention_decode`, with keys and values read once for
 //! several rows.
 
-use super::attention_decode::{attend, host, reference};
+use super::attention_decode::{attend, attend_at, host, reference, sharing};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -13,7 +13,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
-        wgsl: wgsl!("attention_prefill", "lib/reduce"),
+        wgsl: wgsl!("attention_prefill", "lib/reach", "lib/reduce"),
         consts: &[("WG", 128)],
         tile: |_| [ROWS, 1],
         nmse: 1e-8,
@@ -24,6 +24,11 @@ pub static KERNEL: Kernel = Kernel {
         Case { name: "128x14x64_of_128", bench: true, build: |t| attend(t, &KERNEL, 128, 0, [14, 2, 64], 128) },
         Case { name: "128x14x64_of_1024", bench: true, build: |t| attend(t, &KERNEL, 128, 896, [14, 2, 64], 1024) },
         Case { name: "13_rows_dim_256", bench: false, build: |t| attend(t, &KERNEL, 13, 250, [2, 1, 256], 300) },
+        Case {
+            name: "61_rows_that_share",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350),
+        },
         Case { name: "9_rows_dim_20", bench: false, build: |t| attend(t, &KERNEL, 9, 0, [3, 3, 20], 9) },
     ],
 };

@@ -1,4 +1,4 @@
-//! Puts keys or values into the cache: cache[position[r]] = x[r].
+//! Puts keys or values into the cache: cache[slot[r]] = x[r].
 
 use bytemuck::{Pod, Zeroable};
 
@@ -12,12 +12,12 @@ struct Params {
 }
 
 impl Plan {
-    /// Writes the rows of `x` [m, cols] to their positions in `cache` [capacity, cols].
-    pub fn kv_write(&mut self, name: &str, position: Tensor, x: Tensor, cache: Tensor) {
+    /// Writes the rows of `x` [m, cols] to their slots in `cache` [capacity, cols].
+    pub fn kv_write(&mut self, name: &str, slot: Tensor, x: Tensor, cache: Tensor) {
         cache.expect("cache", cache.rows, x.cols, Element::F32);
-        position.expect("position", 1, x.rows, Element::U32);
+        slot.expect("slot", 1, x.rows, Element::U32);
         let params = Params { cols: x.cols as u32 };
-        let step = self.add(&KERNEL, name, params, &[position, x, cache], [x.rows, x.cols], 0);
+        let step = self.add(&KERNEL, name, params, &[slot, x, cache], [x.rows, x.cols], 0);
         step.bytes = 2 * x.bytes();
     }
 }
@@ -43,17 +43,17 @@ pub static KERNEL: Kernel = Kernel {
 
 fn write(t: &mut Trial, m: usize, cols: usize, capacity: usize) -> Tensor {
     let first = (capacity - m) as u32 / 2;
-    let position = t.u32(1, m, first..);
+    let slot = t.u32(1, m, first..);
     let (x, cache) = (t.f32(m, cols), t.f32(capacity, cols));
-    t.plan.kv_write("", position, x, cache);
+    t.plan.kv_write("", slot, x, cache);
     cache
 }
 
 fn reference(io: &mut Io) {
     let Params { cols } = io.params();
-    let (position, x) = (io.u32(0), io.f32(1));
+    let (slot, x) = (io.u32(0), io.f32(1));
     let cols = cols as usize;
-    for (x, &position) in x.chunks_exact(cols).zip(position) {
-        io.out_f32()[position as usize * cols..][..cols].copy_from_slice(x);
+    for (x, &slot) in x.chunks_exact(cols).zip(slot) {
+        io.out_f32()[slot as usize * cols..][..cols].copy_from_slice(x);
     }
 }

@@ -37,7 +37,7 @@ pub mod weights_int8;
 pub mod weights_spqr;
 
 pub use argmax::NOT_FINITE;
-pub use attention_decode::Attention;
+pub use attention_decode::{Attention, Reach};
 pub use linear::{Into, Packing, Part, Product};
 pub use rope::rope_table;
 

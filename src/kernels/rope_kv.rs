@@ -14,14 +14,15 @@ struct Params {
 
 impl Plan {
     /// Writes the rows of `x` [m, heads · head_dim], rotated by `table` [positions, head_dim], to their
-    /// positions in `cache` [capacity, heads · head_dim].
-    pub fn rope_kv(&mut self, name: &str, position: Tensor, table: Tensor, x: Tensor, cache: Tensor) {
+    /// slots in `cache` [capacity, heads · head_dim]; `position` and `slot` are [1, m].
+    pub fn rope_kv(&mut self, name: &str, [position, slot]: [Tensor; 2], table: Tensor, x: Tensor, cache: Tensor) {
         let heads = x.cols / table.cols;
         assert_eq!(heads * table.cols, x.cols, "{name}: heads of {} in {x:?}", table.cols);
         cache.expect("cache", cache.rows, x.cols, Element::F32);
         position.expect("position", 1, x.rows, Element::U32);
+        slot.expect("slot", 1, x.rows, Element::U32);
         let params = Params { heads: heads as u32, head_dim: table.cols as u32 };
-        let bind = [position, table, x, cache];
+        let bind = [position, table, slot, x, cache];
         let step = self.add(&KERNEL, name, params, &bind, [x.rows, x.cols / 2], 3 * (x.rows * x.cols) as u64);
         step.bytes = 2 * x.bytes() + (x.rows * table.cols * 4) as u64;
     }
@@ -49,20 +50,22 @@ pub static KERNEL: Kernel = Kernel {
 fn rope_kv(t: &mut Trial, m: usize, heads: usize, head_dim: usize, capacity: usize) -> Tensor {
     let first = (capacity - m) as u32 / 2;
     let position = t.u32(1, m, first..);
+    // Any slots, each its own.
+    let slot = t.u32(1, m, (0..m as u32).map(|i| first + m as u32 - 1 - i));
     let table = t.f32(capacity, head_dim);
     let (x, cache) = (t.f32(m, heads * head_dim), t.f32(capacity, heads * head_dim));
-    t.plan.rope_kv("", position, table, x, cache);
+    t.plan.rope_kv("", [position, slot], table, x, cache);
     cache
 }
 
 fn reference(io: &mut Io) {
     let Params { heads, head_dim } = io.params();
-    let (position, table, x) = (io.u32(0), io.f32(1), io.f32(2));
+    let (position, table, slot, x) = (io.u32(0), io.f32(1), io.u32(2), io.f32(3));
     let (dim, width) = (head_dim as usize, (heads * head_dim) as usize);
-    for (x, &position) in x.chunks_exact(width).zip(position) {
-        let position = position as usize;
+    for ((x, &position), &slot) in x.chunks_exact(width).zip(position).zip(slot) {
+        let (position, slot) = (position as usize, slot as usize);
         let (cosines, sines) = table[position * dim..][..dim].split_at(dim / 2);
-        let rows = &mut io.out_f32()[position * width..][..width];
+        let rows = &mut io.out_f32()[slot * width..][..width];
         for (x, y) in x.chunks_exact(dim).zip(rows.chunks_exact_mut(dim)) {
             for i in 0..dim / 2 {
                 let (a, b) = (x[i], x[i + dim / 2]);

@@ -1,4 +1,5 @@
-//! The surprise of given next tokens: log Σ exp(x) − x[target], in nats.
+//! The surprise of given next tokens: log Σ exp(x) − x[target], in nats; and max(x) − x[target], which is 0 for
+//! the greedy one.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,14 +14,16 @@ struct Params {
 }
 
 impl Plan {
-    /// Negative log-likelihood [1, m] of `target` [1, m] under the logits `x` [m, n], of which the
-    /// first `cols` are tokens.
-    pub fn token_nll(&mut self, name: &str, x: Tensor, cols: usize, target: Tensor) -> Tensor {
+    /// Negative log-likelihood of `target` [1, p] under the rows `row` [1, p] of the logits `x` [m, n], of
+    /// which the first `cols` are tokens, and how far its logit is below the largest: [p, 2].
+    pub fn token_nll(&mut self, name: &str, x: Tensor, cols: usize, row: Tensor, target: Tensor) -> Tensor {
         assert!(cols <= x.cols, "{name}: {cols} of {x:?}");
-        target.expect("target", 1, x.rows, Element::U32);
-        let y = self.scratch(1, x.rows, Element::F32);
+        let pairs = target.cols;
+        row.expect("row", 1, pairs, Element::U32);
+        target.expect("target", 1, pairs, Element::U32);
+        let y = self.scratch(pairs, 2, Element::F32);
         let params = Params { cols: cols as u32, stride: x.cols as u32 };
-        self.add(&KERNEL, name, params, &[x, target, y], [x.rows, 1], 3 * (x.rows * cols) as u64);
+        self.add(&KERNEL, name, params, &[x, row, target, y], [pairs, 1], 3 * (pairs * cols) as u64);
         y
     }
 }
@@ -45,18 +48,20 @@ pub static KERNEL: Kernel = Kernel {
 
 fn nll(t: &mut Trial, m: usize, n: usize, cols: usize) -> Tensor {
     let x = t.f32(m, n);
+    let row = t.u32(1, m, (0..).map(|i| i * 3 % m as u32));
     let target = t.u32(1, m, (0..).map(|i| i * 37 % cols as u32));
-    t.plan.token_nll("", x, cols, target)
+    t.plan.token_nll("", x, cols, row, target)
 }
 
 fn reference(io: &mut Io) {
     let Params { cols, stride } = io.params();
-    let (x, target) = (io.f32(0), io.u32(1));
-    for (r, y) in io.out_f32().iter_mut().enumerate() {
-        let x = &x[r * stride as usize..][..cols as usize];
+    let (x, row, target) = (io.f32(0), io.u32(1), io.u32(2));
+    for (p, y) in io.out_f32().chunks_exact_mut(2).enumerate() {
+        let x = &x[(row[p] * stride) as usize..][..cols as usize];
         let highest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         // In f64: a plain f32 sum of 150,000 terms would be the least exact number here.
         let sum: f64 = x.iter().map(|v| f64::from((v - highest).exp())).sum();
-        *y = sum.ln() as f32 + (highest - x[target[r] as usize]);
+        y[1] = highest - x[target[p] as usize];
+        y[0] = sum.ln() as f32 + y[1];
     }
 }

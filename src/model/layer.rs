@@ -22,11 +22,29 @@ pub struct Layer {
     head_dim: usize,
 }
 
-/// What attention needs of the sequence.
+/// Where the rows of a pass stand: in their sequences, and in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
+    /// [1, m]: the number of each row in its sequence.
+    pub position: Tensor,
+    /// [1, m]: where its key and value go.
+    pub slot: Tensor,
+    /// [m, 4]: where the keys before it are; a [`Reach`](crate::kernels::Reach) each.
+    pub reach: Tensor,
+}
+
+impl Rows {
+    /// The first `m` of them.
+    pub fn first(self, m: usize) -> Rows {
+        let Rows { position, slot, reach } = self;
+        Rows { position: position.first_cols(m), slot: slot.first_cols(m), reach: reach.first_rows(m) }
+    }
+}
+
+/// What attention needs of the sequences.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence {
-    /// [1, m]: place of each row.
-    pub position: Tensor,
+    pub rows: Rows,
     /// Rotation table, a row a position.
     pub rope: Tensor,
     /// [capacity, kv heads · head_dim], both.
@@ -113,10 +131,11 @@ impl Layer {
         let q = self.q_proj.apply(plan, "self_attn.q_proj", h);
         let k = self.k_proj.apply(plan, "self_attn.k_proj", h);
         let v = self.v_proj.apply(plan, "self_attn.v_proj", h);
-        plan.rope("self_attn.q_rope", s.position, s.rope, q);
-        plan.rope_kv("self_attn.k_cache", s.position, s.rope, k, s.k);
-        plan.kv_write("self_attn.v_cache", s.position, v, s.v);
-        let attention = Attention { position: s.position, q, k: s.k, v: s.v, head_dim: self.head_dim };
+        let Rows { position, slot, reach } = s.rows;
+        plan.rope("self_attn.q_rope", position, s.rope, q);
+        plan.rope_kv("self_attn.k_cache", [position, slot], s.rope, k, s.k);
+        plan.kv_write("self_attn.v_cache", slot, v, s.v);
+        let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim: self.head_dim };
         plan.attention("self_attn.attention", attention)
     }
 

@@ -5,7 +5,7 @@ pub mod layer;
 pub mod weights;
 
 pub use config::Config;
-pub use layer::{Layer, Sequence};
+pub use layer::{Layer, Rows, Sequence};
 pub use weights::{Progress, Source};
 
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub struct Qwen {
     lm_head: Linear,
 }
 
-/// Keys and values of one sequence, and the rotation table of its positions.
+/// Keys and values in slots, and the rotation table of positions.
 pub struct Cache {
     /// A layer each: [capacity, kv heads · head_dim], rotated keys in `k`.
     k: Vec<Tensor>,
@@ -70,14 +70,14 @@ impl Qwen {
         Ok(Qwen { config, embed_tokens, layers, norm, lm_head })
     }
 
-    /// Adds the decoder for `token` [1, m] at `position` [1, m]; the rows' keys and values go into
-    /// `cache`. Gives the last layer's output [m, hidden], before the final norm.
-    pub fn forward(&self, plan: &mut Plan, token: Tensor, position: Tensor, cache: &Cache) -> Tensor {
+    /// Adds the decoder for `token` [1, m] in `rows`, whose keys and values go into `cache`. Gives the last
+    /// layer's output [m, hidden], before the final norm.
+    pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
         plan.scope("model");
         let x = plan.embed_bf16(token, &self.embed_tokens.parts);
         for (i, layer) in self.layers.iter().enumerate() {
             plan.scope(format!("model.layers.{i}"));
-            layer.forward(plan, x, &Sequence { position, rope: cache.rope, k: cache.k[i], v: cache.v[i] });
+            layer.forward(plan, x, &Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] });
         }
         plan.scope("");
         x

@@ -68,6 +68,12 @@ impl Tensor {
         Tensor { cols, ..self }
     }
 
+    /// The first `rows` rows, in place.
+    pub fn first_rows(self, rows: usize) -> Tensor {
+        assert!(rows <= self.rows, "{rows} rows of {self:?}");
+        Tensor { rows, ..self }
+    }
+
     /// Panics unless the shape and the element are as a kernel needs them: a wrong shape here is
     /// our own bug, since files are checked when they are loaded.
     pub fn expect(self, what: &str, rows: usize, cols: usize, element: Element) {

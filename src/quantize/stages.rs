@@ -6,9 +6,9 @@
 //! so that quantized inputs propagate (METHODS 3.4).
 
 use crate::error::{Error, Result};
-use crate::kernels::{hessian, rope_table};
+use crate::kernels::{Reach, hessian, rope_table};
 use crate::methods::Hessian;
-use crate::model::{Config, Layer, Sequence};
+use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 
 /// One stage of a layer.
@@ -63,7 +63,10 @@ impl Bench {
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
         let positions: Vec<u32> = (0..capacity as u32).collect();
         backend.write(None, position, 0, &positions)?;
-        Ok(Bench { x, a, sequence: Sequence { position, rope, k, v }, capacity })
+        let reach = backend.create("reach", capacity, 4, Element::U32)?;
+        backend.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; capacity]))?;
+        let rows = Rows { position, slot: position, reach };
+        Ok(Bench { x, a, sequence: Sequence { rows, rope, k, v }, capacity })
     }
 
     /// Runs `stage` over all samples; gives the Hessian of what it ends with, if it is one that linears
@@ -122,7 +125,7 @@ impl Bench {
                 }
                 // Waits, so that progress is of work done.
                 Stage::Qkv | Stage::Down => {
-                    let fetch = backend.fetch(None, self.sequence.position, 0, 1)?;
+                    let fetch = backend.fetch(None, self.sequence.rows.position, 0, 1)?;
                     backend.finish(fetch)?;
                 }
             }
@@ -155,7 +158,7 @@ impl Bench {
         bands: &[(usize, Tensor)],
     ) -> Tensor {
         let x = self.rows(self.x, tokens);
-        let s = Sequence { position: self.sequence.position.first_cols(tokens), ..self.sequence };
+        let s = Sequence { rows: self.sequence.rows.first(tokens), ..self.sequence };
         let end = match stage {
             Stage::Qkv => layer.attention_input(plan, x).x,
             Stage::Output => {
