@@ -3,6 +3,8 @@
 //! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
 //! [`Prompt`]s as plain data, and is given [`Answer`]s.
 
+pub mod data;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
