@@ -34,6 +34,7 @@ fn refused(name: &str, bytes: impl AsRef<[u8]>, parts: &[&str]) {
 fn csv_with_mark_line_breaks_and_quotes() {
     let rows = read("a.csv", "\u{feff}id,text\r\n0,\"one\r\ntwo, \"\"three\"\"\"\r\n1, 四 \r\n");
     assert_eq!(rows, [r#"{"id":"0","text":"one\r\ntwo, \"three\""}"#, r#"{"id":"1","text":" 四 "}"#]);
+    assert_eq!(read("a.csv", "id,text\r\n\r\n0,\"quoted\"\r\n\r\n"), [r#"{"id":"0","text":"quoted"}"#]);
     assert_eq!(read("a.csv", "id,text\n0,no line end"), [r#"{"id":"0","text":"no line end"}"#]);
 }
 
@@ -74,6 +75,7 @@ fn lines_keep_what_is_in_them() {
 #[test]
 fn damaged_text_is_refused_by_name() {
     refused("a.csv", "id,text\n0,a\n1\n", &["line 3", "2 fields (id, text)", "found 1"]);
+    refused("a.csv", "id,text\r\n0,\"a\r\nb\"\r\n1\r\n", &["line 4", "found 1"]);
     refused("a.csv", "id,id\n0,a\n", &["line 1", "id twice"]);
     refused("a.csv", "id,text\n0,a\n1,\"b\n2,c\n", &["line 3", "closing quote"]);
     refused("a.csv", "id,text\n0,\"a\n", &["line 2", "closing quote"]);

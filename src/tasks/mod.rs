@@ -21,7 +21,8 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// All tasks, in the order of the report.
-pub static TASKS: &[&Task] = &[&mmlu::TASK, &ceval::TASK, &snli::TASK, &truthfulqa::MC1, &truthfulqa::MC2, &bbq::TASK];
+pub static TASKS: &[&Task] =
+    &[&mmlu::TASK, &ceval::TASK, &snli::TASK, &truthfulqa::MC1, &truthfulqa::MC2, &truthfulqa::GENERATION, &bbq::TASK];
 
 /// A benchmark.
 pub struct Task {

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 use serde_json::{Map, Value};
 
 use super::lines::{open, text, too_long};
@@ -36,7 +36,11 @@ pub fn tsv(file: &Path) -> Result<Records> {
 
 fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<Records> {
     let input = open(file)?.chain(Cursor::new(END));
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(input);
+    // With the crate's own handling of CRLF, rows would stand a line further up than they do.
+    let terminator = Terminator::Any(b'\n');
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(delimiter).terminator(terminator);
+    let mut reader = builder.from_reader(input);
     let mut names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let shared: Arc<Path> = Arc::from(file);
     let (mut records, mut row, mut next) = (Records::new(), ByteRecord::new(), ByteRecord::new());
@@ -56,8 +60,14 @@ fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<Recor
         if row.as_slice().len() > MAX_RECORD {
             return Err(too_long(file, &place));
         }
-        let fields =
-            row.iter().map(|field| text(file, &place, field).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+        let fields = row.iter().map(|field| text(file, &place, field).map(str::to_owned));
+        let mut fields = fields.collect::<Result<Vec<_>>>()?;
+        if let Some(last) = fields.last_mut().filter(|last| last.ends_with('\r')) {
+            last.pop();
+        }
+        if fields == [""] {
+            continue;
+        }
         let Some(names) = &names else {
             names = Some(header(file, &place, fields)?);
             continue;

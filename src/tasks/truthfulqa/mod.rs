@@ -4,6 +4,7 @@
 //! whether a reply is nearer to true answers than to false ones (generation).
 
 mod documents;
+mod generation;
 
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ use super::choice::{accuracy, owned, sums, text, texts};
 use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Profile, Prompt, Set, Task};
 use crate::error::Result;
 use crate::metrics::choice;
+
+pub use generation::TASK as GENERATION;
 
 pub static MC1: Task = Task {
     name: "truthfulqa_mc1",
