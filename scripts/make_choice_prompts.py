@@ -4,7 +4,10 @@
 Writes fixtures/tasks/choice: the documents in the formats the sets are given out in (data/), what the harness makes
 of them (prompts.json), its subjects (subjects.json), and one small table as Parquet (rows_*.parquet).
 
-Needs lm-eval 0.4.13, pyarrow 26.0.1, sacrebleu 2.6.0, rouge_score 0.1.2. Usage: make_choice_prompts.py
+Also the letters that the chat scripts of the Qwen repository find in replies (letters.json), null where they would
+ask thefuzz; for these it needs a copy of that repository (github.com/QwenLM/Qwen at 2df8e8a).
+
+Needs lm-eval 0.4.13, pyarrow 26.0.1, sacrebleu 2.6.0, rouge_score 0.1.2. Usage: make_choice_prompts.py QWEN
 """
 
 import csv
@@ -13,7 +16,9 @@ import json
 import math
 import random
 import re
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 import lm_eval.tasks
@@ -275,6 +280,59 @@ def subjects():
     return {"mmlu": mmlu, "ceval": ceval}
 
 
+ENGLISH = {
+    "options": ["Mars.", "Venus", "the planet Venus", "Earth (or C)"],
+    "replies": [
+        "The answer is B.", "Answer: D", "The answer is not B, D is correct", "It must be the Planet VENUS.",
+        "C.\nBecause of the heat", "A\n", "B\nA", "mars", "I would say D", "earth", "", "I choose C over A",
+        "The correct answer isn't A. It's D.", "A is not right; B is right.", "(C)", "Option AB", "The choice be: A",
+        "D, since Mars. is cold", "A=B? then C", "answer is\n\nB", "Venus, the planet Venus", "earth (OR c)",
+    ],
+}
+CHINESE = {
+    "question": "已知条件如下。太阳系中最大的行星是____，这一点没有争议。",
+    "options": ["火星", "木星", "土星", "大木星。"],
+    "replies": [
+        "答案是B。", "太阳系中最大的行星是木星。", "应该选C选项", "D正确", "（A）", "大木星", "土", "", "选：A", "答案不是A，而是B",
+        "A不正确，C正确", "B符合题意", "选择D、", "正确答案为：C", "A\n", "我认为是土星，这一点没有争议", "【答案】D", "A对的", "AB", "答案: (B)",
+    ],
+}
+
+
+def letters(folder):
+    class Fuzz:
+        @staticmethod
+        def extractOne(*_):
+            raise LookupError
+
+    names = ["torch", "pandas", "tqdm", "thefuzz", "transformers", "transformers.trainer_utils", "transformers.generation"]
+    held = {name: sys.modules.get(name) for name in names}
+    for name in names:
+        module = sys.modules[name] = types.ModuleType(name)
+        module.__getattr__ = lambda _: Fuzz
+    sys.modules["torch"].no_grad = lambda: lambda function: function
+    sys.modules["thefuzz"].process = Fuzz
+    sys.path.insert(0, str(folder / "eval"))
+    import evaluate_chat_ceval
+    import evaluate_chat_mmlu
+
+    for name, module in held.items():
+        del sys.modules[name]
+        if module:
+            sys.modules[name] = module
+    made = []
+    for script, case in [(evaluate_chat_mmlu, ENGLISH), (evaluate_chat_ceval, CHINESE)]:
+        row = {"question": case.get("question", ""), **dict(zip("ABCD", case["options"]))}
+        found = []
+        for reply in case["replies"]:
+            try:
+                found.append(script.extract_answer(reply, row))
+            except LookupError:
+                found.append(None)
+        made.append({"question": row["question"], "options": case["options"], "replies": case["replies"], "letters": found})
+    return {"english": made[0], "chinese": made[1]}
+
+
 def write_parquet():
     table = [
         {"question": "Which is even?", "subject": "made_up", "choices": ["1", "2", "3", "5"], "answer": 1,
@@ -298,6 +356,7 @@ def main():
     write_data()
     write_parquet()
     dump("subjects.json", subjects())
+    dump("letters.json", letters(Path(sys.argv[1])))
     made = {}
     for name, (config_file, splits, shots) in documents().items():
         with tempfile.TemporaryDirectory() as folder:

@@ -104,6 +104,29 @@ fn letters_of_chat_replies() {
     assert!(outcome.items.contains(&("guessed", Item::Number(1.0))));
 }
 
+#[test]
+fn letters_equal_the_chat_scripts() {
+    let golden = json(&fixture("letters.json"));
+    for (name, language) in [("mmlu chat", "english"), ("ceval chat", "chinese")] {
+        let (task, profile) = named(name);
+        let set = set(task, data().path());
+        let golden = &golden[language];
+        let options = strings(&golden["options"]);
+        let mut document = serde_json::json!({ "question": golden["question"], "choices": options });
+        for (letter, option) in ["A", "B", "C", "D"].into_iter().zip(&options) {
+            document[letter] = (*option).into();
+        }
+        for (text, letter) in strings(&golden["replies"]).into_iter().zip(golden["letters"].as_array().unwrap()) {
+            let outcome = (profile.score)(&set, &document, &[Answer::Reply(text.to_owned())]).unwrap().remove(0);
+            let guessed = outcome.items.contains(&("guessed", Item::Number(1.0)));
+            assert_eq!(guessed, letter.is_null(), "{name}: {text:?}");
+            if let Some(letter) = letter.as_str() {
+                assert_eq!(outcome.filtered.unwrap(), [letter], "{name}: {text:?}");
+            }
+        }
+    }
+}
+
 /// The row's three options, and the paper's scores: documents 1 and 2 give their answer, 0 does not.
 #[test]
 fn bias_of_three_options() {
