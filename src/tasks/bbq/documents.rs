@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::Set;
 use super::super::data::{self, Record};
 use super::UNKNOWN;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The categories, as the files are named.
 const CATEGORIES: [&str; 11] = [
@@ -62,8 +62,7 @@ fn document(record: &Record, category: &str) -> Result<Value> {
     let stereotyped = record.object("additional_metadata")?;
     let stereotyped: Vec<String> = stereotyped.texts("stereotyped_groups")?.iter().map(|g| g.to_lowercase()).collect();
     let info = record.object("answer_info")?;
-    let mut document = record.fields.clone();
-    let (mut biased, mut unknown) = (Vec::new(), 0);
+    let (mut biased, mut unknown, mut added) = (Vec::new(), 0, Vec::new());
     for option in OPTIONS {
         let text = record.text(option)?;
         let groups = groups(&info.texts(option)?, text);
@@ -75,23 +74,17 @@ fn document(record: &Record, category: &str) -> Result<Value> {
         unknown += usize::from(is_unknown);
         let named = groups.iter().any(|group| stereotyped.contains(group));
         if named == negative && !is_unknown {
-            biased.push(Value::from(text));
+            biased.push(text);
         }
-        document.insert(format!("{option}_groups"), groups.into());
+        added.push((format!("{option}_groups"), Value::from(groups)));
     }
     if unknown != 1 {
-        return Err(answer_error(record, unknown));
+        return Err(record.error("answer_info", "one answer of the group unknown", format!("{unknown} of them")));
     }
-    // The answers stand before the groups.
-    let groups: Vec<_> =
-        OPTIONS.iter().filter_map(|option| document.shift_remove_entry(&format!("{option}_groups"))).collect();
+    let mut document = record.fields.clone();
     document.insert("biased_answers".to_owned(), biased.into());
-    document.extend(groups);
+    document.extend(added);
     Ok(Value::Object(document))
-}
-
-fn answer_error(record: &Record, unknown: usize) -> Error {
-    record.error("answer_info", "one answer of the group unknown", format!("{unknown} of them"))
 }
 
 /// The groups of an answer as lm-evaluation-harness tells them from `answer_info`: parts in lower case, with words for
