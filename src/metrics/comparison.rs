@@ -17,7 +17,8 @@ pub struct Difference {
 
 /// Paired bootstrap (Efron and Tibshirani 1993): `difference` over resamples of the documents, which the indices it is
 /// given name; both models are resampled alike. The interval lies between the 2.5 % and 97.5 % quantiles. p is twice
-/// the share of resamples, plus one, on the rarer side of 0, where 0 is on both, and at most 1.
+/// the smaller of two shares, that of resamples at or below 0 and that of those at or above 0, with one added to each
+/// count and to their number; at most 1.
 ///
 /// `iterations` above 1,000 are rounded down to whole thousands.
 ///

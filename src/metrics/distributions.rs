@@ -12,7 +12,7 @@ pub fn student_upper(t: f64, degrees: f64) -> f64 {
 
 /// Probability that Student's t with `degrees` of freedom is at least as far from 0 as `t`.
 pub fn student_two_sided(t: f64, degrees: f64) -> f64 {
-    incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t))
+    incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t), t * t / (degrees + t * t))
 }
 
 /// Probability that chi-square with one degree of freedom is at least `x`.
@@ -49,15 +49,16 @@ pub fn normal_quantile(p: f64) -> Result<f64> {
     }
 }
 
-/// The regularized incomplete beta function, by its continued fraction (Abramowitz and Stegun 26.5.8).
-fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 || x.is_nan() {
+/// The regularized incomplete beta function of `x`, by its continued fraction (Abramowitz and Stegun 26.5.8). `y` is
+/// 1 - x, which would lose digits here.
+fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if x <= 0.0 || y <= 0.0 || x.is_nan() {
         return x.clamp(0.0, 1.0);
     }
     if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - incomplete_beta(b, a, 1.0 - x);
+        return 1.0 - incomplete_beta(b, a, y, x);
     }
-    let front = (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
+    let front = (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * y.ln()).exp();
     // Lentz's way: the ratios of successive numerators and denominators instead of themselves.
     let away_from_zero = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
     let (mut fraction, mut numerators, mut denominators) = (1.0, 1.0, 0.0);
