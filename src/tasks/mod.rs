@@ -4,6 +4,7 @@
 //! [`Prompt`]s as plain data, and is given [`Answer`]s.
 
 pub mod data;
+pub mod followbench;
 
 use std::path::{Path, PathBuf};
 
@@ -141,8 +142,12 @@ pub enum Item {
         reply: String,
         references: Vec<String>,
     },
-    /// For measures that look at more than one number of a document.
+    /// For measures that look at more than one number of a document. Documents with the same `group` in it belong
+    /// together and are resampled together.
     Record(Value),
+    /// What a judge, another model, has to be asked first. Its reply goes behind the other answers and the document
+    /// is scored again. A metric of which some items are requests has no value yet.
+    Request(String),
 }
 
 /// A number of a task's results.
