@@ -20,7 +20,7 @@ fn set() -> Set {
 
 fn score(document: &Value, answers: &[&str]) -> Vec<Outcome> {
     let answers: Vec<Answer> = answers.iter().map(|text| Answer::Reply((*text).to_owned())).collect();
-    (TASK.profiles[0].score)(&set(), document, &answers)
+    (TASK.profiles[0].score)(&set(), document, &answers).unwrap()
 }
 
 /// A document whose instruction does not matter.

@@ -5,6 +5,8 @@
 
 pub mod data;
 pub mod followbench;
+pub mod prompt;
+pub mod shots;
 
 use std::path::{Path, PathBuf};
 
@@ -72,7 +74,10 @@ pub struct Profile {
     /// What is asked of one document.
     pub prompt: fn(&Set, &Value) -> Prompt,
     /// What the answers are worth: one outcome for each filter. Answers stand in the order of the asked.
-    pub score: fn(&Set, &Value, &[Answer]) -> Vec<Outcome>,
+    ///
+    /// # Errors
+    /// Answers that have no worth: a sum that is NaN. The document then counts as an error, not as wrong.
+    pub score: fn(&Set, &Value, &[Answer]) -> Result<Vec<Outcome>>,
     pub metrics: &'static [Metric],
 }
 
@@ -108,6 +113,7 @@ pub enum Ask {
     /// The log-probability of each choice as the continuation.
     Choices(Vec<String>),
     /// A greedy continuation, cut at the first of `until`.
+    /// Without any, only the end of the model's turn ends it.
     Reply { until: Vec<String>, tokens: usize },
 }
 

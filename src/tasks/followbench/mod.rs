@@ -129,7 +129,7 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     }
 }
 
-fn score(_: &Set, document: &Value, answers: &[Answer]) -> Vec<Outcome> {
+fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
     let mut replies = answers.iter().filter_map(|answer| match answer {
         Answer::Reply(reply) => Some(reply.as_str()),
         Answer::Choice { .. } => None,
@@ -144,10 +144,10 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Vec<Outcome> {
     if let Some(met) = rules::met(&question, language, reply) {
         let met = f64::from(u8::from(met));
         let record = json!({"group": group, "level": level, "hard": met, "soft": met});
-        return vec![
+        return Ok(vec![
             outcome("rule", measures::NAMES_RULE, Item::Record(record.clone())),
             outcome("all", measures::NAMES_ALL, Item::Record(record)),
-        ];
+        ]);
     }
     let item = match replies.next() {
         None => {
@@ -161,7 +161,7 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Vec<Outcome> {
             Item::Record(json!({"group": group, "level": level, "hard": hard, "soft": soft}))
         }
     };
-    vec![outcome("all", measures::NAMES_ALL, item)]
+    Ok(vec![outcome("all", measures::NAMES_ALL, item)])
 }
 
 /// The same item for all metrics of a filter.
