@@ -3,10 +3,17 @@
 //! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
 //! [`Prompt`]s as plain data, and is given [`Answer`]s.
 
+mod bbq;
+mod ceval;
+mod choice;
 pub mod data;
 pub mod followbench;
+mod mmlu;
 pub mod prompt;
+mod reply;
 pub mod shots;
+mod snli;
+mod truthfulqa;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +22,7 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// All tasks, in the order of the report.
-pub static TASKS: &[&Task] = &[];
+pub static TASKS: &[&Task] = &[&mmlu::TASK, &ceval::TASK, &snli::TASK, &truthfulqa::MC1, &truthfulqa::MC2, &bbq::TASK];
 
 /// A benchmark.
 pub struct Task {

@@ -8,32 +8,21 @@ mod json;
 mod lines;
 mod parquet;
 mod record;
+mod splits;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use delimited::{csv, tsv};
 pub use json::{json_array, json_lines};
 pub use lines::lines;
 pub use parquet::parquet;
 pub use record::{Record, Records};
+pub use splits::{find, missing, read_all, split, subject};
 
 use crate::error::{Error, Result};
 
 /// Bytes of the longest record that is read: a document of the sets has a few hundred thousand.
 pub const MAX_RECORD: usize = 4 << 20;
-
-/// The first of `candidates` that is a file or folder below `data`.
-///
-/// # Errors
-/// None is: the error names all places.
-pub fn find(data: &Path, candidates: &[&str]) -> Result<PathBuf> {
-    let looked: Vec<PathBuf> = candidates.iter().map(|candidate| data.join(candidate)).collect();
-    if let Some(found) = looked.iter().find(|path| path.exists()) {
-        return Ok(found.clone());
-    }
-    let names: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
-    Err(Error::request("data", format!("one of {}", names.join(", ")), "none of them", "see the list of files in docs"))
-}
 
 /// Reads a file whose first line or schema names its fields, by the ending of its name: `.csv`, `.tsv`, `.jsonl`,
 /// `.json` (an array, or JSON lines), `.parquet`.
