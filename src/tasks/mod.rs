@@ -6,14 +6,20 @@
 mod bbq;
 mod ceval;
 mod choice;
+mod cnn_dailymail;
 pub mod data;
+pub mod flores;
 pub mod followbench;
+mod gsm8k;
 mod mmlu;
+pub mod named;
 pub mod prompt;
 mod reply;
 pub mod shots;
 mod snli;
+mod summary;
 mod truthfulqa;
+mod xsum;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +28,20 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// All tasks, in the order of the report.
-pub static TASKS: &[&Task] = &[&mmlu::TASK, &ceval::TASK, &snli::TASK, &truthfulqa::MC1, &truthfulqa::MC2, &bbq::TASK];
+pub static TASKS: &[&Task] = &[
+    &mmlu::TASK,
+    &ceval::TASK,
+    &flores::TASK,
+    &cnn_dailymail::TASK,
+    &xsum::TASK,
+    &gsm8k::TASK,
+    &snli::TASK,
+    &followbench::TASK,
+    &followbench::TASK_ZH,
+    &truthfulqa::MC1,
+    &truthfulqa::MC2,
+    &bbq::TASK,
+];
 
 /// A benchmark.
 pub struct Task {
