@@ -6,13 +6,20 @@
 mod bbq;
 mod ceval;
 mod choice;
+mod cnn_dailymail;
 pub mod data;
+pub mod flores;
+pub mod followbench;
+mod gsm8k;
 mod mmlu;
+pub mod named;
 pub mod prompt;
 mod reply;
 pub mod shots;
 mod snli;
+mod summary;
 mod truthfulqa;
+mod xsum;
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +28,21 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// All tasks, in the order of the report.
-pub static TASKS: &[&Task] =
-    &[&mmlu::TASK, &ceval::TASK, &snli::TASK, &truthfulqa::MC1, &truthfulqa::MC2, &truthfulqa::GENERATION, &bbq::TASK];
+pub static TASKS: &[&Task] = &[
+    &mmlu::TASK,
+    &ceval::TASK,
+    &flores::TASK,
+    &cnn_dailymail::TASK,
+    &xsum::TASK,
+    &gsm8k::TASK,
+    &snli::TASK,
+    &followbench::TASK,
+    &followbench::TASK_ZH,
+    &truthfulqa::MC1,
+    &truthfulqa::MC2,
+    &truthfulqa::GENERATION,
+    &bbq::TASK,
+];
 
 /// A benchmark.
 pub struct Task {
@@ -155,8 +175,12 @@ pub enum Item {
         reply: String,
         references: Vec<String>,
     },
-    /// For measures that look at more than one number of a document.
+    /// For measures that look at more than one number of a document. Documents with the same `group` in it belong
+    /// together and are resampled together.
     Record(Value),
+    /// What a judge, another model, has to be asked first. Its reply goes behind the other answers and the document
+    /// is scored again. A metric of which some items are requests has no value yet.
+    Request(String),
 }
 
 /// A number of a task's results.
