@@ -1,3 +1,4 @@
 //! What a model is worth: measures over its likelihoods.
 
+pub mod judge;
 pub mod perplexity;

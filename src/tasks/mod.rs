@@ -3,6 +3,24 @@
 //! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
 //! [`Prompt`]s as plain data, and is given [`Answer`]s.
 
+mod bbq;
+mod ceval;
+mod choice;
+mod cnn_dailymail;
+pub mod data;
+pub mod flores;
+pub mod followbench;
+mod gsm8k;
+mod mmlu;
+pub mod named;
+pub mod prompt;
+mod reply;
+pub mod shots;
+mod snli;
+mod summary;
+mod truthfulqa;
+mod xsum;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,7 +28,21 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// All tasks, in the order of the report.
-pub static TASKS: &[&Task] = &[];
+pub static TASKS: &[&Task] = &[
+    &mmlu::TASK,
+    &ceval::TASK,
+    &flores::TASK,
+    &cnn_dailymail::TASK,
+    &xsum::TASK,
+    &gsm8k::TASK,
+    &snli::TASK,
+    &followbench::TASK,
+    &followbench::TASK_ZH,
+    &truthfulqa::MC1,
+    &truthfulqa::MC2,
+    &truthfulqa::GENERATION,
+    &bbq::TASK,
+];
 
 /// A benchmark.
 pub struct Task {
@@ -69,7 +101,10 @@ pub struct Profile {
     /// What is asked of one document.
     pub prompt: fn(&Set, &Value) -> Prompt,
     /// What the answers are worth: one outcome for each filter. Answers stand in the order of the asked.
-    pub score: fn(&Set, &Value, &[Answer]) -> Vec<Outcome>,
+    ///
+    /// # Errors
+    /// Answers that have no worth: a sum that is NaN. The document then counts as an error, not as wrong.
+    pub score: fn(&Set, &Value, &[Answer]) -> Result<Vec<Outcome>>,
     pub metrics: &'static [Metric],
 }
 
@@ -105,6 +140,7 @@ pub enum Ask {
     /// The log-probability of each choice as the continuation.
     Choices(Vec<String>),
     /// A greedy continuation, cut at the first of `until`.
+    /// Without any, only the end of the model's turn ends it.
     Reply { until: Vec<String>, tokens: usize },
 }
 
@@ -139,8 +175,12 @@ pub enum Item {
         reply: String,
         references: Vec<String>,
     },
-    /// For measures that look at more than one number of a document.
+    /// For measures that look at more than one number of a document. Documents with the same `group` in it belong
+    /// together and are resampled together.
     Record(Value),
+    /// What a judge, another model, has to be asked first. Its reply goes behind the other answers and the document
+    /// is scored again. A metric of which some items are requests has no value yet.
+    Request(String),
 }
 
 /// A number of a task's results.

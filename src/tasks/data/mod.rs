@@ -1,0 +1,54 @@
+//! Files of benchmarks, in the formats they are given out in, to records.
+//!
+//! Whatever a file holds, reading ends: in records, or in an error that names file, line and field. A record is at
+//! most [`MAX_RECORD`] bytes and JSON nests at most 127 deep. NUL and bytes that are not UTF-8 are refused.
+
+mod delimited;
+mod json;
+mod lines;
+mod parquet;
+mod record;
+mod splits;
+
+use std::path::Path;
+
+pub use delimited::{csv, tsv};
+pub use json::{json_array, json_lines};
+pub use lines::lines;
+pub use parquet::parquet;
+pub use record::{Record, Records};
+pub use splits::{find, missing, read_all, split, subject};
+
+use crate::error::{Error, Result};
+
+/// Bytes of the longest record that is read: a document of the sets has a few hundred thousand.
+pub const MAX_RECORD: usize = 4 << 20;
+
+/// Reads a file whose first line or schema names its fields, by the ending of its name: `.csv`, `.tsv`, `.jsonl`,
+/// `.json` (an array, or JSON lines), `.parquet`.
+///
+/// # Errors
+/// Another ending, or what the reader of the format refuses.
+pub fn read(file: &Path) -> Result<Records> {
+    match file.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
+        "csv" => csv(file, None),
+        "tsv" => tsv(file),
+        "jsonl" => json_lines(file),
+        "json" if json::is_array(file)? => json_array(file),
+        "json" => json_lines(file),
+        "parquet" => parquet(file),
+        ending => Err(Error::Unsupported {
+            file: file.to_owned(),
+            what: format!("a data file that ends in \"{ending}\""),
+            fix: "give csv, tsv, jsonl, json or parquet".to_owned(),
+        }),
+    }
+}
+
+/// `records`, of which there must be some.
+fn some(file: &Path, records: Records) -> Result<Records> {
+    match records.is_empty() {
+        true => Err(Error::malformed(file, "records", "at least one", "none", "the file is empty; get it again")),
+        false => Ok(records),
+    }
+}

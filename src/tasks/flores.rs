@@ -1,0 +1,209 @@
+//! FLORES-200 (NLLB team, arXiv:2207.04672): sentences translated, scored by BLEU and chrF as sacreBLEU does.
+//!
+//! [`TASK`] holds English and Chinese in both directions. Any other pair is named: `flores:deu_Latn-eng_Latn`, several
+//! with commas between them; see [`read_pairs`].
+
+mod languages;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::choice::reply;
+use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Set, Task, data};
+use crate::error::{Error, Result};
+use crate::metrics::bleu::{Bleu, Tokenizer};
+use crate::metrics::chrf::Chrf;
+
+pub static TASK: Task = Task {
+    name: "flores",
+    title: "FLORES-200",
+    about: "translation of sentences",
+    dimension: Dimension::Knowledge,
+    read: |data| read_pairs(data, "eng_Latn-zho_Hans,zho_Hans-eng_Latn"),
+    profiles: &[BASE, Profile { name: "chat", chat: true, ..BASE }],
+};
+
+/// The form of lm-evaluation-harness's FLORES tasks for some regions, which have no pair with Chinese.
+const BASE: Profile = Profile {
+    name: "lmh",
+    version: 1,
+    shots: 5,
+    draw: Draw::Sampled,
+    limit: None,
+    chat: false,
+    prompt,
+    score,
+    metrics: METRICS,
+};
+
+/// BLEU stands under its tokenizer as a filter, since numbers of different ones must not be averaged.
+const METRICS: &[Metric] = &[
+    Metric { primary: true, ..metric("bleu", "13a", |items| bleu(Tokenizer::V13a, items)) },
+    Metric { primary: true, ..metric("bleu", "zh", |items| bleu(Tokenizer::Chinese, items)) },
+    Metric { primary: true, ..metric("bleu", "char", |items| bleu(Tokenizer::Characters, items)) },
+    metric("chrf", "none", |items| chrf(Chrf::default(), items)),
+    metric("chrf++", "none", |items| chrf(CHRF_WORDS, items)),
+    // With the tokenizer 13a whatever the target, as lm-evaluation-harness: next to meaningless for Chinese.
+    metric("bleu_lmh", "none", |items| bleu(Tokenizer::V13a, items)),
+];
+
+const CHRF_WORDS: Chrf = Chrf { words: true, lowercase: false };
+
+const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
+    Metric {
+        name,
+        filter,
+        higher_is_better: true,
+        primary: false,
+        scale: 100.0,
+        chance: None,
+        over: Over::Corpus(over),
+    }
+}
+
+/// sacreBLEU's signature of a metric of this task, which stands beside its value.
+pub fn signature(metric: &Metric) -> Option<String> {
+    let bleu = |tokenizer| Bleu { tokenizer, ..Bleu::default() }.signature(Some(1));
+    match (metric.name, metric.filter) {
+        ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(Tokenizer::V13a)),
+        ("bleu", "zh") => Some(bleu(Tokenizer::Chinese)),
+        ("bleu", "char") => Some(bleu(Tokenizer::Characters)),
+        ("chrf", _) => Some(Chrf::default().signature(Some(1))),
+        ("chrf++", _) => Some(CHRF_WORDS.signature(Some(1))),
+        _ => None,
+    }
+}
+
+/// The tokenizer of BLEU for a target language: characters where words are not set apart.
+fn tokenizer(language: &str) -> &'static str {
+    match language.split('_').next().unwrap_or_default() {
+        "zho" | "yue" => "zh",
+        "jpn" | "tha" | "lao" | "khm" | "mya" => "char",
+        _ => "13a",
+    }
+}
+
+/// A set for each pair of `names`: `deu_Latn-eng_Latn,fra_Latn-eng_Latn`. Tested is `devtest`; shots come from `dev`
+/// or, where that is missing, from `devtest`. As the authors' archive has them, a file for each language, or as rows
+/// with a field `sentence_LANGUAGE`, as the hub has them.
+///
+/// # Errors
+/// A name that is no pair of languages; a file that is missing; files of a pair with different numbers of lines; an
+/// empty line.
+pub fn read_pairs(data: &Path, names: &str) -> Result<Vec<Set>> {
+    let folder = data::find(data, &["flores200/flores200_dataset", "flores200", "flores200_dataset", "flores"])?;
+    names.split(',').map(|name| read_pair(&folder, name.trim())).collect()
+}
+
+fn read_pair(folder: &Path, name: &str) -> Result<Set> {
+    let known = |code: &&str| languages::name(code).is_some();
+    let Some(pair) = name.split_once('-').filter(|(from, to)| known(from) && known(to) && from != to) else {
+        let expected = "two different languages as FLORES-200 names them: deu_Latn-eng_Latn";
+        let fix = "correct it; languages that are known stand in src/tasks/flores/languages.rs";
+        return Err(Error::request("pair of languages of flores", expected, name, fix));
+    };
+    let Some((files, documents)) = documents(folder, "devtest", pair)? else {
+        let looked = [pair.0, pair.1].map(|code| folder.join("devtest").join(format!("{code}.devtest")));
+        return Err(data::missing(&looked));
+    };
+    let (more, pool) = documents_or_none(folder, pair)?;
+    Ok(Set { name: format!("flores_{name}"), groups: Vec::new(), files: [files, more].concat(), documents, pool })
+}
+
+type Documents = (Vec<PathBuf>, Vec<Value>);
+
+fn documents_or_none(folder: &Path, pair: (&str, &str)) -> Result<Documents> {
+    Ok(documents(folder, "dev", pair)?.unwrap_or_default())
+}
+
+/// The pairs of sentences of a split, the source's first; nothing where the split is not there.
+fn documents(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Option<Documents>> {
+    let (from_field, to_field) = (format!("sentence_{from}"), format!("sentence_{to}"));
+    let document = |source: &str, target: &str| {
+        Value::Object(Map::from_iter([(from_field.clone(), source.into()), (to_field.clone(), target.into())]))
+    };
+    let files = [from, to].map(|code| folder.join(split).join(format!("{code}.{split}")));
+    if files.iter().any(|file| file.is_file()) {
+        let [sources, targets] = [sentences(&files[0])?, sentences(&files[1])?];
+        if sources.len() != targets.len() {
+            let expected = format!("{}, as {} has", sources.len(), files[0].display());
+            let fix = "get both files from one archive: line n is the same sentence in all";
+            return Err(Error::malformed(&files[1], "number of lines", expected, targets.len(), fix));
+        }
+        let documents = sources.iter().zip(&targets).map(|(source, target)| document(source, target)).collect();
+        return Ok(Some((files.to_vec(), documents)));
+    }
+    let files = data::split(folder, split)?;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let rows = data::read_all(&files)?;
+    let rows = rows.iter().map(|row| Ok(document(row.filled(&from_field)?, row.filled(&to_field)?)));
+    Ok(Some((files, rows.collect::<Result<_>>()?)))
+}
+
+fn sentences(file: &Path) -> Result<Vec<String>> {
+    let lines = data::lines(file)?;
+    if lines.is_empty() {
+        return Err(Error::malformed(file, "lines", "at least one", "none", "the file is empty; get it again"));
+    }
+    match lines.iter().position(|line| line.trim().is_empty()) {
+        Some(at) => {
+            let fix = "compare the file with the published one";
+            Err(Error::malformed(file, format!("line {}", at + 1), "a sentence", "an empty line", fix))
+        }
+        None => Ok(lines),
+    }
+}
+
+/// The two languages of a document and their sentences, source first.
+fn sides(document: &Value) -> [(&str, &str); 2] {
+    let mut fields = document.as_object().into_iter().flatten();
+    [(); 2].map(|()| match fields.next() {
+        Some((field, sentence)) => {
+            (field.strip_prefix("sentence_").unwrap_or(field), sentence.as_str().unwrap_or_default())
+        }
+        None => ("", ""),
+    })
+}
+
+fn prompt(_: &Set, document: &Value) -> Prompt {
+    let [(from, source), (to, target)] = sides(document);
+    let name = |code| languages::name(code).unwrap_or_default();
+    Prompt {
+        description: String::new(),
+        text: format!("{} sentence: {source}\n{} sentence:", name(from), name(to)),
+        delimiter: "",
+        target: target.to_owned(),
+        logged_target: None,
+        ask: Ask::Reply { until: vec!["\n".to_owned()], tokens: 256 },
+    }
+}
+
+fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+    let [_, (to, target)] = sides(document);
+    let texts = Item::Texts { reply: reply(answers)?.to_owned(), references: vec![target.to_owned()] };
+    let outcome = |filter, names: &[&'static str]| Outcome {
+        filter,
+        filtered: None,
+        items: names.iter().map(|&name| (name, texts.clone())).collect(),
+    };
+    Ok(vec![outcome(tokenizer(to), &["bleu"]), outcome("none", &["chrf", "chrf++", "bleu_lmh"])])
+}
+
+fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
+    items.iter().filter_map(|item| match item {
+        Item::Texts { reply, references } => Some((reply.as_str(), references.as_slice())),
+        _ => None,
+    })
+}
+
+fn bleu(tokenizer: Tokenizer<'static>, items: &[Item]) -> f64 {
+    let bleu = Bleu { tokenizer, ..Bleu::default() };
+    bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
+}
+
+fn chrf(chrf: Chrf, items: &[Item]) -> f64 {
+    chrf.score(&texts(items).map(|(reply, references)| chrf.counts(reply, references)).sum())
+}

@@ -1,0 +1,176 @@
+//! FollowBench: how many constraints of an instruction a reply keeps, when a constraint is added at each of five
+//! levels (Jiang et al., 2024; rules, judge's prompts and measures as in github.com/YJiangcm/FollowBench, 6278f4c).
+//!
+//! Rules decide 43 in 100 prompts: the filter `rule`. For the others a judge is asked; with its verdicts the filter
+//! `all` has values.
+
+mod judge;
+mod list;
+mod measures;
+mod rules;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::data::{self, Record};
+use super::{Answer, Ask, Dimension, Draw, Item, Outcome, Profile, Prompt, Set, Task};
+use crate::error::Result;
+use rules::Question;
+use text::Language;
+
+pub static TASK: Task = Task {
+    name: "followbench",
+    title: "FollowBench",
+    about: "instructions with one to five constraints",
+    dimension: Dimension::Alignment,
+    read: |data| read(data, Language::English),
+    profiles: PROFILES,
+};
+
+pub static TASK_ZH: Task = Task {
+    name: "followbench_zh",
+    title: "FollowBench (zh)",
+    about: "instructions in Chinese with one to five constraints",
+    dimension: Dimension::Alignment,
+    read: |data| read(data, Language::Chinese),
+    profiles: PROFILES,
+};
+
+const PROFILES: &[Profile] = &[Profile {
+    name: "chat",
+    version: 1,
+    shots: 0,
+    draw: Draw::FirstN,
+    limit: None,
+    chat: true,
+    prompt,
+    score,
+    metrics: measures::METRICS,
+}];
+
+/// The files, and what kind of constraint each adds.
+const KINDS: [&str; 6] = ["content", "situation", "style", "format", "example", "mixed"];
+
+const LEVELS: usize = 5;
+
+/// A set for each kind. Documents are the prompts of levels 1 to 5; one that a judge has to score holds the `path`
+/// to it, the instructions from level 0 on.
+fn read(data: &Path, language: Language) -> Result<Vec<Set>> {
+    let (task, folder) = match language {
+        Language::English => ("followbench", "data"),
+        Language::Chinese => ("followbench_zh", "data_zh"),
+    };
+    let set = |kind: &str| {
+        let file = data::find(data, &[&format!("followbench/{folder}/{kind}_constraints.json")])?;
+        let documents = documents(&data::json_array(&file)?, kind, language)?;
+        let name = format!("{task}_{kind}");
+        Ok(Set { name, groups: Vec::new(), files: vec![PathBuf::from(&file)], documents, pool: Vec::new() })
+    };
+    KINDS.iter().map(|kind| set(kind)).collect()
+}
+
+fn documents(records: &[Record], kind: &str, language: Language) -> Result<Vec<Value>> {
+    let first = usize::from(kind == "example");
+    let mut documents = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for group in records.chunks(LEVELS + 1 - first) {
+        let mut path: Vec<&str> = Vec::new();
+        let example_id = group[0].integer("example_id", 0..i64::MAX)?;
+        if !seen.insert(example_id) {
+            return Err(group[0].error("example_id", "each example once, its levels in a row", example_id));
+        }
+        for (record, level) in group.iter().zip(first..) {
+            let found = (record.integer("example_id", 0..i64::MAX)?, record.integer("level", 0..6)?);
+            if found != (example_id, level as i64) {
+                let expected = format!("example {example_id}, level {level}");
+                return Err(record.error("level", expected, format!("example {}, level {}", found.0, found.1)));
+            }
+            // Some examples start from nothing: level 0 is not sent.
+            path.push(if level == 0 { record.text("instruction")? } else { record.filled("instruction")? });
+            if level > 0 {
+                documents.push(document(record, kind, language, level, &path)?);
+            }
+        }
+        if path.len() + first <= LEVELS {
+            let last = &group[group.len() - 1];
+            return Err(last.error("level", format!("levels up to {LEVELS}"), "the end of the file"));
+        }
+    }
+    Ok(documents)
+}
+
+fn document(record: &Record, kind: &str, language: Language, level: usize, path: &[&str]) -> Result<Value> {
+    let mut fields = Map::new();
+    for name in ["example_id", "category", "source", "level", "instruction", "target"] {
+        fields.insert(name.to_owned(), record.value(name)?.clone());
+    }
+    let example_id = record.integer("example_id", 0..i64::MAX)?;
+    let (source, target) = (record.text("source")?, record.text("target")?);
+    let question = Question { kind, source, example_id, level, target };
+    rules::check_target(&question, language).map_err(|expected| record.error("target", expected, target))?;
+    fields.insert("kind".to_owned(), kind.into());
+    fields.insert("language".to_owned(), language.name().into());
+    if !rules::decides(&question, language) {
+        fields.insert("path".to_owned(), path.into());
+    }
+    Ok(Value::Object(fields))
+}
+
+fn prompt(_: &Set, document: &Value) -> Prompt {
+    Prompt {
+        description: String::new(),
+        text: text(document, "instruction").to_owned(),
+        delimiter: "",
+        target: text(document, "target").to_owned(),
+        logged_target: None,
+        ask: Ask::Reply { until: Vec::new(), tokens: 2048 },
+    }
+}
+
+fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+    let mut replies = answers.iter().filter_map(|answer| match answer {
+        Answer::Reply(reply) => Some(reply.as_str()),
+        Answer::Choice { .. } => None,
+    });
+    let reply = replies.next().unwrap_or_default();
+    let language = Language::named(text(document, "language"));
+    let level = document["level"].as_u64().map_or(LEVELS, |level| level as usize).clamp(1, LEVELS);
+    let (kind, example_id) = (text(document, "kind"), document["example_id"].as_i64().unwrap_or_default());
+    let question =
+        Question { kind, source: text(document, "source"), example_id, level, target: text(document, "target") };
+    let group = format!("{kind}/{example_id}");
+    if let Some(met) = rules::met(&question, language, reply) {
+        let met = f64::from(u8::from(met));
+        let record = json!({"group": group, "level": level, "hard": met, "soft": met});
+        return Ok(vec![
+            outcome("rule", measures::NAMES_RULE, Item::Record(record.clone())),
+            outcome("all", measures::NAMES_ALL, Item::Record(record)),
+        ]);
+    }
+    let item = match replies.next() {
+        None => {
+            let path: Vec<&str> = document["path"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            Item::Request(judge::request(language, kind, &path, reply))
+        }
+        Some(verdict) => {
+            let met = judge::verdict(language, level, verdict);
+            let hard = met.map(|met| f64::from(u8::from(met == level)));
+            let soft = met.map(|met| met as f64 / level as f64);
+            Item::Record(json!({"group": group, "level": level, "hard": hard, "soft": soft}))
+        }
+    };
+    Ok(vec![outcome("all", measures::NAMES_ALL, item)])
+}
+
+/// The same item for all metrics of a filter.
+fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> Outcome {
+    let items = names.iter().map(|&name| (name, item.clone())).collect();
+    Outcome { filter, filtered: None, items }
+}
+
+/// A field of a document that `read` made.
+fn text<'a>(document: &'a Value, field: &str) -> &'a str {
+    document[field].as_str().unwrap_or_default()
+}

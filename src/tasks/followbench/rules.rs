@@ -1,0 +1,240 @@
+//! The constraints that need no judge: rules of FollowBench's own `rule_based_evaluation.py`, by the source a
+//! document came from.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::list;
+use super::text::{Language, Text, is_space, of_a_word, regex, words};
+
+/// What a rule looks at.
+pub(super) struct Question<'a> {
+    /// Which of the six files: `example`, `content`.
+    pub kind: &'a str,
+    pub source: &'a str,
+    pub example_id: i64,
+    /// 1 to 5.
+    pub level: usize,
+    pub target: &'a str,
+}
+
+/// What a level adds.
+type Constraint = fn(Text<'_>) -> bool;
+
+/// How a reply is compared.
+enum Rule {
+    /// With the template that the examples in the prompt show.
+    Template,
+    /// With the target; a target differs from level to level.
+    Target(fn(&str, &str) -> bool),
+    /// Each level adds a constraint, and those before go on.
+    Levels([Constraint; 5]),
+    /// The five forms of one text; the last level replaces a constraint.
+    Suggestions,
+    Points,
+}
+
+/// Whether a rule decides, so that no judge is asked.
+pub(super) fn decides(question: &Question<'_>, language: Language) -> bool {
+    rule(question, language).is_some()
+}
+
+/// That a target is what its rule can compare with.
+///
+/// # Errors
+/// What is expected instead.
+pub(super) fn check_target(question: &Question<'_>, language: Language) -> Result<(), &'static str> {
+    match rule(question, language) {
+        Some(Rule::Template) if !question.target.contains("{answer}") => Err("a template with {answer}"),
+        Some(Rule::Target(_)) if question.target.is_empty() => Err("the expected reply"),
+        Some(Rule::Target(_)) if question.source == "CONLL2003" && list::parse(question.target).is_none() => {
+            Err("a list of names in quotes")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a reply meets all constraints of its level; nothing where a judge has to tell.
+pub(super) fn met(question: &Question<'_>, language: Language, reply: &str) -> Option<bool> {
+    let text = Text { text: reply, language };
+    Some(match rule(question, language)? {
+        Rule::Template => fits_template(question.target, reply),
+        Rule::Target(compare) => compare(reply, question.target),
+        Rule::Levels(added) => added.iter().take(question.level).all(|constraint| constraint(text)),
+        Rule::Suggestions => suggestions(text, question.level),
+        Rule::Points => points(reply, question.level),
+    })
+}
+
+fn rule(question: &Question<'_>, language: Language) -> Option<Rule> {
+    match (question.kind, question.example_id) {
+        ("example", _) => return Some(Rule::Template),
+        ("format", 22) => return Some(Rule::Suggestions),
+        ("format", 30) if language == Language::English => return Some(Rule::Points),
+        _ => {}
+    }
+    match question.source {
+        "E2E" | "text_editing" => Some(Rule::Target(|reply, target| reply == target)),
+        "WIKIEVENTS" => Some(Rule::Target(|reply, target| {
+            let known: Vec<&str> = target.split('\n').collect();
+            reply.split('\n').all(|line| known.contains(&line))
+        })),
+        "CONLL2003" => Some(Rule::Target(|reply, target| {
+            list::parse(target).is_some_and(|names| names.iter().any(|name| name == reply))
+        })),
+        "BBH_logical" => Some(Rule::Target(|reply, target| {
+            static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"\([A-Z]\)"));
+            last(&OPTION, reply) == Some(target)
+        })),
+        "BBH_time" => Some(Rule::Target(|reply, target| {
+            static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{2}/\d{2}/\d{4}"));
+            last(&DATE, reply) == Some(target)
+        })),
+        "self_made_space" => Some(Rule::Target(|reply, target| reply.contains(target))),
+        "gsm_8k" => Some(Rule::Target(match language {
+            Language::English => |reply, target| {
+                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| regex(r"\$\d+"));
+                last(&DOLLARS, reply) == Some(target)
+            },
+            Language::Chinese => |reply, target| {
+                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+美元"));
+                last(&DOLLARS, reply) == Some(target)
+            },
+        })),
+        source => levels(source, language).map(Rule::Levels),
+    }
+}
+
+/// The five constraints of each text that was made for this benchmark.
+fn levels(source: &str, language: Language) -> Option<[Constraint; 5]> {
+    use Language::{Chinese, English};
+    let levels: [Constraint; 5] = match (source, language) {
+        ("cnn_dailymail", English) => [
+            |t| t.sentences().len() == 3,
+            |t| t.every_sentence(|words| words < 15),
+            |t| t.sentence(1).has("Potter") && t.sentence(2).has("actor") && t.sentence(3).has("films"),
+            |t| !t.sentence(2).has("lavish"),
+            |t| t.sentence(3).present_perfect(),
+        ],
+        ("cnn_dailymail", Chinese) => [
+            |t| t.sentences().len() == 3,
+            |t| t.every_sentence(|characters| characters < 15),
+            |t| t.sentence(1).has("波特") && t.sentence(2).has("演员") && t.sentence(3).has("电影"),
+            |t| !t.sentence(2).has("奢侈"),
+            |t| t.sentence(3).has("了"),
+        ],
+        ("xsum", English) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() < 20,
+            |t| !t.has("Newton Stewart"),
+            |t| t.present_continuous(),
+            |t| t.has("operation"),
+        ],
+        ("xsum", Chinese) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() < 20,
+            |t| !t.has("牛顿斯图尔特"),
+            |t| t.has("在"),
+            |t| t.has("操作"),
+        ],
+        ("samsum", English) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() < 15,
+            |t| t.has("stuff"),
+            |t| !t.has_procrastination(),
+            |t| t.marks() == 1,
+        ],
+        ("samsum", Chinese) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() < 15,
+            |t| t.has("琐碎的"),
+            |t| !t.has("拖沓的"),
+            |t| t.marks() == 1,
+        ],
+        ("gigaword", English) => {
+            [|t| t.length() == 8, |t| t.marks() == 0, |t| t.is_lower(), |t| !t.has("bus"), |t| t.has("in")]
+        }
+        ("gigaword", Chinese) => {
+            [|t| t.length() == 8, |t| t.marks() == 0, |t| !t.has_number(), |t| !t.has("公交车"), |t| t.has("在")]
+        }
+        ("arxiv", English) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() <= 20,
+            |t| t.text.starts_with("We"),
+            |t| t.has("activations"),
+            |t| !t.has("transformer"),
+        ],
+        ("arxiv", Chinese) => [
+            |t| t.sentences().len() == 1,
+            |t| t.length() <= 20,
+            |t| t.text.starts_with("我们"),
+            |t| t.has("激活"),
+            |t| !t.has("transformer"),
+        ],
+        _ => return None,
+    };
+    Some(levels)
+}
+
+fn last<'a>(pattern: &Regex, reply: &'a str) -> Option<&'a str> {
+    pattern.find_iter(reply).last().map(|found| found.as_str())
+}
+
+/// Whether a reply is the template, with anything in one line for `{answer}`.
+fn fits_template(target: &str, reply: &str) -> bool {
+    let template = target.replace("{instruction}\n", "").replace("{{", "{").replace("}}", "}");
+    let template = template.replace("{answer}", ".*");
+    // Whatever else reads `.*` is a gap too, as in the original.
+    let pieces: Vec<String> = template.split(".*").map(regex::escape).collect();
+    Regex::new(&format!(r"\A{}\z", pieces.join("[^\n]*"))).is_ok_and(|pattern| pattern.is_match(reply))
+}
+
+/// Format example 22: suggestions in paragraphs.
+fn suggestions(text: Text<'_>, level: usize) -> bool {
+    let ending = match text.language {
+        Language::English => "Those are suggestions",
+        Language::Chinese => "这些是建议",
+    };
+    let paragraphs = text.paragraphs();
+    // At level 5 the ending stands in a paragraph of its own, whose sentences are not counted.
+    paragraphs.len() == if level == 5 { 4 } else { 3 }
+        && (level < 2 || paragraphs.iter().take(3).all(|paragraph| paragraph.sentences().len() < 3))
+        && (level < 3 || text.every_sentence(|length| length > 20))
+        && (level < 4 || text.paragraphs_are_numbered())
+        && (level < 5 || text.text.ends_with(ending))
+}
+
+/// Format example 30: five points, each with a keyword in bold.
+fn points(reply: &str, level: usize) -> bool {
+    static KEYWORD: LazyLock<Regex> = LazyLock::new(|| regex(r"\*\*\d.+?:"));
+    let sentences = split_sentences(reply);
+    let numbered = |sentence: &&str| ["1.", "2.", "3.", "4.", "5."].iter().any(|number| sentence.contains(number));
+    let constraints: [&dyn Fn() -> bool; 5] = [
+        &|| reply.contains("**"),
+        &|| KEYWORD.find_iter(reply).count() == 5,
+        &|| sentences.iter().copied().filter(numbered).all(|sentence| sentence.split('.').count() < 3),
+        &|| sentences.iter().all(|sentence| (10..=15).contains(&words(sentence).count())),
+        &|| sentences.iter().all(|sentence| words(sentence).all(|word| !word.ends_with("-ly"))),
+    ];
+    constraints.iter().take(level).all(|holds| holds())
+}
+
+/// Splits at white space behind `.` or `?`, except behind abbreviations such as `e.g.` and `Mr.`
+fn split_sentences(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    for (at, space) in text.char_indices().filter(|&(_, c)| is_space(c)) {
+        let mut back = text[..at].chars().rev();
+        let [a, b, c, d] = std::array::from_fn(|_| back.next());
+        let initials = b.is_some_and(of_a_word) && c == Some('.') && d.is_some_and(of_a_word);
+        let title =
+            a == Some('.') && b.is_some_and(|b| b.is_ascii_lowercase()) && c.is_some_and(|c| c.is_ascii_uppercase());
+        if matches!(a, Some('.' | '?')) && !initials && !title {
+            sentences.push(&text[start..at]);
+            start = at + space.len_utf8();
+        }
+    }
+    sentences.push(&text[start..]);
+    sentences
+}

@@ -1,0 +1,151 @@
+//! What FollowBench's rules look at in a reply: sentences, words, lengths. Everything counts as its own scripts
+//! count in Python, oddities included, since scores are compared with theirs.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Which of the two forms of the benchmark: rules and prompts of a judge differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    /// As documents name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::English => "en",
+            Language::Chinese => "zh",
+        }
+    }
+
+    pub fn named(name: &str) -> Language {
+        if name == "zh" { Language::Chinese } else { Language::English }
+    }
+}
+
+/// A reply, to be measured.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub text: &'a str,
+    pub language: Language,
+}
+
+/// Python's `isnumeric` beyond Unicode's number categories: ideographs that mean numbers (Unicode 14).
+const NUMERIC_IDEOGRAPHS: &str = "㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆\
+萬貮貳贰阡陆陌陸零參拾兩零六陸什𠀁𠁤𠃢𠄡𠤪𠦃𠦌𠦜𠫪𠫽𠬙𢎐𢦘𣬛𦉭廾";
+
+impl<'a> Text<'a> {
+    /// What stands between sentence ends. White space behind the last end counts as one more.
+    pub fn sentences(self) -> Vec<&'a str> {
+        let ends: &[char] = match self.language {
+            Language::English => &['.', '!', '?'],
+            Language::Chinese => &['。', '！', '？'],
+        };
+        self.text.split(ends).filter(|sentence| !sentence.is_empty()).collect()
+    }
+
+    /// Whether every sentence has a length for which `fits` holds: words in English, characters in Chinese.
+    pub fn every_sentence(self, fits: impl Fn(usize) -> bool) -> bool {
+        self.sentences().into_iter().all(|sentence| match self.language {
+            Language::English => fits(words(sentence).count()),
+            Language::Chinese => fits(sentence.chars().count()),
+        })
+    }
+
+    /// Length of the whole: pieces between single spaces in English, characters in Chinese.
+    pub fn length(self) -> usize {
+        match self.language {
+            Language::English => self.text.split(' ').count(),
+            Language::Chinese => self.text.chars().count(),
+        }
+    }
+
+    /// Whether it holds a word: on its own in English, anywhere in Chinese.
+    pub fn has(self, word: &str) -> bool {
+        match self.language {
+            Language::Chinese => self.text.contains(word),
+            Language::English => self.text.match_indices(word).any(|(at, _)| {
+                let before = self.text[..at].chars().next_back();
+                let behind = self.text[at + word.len()..].chars().next();
+                !before.is_some_and(of_a_word) && !behind.is_some_and(of_a_word)
+            }),
+        }
+    }
+
+    /// Sentence `number`, counted from 1; empty where there are fewer.
+    pub fn sentence(self, number: usize) -> Text<'a> {
+        let text = self.sentences().get(number - 1).copied().unwrap_or_default();
+        Text { text, language: self.language }
+    }
+
+    /// How many punctuation marks it has.
+    pub fn marks(self) -> usize {
+        let chinese = |c| self.language == Language::Chinese && "，。：’“”".contains(c);
+        self.text.chars().filter(|&c| c.is_ascii_punctuation() || chinese(c)).count()
+    }
+
+    /// Whether it has a number, written in digits or in ideographs.
+    pub fn has_number(self) -> bool {
+        self.text.chars().any(|c| c.is_numeric() || NUMERIC_IDEOGRAPHS.contains(c))
+    }
+
+    /// As Python's `islower`: some letter is small, and none is a capital.
+    pub fn is_lower(self) -> bool {
+        static CAPITAL: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{Uppercase}\p{Lt}]"));
+        self.text.chars().any(char::is_lowercase) && !CAPITAL.is_match(self.text)
+    }
+
+    /// `is ...ing`.
+    pub fn present_continuous(self) -> bool {
+        static FORM: LazyLock<Regex> = LazyLock::new(|| {
+            regex(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
+        });
+        FORM.is_match(self.text)
+    }
+
+    /// `has` or `have`, and a word.
+    pub fn present_perfect(self) -> bool {
+        static FORM: LazyLock<Regex> =
+            LazyLock::new(|| regex(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"));
+        FORM.is_match(self.text)
+    }
+
+    pub fn has_procrastination(self) -> bool {
+        static FORM: LazyLock<Regex> = LazyLock::new(|| regex("(?i)procrast"));
+        FORM.is_match(self.text)
+    }
+
+    /// What stands between blank lines.
+    pub fn paragraphs(self) -> Vec<Text<'a>> {
+        self.text.split("\n\n").map(|text| Text { text, ..self }).collect()
+    }
+
+    /// Whether every paragraph that is not blank starts with `1.`
+    pub fn paragraphs_are_numbered(self) -> bool {
+        static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d+\."));
+        let texts = self.paragraphs().into_iter().map(|paragraph| paragraph.text.trim_start_matches(is_space));
+        texts.filter(|text| !text.is_empty()).all(|text| NUMBER.is_match(text))
+    }
+}
+
+/// As Python's `split()`.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|word| !word.is_empty())
+}
+
+/// As Python's `isspace`, which has four control characters more than Unicode's property.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+pub(super) fn of_a_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Of a pattern in this source: a test runs every one.
+pub(super) fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a pattern of ours")
+}

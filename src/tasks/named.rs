@@ -1,0 +1,42 @@
+//! Tasks as a user names them.
+
+use std::path::Path;
+
+use super::{Set, TASKS, Task, flores};
+use crate::error::{Error, Result};
+
+/// A task and its sets by a name: `mmlu`; `mmlu:stem` for the sets of a group, `mmlu:anatomy` for one set, several
+/// with commas; `flores:deu_Latn-eng_Latn` for pairs of languages, also those that `flores` alone leaves out.
+///
+/// # Errors
+/// No task of this name, no set of it; what reading it refuses.
+pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
+    let (name, parts) = name.split_once(':').map_or((name, None), |(name, parts)| (name, Some(parts)));
+    let Some(task) = TASKS.iter().copied().find(|task| task.name == name) else {
+        let known: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
+        return Err(Error::request("task", format!("one of {}", known.join(", ")), name, "correct the name"));
+    };
+    let sets = match parts {
+        None => (task.read)(data)?,
+        Some(pairs) if std::ptr::eq(task, &flores::TASK) => flores::read_pairs(data, pairs)?,
+        Some(parts) => chosen((task.read)(data)?, name, parts)?,
+    };
+    Ok((task, sets))
+}
+
+/// The sets that `parts` names, in the order of the task.
+fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
+    let parts: Vec<&str> = parts.split(',').map(str::trim).collect();
+    let is = |set: &Set, part: &str| {
+        set.name == part
+            || set.name.strip_prefix(task).and_then(|rest| rest.strip_prefix('_')) == Some(part)
+            || set.groups.iter().any(|group| group == part)
+    };
+    if let Some(unknown) = parts.iter().find(|part| !sets.iter().any(|set| is(set, part))) {
+        let known: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        let expected = format!("a group, or one of {}", known.join(", "));
+        return Err(Error::request(format!("part of {task}"), expected, unknown, "correct the name"));
+    }
+    sets.retain(|set| parts.iter().any(|part| is(set, part)));
+    Ok(sets)
+}

@@ -1,0 +1,69 @@
+//! The choice of few-shot examples.
+
+use serde_json::Value;
+
+use super::{Draw, Set};
+use crate::error::{Error, Result};
+use crate::metrics::random::Random;
+
+/// What lm-evaluation-harness seeds the draw with.
+pub const SEED: u64 = 1234;
+
+/// Chooses the shots of a set's documents, one document after the other.
+///
+/// A draw depends on all draws before it: a run that resumes asks for the shots of the documents it skips, too.
+pub struct Shots<'a> {
+    set: &'a Set,
+    count: usize,
+    draw: Draw,
+    random: Random,
+}
+
+impl<'a> Shots<'a> {
+    /// `count` shots for each document of `set`.
+    ///
+    /// # Errors
+    /// There are fewer examples than that, beside the document itself.
+    pub fn new(set: &'a Set, draw: Draw, count: usize) -> Result<Shots<'a>> {
+        let there = if set.pool.is_empty() { set.documents.len().saturating_sub(1) } else { set.pool.len() };
+        if count > there {
+            let expected = format!("at most {there}, the examples there are");
+            return Err(Error::request(format!("shots of {}", set.name), expected, count, "ask for fewer shots"));
+        }
+        Ok(Shots { set, count, draw, random: Random::new(SEED) })
+    }
+
+    /// The shots of `document`, the next of the set.
+    ///
+    /// # Errors
+    /// Documents that are equal to this one leave too few others.
+    pub fn next(&mut self, document: &Value) -> Result<Vec<&'a Value>> {
+        if self.count == 0 {
+            return Ok(Vec::new());
+        }
+        let from_pool = !self.set.pool.is_empty();
+        let pool = if from_pool { &self.set.pool } else { &self.set.documents };
+        let others = || pool.iter().filter(|other| *other != document).collect::<Vec<_>>();
+        let shots: Vec<&Value> = match (self.draw, from_pool) {
+            (Draw::FirstN, true) => pool.iter().collect(),
+            (Draw::FirstN, false) => others(),
+            (Draw::Sampled, true) => self.sample(&pool.iter().collect::<Vec<_>>(), self.count)?,
+            (Draw::Sampled, false) => {
+                let mut shots = self.sample(&pool.iter().collect::<Vec<_>>(), self.count + 1)?;
+                shots.retain(|shot| *shot != document);
+                // Where a document stands in the set twice, both may be drawn: the harness then draws again.
+                if shots.len() < self.count { self.sample(&others(), self.count)? } else { shots }
+            }
+        };
+        if shots.len() < self.count {
+            let expected = format!("{} documents that differ from it", self.count);
+            let what = format!("shots of a document of {}", self.set.name);
+            return Err(Error::request(what, expected, shots.len(), "ask for fewer shots"));
+        }
+        Ok(shots.into_iter().take(self.count).collect())
+    }
+
+    fn sample(&mut self, pool: &[&'a Value], count: usize) -> Result<Vec<&'a Value>> {
+        Ok(self.random.sample(pool.len(), count)?.into_iter().map(|index| pool[index]).collect())
+    }
+}

@@ -1,0 +1,88 @@
+//! The same documents from files as the hubs give them out.
+
+use serde_json::json;
+
+use super::*;
+
+fn write(folder: &Path, file: &str, rows: &[Value]) {
+    let path = folder.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    std::fs::write(path, lines.join("\n")).unwrap();
+}
+
+/// That `task` reads the same from both folders.
+fn same(name: &str, original: &Path, hub: &Path) {
+    let (original, hub) = ((task(name).read)(original).unwrap(), (task(name).read)(hub).unwrap());
+    assert_eq!(original.len(), hub.len(), "{name}");
+    for (original, hub) in original.iter().zip(&hub) {
+        assert_eq!(original.name, hub.name);
+        assert_eq!(original.documents, hub.documents, "{name}");
+        assert_eq!(original.pool, hub.pool, "{name}");
+    }
+}
+
+#[test]
+fn mmlu_by_subject_and_whole() {
+    let (data, by_subject, whole) = (data(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sets = (task("mmlu").read)(data.path()).unwrap();
+    let (mut tests, mut devs) = (Vec::new(), Vec::new());
+    for set in &sets {
+        let subject = set.name.strip_prefix("mmlu_").unwrap();
+        let folder = by_subject.path().join("mmlu").join(subject);
+        write(&folder, "test-00000-of-00002.jsonl", &set.documents[..1]);
+        write(&folder, "test-00001-of-00002.jsonl", &set.documents[1..]);
+        write(&folder, "dev.jsonl", &set.pool);
+        tests.extend(set.documents.clone());
+        devs.extend(set.pool.clone());
+    }
+    write(&whole.path().join("mmlu"), "all/test.jsonl", &tests);
+    write(&whole.path().join("mmlu"), "all/dev.jsonl", &devs);
+    same("mmlu", data.path(), by_subject.path());
+    same("mmlu", data.path(), whole.path());
+    std::fs::remove_file(by_subject.path().join("mmlu/anatomy/test-00001-of-00002.jsonl")).unwrap();
+    let error = (task("mmlu").read)(by_subject.path()).err().unwrap().to_string();
+    assert!(error.contains("anatomy/test-00001-of-00002.jsonl"), "{error}");
+}
+
+#[test]
+fn ceval_by_subject() {
+    let (data, hub) = (data(), tempfile::tempdir().unwrap());
+    for set in (task("ceval").read)(data.path()).unwrap() {
+        let folder = hub.path().join("ceval").join(set.name.strip_prefix("ceval_").unwrap());
+        write(&folder, "val.jsonl", &set.documents);
+        write(&folder, "dev.jsonl", &set.pool);
+    }
+    same("ceval", data.path(), hub.path());
+}
+
+#[test]
+fn snli_with_missing_labels() {
+    let (data, hub) = (data(), tempfile::tempdir().unwrap());
+    let set = set(task("snli"), data.path());
+    let mut rows = set.documents.clone();
+    rows.insert(1, json!({ "premise": "One.", "hypothesis": "Two.", "label": -1 }));
+    write(&hub.path().join("snli"), "test.jsonl", &rows);
+    write(&hub.path().join("snli"), "validation.jsonl", &set.pool);
+    same("snli", data.path(), hub.path());
+}
+
+#[test]
+fn truthfulqa_by_form() {
+    let (data, hub) = (data(), tempfile::tempdir().unwrap());
+    let folder = hub.path().join("truthfulqa");
+    write(&folder, "multiple_choice/validation.jsonl", &set(task("truthfulqa_mc1"), data.path()).documents);
+    write(&folder, "generation/validation.jsonl", &set(task("truthfulqa_gen"), data.path()).documents);
+    for name in ["truthfulqa_mc1", "truthfulqa_mc2", "truthfulqa_gen"] {
+        same(name, data.path(), hub.path());
+    }
+}
+
+#[test]
+fn bbq_by_category() {
+    let (data, hub) = (data(), tempfile::tempdir().unwrap());
+    let path = hub.path().join("bbq/Age");
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::copy(data.path().join("bbq/data/Age.jsonl"), path.join("test.jsonl")).unwrap();
+    same("bbq", data.path(), hub.path());
+}

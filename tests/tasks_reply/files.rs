@@ -1,0 +1,167 @@
+//! Files of these tasks: as published, and with something wrong in them.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{document_hash, fixtures, open, profile, prompts, sha256};
+
+/// A copy of the made-up data with one file changed; without a text the file is removed.
+fn changed(file: &str, text: Option<&str>) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let to = to.join(path.file_name().unwrap());
+            if path.is_dir() { copy(&path, &to) } else { drop(std::fs::copy(&path, &to).unwrap()) }
+        }
+    }
+    let data = tempfile::tempdir().unwrap();
+    copy(&fixtures().join("data"), data.path());
+    match text {
+        Some(text) => std::fs::write(data.path().join(file), text).unwrap(),
+        None => std::fs::remove_file(data.path().join(file)).unwrap(),
+    }
+    data
+}
+
+/// What is said of a changed file; its name is part of it.
+fn refused(task: &str, file: &str, text: Option<&str>) -> String {
+    let data = changed(file, text);
+    let error = open(task, data.path()).err().unwrap().to_string();
+    let name = Path::new(file).file_name().unwrap().to_str().unwrap();
+    assert!(error.contains(name), "{error}");
+    error
+}
+
+#[test]
+fn missing_files_are_named() {
+    for (task, file) in [
+        ("gsm8k", "gsm8k/test.jsonl"),
+        ("gsm8k", "gsm8k/train.jsonl"),
+        ("cnn_dailymail", "cnn_dailymail/cnn_dailymail_test.csv"),
+        ("xsum", "xsum/test.jsonl"),
+        ("flores", "flores200/flores200_dataset/devtest/zho_Hans.devtest"),
+    ] {
+        refused(task, file, None);
+    }
+    let nothing = tempfile::tempdir().unwrap();
+    for task in ["gsm8k", "cnn_dailymail", "xsum", "flores"] {
+        let error = open(task, nothing.path()).err().unwrap().to_string();
+        assert!(error.contains("no such file") && error.contains(task), "{error}");
+    }
+}
+
+#[test]
+fn bad_fields_are_named() {
+    let error = refused("gsm8k", "gsm8k/test.jsonl", Some("{\"question\": \"q\"}\n"));
+    assert!(error.contains("line 1: answer"), "{error}");
+    for answer in ["It is 7.", "#### seven", "#### .", "", "#### 007"] {
+        let line = format!("{{\"question\": \"q\", \"answer\": \"{answer}\"}}\n");
+        let error = refused("gsm8k", "gsm8k/train.jsonl", Some(&line));
+        assert!(error.contains("line 1: answer"), "{error}");
+    }
+    let error = refused("xsum", "xsum/test.jsonl", Some("{\"document\": \" \\n\", \"summary\": \"s\", \"id\": 1}\n"));
+    assert!(error.contains("line 1: document: expected a text"), "{error}");
+    let error =
+        refused("cnn_dailymail", "cnn_dailymail/cnn_dailymail_test.csv", Some("article,highlights,id\n\"\",h,i\n"));
+    assert!(error.contains("line 2: article: expected a text"), "{error}");
+    let error = refused("cnn_dailymail", "cnn_dailymail/cnn_dailymail_test.csv", Some("article,summary,id\na,h,i\n"));
+    assert!(error.contains("highlights"), "{error}");
+}
+
+#[test]
+fn sentences_must_stand_side_by_side() {
+    let file = "flores200/flores200_dataset/devtest/zho_Hans.devtest";
+    let error = refused("flores", file, Some("一。\n二。\n"));
+    assert!(error.contains("number of lines: expected 3, as") && error.contains("eng_Latn.devtest"), "{error}");
+    let error = refused("flores", file, Some("一。\n\n三。\n"));
+    assert!(error.contains("line 2: expected a sentence, found an empty line"), "{error}");
+    refused("flores", file, Some(""));
+}
+
+#[test]
+fn line_ends_of_two_characters_change_nothing() {
+    let data = fixtures().join("data");
+    for (task, file) in [
+        ("gsm8k", "gsm8k/test.jsonl"),
+        ("xsum", "xsum/test.jsonl"),
+        ("flores", "flores200/flores200_dataset/devtest/zho_Hans.devtest"),
+    ] {
+        let text = std::fs::read_to_string(data.join(file)).unwrap().replace('\n', "\r\n");
+        let other = changed(file, Some(&text));
+        let documents = |data: &Path| open(task, data).unwrap().1.swap_remove(0).documents;
+        assert_eq!(documents(&data), documents(other.path()), "{task}");
+    }
+}
+
+#[test]
+fn files_of_the_hub_are_read() {
+    let data = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let file = data.path().join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    write("gsm8k/main/test-00000-of-00001.jsonl", "{\"question\": \"q\", \"answer\": \"#### 1\"}\n");
+    write("gsm8k/main/train.jsonl", "{\"question\": \"q\", \"answer\": \"#### 2\"}\n");
+    write("cnn_dailymail/3.0.0/test.jsonl", "{\"article\": \"a\", \"highlights\": \"h\", \"id\": \"i\"}\n");
+    write("xsum/data/test.json", "[{\"document\": \"d\", \"summary\": \"s\", \"id\": \"1\"}]");
+    let row = "{\"id\": 1, \"sentence_eng_Latn\": \"One.\", \"sentence_zho_Hans\": \"一。\"}\n";
+    write("flores200/devtest.jsonl", row);
+    for (task, sets) in [("gsm8k", 1), ("cnn_dailymail", 1), ("xsum", 1), ("flores", 2)] {
+        let found = open(task, data.path()).unwrap().1;
+        assert_eq!(found.len(), sets, "{task}");
+        assert_eq!(found[0].documents.len(), 1, "{task}");
+    }
+    assert!(open("flores:deu_Latn-eng_Latn", data.path()).err().unwrap().to_string().contains("sentence_deu_Latn"));
+}
+
+/// The half of the published data that we hold, by the counts of its README.
+#[test]
+fn published_files_load() {
+    let Some(data) = std::env::var_os("QWGPU_DATA") else {
+        println!("skipped: QWGPU_DATA is not set");
+        return;
+    };
+    for (task, documents, pool) in [
+        ("gsm8k", 660, 7473),
+        ("cnn_dailymail", 250, 0),
+        ("xsum", 500, 0),
+        ("flores", 506, 0),
+        ("flores:tha_Thai-kor_Hang", 506, 0),
+    ] {
+        for set in open(task, Path::new(&data)).unwrap().1 {
+            assert_eq!((set.documents.len(), set.pool.len()), (documents, pool), "{}", set.name);
+        }
+    }
+}
+
+/// lm-evaluation-harness's own log of GSM8K: digests of documents, prompts and targets.
+#[test]
+fn the_harness_logged_the_same() {
+    let (Some(data), Some(golden)) = (std::env::var_os("QWGPU_DATA"), std::env::var_os("QWGPU_GOLDEN")) else {
+        println!("skipped: QWGPU_DATA or QWGPU_GOLDEN is not set");
+        return;
+    };
+    let (task, mut sets) = open("gsm8k", Path::new(&data)).unwrap();
+    let set = &mut sets[0];
+    set.documents.truncate(2);
+    let asked = prompts(set, profile(task, "lmh"));
+    let log = std::fs::read_to_string(Path::new(&golden).join("samples/local_gsm8k.jsonl")).unwrap();
+    let mut seen = 0;
+    for line in log.lines() {
+        let sample: Value = serde_json::from_str(line).unwrap();
+        let id = sample["doc_id"].as_u64().unwrap() as usize;
+        assert_eq!(document_hash(&set.documents[id]), sample["doc_hash"]);
+        assert_eq!(sha256(&asked[id].0), sample["prompt_hash"]);
+        assert_eq!(sha256(&asked[id].1), sample["target_hash"]);
+        let reply = sample["resps"][0][0].as_str().unwrap();
+        let outcomes = super::score(profile(task, "lmh"), set, id, reply);
+        let outcome = outcomes.iter().find(|outcome| outcome.filter == sample["filter"]).unwrap();
+        assert_eq!(outcome.filtered.as_ref().unwrap()[0], sample["filtered_resps"][0]);
+        assert_eq!(super::number(&outcomes, outcome.filter, "exact_match"), sample["exact_match"].as_f64().unwrap());
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
