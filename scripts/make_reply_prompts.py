@@ -4,7 +4,7 @@ Writes documents we made up, in the published formats, below data/; prompts.json
 that lm-evaluation-harness makes of them (for XSum and FLORES-200, whose forms it has not, the templates written out
 here); scores.json, what the Python originals find in replies we made up.
 
-lm_eval 0.4.13, datasets 5.0, sacrebleu 2.6.0, rouge_score 0.1.2, Python 3.11; and github.com/QwenLM/Qwen at 2df8e8a, as
+lm_eval 0.4.13, datasets 5.2.0, sacrebleu 2.6.0, rouge_score 0.1.2, Python 3.11; and github.com/QwenLM/Qwen at 2df8e8a, as
 a folder, of which only the functions that extract numbers are run.
 
     python scripts/make_reply_prompts.py QWEN_FOLDER
@@ -73,7 +73,7 @@ FLORES_REPLIES = {
     "deu_Latn-eng_Latn": ["The cat sat on the mat.", "", "He went to the University of Peking to study physics. "],
 }
 CNN_REPLIES = [
-    " Ulm has a new, wide bridge. It opens Monday.", "The police found a cat\non the roof!", "", "Nothing   in common", "A good harvest is expected. Rain fell, sun shone? Yes.",
+    " Ulm has a new, wide bridge. It opens Monday.", "It opens on Monday. A new bridge is what Ulm has.", "The police found a cat\non the roof!", "", "Nothing   in common", "A good harvest is expected. Rain fell, sun shone? Yes.",
 ]
 REPLIES = [
     (" 3 + 4 = <<3+4=7>>7\n#### 7", 0), ("#### 7.", 0), ("The answer is 7.", 0), ("7", 0), ("seven", 0), ("", 0), ("#### 7\n#### 8", 0), ("####7", 0), ("#### $7", 0),

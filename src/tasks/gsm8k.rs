@@ -125,8 +125,8 @@ fn asked(description: &str, text: String, target: &str, until: &[&str], tokens: 
 }
 
 fn lmh(_: &Set, document: &Value) -> Prompt {
-    let asked_text = format!("Question: {}\nAnswer:", text(document, "question"));
-    asked("", asked_text, text(document, "answer"), &["Question:", "</s>", "<|im_end|>"], 256)
+    let request = format!("Question: {}\nAnswer:", text(document, "question"));
+    asked("", request, text(document, "answer"), &["Question:", "</s>", "<|im_end|>"], 256)
 }
 
 /// The examples are fixed, so that they are no shots to be drawn.
@@ -137,8 +137,8 @@ fn cot(_: &Set, document: &Value) -> Prompt {
 }
 
 fn qwen(_: &Set, document: &Value) -> Prompt {
-    let asked_text = format!("Question: {}\nLet's think step by step\n", text(document, "question"));
-    asked(QWEN, asked_text, text(document, "answer"), &["\n\n", "Question:"], 512)
+    let request = format!("Question: {}\nLet's think step by step\n", text(document, "question"));
+    asked(QWEN, request, text(document, "answer"), &["\n\n", "Question:"], 512)
 }
 
 fn chat(_: &Set, document: &Value) -> Prompt {
@@ -147,8 +147,8 @@ fn chat(_: &Set, document: &Value) -> Prompt {
 
 /// All in the message of the user: the original has no system message for them.
 fn chat_4shot(_: &Set, document: &Value) -> Prompt {
-    let asked_text = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
-    asked("", asked_text, text(document, "answer"), &[], 512)
+    let request = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
+    asked("", request, text(document, "answer"), &[], 512)
 }
 
 fn lmh_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
@@ -179,11 +179,8 @@ fn qwen_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outco
 
 /// The last number of a reply, and the last of the solution, to within 1e-4.
 fn chat_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let plain = |text: &str| Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], ""));
-    let (found, gold): (String, String) = match (plain(reply(answers)?), plain(text(document, "answer"))) {
-        (Ok(found), Ok(gold)) => (found, gold),
-        (Err(error), _) | (_, Err(error)) => return Err(error),
-    };
+    let plain = |text: &str| -> Result<String> { Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], "")) };
+    let (found, gold) = (plain(reply(answers)?)?, plain(text(document, "answer"))?);
     let near = number(&found).zip(number(&gold)).is_some_and(|(said, gold)| (said - gold).abs() <= 1e-4);
     Ok(last_number(found, near))
 }

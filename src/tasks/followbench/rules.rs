@@ -47,6 +47,7 @@ pub(super) fn decides(question: &Question<'_>, language: Language) -> bool {
 pub(super) fn check_target(question: &Question<'_>, language: Language) -> Result<(), &'static str> {
     match rule(question, language) {
         Some(Rule::Template) if !question.target.contains("{answer}") => Err("a template with {answer}"),
+        Some(Rule::Template) if template(question.target).is_err() => Err("a shorter template"),
         Some(Rule::Target(_)) if question.target.is_empty() => Err("the expected reply"),
         Some(Rule::Target(_)) if question.source == "CONLL2003" && list::parse(question.target).is_none() => {
             Err("a list of names in quotes")
@@ -59,7 +60,7 @@ pub(super) fn check_target(question: &Question<'_>, language: Language) -> Resul
 pub(super) fn met(question: &Question<'_>, language: Language, reply: &str) -> Option<bool> {
     let text = Text { text: reply, language };
     Some(match rule(question, language)? {
-        Rule::Template => fits_template(question.target, reply),
+        Rule::Template => template(question.target).is_ok_and(|template| template.is_match(reply)),
         Rule::Target(compare) => compare(reply, question.target),
         Rule::Levels(added) => added.iter().take(question.level).all(|constraint| constraint(text)),
         Rule::Suggestions => suggestions(text, question.level),
@@ -181,13 +182,13 @@ fn last<'a>(pattern: &Regex, reply: &'a str) -> Option<&'a str> {
     pattern.find_iter(reply).last().map(|found| found.as_str())
 }
 
-/// Whether a reply is the template, with anything in one line for `{answer}`.
-fn fits_template(target: &str, reply: &str) -> bool {
+/// A template, with anything in one line for `{answer}`.
+fn template(target: &str) -> Result<Regex, regex::Error> {
     let template = target.replace("{instruction}\n", "").replace("{{", "{").replace("}}", "}");
     let template = template.replace("{answer}", ".*");
     // Whatever else reads `.*` is a gap too, as in the original.
     let pieces: Vec<String> = template.split(".*").map(regex::escape).collect();
-    Regex::new(&format!(r"\A{}\z", pieces.join("[^\n]*"))).is_ok_and(|pattern| pattern.is_match(reply))
+    Regex::new(&format!(r"\A{}\z", pieces.join("[^\n]*")))
 }
 
 /// Format example 22: suggestions in paragraphs.
