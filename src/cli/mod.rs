@@ -7,6 +7,7 @@ mod check;
 mod devices;
 mod diagnosis;
 mod doctor;
+mod eval;
 mod generate;
 mod interrupt;
 mod machine;
@@ -64,6 +65,12 @@ enum Command {
     /// Compare every step of the model with the CPU reference and name the first that parts
     #[command(after_long_help = check::HELP)]
     Check(check::Args),
+    /// Ask a model the questions of benchmarks and score its answers
+    #[command(after_long_help = eval::HELP)]
+    Eval(eval::Args),
+    /// Put the shares of an evaluation together
+    #[command(after_long_help = eval::MERGE_HELP)]
+    Merge(eval::MergeArgs),
     /// Quantize a model into a folder that others read too
     #[command(after_long_help = quantize::HELP)]
     Quantize(quantize::Args),
@@ -95,6 +102,8 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
         Command::Generate(args) => generate::run(&args),
         Command::Ppl(args) => ppl::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Merge(args) => eval::merge(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

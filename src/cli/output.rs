@@ -52,6 +52,22 @@ pub fn utf8(text: OsString) -> Result<String, String> {
     }
 }
 
+/// Rows as columns, the first of them left-aligned.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
 /// Bytes as people read them.
 pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

@@ -3,7 +3,8 @@
 //! Questions that begin alike share the keys and values of their beginning, and a question's answers share those
 //! of the question. All rows of all questions form one stream that is cut into passes of a fixed few sizes, so
 //! that passes are full and each product runs the same shader: a score does not depend on what else is scored.
-//! (LLM.int8() is the exception that its authors made: which columns are outliers is decided for a whole pass.)
+//! Where rows of a pass depend on each other ([`Qwen::rows_depend`](crate::model::Qwen::rows_depend)), each question
+//! has passes of its own.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -133,6 +134,9 @@ impl Engine {
         let mut wave =
             Wave { rows: beginning(shared).collect(), next: 0, wanted: Vec::new(), scores: scores.collect(), each };
         let mut free = base;
+        if self.model.rows_depend() {
+            self.drain(&mut wave, 1)?;
+        }
         for (number, question) in questions.iter().enumerate() {
             assert!(!question.ids.is_empty() && question.answers.iter().all(|a| !a.is_empty()), "an empty question");
             let needed = question.ids.len() + question.answers.iter().map(|a| a.len() - 1).sum::<usize>();
@@ -145,8 +149,8 @@ impl Engine {
             }
             wave.rows.extend(rows_of(number, question, base, free));
             free += needed;
-            let width = self.batch.width;
-            self.drain(&mut wave, width)?;
+            let least = if self.model.rows_depend() { 1 } else { self.batch.width };
+            self.drain(&mut wave, least)?;
         }
         self.drain(&mut wave, 1)?;
         self.surprises(&mut wave)
@@ -189,7 +193,7 @@ impl Engine {
                 }
                 wave.wanted.extend(targets.into_iter().map(|target| (at % WINDOW, target)));
                 at += 1;
-                if at % WINDOW == 0 {
+                if at.is_multiple_of(WINDOW) {
                     let window = (at - 1) % total / WINDOW;
                     self.window(wave, window)?;
                 }

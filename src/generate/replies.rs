@@ -56,7 +56,8 @@ impl Engine {
             return Err(too_long(base + region, self.spare_slot()));
         }
         self.run_rows(beginning(shared).map(|row| (row, None)).collect())?;
-        let mut lanes: Vec<Option<Lane>> = (0..count.min(LANES)).map(|_| None).collect();
+        let most = if self.model.rows_depend() { 1 } else { LANES };
+        let mut lanes: Vec<Option<Lane>> = (0..count.min(most)).map(|_| None).collect();
         let mut waiting = asked.iter().enumerate();
         loop {
             // Whoever is there already goes one token on; the new ones come with their whole prompts.

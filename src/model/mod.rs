@@ -90,6 +90,12 @@ impl Qwen {
         self.lm_head.apply(plan, "lm_head", &mut Input::new(h))
     }
 
+    /// Whether a row's output depends on the rows that pass with it: LLM.int8() decides for all rows of a pass
+    /// together which columns of the input are outliers.
+    pub fn rows_depend(&self) -> bool {
+        self.layers.iter().flat_map(|layer| layer.linears()).any(|(_, linear)| linear.packing.threshold > 0.0)
+    }
+
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }

@@ -54,6 +54,11 @@ impl ChatTemplate {
         Ok(template)
     }
 
+    /// The template as it was given.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The format of Qwen models that bring no template. Without a system message in the conversation, it starts
     /// with `default_system`, if there is one.
     pub fn chatml(default_system: Option<&str>) -> ChatTemplate {

@@ -1,0 +1,408 @@
+//! `qwgpu eval` and `qwgpu merge`: benchmarks.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::model::ModelArgs;
+use super::output::{note, print_json, print_out};
+use super::{Outcome, count, interrupt, progress};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::eval::asked::{self, AskedTask};
+use crate::eval::journal::{self, Identity, Journal, NUMERICS};
+use crate::eval::layout::{self, Finished};
+use crate::eval::measure::measured;
+use crate::eval::run::{Runner, Shard, Watch};
+use crate::generate::{Spec, load};
+use crate::model::Config;
+use crate::quantize::model_digest;
+use crate::tasks::TASKS;
+use crate::text::{ChatTemplate, Tokenizer};
+
+pub const HELP: &str = "\
+Tasks: mmlu, ceval, flores, cnn_dailymail, xsum, gsm8k, snli, followbench, followbench_zh, truthfulqa_mc1,
+truthfulqa_mc2, truthfulqa_gen, bbq; `mmlu:anatomy` or `mmlu:stem` for a part, `flores:deu_Latn-eng_Latn` for a pair.
+Data are read as they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on.
+
+Profiles say how a task is asked: lmh as lm-evaluation-harness does, the default where it has the task; others are
+qwen, chat and more, named when one is missing. Scores of different profiles are not comparable.
+
+Answers go to a journal in --out as they come. A run that is stopped or killed goes on where it was when it is given
+again, and ends with the same results. Results and samples have the layout of lm-evaluation-harness.
+
+A cluster runs `--shard 1/3`, `2/3` and `3/3`, each with the same --out, then `qwgpu merge --out DIR`.
+
+Examples:
+  qwgpu eval --model Qwen2.5-0.5B --tasks mmlu,snli --data data --limit 100 --out results
+  qwgpu eval --model model.gguf --quant gptq:4 --calibration c4.jsonl --tasks gsm8k --data data --out results
+  qwgpu eval --model Qwen2.5-0.5B --tasks bbq --profile original --data data --show-prompt";
+
+pub const MERGE_HELP: &str = "\
+Reads the journals of all shards below --out and writes the results a single run would have written, byte for byte.
+
+Example:
+  qwgpu merge --out results";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    what: What,
+    /// The folder for journal, results and samples
+    #[arg(long, value_name = "DIR", required_unless_present = "show_prompt")]
+    out: Option<PathBuf>,
+    /// Ask only every nth document: 2/3 is the second of three shares
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<Shard>,
+    /// Forget answers of earlier runs
+    #[arg(long)]
+    fresh: bool,
+    /// Compute what prompts have in common again for each of them
+    #[arg(long)]
+    no_share: bool,
+    /// Print the first prompt of each set and stop
+    #[arg(long)]
+    show_prompt: bool,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is asked; kept in the journal, so that `merge` knows.
+#[derive(clap::Args, Clone, Debug, Serialize, Deserialize)]
+struct What {
+    /// Tasks, with commas between them
+    #[arg(long, value_name = "TASKS", value_delimiter = ',', required = true)]
+    tasks: Vec<String>,
+    /// The folder with the tasks' data
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// How tasks are asked [default: each task's first profile]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Few-shot examples [default: the profile's]
+    #[arg(long, value_name = "N")]
+    shots: Option<usize>,
+    /// Ask only the first N documents of each set
+    #[arg(long, value_name = "N", value_parser = count)]
+    limit: Option<usize>,
+    /// Few-shot examples of conversations as turns of it
+    #[arg(long)]
+    fewshot_as_multiturn: bool,
+    /// Token in front of an empty context
+    #[arg(long, value_name = "ID")]
+    prefix_token: Option<u32>,
+}
+
+#[derive(clap::Args)]
+pub struct MergeArgs {
+    /// The folder that the shards wrote to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that decides requests, as the journal keeps it.
+#[derive(Serialize, Deserialize)]
+struct Settings {
+    /// The files that are read: a quantized folder where the user said --quant.
+    model: PathBuf,
+    label: String,
+    context: usize,
+    #[serde(flatten)]
+    what: What,
+}
+
+fn shard(text: &str) -> std::result::Result<Shard, String> {
+    let parse = || {
+        let (index, count) = text.split_once('/')?;
+        let (index, count): (usize, usize) = (index.parse().ok()?, count.parse().ok()?);
+        (index >= 1 && index <= count).then(|| Shard { index: index - 1, count })
+    };
+    parse().ok_or_else(|| "expected I/N with I from 1 to N, such as 2/3".to_owned())
+}
+
+/// What a model is asked, and who it is, without its weights.
+struct Prepared {
+    settings: Settings,
+    identity: Identity,
+    tokenizer: Tokenizer,
+    chat: ChatTemplate,
+    tasks: Vec<AskedTask>,
+}
+
+impl Prepared {
+    fn new(settings: Settings) -> anyhow::Result<Prepared> {
+        let checkpoint = Checkpoint::open(&settings.model)?;
+        let tokenizer = load::tokenizer(&checkpoint, &settings.model)?;
+        let chat = load::chat_template(&checkpoint)?;
+        let What { tasks, data, .. } = &settings.what;
+        let options = asked::Options {
+            profile: settings.what.profile.clone(),
+            shots: settings.what.shots,
+            limit: settings.what.limit,
+            multiturn: settings.what.fewshot_as_multiturn,
+            prefix_token: settings.what.prefix_token,
+        };
+        let tasks = asked::asked(&whole_names(tasks), data, &options, &tokenizer, &chat, settings.context)?;
+        let identity = Identity {
+            model: settings.label.clone(),
+            digest: model_digest(&checkpoint)?,
+            tokenizer: tokenizer.digest().to_owned(),
+            template: Sha256::digest(chat.source().as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
+            numerics: NUMERICS,
+        };
+        Ok(Prepared { settings, identity, tokenizer, chat, tasks })
+    }
+
+    /// Writes results and samples and prints the table.
+    fn finish(
+        &self,
+        kept: &std::collections::HashMap<String, journal::Kept>,
+        begun: u64,
+        out: &Path,
+        json: bool,
+    ) -> anyhow::Result<()> {
+        let finished = Finished {
+            identity: &self.identity,
+            begun,
+            settings: serde_json::to_value(&self.settings)?,
+            chat_template: self.chat.source(),
+            tasks: self.tasks.iter().map(|task| (task, measured(task, kept))).collect(),
+        };
+        let results = layout::results(&finished);
+        let path = layout::write(&finished, &results, out)?;
+        if json {
+            print_json(&results)?;
+        } else {
+            print_out(&table(&finished, &results))?;
+        }
+        note(&format!("results and samples: {}", path.display()));
+        Ok(())
+    }
+}
+
+/// A list was cut at every comma; what follows a name with a colon, and is no task, is part of it.
+fn whole_names(parts: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for part in parts {
+        let task = part.split(':').next().unwrap_or(part);
+        match names.last_mut() {
+            Some(last) if last.contains(':') && !TASKS.iter().any(|known| known.name == task) => {
+                *last += &format!(",{part}");
+            }
+            _ => names.push(part.clone()),
+        }
+    }
+    names
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    args.model.expect_tokenizer()?;
+    let Spec::Files(model) = args.model.spec()? else { unreachable!("only files have tokenizers") };
+    let context = match args.model.context {
+        Some(context) => context,
+        None => {
+            let checkpoint = Checkpoint::open(&model)?;
+            let config = Config::from_json(&checkpoint.config, &load::config_file(&model))?;
+            4096.min(config.max_position_embeddings)
+        }
+    };
+    let settings = Settings { model, label: args.model.label(), context, what: args.what.clone() };
+    let prepared = Prepared::new(settings)?;
+    if args.show_prompt {
+        print_out(&prompts(&prepared.tasks))?;
+        return Ok(Outcome::Done);
+    }
+    let out = args.out.as_ref().context("--out is required")?;
+    std::fs::create_dir_all(out).map_err(Error::io(out))?;
+    let shard = args.shard.unwrap_or(Shard::ALL);
+    let path = out.join(match args.shard {
+        None => "journal.jsonl".to_owned(),
+        Some(shard) => format!("journal-{}-of-{}.jsonl", shard.index + 1, shard.count),
+    });
+    if args.fresh && path.exists() {
+        std::fs::remove_file(&path).map_err(Error::io(&path))?;
+    }
+    let mut journal = Journal::open(&path, &prepared.identity, serde_json::to_value(&prepared.settings)?, now())?;
+    if asks_anything(&prepared.tasks, shard, &journal) {
+        ask(args, &prepared, shard, &mut journal)?;
+    }
+    match args.shard {
+        None => prepared.finish(journal.kept(), journal.begun, out, args.json)?,
+        Some(_) => note("this share is done; when all are, run `qwgpu merge` with the same --out"),
+    }
+    Ok(Outcome::Done)
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+fn asks_anything(tasks: &[AskedTask], shard: Shard, journal: &Journal) -> bool {
+    let sets = tasks.iter().flat_map(|task| &task.sets);
+    let mut documents = sets.flat_map(|set| set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id)));
+    documents.any(|(_, asked)| journal.get(&asked.key).is_none())
+}
+
+fn ask(args: &Args, prepared: &Prepared, shard: Shard, journal: &mut Journal) -> anyhow::Result<()> {
+    let model = ModelArgs {
+        // What --quant made has been found already.
+        model: prepared.settings.model.display().to_string(),
+        quant: None,
+        context: Some(prepared.settings.context),
+        ..args.model.clone()
+    };
+    let mut loaded = model.load()?;
+    let of_shard = |set: &asked::AskedSet| -> u64 {
+        let documents = set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id));
+        documents.filter(|(_, asked)| journal.get(&asked.key).is_none()).map(|(_, a)| a.tokens.count() as u64).sum()
+    };
+    let total = prepared.tasks.iter().flat_map(|task| &task.sets).map(of_shard).sum();
+    let bar = progress::counted("tokens", total);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let mut watch = Bar { bar, set: String::new(), left: 0, start: Instant::now(), done: 0 };
+    let mut runner = Runner {
+        engine: &mut loaded.engine,
+        tokenizer: &prepared.tokenizer,
+        stop: &loaded.stop,
+        share: !args.no_share,
+    };
+    let result = runner.run(&prepared.tasks, shard, journal, &mut watch);
+    watch.bar.finish_and_clear();
+    journal.sync()?;
+    Ok(result?)
+}
+
+struct Bar {
+    bar: ProgressBar,
+    set: String,
+    /// Tokens left of the set.
+    left: usize,
+    start: Instant,
+    done: usize,
+}
+
+impl Watch for Bar {
+    fn set(&mut self, name: &str, tokens: usize) -> Result<()> {
+        (self.set, self.left) = (name.to_owned(), tokens);
+        self.tokens(0)
+    }
+
+    fn tokens(&mut self, tokens: usize) -> Result<()> {
+        self.bar.inc(tokens as u64);
+        (self.done, self.left) = (self.done + tokens, self.left.saturating_sub(tokens));
+        let seconds = self.start.elapsed().as_secs_f64() * self.left as f64 / self.done.max(1) as f64;
+        let of_set = if self.done == 0 { String::new() } else { format!(" ETA {seconds:.0} s") };
+        self.bar.set_message(format!("{}{of_set}", self.set));
+        interrupt::check()
+    }
+}
+
+/// The first prompt of each set.
+fn prompts(tasks: &[AskedTask]) -> String {
+    let mut text = String::new();
+    for (task, set) in tasks.iter().flat_map(|task| task.sets.iter().map(move |set| (task, set))) {
+        let Some(first) = set.documents.first() else { continue };
+        text += &format!(
+            "=== {} ({}, {} shots, {} documents)\n{}",
+            set.set.name,
+            task.profile.name,
+            task.shots,
+            set.documents.len(),
+            first.context
+        );
+        text += "⏎\n";
+        for continuation in &first.continuations {
+            text += &format!("  choice {continuation:?}\n");
+        }
+    }
+    text
+}
+
+/// The results as people read them.
+fn table(finished: &Finished, results: &Value) -> String {
+    let mut rows = vec![["task", "profile", "shots", "n", "metric", "value", "stderr", "chance"].map(str::to_owned)];
+    let mut notes = String::new();
+    for (task, sets) in &finished.tasks {
+        let names = results["results"].as_object().into_iter().flatten().map(|(name, _)| name);
+        let of_task = |name: &&String| {
+            let group = format!("{}_", task.task.name);
+            **name == task.task.name || (results["groups"].get(name.as_str()).is_some() && name.starts_with(&group))
+        };
+        let groups: Vec<&String> = names.filter(of_task).collect();
+        let single: Vec<&String> = sets.iter().map(|set| &set.set.set.name).collect();
+        for name in if groups.is_empty() || sets.len() <= 3 { [groups, single].concat() } else { groups } {
+            let entry = &results["results"][name];
+            for metric in task.profile.metrics {
+                let number = |kind: &str| entry[format!("{}{kind},{}", metric.name, metric.filter)].as_f64();
+                let Some(value) = number("") else { continue };
+                let label = if metric.filter == "none" {
+                    metric.name.to_owned()
+                } else {
+                    format!("{} ({})", metric.name, metric.filter)
+                };
+                let shown = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
+                rows.push([
+                    entry["alias"].as_str().unwrap_or(name).to_owned(),
+                    task.profile.name.to_owned(),
+                    task.shots.to_string(),
+                    entry["sample_len"].to_string(),
+                    label,
+                    shown(Some(value)),
+                    shown(number("_stderr")),
+                    shown(metric.chance),
+                ]);
+            }
+        }
+        for set in sets {
+            let name = &set.set.set.name;
+            for (count, what) in [
+                (set.errors(), "documents have no score; see `error` in the samples"),
+                (set.missing, "documents were not asked"),
+                (set.truncated(), "prompts were cut at their beginning; give a larger --context"),
+            ] {
+                if count > 0 {
+                    notes += &format!("{name}: {count} {what}\n");
+                }
+            }
+        }
+    }
+    super::output::columns(&rows) + &notes
+}
+
+pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
+    let paths = journals(&args.out)?;
+    let merged = journal::merged(&paths)?;
+    let settings: Settings = serde_json::from_value(merged.settings).context("the journal's settings")?;
+    let prepared = Prepared::new(settings)?;
+    merged.identity.expect(&paths[0], &prepared.identity)?;
+    let sets = prepared.tasks.iter().flat_map(|task| &task.sets);
+    let missing = sets.flat_map(|set| &set.documents).filter(|asked| !merged.kept.contains_key(&asked.key)).count();
+    if missing > 0 {
+        let expected = "an answer to every document";
+        let fix = "run the shares that are not finished; finished ones end with a note";
+        return Err(Error::request(args.out.display().to_string(), expected, format!("{missing} without"), fix).into());
+    }
+    prepared.finish(&merged.kept, merged.begun, &args.out, args.json)?;
+    Ok(Outcome::Done)
+}
+
+/// The journals of shards below `out`, in order of their names.
+fn journals(out: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(out).map_err(Error::io(out))?;
+    let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| name(path).starts_with("journal") && name(path).ends_with(".jsonl"));
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,249 @@
+//! Answers as they come, in a file that only grows: a run that is killed goes on where it was.
+//!
+//! One line a document, JSON with a check sum; the first line says which model answers. A last line that was
+//! torn is dropped. Answers of another model are refused, never mixed in.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::tasks::Answer;
+
+/// Raised when the engine's arithmetic changes, so that old answers are not mixed with new ones.
+pub const NUMERICS: u32 = 1;
+
+/// The longest line of a journal: a reply of some thousand tokens.
+const LONGEST: usize = 4 << 20;
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// As the user named it.
+    pub model: String,
+    /// Digests of its files, its tokenizer and its template.
+    pub digest: String,
+    pub tokenizer: String,
+    pub template: String,
+    pub numerics: u32,
+}
+
+/// What a document's requests came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// Sum of log-probabilities, and whether it is the greedy continuation.
+    Choices(Vec<(f64, bool)>),
+    Reply(String),
+    /// The model gave no number.
+    Error(String),
+}
+
+impl Kept {
+    /// As tasks take them.
+    pub fn answers(&self) -> Result<Vec<Answer>, &str> {
+        match self {
+            Kept::Choices(choices) => Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect()),
+            Kept::Reply(text) => Ok(vec![Answer::Reply(text.clone())]),
+            Kept::Error(why) => Err(why),
+        }
+    }
+}
+
+/// A journal open for writing.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    /// When its first run began, in seconds since 1970.
+    pub begun: u64,
+    kept: HashMap<String, Kept>,
+    unsynced: usize,
+    synced: Instant,
+}
+
+impl Journal {
+    /// Opens the journal of `identity` at `path`, or begins it at `now` for requests by `settings`.
+    ///
+    /// # Errors
+    /// Another process writes it; it is of another model; a line but the last is damaged.
+    pub fn open(path: &Path, identity: &Identity, settings: Value, now: u64) -> Result<Journal> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(Error::io(path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let fix = "wait for it, or give another --out";
+                return Err(Error::request(path.display().to_string(), "no other run", "one that is under way", fix));
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::Io { path: path.to_owned(), source }),
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(Error::io(path))?;
+        let (header, kept, whole) = read(path, &text)?;
+        let mut journal =
+            Journal { path: path.to_owned(), file, begun: now, kept, unsynced: 0, synced: Instant::now() };
+        // What was torn goes, so that the next line begins on its own.
+        journal.file.set_len(whole as u64).map_err(Error::io(path))?;
+        journal.file.seek(SeekFrom::End(0)).map_err(Error::io(path))?;
+        match header {
+            Some(header) => {
+                header.identity.expect(path, identity)?;
+                journal.begun = header.begun;
+            }
+            None => {
+                journal.line(&json!({ "identity": identity, "begun": now, "settings": settings }))?;
+                journal.sync()?;
+            }
+        }
+        Ok(journal)
+    }
+
+    /// The answer under `key`, if there is one.
+    pub fn get(&self, key: &str) -> Option<&Kept> {
+        self.kept.get(key)
+    }
+
+    /// All answers.
+    pub fn kept(&self) -> &HashMap<String, Kept> {
+        &self.kept
+    }
+
+    /// Writes an answer. It is on the disk after a second, or 64 answers.
+    pub fn put(&mut self, key: &str, kept: Kept) -> Result<()> {
+        self.line(&json!({ "key": key, "kept": kept }))?;
+        self.kept.insert(key.to_owned(), kept);
+        self.unsynced += 1;
+        if self.unsynced >= 64 || self.synced.elapsed() > Duration::from_secs(1) {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    pub fn sync(&mut self) -> Result<()> {
+        self.unsynced = 0;
+        self.synced = Instant::now();
+        self.file.sync_data().map_err(Error::io(&self.path))
+    }
+
+    fn line(&mut self, value: &Value) -> Result<()> {
+        let text = value.to_string();
+        let line = format!("{:08x} {text}\n", crc32fast::hash(text.as_bytes()));
+        self.file.write_all(line.as_bytes()).map_err(Error::io(&self.path))
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    identity: Identity,
+    begun: u64,
+    settings: Value,
+}
+
+impl Identity {
+    /// # Errors
+    /// These are answers of another model than `wanted`.
+    pub fn expect(&self, path: &Path, wanted: &Identity) -> Result<()> {
+        let found = self;
+        let differ = |what: &str| {
+            let fix = "give another --out, or --fresh to begin again";
+            let (expected, found) =
+                (format!("answers of {}", wanted.model), format!("those of {}, {what}", found.model));
+            Err(Error::malformed(path, "identity", expected, found, fix))
+        };
+        match () {
+            () if found.digest != wanted.digest => differ("another model or quantization"),
+            () if found.tokenizer != wanted.tokenizer => differ("with another tokenizer"),
+            () if found.template != wanted.template => differ("with another chat template"),
+            () if found.numerics != wanted.numerics => differ("computed by another version"),
+            () => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    key: String,
+    kept: Kept,
+}
+
+/// What several journals hold together.
+pub struct Merged {
+    pub kept: HashMap<String, Kept>,
+    pub identity: Identity,
+    /// What the first of them was told to ask.
+    pub settings: Value,
+    /// When the first was begun.
+    pub begun: u64,
+}
+
+/// The answers of the journals at `paths`.
+///
+/// # Errors
+/// Journals of different models, or a damaged one.
+pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
+    let mut all: Option<Merged> = None;
+    for path in paths {
+        let text = std::fs::read(path).map_err(Error::io(path))?;
+        let (header, kept, _) = read(path, &text)?;
+        let Some(Header { identity, begun, settings }) = header else {
+            return Err(Error::malformed(path, "line 1", "a journal", "an empty file", "run its share again"));
+        };
+        match &mut all {
+            None => all = Some(Merged { kept, identity, settings, begun }),
+            Some(all) => {
+                identity.expect(path, &all.identity)?;
+                all.kept.extend(kept);
+                all.begun = all.begun.min(begun);
+            }
+        }
+    }
+    all.ok_or_else(|| Error::request("merge", "journals", "none", "give the folder that the shares wrote to"))
+}
+
+/// What `text` holds, and how many of its bytes are whole lines.
+#[allow(clippy::type_complexity, reason = "used here only")]
+fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kept>, usize)> {
+    let mut header = None;
+    let mut kept = HashMap::new();
+    let mut at = 0;
+    let mut number = 0;
+    while at < text.len() {
+        number += 1;
+        let end = text[at..].iter().position(|byte| *byte == b'\n').map(|length| at + length);
+        let json = end.and_then(|end| checked(&text[at..end]));
+        let whole = end.map_or(text.len(), |end| end + 1);
+        let bad = |found: &str| {
+            let fix = "the file was changed; remove it, or give --fresh";
+            Error::malformed(path, format!("line {number}"), "a line with its check sum", found, fix)
+        };
+        let Some(json) = json else {
+            // Only the end of the file can be torn.
+            if whole == text.len() { break } else { return Err(bad("another")) }
+        };
+        if number == 1 {
+            header = Some(serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?);
+        } else {
+            let line: Line = serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?;
+            kept.insert(line.key, line.kept);
+        }
+        at = whole;
+    }
+    Ok((header, kept, at))
+}
+
+/// A line's JSON, if its check sum is right.
+fn checked(line: &[u8]) -> Option<&[u8]> {
+    let (sum, json) = line.split_at_checked(9)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(&sum[..8]).ok()?, 16).ok()?;
+    (line.len() <= LONGEST && line[8] == b' ' && crc32fast::hash(json) == sum).then_some(json)
+}

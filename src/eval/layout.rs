@@ -1,0 +1,383 @@
+//! Results and samples as lm-evaluation-harness writes them, so that its users' tools read ours.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::asked::{Asked, AskedTask};
+use super::journal::{Identity, Kept};
+use super::measure::{Measured, Number, Sample, group_number};
+use crate::error::{Error, Result};
+use crate::metrics::statistics::mean;
+use crate::tasks::{Ask, Item, Over};
+
+/// The version of lm-evaluation-harness whose layout and rules this follows.
+const IMITATED: &str = "0.4.13";
+
+/// A finished evaluation.
+pub struct Finished<'a> {
+    pub identity: &'a Identity,
+    /// When its first run began, in seconds since 1970.
+    pub begun: u64,
+    /// What the command line says of the run: limit, context, profile.
+    pub settings: Value,
+    pub chat_template: &'a str,
+    pub tasks: Vec<(&'a AskedTask, Vec<Measured<'a>>)>,
+}
+
+/// The results file's content. It depends on answers alone: runs that end with the same answers give the same bytes.
+pub fn results(finished: &Finished) -> Value {
+    let mut all = Results::default();
+    for (task, sets) in &finished.tasks {
+        all.task(task, sets);
+    }
+    let uses_chat = finished.tasks.iter().any(|(task, _)| task.profile.chat);
+    let template = if uses_chat { json!(finished.chat_template) } else { Value::Null };
+    json!({
+        "results": all.results,
+        "groups": all.groups,
+        "group_subtasks": all.subtasks,
+        "configs": all.configs,
+        "versions": all.versions,
+        "n-shot": all.shots,
+        "higher_is_better": all.higher,
+        "n-samples": all.samples,
+        "config": {
+            "model": "qwgpu",
+            "model_args": finished.settings,
+            "model_sha": finished.identity.digest,
+            "batch_size": "auto",
+            "limit": finished.settings["limit"],
+            "bootstrap_iters": 100,
+            "gen_kwargs": null,
+            "random_seed": 0,
+            "numpy_seed": 1234,
+            "torch_seed": 1234,
+            "fewshot_seed": 1234,
+        },
+        "date": finished.begun,
+        "lm_eval_version": IMITATED,
+        "task_hashes": all.hashes,
+        "model_source": "qwgpu",
+        "model_name": finished.identity.model,
+        "model_name_sanitized": sanitized(&finished.identity.model),
+        "system_instruction": null,
+        "system_instruction_sha": null,
+        "fewshot_as_multiturn": finished.settings["fewshot_as_multiturn"],
+        "chat_template": template,
+        "chat_template_sha": uses_chat.then(|| sha256(finished.chat_template.as_bytes())),
+        "max_length": finished.settings["context"],
+        "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": finished.identity, "sets": all.extras },
+    })
+}
+
+#[derive(Default)]
+struct Results {
+    results: Map<String, Value>,
+    groups: Map<String, Value>,
+    subtasks: Map<String, Value>,
+    configs: Map<String, Value>,
+    versions: Map<String, Value>,
+    shots: Map<String, Value>,
+    higher: Map<String, Value>,
+    samples: Map<String, Value>,
+    hashes: Map<String, Value>,
+    extras: Map<String, Value>,
+}
+
+impl Results {
+    fn task(&mut self, task: &AskedTask, sets: &[Measured]) {
+        let metrics = task.profile.metrics;
+        let grouped = sets.len() > 1;
+        let mut groups: Vec<(String, Vec<&Measured>)> = Vec::new();
+        if grouped {
+            groups.push((task.task.name.to_owned(), sets.iter().collect()));
+            for set in sets {
+                for group in &set.set.set.groups {
+                    let name = format!("{}_{group}", task.task.name);
+                    match groups.iter_mut().find(|known| known.0 == name) {
+                        Some(known) => known.1.push(set),
+                        None => groups.push((name, vec![set])),
+                    }
+                }
+            }
+        }
+        for (name, members) in &groups {
+            let numbers = metrics.iter().filter_map(|metric| group_number(metric, members));
+            let documents: usize = members.iter().map(|set| set.samples.len()).sum();
+            let mut entry = entry(name, if name == task.task.name { "" } else { " - " }, documents, numbers);
+            // lm-evaluation-harness weights by documents; some tools report this mean over subjects.
+            for metric in metrics.iter().filter(|metric| matches!(metric.over, Over::Mean)) {
+                let values: Vec<f64> =
+                    members.iter().filter_map(|set| set.number(metric)).filter_map(|number| number.value).collect();
+                if let Ok(value) = mean(&values) {
+                    entry.insert(format!("{}_macro,{}", metric.name, metric.filter), json!(value));
+                }
+            }
+            self.results.insert(name.clone(), Value::Object(entry.clone()));
+            self.groups.insert(name.clone(), Value::Object(entry));
+            let names: Vec<&str> = members.iter().map(|set| set.set.set.name.as_str()).collect();
+            self.subtasks.insert(name.clone(), json!(names));
+        }
+        for set in sets {
+            let name = set.set.set.name.clone();
+            let numbers = metrics.iter().filter_map(|metric| set.number(metric));
+            let alias = if grouped { " - " } else { "" };
+            self.results.insert(name.clone(), Value::Object(entry(&name, alias, set.samples.len(), numbers)));
+            self.configs.insert(
+                name.clone(),
+                json!({
+                    "task": name,
+                    "profile": task.profile.name,
+                    "num_fewshot": task.shots,
+                    "output_type": match set.samples.first().map(|s| &s.asked.prompt.ask) {
+                        Some(Ask::Reply { .. }) => "generate_until",
+                        _ => "multiple_choice",
+                    },
+                }),
+            );
+            self.versions.insert(name.clone(), json!(task.profile.version));
+            self.shots.insert(name.clone(), json!(task.shots));
+            let higher: Map<String, Value> =
+                metrics.iter().map(|m| (m.name.to_owned(), json!(m.higher_is_better))).collect();
+            self.higher.insert(name.clone(), Value::Object(higher));
+            let counts = json!({ "original": set.set.set.documents.len(), "effective": set.samples.len() });
+            self.samples.insert(name.clone(), counts);
+            let triples: String = set.samples.iter().map(|sample| Hashes::of(sample).joined()).collect();
+            self.hashes.insert(name.clone(), json!(sha256(triples.as_bytes())));
+            self.extras.insert(
+                name,
+                json!({
+                    "errors": set.errors(),
+                    "missing": set.missing,
+                    "ties": set.ties(),
+                    "truncated": set.truncated(),
+                    "chance": metrics.iter().find(|m| m.primary).and_then(|m| m.chance),
+                }),
+            );
+        }
+    }
+}
+
+fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item = Number>) -> Map<String, Value> {
+    let mut entry = Map::new();
+    entry.insert("name".into(), json!(name));
+    entry.insert("alias".into(), json!(format!("{indent}{name}")));
+    entry.insert("sample_len".into(), json!(documents));
+    for number in numbers {
+        let or = |value: Option<f64>| value.map_or(json!("N/A"), |value| json!(value));
+        entry.insert(format!("{},{}", number.name, number.filter), or(number.value));
+        entry.insert(format!("{}_stderr,{}", number.name, number.filter), or(number.standard_error));
+    }
+    entry
+}
+
+/// The lines of a set's samples file: one for each document and filter.
+pub fn samples(set: &Measured) -> String {
+    let mut lines = String::new();
+    for sample in &set.samples {
+        match &sample.outcomes {
+            Ok(outcomes) => {
+                for outcome in outcomes {
+                    let mut line = line(sample, outcome.filter, outcome.filtered.as_deref());
+                    let names: Vec<&str> = outcome.items.iter().map(|item| item.0).collect();
+                    line.insert("metrics".into(), json!(names));
+                    Hashes::of(sample).insert(&mut line);
+                    for (name, item) in &outcome.items {
+                        line.insert((*name).to_owned(), item_value(item));
+                    }
+                    lines += &Value::Object(line).to_string();
+                    lines.push('\n');
+                }
+            }
+            Err(why) => {
+                let mut line = line(sample, "none", None);
+                line.insert("metrics".into(), json!([]));
+                Hashes::of(sample).insert(&mut line);
+                line.insert("error".into(), json!(why));
+                lines += &Value::Object(line).to_string();
+                lines.push('\n');
+            }
+        }
+    }
+    lines
+}
+
+fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<String, Value> {
+    let asked = sample.asked;
+    let mut arguments = Map::new();
+    match &asked.prompt.ask {
+        Ask::Choices(_) => {
+            for (number, continuation) in asked.continuations.iter().enumerate() {
+                let argument = json!({ "arg_0": asked.context, "arg_1": continuation });
+                arguments.insert(format!("gen_args_{number}"), argument);
+            }
+        }
+        Ask::Reply { until, tokens } => {
+            let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": tokens });
+            arguments.insert("gen_args_0".into(), json!({ "arg_0": asked.context, "arg_1": how }));
+        }
+    }
+    let (answers, plain): (Value, Value) = match sample.kept {
+        Kept::Choices(sums) => {
+            let pairs: Vec<[String; 2]> = sums
+                .iter()
+                .map(|&(sum, greedy)| [python(sum), if greedy { "True" } else { "False" }.to_owned()])
+                .collect();
+            (json!(pairs.iter().map(|pair| [pair]).collect::<Vec<_>>()), json!(pairs))
+        }
+        Kept::Reply(text) => (json!([[text]]), json!([text])),
+        Kept::Error(_) => (json!([]), json!([])),
+    };
+    let filtered = filtered.map_or(plain, |texts| json!(texts));
+    let mut line = Map::new();
+    line.insert("doc_id".into(), json!(sample.id));
+    line.insert("doc".into(), sample.document.clone());
+    line.insert("target".into(), target(asked));
+    line.insert("arguments".into(), Value::Object(arguments));
+    line.insert("resps".into(), answers);
+    line.insert("filtered_resps".into(), filtered);
+    line.insert("filter".into(), json!(filter));
+    line
+}
+
+/// The right answer as lm-evaluation-harness logs it: text, also of a number.
+fn target(asked: &Asked) -> Value {
+    match &asked.prompt.logged_target {
+        None => json!(asked.prompt.target),
+        Some(Value::Number(index)) => json!(index.to_string()),
+        Some(other) => other.clone(),
+    }
+}
+
+fn item_value(item: &Item) -> Value {
+    match item {
+        Item::Number(value) => json!(value),
+        Item::Texts { reply, references } => json!([references, reply]),
+        Item::Record(record) => record.clone(),
+        Item::Request(prompt) => json!({ "judge": prompt }),
+    }
+}
+
+/// Digests of a document, of its prompt and of its target.
+struct Hashes([String; 3]);
+
+impl Hashes {
+    fn of(sample: &Sample) -> Hashes {
+        // As `json.dumps(document, indent=2, ensure_ascii=False)` has it.
+        let document = serde_json::to_vec_pretty(sample.document).expect("a JSON value");
+        let target = match target(sample.asked) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Hashes([sha256(&document), sha256(sample.asked.context.as_bytes()), sha256(target.as_bytes())])
+    }
+
+    fn joined(&self) -> String {
+        self.0.concat()
+    }
+
+    fn insert(self, line: &mut Map<String, Value>) {
+        for (name, hash) in ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(self.0) {
+            line.insert(name.into(), json!(hash));
+        }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A number as Python writes it.
+fn python(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e16).contains(&size) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').expect("an exponent");
+        let exponent: i32 = exponent.parse().expect("a number");
+        return format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
+    }
+    format!("{value:?}")
+}
+
+/// A model's name as part of a path.
+fn sanitized(name: &str) -> String {
+    let bad = |c: char| "<>:/|\\?*[]\"".contains(c);
+    let mut clean = String::new();
+    for c in name.chars() {
+        match bad(c) {
+            true if clean.ends_with("__") => {}
+            true => clean += "__",
+            false => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Writes the results file and a samples file for each set below `out`; gives the results file.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf> {
+    let folder = out.join(sanitized(&finished.identity.model));
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let time = iso(finished.begun).replace(':', "-");
+    for set in finished.tasks.iter().flat_map(|(_, sets)| sets) {
+        put(&folder.join(format!("samples_{}_{time}.jsonl", sanitized(&set.set.set.name))), samples(set).as_bytes())?;
+    }
+    let path = folder.join(format!("results_{time}.json"));
+    put(&path, &serde_json::to_vec_pretty(results).expect("a JSON value"))?;
+    Ok(path)
+}
+
+/// Writes a file whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let unfinished = path.with_extension("unfinished");
+    let mut file = std::fs::File::create(&unfinished).map_err(Error::io(&unfinished))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(&unfinished))?;
+    std::fs::rename(&unfinished, path).map_err(Error::io(path))
+}
+
+/// Seconds since 1970 as `2026-11-22T08:30:00`, in UTC.
+pub fn iso(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days from the civil calendar, after H. Hinnant: years begin in March.
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_dates() {
+        assert_eq!(iso(0), "1970-01-01T00:00:00");
+        assert_eq!(iso(951_782_400), "2000-02-29T00:00:00");
+        assert_eq!(iso(1_795_336_245), "2026-11-22T08:30:45");
+    }
+
+    #[test]
+    fn numbers_are_written_as_python_does() {
+        for (value, text) in
+            [(-0.9708921313285828, "-0.9708921313285828"), (-1e-5, "-1e-05"), (-12.0, "-12.0"), (0.0001, "0.0001")]
+        {
+            assert_eq!(python(value), text);
+        }
+    }
+
+    #[test]
+    fn names_become_folders() {
+        assert_eq!(sanitized("a/b:c//d"), "a__b__c__d");
+    }
+}

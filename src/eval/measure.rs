@@ -1,0 +1,174 @@
+//! From answers to numbers: what each document is worth, then each set, group and task.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::asked::{Asked, AskedSet, AskedTask};
+use super::journal::Kept;
+use crate::error::Result;
+use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
+use crate::tasks::{Item, Metric, Outcome, Over};
+
+/// Resamples for the error of a corpus measure, as lm-evaluation-harness has them for BLEU and chrF.
+const RESAMPLES: usize = 100;
+
+/// A document, its answers and what they are worth.
+pub struct Sample<'a> {
+    pub id: usize,
+    pub document: &'a Value,
+    pub asked: &'a Asked,
+    pub kept: &'a Kept,
+    /// None: it could not be scored, and why.
+    pub outcomes: Result<Vec<Outcome>, String>,
+}
+
+/// A set with its samples.
+pub struct Measured<'a> {
+    pub set: &'a AskedSet,
+    pub samples: Vec<Sample<'a>>,
+    /// Documents of the run that have no answer yet.
+    pub missing: usize,
+}
+
+/// A metric's number.
+#[derive(Clone, Debug)]
+pub struct Number {
+    pub name: &'static str,
+    pub filter: &'static str,
+    /// None where it has no value: no documents, or a judge must be asked first.
+    pub value: Option<f64>,
+    pub standard_error: Option<f64>,
+    /// Documents it is a number of.
+    pub documents: usize,
+}
+
+/// What the documents of `task` are worth, set by set, as far as `kept` has answers.
+pub fn measured<'a>(task: &'a AskedTask, kept: &'a HashMap<String, Kept>) -> Vec<Measured<'a>> {
+    let measure = |set: &'a AskedSet| {
+        let known = set.documents.iter().enumerate().filter_map(|(id, asked)| Some((id, asked, kept.get(&asked.key)?)));
+        let sample = |(id, asked, kept): (usize, &'a Asked, &'a Kept)| {
+            let document = &set.set.documents[id];
+            let outcomes = match kept.answers() {
+                Ok(answers) => (task.profile.score)(&set.set, document, &answers).map_err(|error| error.to_string()),
+                Err(why) => Err(why.to_owned()),
+            };
+            Sample { id, document, asked, kept, outcomes }
+        };
+        let samples: Vec<Sample> = known.map(sample).collect();
+        Measured { missing: set.documents.len() - samples.len(), set, samples }
+    };
+    task.sets.iter().map(measure).collect()
+}
+
+impl Measured<'_> {
+    /// Documents without a score.
+    pub fn errors(&self) -> usize {
+        self.samples.iter().filter(|sample| sample.outcomes.is_err()).count()
+    }
+
+    /// Documents whose beginning was cut off.
+    pub fn truncated(&self) -> usize {
+        self.samples.iter().filter(|sample| sample.asked.truncated).count()
+    }
+
+    /// Documents whose best choices are equally likely.
+    pub fn ties(&self) -> usize {
+        let tied = |sample: &&Sample| match sample.kept {
+            Kept::Choices(sums) => {
+                let best = sums.iter().map(|sum| sum.0).fold(f64::NEG_INFINITY, f64::max);
+                sums.iter().filter(|sum| sum.0 == best).count() > 1
+            }
+            _ => false,
+        };
+        self.samples.iter().filter(tied).count()
+    }
+
+    /// What each document gives to a metric.
+    pub fn items(&self, metric: &Metric) -> Vec<&Item> {
+        let outcomes = self.samples.iter().filter_map(|sample| sample.outcomes.as_ref().ok()).flatten();
+        let of_filter = outcomes.filter(|outcome| outcome.filter == metric.filter);
+        of_filter.flat_map(|outcome| &outcome.items).filter(|item| item.0 == metric.name).map(|item| &item.1).collect()
+    }
+
+    /// The number of a metric; none if no document has to do with it.
+    pub fn number(&self, metric: &Metric) -> Option<Number> {
+        number(metric, &self.items(metric))
+    }
+}
+
+/// A metric over several sets: a mean weighted by documents with the pooled error, or the corpus of all.
+pub fn group_number(metric: &Metric, sets: &[&Measured]) -> Option<Number> {
+    if let Over::Corpus(_) = metric.over {
+        return number(metric, &sets.iter().flat_map(|set| set.items(metric)).collect::<Vec<_>>());
+    }
+    let numbers: Vec<Number> = sets.iter().filter_map(|set| set.number(metric)).collect();
+    let documents = numbers.iter().map(|n| n.documents).sum::<usize>();
+    let sums: Option<Vec<f64>> = numbers.iter().map(|n| Some(n.value? * n.documents as f64)).collect();
+    let parts: Option<Vec<(f64, u64)>> =
+        numbers.iter().map(|n| Some((n.standard_error?, n.documents as u64))).collect();
+    (documents > 0).then(|| Number {
+        name: metric.name,
+        filter: metric.filter,
+        value: sums.map(|sums| sums.iter().sum::<f64>() / documents as f64),
+        standard_error: parts.and_then(|parts| pooled_standard_error(&parts).ok()),
+        documents,
+    })
+}
+
+fn number(metric: &Metric, items: &[&Item]) -> Option<Number> {
+    if items.is_empty() {
+        return None;
+    }
+    let asks = items.iter().any(|item| matches!(item, Item::Request(_)));
+    let (value, standard_error) = match metric.over {
+        _ if asks => (None, None),
+        Over::Mean => {
+            let numbers: Vec<f64> = items.iter().filter_map(|item| item_number(item)).collect();
+            (mean(&numbers).ok(), standard_error(&numbers).ok())
+        }
+        Over::Corpus(measure) => {
+            let of = |indices: &mut dyn Iterator<Item = usize>| {
+                measure(&indices.map(|i| items[i].clone()).collect::<Vec<_>>())
+            };
+            let value = of(&mut (0..items.len()));
+            (value.is_finite().then_some(value), corpus_error(items, &of))
+        }
+    };
+    Some(Number { name: metric.name, filter: metric.filter, value, standard_error, documents: items.len() })
+}
+
+/// The error of a corpus measure by resampling documents, or groups of documents that belong together.
+fn corpus_error(items: &[&Item], measure: &(impl Fn(&mut dyn Iterator<Item = usize>) -> f64 + Sync)) -> Option<f64> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let name = match item {
+            Item::Record(record) => record["group"].as_str(),
+            _ => None,
+        };
+        let known = name.and_then(|name| named.get(name).copied());
+        match known {
+            Some(group) => groups[group].push(index),
+            None => {
+                if let Some(name) = name {
+                    named.insert(name, groups.len());
+                }
+                groups.push(vec![index]);
+            }
+        }
+    }
+    if groups.len() < 2 {
+        return None;
+    }
+    let resample = |drawn: &[usize]| measure(&mut drawn.iter().flat_map(|group| groups[*group].iter().copied()));
+    bootstrap_standard_error(groups.len(), RESAMPLES, resample).ok()
+}
+
+/// The number an item is, if it is one.
+pub fn item_number(item: &Item) -> Option<f64> {
+    match item {
+        Item::Number(value) => Some(*value),
+        _ => None,
+    }
+}
