@@ -13,21 +13,25 @@ pub fn qwgpu<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command
     command
 }
 
+#[allow(dead_code, reason = "not every test file that has this module needs it")]
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8 on standard output")
 }
 
+#[allow(dead_code, reason = "not every test file that has this module needs it")]
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The output, after checking the exit code and that nothing panicked.
 #[track_caller]
+#[allow(dead_code, reason = "not every test file that has this module needs it")]
 pub fn ends<A: AsRef<OsStr>>(code: i32, arguments: impl IntoIterator<Item = A>) -> Output {
     ended(code, qwgpu(arguments).output().unwrap())
 }
 
 #[track_caller]
+#[allow(dead_code, reason = "not every test file that has this module needs it")]
 pub fn ended(code: i32, output: Output) -> Output {
     let messages = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{messages}");
