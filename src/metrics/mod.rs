@@ -1,2 +1,18 @@
 //! Measures of texts and choices, and the statistics of their comparison: numbers in, numbers out. Each equals
 //! its Python original; tests/metrics.rs holds it to that.
+
+pub mod bias;
+pub mod bleu;
+pub mod choice;
+pub mod chrf;
+pub mod comparison;
+pub mod correlation;
+pub mod distributions;
+pub mod exact_match;
+pub mod information;
+pub mod porter;
+mod python;
+pub mod random;
+pub mod rouge;
+pub mod statistics;
+mod tokenizers;

@@ -1,0 +1,143 @@
+//! chrF (Popović 2015) and chrF++ (Popović 2017), as sacreBLEU 2.6.0.
+
+use std::iter::Sum;
+use std::ops::Add;
+
+use super::bleu::{VERSION, ngrams};
+use super::python;
+
+const CHARACTERS: usize = 6;
+const WORDS: usize = 2;
+const BETA: f64 = 2.0;
+
+/// F2 over character 1- to 6-grams, white space left out, and over word 1- and 2-grams if asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chrf {
+    /// Words too: chrF++.
+    pub words: bool,
+    pub lowercase: bool,
+}
+
+/// What chrF counts in one text, or in many: the counts of a corpus are the sum of those of its texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([Order; CHARACTERS + WORDS]);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Order {
+    hypothesis: u64,
+    reference: u64,
+    matched: u64,
+}
+
+impl Chrf {
+    /// Counts of one text against the reference that gives the best score. A text without references has no counts.
+    pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> Counts {
+        let hypothesis = self.prepared(hypothesis);
+        let mut best: Option<(f64, Counts)> = None;
+        for reference in references {
+            let counts = self.compared(&hypothesis, &self.prepared(reference.as_ref()));
+            let score = self.score(&counts);
+            if best.is_none_or(|(most, _)| score > most) {
+                best = Some((score, counts));
+            }
+        }
+        best.map_or_else(Counts::default, |(_, counts)| counts)
+    }
+
+    /// chrF of what was counted, in one text or a corpus: from 0 to 100.
+    pub fn score(&self, counts: &Counts) -> f64 {
+        let orders = if self.words { &counts.0[..] } else { &counts.0[..CHARACTERS] };
+        let (mut precision, mut recall, mut effective) = (0.0, 0.0, 0.0);
+        for order in orders.iter().filter(|order| order.hypothesis > 0 && order.reference > 0) {
+            precision += order.matched as f64 / order.hypothesis as f64;
+            recall += order.matched as f64 / order.reference as f64;
+            effective += 1.0;
+        }
+        if precision + recall == 0.0 {
+            return 0.0;
+        }
+        (precision, recall) = (precision / effective, recall / effective);
+        let factor = BETA * BETA;
+        100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall))
+    }
+
+    /// sacreBLEU's signature: all that must be equal where numbers are compared. `references` is their number for
+    /// each text, or none where it varies.
+    pub fn signature(&self, references: Option<usize>) -> String {
+        format!(
+            "nrefs:{}|case:{}|eff:yes|nc:{CHARACTERS}|nw:{}|space:no|version:{VERSION}",
+            references.map_or_else(|| "var".to_owned(), |count| count.to_string()),
+            if self.lowercase { "lc" } else { "mixed" },
+            if self.words { WORDS } else { 0 },
+        )
+    }
+
+    fn compared(&self, hypothesis: &str, reference: &str) -> Counts {
+        let mut counts = Counts::default();
+        let (of_characters, of_words) = counts.0.split_at_mut(CHARACTERS);
+        compare(&characters(hypothesis), &characters(reference), of_characters);
+        if self.words {
+            compare(&words(hypothesis), &words(reference), of_words);
+        }
+        counts
+    }
+
+    fn prepared(&self, text: &str) -> String {
+        if self.lowercase { text.to_lowercase() } else { text.to_owned() }
+    }
+}
+
+fn compare<T: Eq + std::hash::Hash>(hypothesis: &[T], reference: &[T], orders: &mut [Order]) {
+    for (n, order) in orders.iter_mut().enumerate() {
+        let known = ngrams(reference, n + 1);
+        order.reference = known.values().sum();
+        for (ngram, count) in ngrams(hypothesis, n + 1) {
+            order.hypothesis += count;
+            order.matched += known.get(ngram).map_or(0, |most| count.min(*most));
+        }
+        if known.is_empty() {
+            order.hypothesis = 0;
+        }
+    }
+}
+
+fn characters(text: &str) -> Vec<char> {
+    text.chars().filter(|character| !python::is_space(*character)).collect()
+}
+
+/// Words, with one mark of ASCII's punctuation taken from their end, or else from their start.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for word in python::split(text) {
+        let mark = |character: char| character.is_ascii_punctuation();
+        if word.chars().nth(1).is_none() {
+            words.push(word);
+        } else if word.ends_with(mark) {
+            words.extend([&word[..word.len() - 1], &word[word.len() - 1..]]);
+        } else if word.starts_with(mark) {
+            words.extend([&word[..1], &word[1..]]);
+        } else {
+            words.push(word);
+        }
+    }
+    words
+}
+
+impl Add for Counts {
+    type Output = Counts;
+
+    fn add(mut self, other: Counts) -> Counts {
+        for (order, other) in self.0.iter_mut().zip(other.0) {
+            order.hypothesis += other.hypothesis;
+            order.reference += other.reference;
+            order.matched += other.matched;
+        }
+        self
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
+        counts.fold(Counts::default(), Counts::add)
+    }
+}

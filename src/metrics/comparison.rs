@@ -1,0 +1,106 @@
+//! Comparison of two models on the same documents.
+
+use super::distributions::{chi_square_upper, student_upper};
+use super::statistics::{check, mean, quantile, resampled, standard_error};
+use crate::error::{Error, Result};
+
+/// A difference between two models.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    pub difference: f64,
+    /// Ends of the 95 % confidence interval.
+    pub low: f64,
+    pub high: f64,
+    /// Two-sided: how probable so large a difference is between equal models.
+    pub p: f64,
+}
+
+/// Paired bootstrap (Efron and Tibshirani 1993): `difference` over resamples of the documents, which the indices it is
+/// given name; both models are resampled alike. The interval lies between the 2.5 % and 97.5 % quantiles. p is twice
+/// the smaller of two shares, that of resamples at or below 0 and that of those at or above 0, with one added to each
+/// count and to their number; at most 1.
+///
+/// `iterations` above 1,000 are rounded down to whole thousands.
+///
+/// # Errors
+/// Below two documents or iterations, and where a difference is NaN or infinite.
+pub fn paired_bootstrap(
+    documents: usize,
+    iterations: usize,
+    seed: u64,
+    difference: impl Fn(&[usize]) -> f64 + Sync,
+) -> Result<Difference> {
+    if documents < 2 {
+        return Err(Error::request("paired bootstrap", "at least two documents", documents, "take more documents"));
+    }
+    let all: Vec<usize> = (0..documents).collect();
+    let whole = difference(&all);
+    check("difference", &[whole], 1)?;
+    let resamples = resampled(documents, iterations, seed, difference)?;
+    let share = |side: fn(&f64) -> bool| {
+        (resamples.iter().copied().filter(side).count() + 1) as f64 / (resamples.len() + 1) as f64
+    };
+    Ok(Difference {
+        difference: whole,
+        low: quantile(&resamples, 0.025)?,
+        high: quantile(&resamples, 0.975)?,
+        p: (2.0 * share(|value| *value <= 0.0).min(share(|value| *value >= 0.0))).min(1.0),
+    })
+}
+
+/// McNemar's test: the two-sided p of equal shares of right answers, from the number of documents that only the first
+/// model, and only the second, has right. Below 25 such documents it is exact, by the binomial distribution, and else
+/// by chi-square with continuity correction, as statsmodels does both.
+pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
+    let (few, all) = (only_first.min(only_second), only_first.saturating_add(only_second));
+    if all == 0 {
+        return 1.0;
+    }
+    if all >= 25 {
+        let distance = only_first.abs_diff(only_second) as f64 - 1.0;
+        return chi_square_upper(distance * distance / all as f64);
+    }
+    let (mut ways, mut sum) = (1u64, 0);
+    for k in 0..=few {
+        sum += ways;
+        ways = ways * (all - k) / (k + 1);
+    }
+    (2.0 * sum as f64 / (1u64 << all) as f64).min(1.0)
+}
+
+/// Holm's correction (1979): the p of each of several tests, such that a level holds for all together.
+///
+/// # Errors
+/// Where a p is not from 0 to 1.
+pub fn holm(p: &[f64]) -> Result<Vec<f64>> {
+    if let Some(wrong) = p.iter().find(|p| !(0.0..=1.0).contains(*p)) {
+        return Err(Error::request("p of a test", "a number from 0 to 1", wrong, "leave out tests without one"));
+    }
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    let (mut corrected, mut largest) = (vec![0.0; p.len()], 0.0f64);
+    for (rank, index) in order.into_iter().enumerate() {
+        largest = largest.max(p[index] * (p.len() - rank) as f64).min(1.0);
+        corrected[index] = largest;
+    }
+    Ok(corrected)
+}
+
+/// Equivalence by two one-sided t tests (Schuirmann 1987) on the differences of pairs: the larger p of
+/// T ≥ (d̄ + margin)/se and T ≥ (margin - d̄)/se, with d̄ the mean of the differences, se its standard error, and T of
+/// Student with n - 1 degrees of freedom. Below 0.05, the mean difference is within ±margin at that level.
+///
+/// # Errors
+/// Below two pairs, where a difference is NaN or infinite, and where the margin is not above 0.
+pub fn equivalence(differences: &[f64], margin: f64) -> Result<f64> {
+    check("equivalence", differences, 2)?;
+    if !(margin > 0.0 && margin.is_finite()) {
+        return Err(Error::request("margin of equivalence", "a number above 0", margin, "correct it"));
+    }
+    let (mean, error) = (mean(differences)?, standard_error(differences)?);
+    if error == 0.0 {
+        return Ok(if mean.abs() < margin { 0.0 } else { 1.0 });
+    }
+    let upper = |distance: f64| student_upper(distance / error, (differences.len() - 1) as f64);
+    Ok(upper(mean + margin).max(upper(margin - mean)))
+}

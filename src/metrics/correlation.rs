@@ -1,0 +1,81 @@
+//! Correlation of two measures, as perplexity and score.
+
+use super::distributions::{normal_quantile, student_two_sided};
+use super::statistics::{check, mean};
+use crate::error::{Error, Result};
+
+/// A coefficient of correlation and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correlation {
+    /// From -1 to 1.
+    pub r: f64,
+    pub pairs: usize,
+    /// Two-sided, by Student's t with n - 2 degrees of freedom.
+    pub p: f64,
+    /// 95 % confidence interval by Fisher's z, tanh(artanh r ± 1.96/√(n - 3)), from four pairs on.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Pearson's r.
+///
+/// # Errors
+/// Below three pairs, where one side has more values, all the same, or one that is NaN or infinite.
+pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
+    if x.len() != y.len() {
+        let found = format!("{} and {}", x.len(), y.len());
+        return Err(Error::request("correlation", "as many values on both sides", found, "leave out the odd ones"));
+    }
+    let (x, y) = (direction(x)?, direction(y)?);
+    let r = x.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>().clamp(-1.0, 1.0);
+    let freedom = (x.len() - 2) as f64;
+    // 1 - r² as a product loses less where |r| is near 1.
+    let p = student_two_sided(r * (freedom / ((1.0 - r) * (1.0 + r))).sqrt(), freedom);
+    let interval = if x.len() < 4 {
+        None
+    } else {
+        let half = normal_quantile(0.975)? / ((x.len() - 3) as f64).sqrt();
+        Some(((r.atanh() - half).tanh(), (r.atanh() + half).tanh()))
+    };
+    Ok(Correlation { r, pairs: x.len(), p, interval })
+}
+
+/// Spearman's rho: Pearson's r of the ranks, where equal values share their mean rank.
+///
+/// # Errors
+/// As [`pearson`].
+pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation> {
+    pearson(&ranks(x)?, &ranks(y)?)
+}
+
+/// The deviations from the mean, scaled to length 1.
+fn direction(values: &[f64]) -> Result<Vec<f64>> {
+    check("correlation", values, 3)?;
+    let mean = mean(values)?;
+    let deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let largest = deviations.iter().fold(0.0f64, |largest, deviation| largest.max(deviation.abs()));
+    let length = largest * deviations.iter().map(|deviation| (deviation / largest).powi(2)).sum::<f64>().sqrt();
+    if values.iter().all(|value| *value == values[0]) || !length.is_finite() || length == 0.0 {
+        let found = format!("{} values near {mean}", values.len());
+        return Err(Error::request("correlation", "values that differ", found, "there is none to report"));
+    }
+    Ok(deviations.iter().map(|deviation| deviation / length).collect())
+}
+
+/// Ranks from 1 on; equal values share the mean of theirs.
+///
+/// # Errors
+/// Where a value is NaN or infinite.
+pub fn ranks(values: &[f64]) -> Result<Vec<f64>> {
+    check("ranks", values, 0)?;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut below = 0;
+    for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        for index in equal {
+            ranks[*index] = (2 * below + equal.len() + 1) as f64 / 2.0;
+        }
+        below += equal.len();
+    }
+    Ok(ranks)
+}

@@ -1,0 +1,81 @@
+//! Distributions of test statistics.
+
+use std::f64::consts::{PI, SQRT_2};
+
+use crate::error::{Error, Result};
+
+/// Probability that Student's t with `degrees` of freedom is at least `t`.
+pub fn student_upper(t: f64, degrees: f64) -> f64 {
+    let outside = student_two_sided(t, degrees) / 2.0;
+    if t < 0.0 { 1.0 - outside } else { outside }
+}
+
+/// Probability that Student's t with `degrees` of freedom is at least as far from 0 as `t`.
+pub fn student_two_sided(t: f64, degrees: f64) -> f64 {
+    incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t), t * t / (degrees + t * t))
+}
+
+/// Probability that chi-square with one degree of freedom is at least `x`.
+pub fn chi_square_upper(x: f64) -> f64 {
+    libm::erfc((x / 2.0).sqrt())
+}
+
+/// Probability that a standard normal number is at most `x`.
+pub fn normal_lower(x: f64) -> f64 {
+    libm::erfc(-x / SQRT_2) / 2.0
+}
+
+/// The number that a standard normal one is at most with probability `p`.
+///
+/// # Errors
+/// Where `p` is not between 0 and 1, both excluded.
+pub fn normal_quantile(p: f64) -> Result<f64> {
+    if !(p > 0.0 && p < 1.0) {
+        return Err(Error::request("normal quantile", "a probability above 0 and below 1", p, "correct it"));
+    }
+    if p > 0.5 {
+        return Ok(-normal_quantile(1.0 - p)?);
+    }
+    // Below 0 the distribution curves upwards: Newton's steps from 0 go down, and none beyond the root.
+    let mut x = 0.0f64;
+    loop {
+        let density = (-x * x / 2.0).exp() / (2.0 * PI).sqrt();
+        let next = x - (normal_lower(x) - p) / density;
+        // Rounding alone turns it back, or a density of 0 in the far tail.
+        if next >= x || next.is_nan() {
+            return Ok(x);
+        }
+        x = next;
+    }
+}
+
+/// The regularized incomplete beta function of `x`, by its continued fraction (Abramowitz and Stegun 26.5.8). `y` is
+/// 1 - x, which would lose digits here.
+fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if x <= 0.0 || y <= 0.0 || x.is_nan() {
+        return x.clamp(0.0, 1.0);
+    }
+    if x > (a + 1.0) / (a + b + 2.0) {
+        return 1.0 - incomplete_beta(b, a, y, x);
+    }
+    let front = (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * y.ln()).exp();
+    // Lentz's way: the ratios of successive numerators and denominators instead of themselves.
+    let away_from_zero = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
+    let (mut fraction, mut numerators, mut denominators) = (1.0, 1.0, 0.0);
+    for step in 0..10_000u32 {
+        let m = f64::from(step / 2);
+        let term = match step {
+            0 => 1.0,
+            _ if step % 2 == 0 => m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
+            _ => -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
+        };
+        denominators = 1.0 / away_from_zero(1.0 + term * denominators);
+        numerators = away_from_zero(1.0 + term / numerators);
+        let change = numerators * denominators;
+        fraction *= change;
+        if (change - 1.0).abs() < 1e-16 {
+            break;
+        }
+    }
+    front / a * (fraction - 1.0)
+}

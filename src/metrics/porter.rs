@@ -1,0 +1,200 @@
+//! The stemmer of Porter (1980) with the changes NLTK makes by default (`PorterStemmer.NLTK_EXTENSIONS`).
+
+/// Words with a stem of their own.
+const IRREGULAR: &[(&str, &str)] = &[
+    ("sky", "sky"),
+    ("skies", "sky"),
+    ("dying", "die"),
+    ("lying", "lie"),
+    ("tying", "tie"),
+    ("news", "news"),
+    ("innings", "inning"),
+    ("inning", "inning"),
+    ("outings", "outing"),
+    ("outing", "outing"),
+    ("cannings", "canning"),
+    ("canning", "canning"),
+    ("howe", "howe"),
+    ("proceed", "proceed"),
+    ("exceed", "exceed"),
+    ("succeed", "succeed"),
+];
+
+/// The stem of a word in lower-case letters and digits of ASCII, the only words that ROUGE has.
+pub fn stem(word: &str) -> String {
+    if let Some((_, stem)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == word) {
+        return (*stem).to_owned();
+    }
+    if word.len() <= 2 {
+        return word.to_owned();
+    }
+    let mut word = ending_in_y(&past_or_progressive(&plural(word)));
+    word = noun_or_adverb(&word);
+    word = apply(&word, LONG_ENDINGS, |stem, _| measure(stem) > 0);
+    word =
+        apply(&word, LAST_ENDINGS, |stem, ending| measure(stem) > 1 && (ending != "ion" || stem.ends_with(['s', 't'])));
+    final_letters(&word)
+}
+
+/// Replaces the first of the endings that the word has, if what stands before it fulfils the condition.
+fn apply(word: &str, rules: &[(&str, &str)], condition: impl Fn(&str, &str) -> bool) -> String {
+    for (ending, by) in rules {
+        if let Some(stem) = word.strip_suffix(ending) {
+            return if condition(stem, ending) { format!("{stem}{by}") } else { word.to_owned() };
+        }
+    }
+    word.to_owned()
+}
+
+/// Whether each letter is a consonant. A y is one unless a consonant stands before it.
+fn consonants(word: &str) -> Vec<bool> {
+    let mut consonants: Vec<bool> = Vec::with_capacity(word.len());
+    for letter in word.bytes() {
+        consonants.push(match letter {
+            b'a' | b'e' | b'i' | b'o' | b'u' => false,
+            b'y' => !consonants.last().is_some_and(|before| *before),
+            _ => true,
+        });
+    }
+    consonants
+}
+
+/// Porter's m: how often a vowel is followed by a consonant.
+fn measure(stem: &str) -> usize {
+    consonants(stem).windows(2).filter(|pair| !pair[0] && pair[1]).count()
+}
+
+fn has_vowel(stem: &str) -> bool {
+    consonants(stem).contains(&false)
+}
+
+fn ends_in_double_consonant(word: &str) -> bool {
+    let letters = word.as_bytes();
+    letters.len() >= 2
+        && letters[letters.len() - 1] == letters[letters.len() - 2]
+        && consonants(word).last() == Some(&true)
+}
+
+/// Porter's *o: consonant, vowel, consonant, the last none of w, x, y. NLTK adds words of two letters.
+fn ends_in_short_syllable(word: &str) -> bool {
+    match consonants(word)[..] {
+        [false, true] => true,
+        [.., true, false, true] => !word.ends_with(['w', 'x', 'y']),
+        _ => false,
+    }
+}
+
+/// Step 1a.
+fn plural(word: &str) -> String {
+    if word.len() == 4 && word.ends_with("ies") {
+        return apply(word, &[("ies", "ie")], |_, _| true);
+    }
+    apply(word, &[("sses", "ss"), ("ies", "i"), ("ss", "ss"), ("s", "")], |_, _| true)
+}
+
+/// Step 1b.
+fn past_or_progressive(word: &str) -> String {
+    if word.ends_with("ied") {
+        return apply(word, &[("ied", if word.len() == 4 { "ie" } else { "i" })], |_, _| true);
+    }
+    if word.ends_with("eed") {
+        return apply(word, &[("eed", "ee")], |stem, _| measure(stem) > 0);
+    }
+    let Some(stem) = ["ed", "ing"].iter().find_map(|ending| word.strip_suffix(ending).filter(|stem| has_vowel(stem)))
+    else {
+        return word.to_owned();
+    };
+    if stem.ends_with("at") || stem.ends_with("bl") || stem.ends_with("iz") {
+        return format!("{stem}e");
+    }
+    if ends_in_double_consonant(stem) {
+        let mut single = stem.to_owned();
+        if !stem.ends_with(['l', 's', 'z']) {
+            single.pop();
+        }
+        return single;
+    }
+    if measure(stem) == 1 && ends_in_short_syllable(stem) { format!("{stem}e") } else { stem.to_owned() }
+}
+
+/// Step 1c: only after a consonant that is not the first letter.
+fn ending_in_y(word: &str) -> String {
+    apply(word, &[("y", "i")], |stem, _| stem.len() > 1 && consonants(stem).last() == Some(&true))
+}
+
+/// Step 2.
+fn noun_or_adverb(word: &str) -> String {
+    if let Some(stem) = word.strip_suffix("alli").filter(|stem| measure(stem) > 0) {
+        return noun_or_adverb(&format!("{stem}al"));
+    }
+    // The l of "logi" counts as part of the stem, so that short ones as "geo" do, too.
+    apply(word, ENDINGS, |stem, ending| match ending {
+        "logi" => measure(&word[..stem.len() + 1]) > 0,
+        _ => measure(stem) > 0,
+    })
+}
+
+/// Step 2: the first that fits is the one to try, so that longer ones stand first.
+const ENDINGS: &[(&str, &str)] = &[
+    ("ational", "ate"),
+    ("tional", "tion"),
+    ("enci", "ence"),
+    ("anci", "ance"),
+    ("izer", "ize"),
+    ("bli", "ble"),
+    ("alli", "al"),
+    ("entli", "ent"),
+    ("eli", "e"),
+    ("ousli", "ous"),
+    ("ization", "ize"),
+    ("ation", "ate"),
+    ("ator", "ate"),
+    ("alism", "al"),
+    ("iveness", "ive"),
+    ("fulness", "ful"),
+    ("ousness", "ous"),
+    ("aliti", "al"),
+    ("iviti", "ive"),
+    ("biliti", "ble"),
+    ("fulli", "ful"),
+    ("logi", "log"),
+];
+
+/// Step 3.
+const LONG_ENDINGS: &[(&str, &str)] =
+    &[("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", "")];
+
+/// Step 4.
+const LAST_ENDINGS: &[(&str, &str)] = &[
+    ("al", ""),
+    ("ance", ""),
+    ("ence", ""),
+    ("er", ""),
+    ("ic", ""),
+    ("able", ""),
+    ("ible", ""),
+    ("ant", ""),
+    ("ement", ""),
+    ("ment", ""),
+    ("ent", ""),
+    ("ion", ""),
+    ("ou", ""),
+    ("ism", ""),
+    ("ate", ""),
+    ("iti", ""),
+    ("ous", ""),
+    ("ive", ""),
+    ("ize", ""),
+];
+
+/// Step 5: a last e, and one of two l.
+fn final_letters(word: &str) -> String {
+    let without_e = word.strip_suffix('e').filter(|stem| match measure(stem) {
+        0 => false,
+        1 => !ends_in_short_syllable(stem),
+        _ => true,
+    });
+    let word = without_e.unwrap_or(word);
+    let shorter = word.strip_suffix('l').filter(|stem| stem.ends_with('l') && measure(stem) > 1);
+    shorter.unwrap_or(word).to_owned()
+}

@@ -1,0 +1,47 @@
+//! Where Python's strings and regular expressions differ from Rust's.
+
+use fancy_regex::Regex;
+
+use crate::error::{Error, Result};
+
+/// `str.isspace` of one character: Unicode's white space and the four separators of ASCII.
+pub(crate) fn is_space(character: char) -> bool {
+    character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
+}
+
+/// `str.split()`.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|word| !word.is_empty())
+}
+
+/// `str.strip()`.
+pub(crate) fn strip(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// `re.compile` for patterns in the common part of both languages, with Python's `$`, which also stands before a
+/// last line feed. Inline flags are those of Rust; under `(?m)`, `$` would differ.
+///
+/// # Errors
+/// A pattern that is not valid, by its text.
+pub(crate) fn regex(pattern: &str) -> Result<Regex> {
+    let (mut rust, mut escaped, mut class) = (String::with_capacity(pattern.len()), false, false);
+    for character in pattern.chars() {
+        match character {
+            '$' if !escaped && !class => rust.push_str(r"(?=\n?\z)"),
+            _ => rust.push(character),
+        }
+        if !escaped {
+            class = character == '[' || class && character != ']';
+        }
+        escaped = !escaped && character == '\\';
+    }
+    Regex::new(&rust).map_err(|error| {
+        Error::request(format!("pattern {pattern:?}"), "a regular expression", error, "correct the pattern")
+    })
+}
+
+/// An error in matching: too much backtracking.
+pub(crate) fn match_error(error: fancy_regex::Error) -> Error {
+    Error::request("search in a reply", "an end within the limit", error, "simplify the pattern")
+}

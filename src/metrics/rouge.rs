@@ -1,0 +1,148 @@
+//! ROUGE (Lin 2004), as rouge_score 0.1.2.
+
+use std::collections::HashMap;
+
+use super::bleu::ngrams;
+use super::porter;
+
+/// What a text is taken apart into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// Runs of a-z and 0-9 in the text in lower case. Any other script has none: see [`Tokens::scorable`].
+    Words,
+    /// The same, words of more than three letters by their stem: rouge_score's `use_stemmer`.
+    Stems,
+    /// Each letter and number of any script, in lower case. Not of rouge_score: for Chinese, where asked for.
+    Characters,
+}
+
+/// Share of the hypothesis and of the reference that match, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Score {
+    pub precision: f64,
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f: f64,
+}
+
+/// The ROUGE scores of one text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rouge {
+    /// ROUGE-1 and ROUGE-2: common 1- and 2-grams.
+    pub one: Score,
+    pub two: Score,
+    /// ROUGE-L: the longest common subsequence, over the whole text.
+    pub longest: Score,
+    /// ROUGE-Lsum: for each sentence of the reference the union of its longest common subsequences. A line is a
+    /// sentence.
+    pub summary: Score,
+}
+
+impl Rouge {
+    /// Scores one text. Takes as much memory as a line of one has tokens times a line of the other.
+    pub fn of(reference: &str, hypothesis: &str, tokens: Tokens) -> Rouge {
+        let sentences = |text: &str| -> Vec<Vec<String>> { text.split('\n').map(|line| tokens.of(line)).collect() };
+        let (reference_sentences, hypothesis_sentences) = (sentences(reference), sentences(hypothesis));
+        let (reference, hypothesis) = (tokens.of(reference), tokens.of(hypothesis));
+        Rouge {
+            one: common_ngrams(&reference, &hypothesis, 1),
+            two: common_ngrams(&reference, &hypothesis, 2),
+            longest: {
+                let length = longest_common(&reference, &hypothesis, |_| {});
+                score(length, reference.len(), hypothesis.len())
+            },
+            summary: common_sentences(&reference_sentences, &hypothesis_sentences),
+        }
+    }
+}
+
+impl Tokens {
+    /// The tokens of a text.
+    pub fn of(self, text: &str) -> Vec<String> {
+        let text = text.to_lowercase();
+        if self == Tokens::Characters {
+            return text.chars().filter(|character| character.is_alphanumeric()).map(String::from).collect();
+        }
+        let stemmed = |word: &str| if word.len() > 3 { porter::stem(word) } else { word.to_owned() };
+        text.split(|character: char| !character.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(|word| if self == Tokens::Stems { stemmed(word) } else { word.to_owned() })
+            .collect()
+    }
+
+    /// Whether a text has any token. One that has none, as Chinese in [`Tokens::Words`], scores 0 even against itself:
+    /// that says nothing about the text.
+    pub fn scorable(self, text: &str) -> bool {
+        !self.of(text).is_empty()
+    }
+}
+
+fn score(matched: usize, reference: usize, hypothesis: usize) -> Score {
+    let precision = matched as f64 / hypothesis.max(1) as f64;
+    let recall = matched as f64 / reference.max(1) as f64;
+    let f = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
+    Score { precision, recall, f }
+}
+
+fn common_ngrams(reference: &[String], hypothesis: &[String], order: usize) -> Score {
+    let known = ngrams(reference, order);
+    let found = ngrams(hypothesis, order);
+    let matched: u64 = found.iter().map(|(ngram, count)| known.get(ngram).map_or(0, |most| *count.min(most))).sum();
+    let total = |items: &[String]| (items.len() + 1).saturating_sub(order);
+    score(matched as usize, total(reference), total(hypothesis))
+}
+
+fn common_sentences(reference: &[Vec<String>], hypothesis: &[Vec<String>]) -> Score {
+    // No token may count more often than it stands in the text, however many sentences match it.
+    let mut left = [reference, hypothesis].map(|sentences| {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        sentences.iter().flatten().for_each(|token| *counts.entry(token).or_default() += 1);
+        counts
+    });
+    let mut matched = 0;
+    for sentence in reference {
+        let mut union = vec![false; sentence.len()];
+        for other in hypothesis {
+            mark_longest_common(sentence, other, &mut union);
+        }
+        for (token, _) in sentence.iter().zip(union).filter(|(_, common)| *common) {
+            if left.iter().all(|counts| counts.get(token.as_str()).is_some_and(|count| *count > 0)) {
+                matched += 1;
+                left.iter_mut().filter_map(|counts| counts.get_mut(token.as_str())).for_each(|count| *count -= 1);
+            }
+        }
+    }
+    let tokens = |sentences: &[Vec<String>]| sentences.iter().map(Vec::len).sum();
+    score(matched, tokens(reference), tokens(hypothesis))
+}
+
+/// Length of the longest common subsequence. Goes through the table of those of all beginnings, row by row, and tells
+/// for each cell whether its left neighbour is above its upper one.
+fn longest_common(reference: &[String], hypothesis: &[String], mut leftwards: impl FnMut(bool)) -> usize {
+    let (mut above, mut row) = (vec![0; hypothesis.len() + 1], vec![0; hypothesis.len() + 1]);
+    for token in reference {
+        for (column, other) in hypothesis.iter().enumerate() {
+            leftwards(row[column] > above[column + 1]);
+            row[column + 1] = if token == other { above[column] + 1 } else { above[column + 1].max(row[column]) };
+        }
+        std::mem::swap(&mut above, &mut row);
+    }
+    above[hypothesis.len()]
+}
+
+/// Marks the tokens of one longest common subsequence: of several the one that rouge_score takes.
+fn mark_longest_common(reference: &[String], hypothesis: &[String], marks: &mut [bool]) {
+    let mut leftwards = Vec::new();
+    longest_common(reference, hypothesis, |left| leftwards.push(left));
+    let (mut i, mut j) = (reference.len(), hypothesis.len());
+    while i > 0 && j > 0 {
+        if reference[i - 1] == hypothesis[j - 1] {
+            marks[i - 1] = true;
+            (i, j) = (i - 1, j - 1);
+        } else if leftwards[(i - 1) * hypothesis.len() + j - 1] {
+            j -= 1;
+        } else {
+            i -= 1;
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The tokenizers of sacreBLEU 2.6.0.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::python;
+
+/// How BLEU takes a text apart.
+#[derive(Clone, Copy)]
+pub enum Tokenizer<'a> {
+    /// mteval-v13a, the usual one for languages in Latin letters.
+    V13a,
+    /// mteval-v14, which knows Unicode's punctuation and symbols.
+    International,
+    /// Each Chinese character, and the rest as [`Tokenizer::V13a`].
+    Chinese,
+    /// Each character.
+    Characters,
+    /// As the text is.
+    None,
+    /// A SentencePiece model, for spBLEU: its name in the signature, as `flores200`, and what writes a text as pieces
+    /// with spaces between them.
+    Pieces(&'a str, &'a (dyn Fn(&str) -> String + Sync)),
+}
+
+type Rules<const N: usize> = LazyLock<[(Regex, &'static str); N]>;
+
+/// The part for western languages that 13a and zh have in common.
+static WESTERN: Rules<4> = LazyLock::new(|| {
+    compiled([
+        (r"([{-~\[-` -&(-+:-@/])", " $1 "),
+        (r"([^0-9])([.,])", "$1 $2 "),
+        (r"([.,])([^0-9])", " $1 $2"),
+        (r"([0-9])(-)", "$1 $2 "),
+    ])
+});
+
+static INTERNATIONAL: Rules<3> =
+    LazyLock::new(|| compiled([(r"(\P{N})(\p{P})", "$1 $2 "), (r"(\p{P})(\P{N})", " $1 $2"), (r"(\p{S})", " $1 ")]));
+
+fn compiled<const N: usize>(rules: [(&str, &'static str); N]) -> [(Regex, &'static str); N] {
+    rules.map(|(pattern, by)| (Regex::new(pattern).expect("a valid pattern"), by))
+}
+
+fn replaced<const N: usize>(rules: &[(Regex, &'static str); N], text: &str) -> String {
+    rules.iter().fold(text.to_owned(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned())
+}
+
+impl Tokenizer<'_> {
+    /// Its name in a signature.
+    pub fn name(&self) -> &str {
+        match self {
+            Tokenizer::V13a => "13a",
+            Tokenizer::International => "intl",
+            Tokenizer::Chinese => "zh",
+            Tokenizer::Characters => "char",
+            Tokenizer::None => "none",
+            Tokenizer::Pieces(name, _) => name,
+        }
+    }
+
+    /// The text with white space around each token.
+    pub(super) fn apply(&self, text: &str) -> String {
+        match self {
+            Tokenizer::V13a => {
+                let text = text.replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
+                let text = text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
+                replaced(&WESTERN, &format!(" {text} "))
+            }
+            Tokenizer::International => replaced(&INTERNATIONAL, text),
+            Tokenizer::Chinese => {
+                let mut apart = String::with_capacity(text.len());
+                for character in python::strip(text).chars() {
+                    if is_chinese(character) {
+                        apart.extend([' ', character, ' ']);
+                    } else {
+                        apart.push(character);
+                    }
+                }
+                replaced(&WESTERN, &apart)
+            }
+            Tokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
+            Tokenizer::None => text.to_owned(),
+            Tokenizer::Pieces(_, pieces) => pieces(text),
+        }
+    }
+}
+
+/// sacreBLEU's ranges. It means Extension B and the compatibility supplement, but has written five digits where Python
+/// reads four, so that it is U+2001 to U+2A6D and U+2F81 to U+2FA1 instead: curly quotes and dashes count.
+fn is_chinese(character: char) -> bool {
+    matches!(character,
+        '\u{2001}'..='\u{2a6d}' | '\u{2e80}'..='\u{2fdf}' | '\u{2ff0}'..='\u{303f}' | '\u{3100}'..='\u{312f}'
+        | '\u{31a0}'..='\u{31ef}' | '\u{3200}'..='\u{4db5}' | '\u{4e00}'..='\u{9fbb}' | '\u{f900}'..='\u{fa2d}'
+        | '\u{fa30}'..='\u{fa6a}' | '\u{fa70}'..='\u{fad9}' | '\u{fe10}'..='\u{fe1f}' | '\u{fe30}'..='\u{fe4f}'
+        | '\u{ff00}'..='\u{ffef}')
+}

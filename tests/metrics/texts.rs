@@ -1,0 +1,163 @@
+//! BLEU, chrF, ROUGE and its stemmer.
+
+use qwgpu::metrics::bleu::{Bleu, Smoothing, Tokenizer};
+use qwgpu::metrics::chrf::Chrf;
+use qwgpu::metrics::porter;
+use qwgpu::metrics::rouge::{Rouge, Score, Tokens};
+use serde_json::Value;
+
+use super::{array, close, float, floats, golden, text, texts};
+
+fn bleu(settings: &Value) -> Bleu<'static> {
+    let pieces = |line: &str| {
+        let characters: Vec<char> = line.chars().collect();
+        characters.chunks(2).map(String::from_iter).collect::<Vec<_>>().join(" ")
+    };
+    let tokenizer = match settings["tokenize"].as_str() {
+        None | Some("13a") => Tokenizer::V13a,
+        Some("intl") => Tokenizer::International,
+        Some("zh") => Tokenizer::Chinese,
+        Some("char") => Tokenizer::Characters,
+        Some("none") => Tokenizer::None,
+        Some("flores200") => Tokenizer::Pieces("flores200", Box::leak(Box::new(pieces))),
+        other => panic!("{other:?}"),
+    };
+    let value = settings["smooth_value"].as_f64();
+    let smoothing = match settings["smooth_method"].as_str() {
+        None => Smoothing::Exp,
+        Some("none") => Smoothing::None,
+        Some("floor") => Smoothing::Floor(value.unwrap_or(0.1)),
+        Some("add-k") => Smoothing::AddK(value.unwrap_or(1.0)),
+        other => panic!("{other:?}"),
+    };
+    let set = |name: &str| settings[name].as_bool().unwrap_or(false);
+    Bleu { tokenizer, smoothing, lowercase: set("lowercase"), effective_order: set("effective_order") }
+}
+
+#[test]
+fn bleu_is_that_of_sacrebleu() {
+    let golden = golden("translation");
+    for expected in array(&golden["bleu"]) {
+        let bleu = bleu(&expected["settings"]);
+        let mut corpus = Vec::new();
+        for (case, score) in array(&golden["cases"]).iter().zip(array(&expected["sentences"])) {
+            let case = texts(case);
+            let counts = bleu.counts(case[0], &case[1..]);
+            close(bleu.score(&counts).score, float(score), &format!("{case:?}, {}", expected["settings"]));
+            corpus.push(counts);
+        }
+        close(bleu.score(&corpus.into_iter().sum()).score, float(&expected["corpus"]), "corpus");
+        assert_eq!(bleu.signature(None), text(&expected["signature"]));
+    }
+    assert_eq!(Bleu::default().signature(Some(1)), text(&golden["one_reference"][0]));
+}
+
+#[test]
+fn bleu_without_references_is_0() {
+    let bleu = Bleu::default();
+    let counts = bleu.counts("a text", &[] as &[&str]);
+    assert_eq!((counts.length, counts.reference_length, bleu.score(&counts).score), (2, 0, 0.0));
+    assert_eq!(bleu.score(&[].into_iter().sum()).score, 0.0);
+}
+
+#[test]
+fn chrf_is_that_of_sacrebleu() {
+    let golden = golden("translation");
+    for expected in array(&golden["chrf"]) {
+        let settings = &expected["settings"];
+        let chrf = Chrf { words: settings["word_order"] == 2, lowercase: settings["lowercase"] == true };
+        let mut corpus = Vec::new();
+        for (case, score) in array(&golden["cases"]).iter().zip(array(&expected["sentences"])) {
+            let case = texts(case);
+            let counts = chrf.counts(case[0], &case[1..]);
+            close(chrf.score(&counts), float(score), &format!("{case:?}, {settings}"));
+            corpus.push(counts);
+        }
+        close(chrf.score(&corpus.into_iter().sum()), float(&expected["corpus"]), "corpus");
+        assert_eq!(chrf.signature(None), text(&expected["signature"]));
+    }
+    assert_eq!(Chrf::default().signature(Some(1)), text(&golden["one_reference"][1]));
+    assert_eq!(Chrf::default().score(&Chrf::default().counts("a text", &[] as &[&str])), 0.0);
+}
+
+/// Numbers the notes give, so that fixtures made again cannot move them.
+#[test]
+fn published_examples() {
+    let pairs = [
+        ("The cat sat on the mat.", "The cat is sitting on the mat."),
+        ("It costs $1,234.50 -- really?", "It costs $1,234.50, really?"),
+    ];
+    let bleu = Bleu::default();
+    let counts = pairs.map(|(hypothesis, reference)| bleu.counts(hypothesis, &[reference]));
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+    near(bleu.score(&counts[0]).score, 42.3837);
+    near(bleu.score(&counts[1]).score, 48.8923);
+    near(bleu.score(&counts.into_iter().sum()).score, 45.521803);
+    for (words, expected) in [(false, 66.484871), (true, 64.881684)] {
+        let chrf = Chrf { words, lowercase: false };
+        near(
+            chrf.score(&pairs.iter().map(|(hypothesis, reference)| chrf.counts(hypothesis, &[reference])).sum()),
+            expected,
+        );
+    }
+    let chinese = ("他去了北京大学学习物理。", "他在北京大学学习物理学。");
+    for (tokenizer, expected) in [(Tokenizer::Chinese, 64.8412), (Tokenizer::V13a, 0.0)] {
+        let bleu = Bleu { tokenizer, ..Bleu::default() };
+        near(bleu.score(&bleu.counts(chinese.0, &[chinese.1])).score, expected);
+    }
+}
+
+#[test]
+fn rouge_is_that_of_rouge_score() {
+    let golden = golden("summaries");
+    for (tokens, name) in [(Tokens::Words, "words"), (Tokens::Stems, "stems")] {
+        for (pair, expected) in array(&golden["pairs"]).iter().zip(array(&golden[name])) {
+            let pair = texts(pair);
+            let Rouge { one, two, longest, summary } = Rouge::of(pair[1], pair[0], tokens);
+            for (kind, expected) in [one, two, longest, summary].iter().zip(array(expected)) {
+                let expected = floats(expected);
+                let found = [kind.precision, kind.recall, kind.f];
+                found.iter().zip(expected).for_each(|(found, expected)| {
+                    assert!((found - expected).abs() < 1e-14, "{pair:?}, {name}: {found}, expected {expected}");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn chinese_has_rouge_in_characters_only() {
+    let (one, other) = ("他在北京大学学习物理。", "他去了北京大学，学习物理");
+    for tokens in [Tokens::Words, Tokens::Stems] {
+        assert_eq!(Rouge::of(one, one, tokens), Rouge::default());
+        assert!(!tokens.scorable(one) && tokens.scorable("GDP 增长"));
+    }
+    assert!(Tokens::Characters.scorable(one) && !Tokens::Characters.scorable("，。"));
+    let rouge = Rouge::of(one, other, Tokens::Characters);
+    // 9 of the 10 characters of one stand in the 11 of the other, in the same order.
+    let expected = Score { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };
+    for score in [rouge.one, rouge.longest, rouge.summary] {
+        close(score.precision, expected.precision, "precision");
+        close(score.recall, expected.recall, "recall");
+        close(score.f, expected.f, "F");
+    }
+    assert_eq!(Rouge::of(one, one, Tokens::Characters).two, Score { precision: 1.0, recall: 1.0, f: 1.0 });
+}
+
+#[test]
+fn stems_are_those_of_nltk() {
+    let golden = golden("stems");
+    assert!(array(&golden).len() > 1000);
+    for pair in texts(&golden) {
+        let (word, stem) = pair.split_once(' ').unwrap();
+        assert_eq!(porter::stem(word), stem, "{word}");
+    }
+}
+
+#[test]
+fn stemming_any_string_ends() {
+    for word in ["", "s", "ies", "naïve", "größe", "物理", "eed", "\u{301}ing", "a\u{5000}ing"] {
+        porter::stem(word);
+    }
+    assert!(porter::stem(&"y".repeat(100_000)).len() >= 99_999);
+}
