@@ -108,7 +108,9 @@ for (const width of [360, 1280]) {
     const { result } = await send("Runtime.evaluate", { expression, returnByValue: true }, sessionId);
     wrong.push(...(result.value ?? [result.description]));
     const { cssContentSize } = await send("Page.getLayoutMetrics", {}, sessionId);
-    const clip = { x: 0, y: 0, width, height: Math.min(cssContentSize.height, 16_000), scale: 1 };
+    // A picture has at most 16,384 lines.
+    const { height } = cssContentSize;
+    const clip = { x: 0, y: 0, width, height, scale: Math.min(1, 16_000 / height) };
     const { data } = await send("Page.captureScreenshot", { clip, captureBeyondViewport: true }, sessionId);
     writeFileSync(join(folder, `${width}-${colors}.png`), Buffer.from(data, "base64"));
     await send("Target.closeTarget", { targetId });

@@ -90,7 +90,9 @@ impl Scale {
         }
         let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let step = ((last - first) as usize).div_ceil(6).max(1);
-        let steps: &[f64] = if decades < 1.6 {
+        let steps: &[f64] = if decades < 1.0 {
+            &[1.0, 2.0, 3.0, 5.0, 7.0]
+        } else if decades < 1.6 {
             &[1.0, 2.0, 5.0]
         } else if decades < 3.0 {
             &[1.0, 3.0]
@@ -129,6 +131,7 @@ mod tests {
         assert_eq!(ticks(&linear, &[0.0, 1.0]), [0.0, 0.5, 1.0]);
         assert_eq!(ticks(&log, &[8.0, 38000.0]), [10.0, 100.0, 1000.0, 10000.0]);
         assert_eq!(ticks(&log, &[2.0, 16.0]), [2.0, 5.0, 10.0]);
+        assert_eq!(ticks(&log, &[8.0, 44.0]), [10.0, 20.0, 30.0]);
         assert_eq!(ticks(&linear, &[7.0]), [6.8, 7.0, 7.2]);
     }
 

@@ -60,6 +60,7 @@ impl Chart {
             svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, &fit(&series.name, WIDTH - left - 15.0));
         }
         let place = |px: f64, py: f64| (LEFT + x.place(px) * (WIDTH - LEFT - RIGHT), bottom - y.place(py) * PLOT);
+        let mut labels = Labels::new(top, bottom);
         self.axes(&mut svg, (&x, &y), bottom);
         if let Some((level, _)) = &self.level {
             let (_, at) = place(x.low, *level);
@@ -69,9 +70,10 @@ impl Chart {
             let corners =
                 self.steps.windows(2).flat_map(|pair| [place(pair[1].0, pair[0].1), place(pair[1].0, pair[1].1)]);
             let first = place(self.steps[0].0, self.steps[0].1);
-            svg.path("frontier", &std::iter::once(first).chain(corners).collect::<Vec<_>>());
+            let corners: Vec<_> = std::iter::once(first).chain(corners).collect();
+            svg.path("frontier", &corners);
+            corners.windows(2).for_each(|pair| labels.occupy(pair[0], pair[1], 1.0));
         }
-        let mut labels = Labels::new(top, bottom);
         for series in &series {
             let placed: Vec<((f64, f64), &Point)> =
                 series.points.iter().filter(shown).map(|point| (place(point.x, point.y), point)).collect();
@@ -79,9 +81,11 @@ impl Chart {
                 let class = format!("curve c{}", series.mark.shape % super::svg::SHAPES);
                 svg.path(&class, &placed.iter().map(|(at, _)| *at).collect::<Vec<_>>());
             }
-            for (at, point) in &placed {
+            // A line needs few marks to be known.
+            let every = if series.joined { placed.len().div_ceil(8).max(1) } else { 1 };
+            for (at, point) in placed.iter().step_by(every) {
                 svg.mark(series.mark, *at, &point.title);
-                labels.occupy(*at);
+                labels.occupy(*at, *at, 5.5);
             }
         }
         for point in series.iter().flat_map(|series| &series.points).filter(shown) {
@@ -162,8 +166,9 @@ impl Labels {
         Labels { top, bottom, taken: Vec::new() }
     }
 
-    fn occupy(&mut self, (x, y): (f64, f64)) {
-        self.taken.push((x - 5.5, y - 5.5, x + 5.5, y + 5.5));
+    /// The box around two corners, and some air.
+    fn occupy(&mut self, (x, y): (f64, f64), (u, v): (f64, f64), air: f64) {
+        self.taken.push((x.min(u) - air, y.min(v) - air, x.max(u) + air, y.max(v) + air));
     }
 
     fn area((x, y): (f64, f64), anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
@@ -244,7 +249,7 @@ impl Bars {
         for bar in &self.bars {
             if let Some(heading) = &bar.heading {
                 at += 22.0;
-                svg.text("strong soft", (0.0, at - 4.0), Anchor::Start, &fit(heading, WIDTH));
+                svg.text("strong soft", (0.0, at - 6.0), Anchor::Start, &fit(heading, WIDTH));
             }
             svg.text("", (0.0, at + 12.0), Anchor::Start, &fit(&bar.label, WIDTH - width(&bar.note) - 8.0));
             svg.text("soft", (WIDTH, at + 12.0), Anchor::End, &bar.note);

@@ -219,7 +219,10 @@ fn spqr_needs_outliers(findings: &Findings<'_>) -> Claim {
             let Some(before) = preset.perplexity_like(perplexity) else { continue };
             let ratio = perplexity.value / before.value;
             let times = number::fixed(ratio, 2);
-            pairs.push((!(ratio < 1.1), format!("{} on {}: × {times}", changed.full_title(), perplexity.text)));
+            pairs.push((
+                ratio.is_nan() || ratio >= 1.1,
+                format!("{} on {}: × {times}", changed.full_title(), perplexity.text),
+            ));
         }
     }
     judged(
@@ -237,7 +240,7 @@ fn outliers_grow(findings: &Findings<'_>) -> Claim {
         let of_model = findings.study.of(model).filter(|run| run.method == Method::Spqr && run.is_quantized_preset());
         let mut shares: Vec<(u32, f64)> =
             of_model.filter_map(|run| Some((run.bits, run.outliers.as_ref()?.share))).collect();
-        shares.sort_by(|a, b| b.0.cmp(&a.0));
+        shares.sort_by_key(|(bits, _)| std::cmp::Reverse(*bits));
         if shares.len() >= 2 {
             let rising = shares.windows(2).all(|pair| pair[0].1 < pair[1].1);
             let list: Vec<String> = shares.iter().map(|(b, s)| format!("{} at {b} bit", number::percent(*s))).collect();

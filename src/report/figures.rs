@@ -6,7 +6,7 @@ use super::correlate::Related;
 use super::data::{Method, Perplexity, Purpose, Run, Score, Study};
 use super::number;
 use super::run::{Spread, first_of};
-use super::svg::{Mark, SHAPES};
+use super::svg::Mark;
 
 /// A drawing with its name among the files.
 pub struct Figure {
@@ -180,7 +180,10 @@ impl Figures {
                 let title = format!("{}, layer {layer}: {}", run.title(), number::percent(*share));
                 Point { x: layer as f64, y: share * 100.0, label: String::new(), title }
             });
-            let mark = Mark { shape: (index + 1) % SHAPES, hollow: index >= SHAPES };
+            // The square is LLM.int8()'s; the triangle stays GPTQ's, which has no outliers.
+            let (shapes, hollow) = ([3, 5, 4, 0], run.purpose == Purpose::EqualBits || index > 4);
+            let shape = if run.method == Method::Int8 { 1 } else { shapes[index % shapes.len()] };
+            let mark = Mark { shape, hollow };
             Series { name: run.title(), mark, joined: true, points: points.collect() }
         });
         let series: Vec<Series> = series.collect();

@@ -76,7 +76,7 @@ fn cell(findings: &Findings<'_>, score: &Score) -> Cell {
         (None, Some(error)) => format!("± {}", number::fixed(error * 100.0 / score.scale, 1)),
         (None, None) => String::new(),
     };
-    let faults = [(score.errors, "errors"), (score.truncated, "truncated"), (score.ties, "ties")];
+    let faults = [(score.errors, "in error"), (score.truncated, "truncated"), (score.ties, "tied")];
     let faults: Vec<String> = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let faults = if faults.is_empty() { String::new() } else { format!("<small>{}</small>", faults.join(", ")) };
     let below = if below.is_empty() { below } else { format!("<small>{below}</small>") };
@@ -182,9 +182,9 @@ fn ratio(rise: &Rise<'_>) -> String {
         ratio if sure && ratio < 1.0 => " <abbr class=\"better\" title=\"significantly lower\">▼</abbr>",
         _ => "",
     };
-    let mut below = format!("× {}", number::fixed(rise.ratio, 3));
+    let mut below = format!("× {}", number::perplexity(rise.ratio));
     if rise.interval.is_some() {
-        below += &format!(" ({})", interval(rise.interval, |value| number::fixed(value, 3)));
+        below += &format!(" ({})", interval(rise.interval, number::perplexity));
     }
     if rise.collapsed {
         below += ", collapsed";
