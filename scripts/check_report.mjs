@@ -52,18 +52,19 @@ function send(method, params = {}, sessionId) {
   return new Promise((done, failed) => waiting.set(id, { done, failed }));
 }
 
-// Runs in the page: what a reader would stumble over.
-function faults() {
+// Runs in the page: what a reader would stumble over. The window's own width grows with what is in it on a phone, so
+// it is given.
+function faults(window) {
   const found = [];
   const wide = document.documentElement.scrollWidth;
-  if (wide > innerWidth) found.push(`the page is ${wide} wide in a window of ${innerWidth}`);
+  if (wide > window) found.push(`the page is ${wide} wide in a window of ${window}`);
   const figures = [...document.querySelectorAll("figure svg")];
   if (figures.length === 0) found.push("no figures");
   for (const svg of figures) {
     const box = svg.getBoundingClientRect();
     const name = svg.querySelector("title").textContent;
     if (box.width < 200 || box.height < 40) found.push(`${name}: only ${box.width} x ${box.height}`);
-    if (box.left < 0 || box.right > innerWidth + 1) found.push(`${name}: beyond the window`);
+    if (box.left < 0 || box.right > window + 1) found.push(`${name}: beyond the window`);
     const texts = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
     for (const [index, [text, a]] of texts.entries()) {
       if (a.left < box.left - 2 || a.right > box.right + 2) found.push(`${name}: "${text}" is cut off`);
@@ -78,7 +79,7 @@ function faults() {
   }
   for (const table of document.querySelectorAll("table")) {
     const box = table.closest(".scroll").getBoundingClientRect();
-    if (box.right > innerWidth + 1) found.push(`${table.caption.textContent}: its box is beyond the window`);
+    if (box.right > window + 1) found.push(`${table.caption.textContent}: its box is beyond the window`);
   }
   return found;
 }
@@ -104,7 +105,7 @@ for (const width of [360, 1280]) {
     await send("Emulation.setEmulatedMedia", { features }, sessionId);
     await send("Page.navigate", { url: pathToFileURL(resolve(page)).href }, sessionId);
     await loaded;
-    const expression = `(${faults})()`;
+    const expression = `(${faults})(${width})`;
     const { result } = await send("Runtime.evaluate", { expression, returnByValue: true }, sessionId);
     wrong.push(...(result.value ?? [result.description]));
     const { cssContentSize } = await send("Page.getLayoutMetrics", {}, sessionId);
