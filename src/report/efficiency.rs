@@ -227,20 +227,20 @@ pub fn conditions(study: &Study) -> String {
 
 /// The study's claims and what became of them.
 pub fn claims(claims: &[Claim]) -> String {
-    let mut table = Table::new("Jin et al. 2024, claim by claim", &["claim", "here", "by the numbers", "rule"]);
-    for claim in claims {
+    let items = claims.iter().map(|claim| {
         let class = match claim.outcome {
             Outcome::Held => "better",
             Outcome::Fell => "worse",
-            Outcome::Untested => "",
+            Outcome::Untested => "quiet",
         };
-        let outcome = format!("<strong class=\"{class}\">{}</strong>", claim.outcome.title());
-        table.row(vec![
-            Cell::text(claim.claim),
-            Cell::html(outcome),
-            Cell::text(&claim.evidence),
-            Cell::text(claim.rule),
-        ]);
-    }
-    format!("<div class=\"wide\">\n{}</div>\n", table.html())
+        let (text, evidence, rule) = (escape(claim.claim), escape(&claim.evidence), escape(claim.rule));
+        format!(
+            "<li><p><strong>{text}</strong></p>\n<p><strong class=\"{class}\">{}</strong>: {evidence}</p>\n\
+             <p class=\"quiet\">Rule: {rule}</p></li>\n",
+            claim.outcome.title()
+        )
+    });
+    let items: String = items.collect();
+    let whose = "Jin et al., A Comprehensive Evaluation of Quantization Strategies for Large Language Models, 2024.";
+    format!("{}<ol class=\"claims\">\n{items}</ol>\n", paragraph(whose))
 }

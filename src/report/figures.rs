@@ -174,16 +174,22 @@ impl Figures {
     /// Outlier shares of a model's layers.
     pub fn outlier_layers(&mut self, study: &Study, model: &str) -> String {
         let runs = study.of(model).filter(|run| run.outliers.as_ref().is_some_and(|o| !o.layers.is_empty()));
-        let series = runs.enumerate().map(|(index, run)| {
+        let mut drawn: Vec<Purpose> = Vec::new();
+        let series = runs.map(|run| {
             let layers = run.outliers.as_ref().map_or(&[][..], |outliers| &outliers.layers);
             let points = layers.iter().enumerate().map(|(layer, share)| {
                 let title = format!("{}, layer {layer}: {}", run.title(), number::percent(*share));
                 Point { x: layer as f64, y: share * 100.0, label: String::new(), title }
             });
-            // The square is LLM.int8()'s; the triangle stays GPTQ's, which has no outliers.
-            let (shapes, hollow) = ([3, 5, 4, 0], run.purpose == Purpose::EqualBits || index > 4);
-            let shape = if run.method == Method::Int8 { 1 } else { shapes[index % shapes.len()] };
-            let mark = Mark { shape, hollow };
+            // The first of each purpose as in other figures; the square and the triangle stay what they are there.
+            let same = drawn.iter().filter(|purpose| **purpose == run.purpose).count();
+            let first = usize::from(run.purpose == Purpose::Ablation);
+            let mark = if run.method == Method::Int8 {
+                mark(run)
+            } else {
+                drawn.push(run.purpose);
+                Mark { shape: [3, 5, 4, 0][(first + same) % 4], hollow: run.purpose != Purpose::Preset }
+            };
             Series { name: run.title(), mark, joined: true, points: points.collect() }
         });
         let series: Vec<Series> = series.collect();
