@@ -14,6 +14,7 @@ pub mod model;
 pub mod plan;
 pub mod quant;
 pub mod quantize;
+pub mod report;
 pub mod tasks;
 pub mod text;
 

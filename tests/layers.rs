@@ -21,6 +21,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
     ("quantize", &["generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"]),
     ("metrics", &["error"]),
+    ("report", &["metrics", "error"]),
     ("tasks", &["metrics", "error"]),
     ("eval", &["generate", "tasks", "metrics", "text", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),

@@ -108,8 +108,11 @@ fn past_or_progressive(word: &str) -> String {
         return format!("{stem}e");
     }
     if ends_in_double_consonant(stem) {
-        let single = if stem.ends_with(['l', 's', 'z']) { stem } else { &stem[..stem.len() - 1] };
-        return single.to_owned();
+        let mut single = stem.to_owned();
+        if !stem.ends_with(['l', 's', 'z']) {
+            single.pop();
+        }
+        return single;
     }
     if measure(stem) == 1 && ends_in_short_syllable(stem) { format!("{stem}e") } else { stem.to_owned() }
 }

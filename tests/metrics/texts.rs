@@ -156,7 +156,7 @@ fn stems_are_those_of_nltk() {
 
 #[test]
 fn stemming_any_string_ends() {
-    for word in ["", "s", "ies", "naïve", "größe", "物理", "eed", "\u{301}ing"] {
+    for word in ["", "s", "ies", "naïve", "größe", "物理", "eed", "\u{301}ing", "a\u{5000}ing"] {
         porter::stem(word);
     }
     assert!(porter::stem(&"y".repeat(100_000)).len() >= 99_999);

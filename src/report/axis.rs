@@ -1,0 +1,145 @@
+//! Axes: from numbers to places, and ticks that read well.
+
+/// How numbers spread over an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    Linear,
+    Log,
+}
+
+/// An axis without its range.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    pub label: String,
+    pub scale: Scale,
+    /// Text of a tick.
+    pub text: fn(f64) -> String,
+    /// Ticks to use, where the axis has its own.
+    pub ticks: &'static [f64],
+}
+
+/// An axis with a range, along so many units.
+#[derive(Clone, Debug)]
+pub struct Range {
+    pub scale: Scale,
+    pub low: f64,
+    pub high: f64,
+    pub ticks: Vec<f64>,
+}
+
+impl Axis {
+    pub fn linear(label: &str, text: fn(f64) -> String) -> Axis {
+        Axis { label: label.to_owned(), scale: Scale::Linear, text, ticks: &[] }
+    }
+
+    pub fn log(label: &str, text: fn(f64) -> String) -> Axis {
+        Axis { label: label.to_owned(), scale: Scale::Log, text, ticks: &[] }
+    }
+
+    /// Whether a number has a place on it.
+    pub fn shows(&self, value: f64) -> bool {
+        value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
+    }
+
+    /// The range that holds all `values` it shows, with a little air. None where there is none.
+    pub fn range(&self, values: impl Iterator<Item = f64>) -> Option<Range> {
+        let shown: Vec<f64> =
+            values.filter(|value| self.shows(*value)).map(|value| self.scale.forward(value)).collect();
+        let low = shown.iter().copied().reduce(f64::min)?;
+        let high = shown.iter().copied().reduce(f64::max)?;
+        let air = if high - low > 1e-9 * high.abs().max(1e-300) {
+            0.07 * (high - low)
+        } else {
+            match self.scale {
+                Scale::Log => 0.1,
+                Scale::Linear => 0.05 * high.abs().max(1.0),
+            }
+        };
+        let (low, high) = (self.scale.back(low - air), self.scale.back(high + air));
+        let ticks: Vec<f64> = if self.ticks.is_empty() {
+            self.scale.ticks(low, high)
+        } else {
+            self.ticks.iter().copied().filter(|tick| (low..=high).contains(tick)).collect()
+        };
+        Some(Range { scale: self.scale, low, high, ticks })
+    }
+}
+
+impl Range {
+    /// Where a number lies, from 0 to 1.
+    pub fn place(&self, value: f64) -> f64 {
+        let [low, high, value] = [self.low, self.high, value].map(|value| self.scale.forward(value));
+        ((value - low) / (high - low)).clamp(0.0, 1.0)
+    }
+}
+
+impl Scale {
+    fn forward(self, value: f64) -> f64 {
+        if self == Scale::Log { value.log10() } else { value }
+    }
+
+    fn back(self, value: f64) -> f64 {
+        if self == Scale::Log { 10f64.powf(value.clamp(-307.0, 307.0)) } else { value }
+    }
+
+    /// About five round numbers within a range.
+    fn ticks(self, low: f64, high: f64) -> Vec<f64> {
+        let decades = if self == Scale::Log { (high / low).log10() } else { 0.0 };
+        if decades < 0.7 {
+            return linear_ticks(low, high);
+        }
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+        let step = ((last - first) as usize).div_ceil(6).max(1);
+        let steps: &[f64] = if decades < 1.0 {
+            &[1.0, 2.0, 3.0, 5.0, 7.0]
+        } else if decades < 1.6 {
+            &[1.0, 2.0, 5.0]
+        } else if decades < 3.0 {
+            &[1.0, 3.0]
+        } else {
+            &[1.0]
+        };
+        let powers = (first..=last).step_by(step).flat_map(|power| steps.iter().map(move |s| s * 10f64.powi(power)));
+        powers.filter(|tick| (low..=high).contains(tick)).collect()
+    }
+}
+
+fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
+    let rough = (high - low) / 5.0;
+    if !(rough > 0.0 && rough.is_finite()) {
+        return vec![low];
+    }
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.999);
+    let step = step.unwrap_or(10.0 * power);
+    let first = (low / step).ceil();
+    (0..12).map(|index| (first + f64::from(index)) * step).take_while(|tick| *tick <= high).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(axis: &Axis, values: &[f64]) -> Vec<f64> {
+        axis.range(values.iter().copied()).unwrap().ticks.iter().map(|tick| (tick * 1e6).round() / 1e6).collect()
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        let (linear, log) = (Axis::linear("", |v| v.to_string()), Axis::log("", |v| v.to_string()));
+        assert_eq!(ticks(&linear, &[51.0, 69.0]), [50.0, 55.0, 60.0, 65.0, 70.0]);
+        assert_eq!(ticks(&linear, &[0.0, 1.0]), [0.0, 0.5, 1.0]);
+        assert_eq!(ticks(&log, &[8.0, 38000.0]), [10.0, 100.0, 1000.0, 10000.0]);
+        assert_eq!(ticks(&log, &[2.0, 16.0]), [2.0, 5.0, 10.0]);
+        assert_eq!(ticks(&log, &[8.0, 44.0]), [10.0, 20.0, 30.0]);
+        assert_eq!(ticks(&linear, &[7.0]), [6.8, 7.0, 7.2]);
+    }
+
+    #[test]
+    fn numbers_without_a_place_are_not_shown() {
+        let log = Axis::log("", |v| v.to_string());
+        assert!(log.range([0.0, f64::NAN, f64::INFINITY].into_iter()).is_none());
+        let wide = log.range([1e-300, 1e300, f64::NAN].into_iter()).unwrap();
+        assert!(wide.ticks.len() <= 7 && wide.place(1e300) > wide.place(1.0));
+    }
+}

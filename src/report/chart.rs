@@ -1,0 +1,275 @@
+//! Charts: points and lines over two axes, and bars with a label above each.
+
+use super::axis::{Axis, Range};
+use super::svg::{Anchor, CHARACTER, Mark, Svg, WIDTH, fit, width};
+
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 12.0;
+const PLOT: f64 = 200.0;
+const LINE: f64 = 16.0;
+
+/// Points over two axes.
+pub struct Chart {
+    pub title: String,
+    pub x: Axis,
+    pub y: Axis,
+    pub series: Vec<Series>,
+    /// A level of y to compare with, and its name.
+    pub level: Option<(f64, String)>,
+    /// Corners of a line of steps, from left to right.
+    pub steps: Vec<(f64, f64)>,
+}
+
+/// Points of one kind.
+pub struct Series {
+    pub name: String,
+    pub mark: Mark,
+    /// Whether a line joins them, in the order given.
+    pub joined: bool,
+    pub points: Vec<Point>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub x: f64,
+    pub y: f64,
+    /// Beside the point where there is room; may be empty.
+    pub label: String,
+    /// When it is pointed at.
+    pub title: String,
+}
+
+impl Chart {
+    /// The drawing and the number of points that have no place in it; none where no point has one.
+    pub fn draw(&self, slug: &str) -> Option<(String, usize)> {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let shown = |point: &&Point| self.x.shows(point.x) && self.y.shows(point.y);
+        let level = self.level.iter().map(|(y, _)| *y);
+        let x = self.x.range(points().filter(shown).map(|point| point.x))?;
+        let y = self.y.range(points().filter(shown).map(|point| point.y).chain(level))?;
+        let series: Vec<&Series> = self.series.iter().filter(|s| s.points.iter().any(|p| shown(&p))).collect();
+
+        let legend = legend_rows(&series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>());
+        let top = 22.0 + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64) + 8.0;
+        let bottom = top + PLOT;
+        let mut svg = Svg::new(bottom + 40.0);
+        svg.text("strong", (0.0, 12.0), Anchor::Start, &fit(&self.title, WIDTH));
+        for (series, (row, left)) in series.iter().zip(&legend) {
+            let middle = 26.0 + LINE * *row as f64;
+            svg.mark(series.mark, (left + 6.0, middle), "");
+            svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, &fit(&series.name, WIDTH - left - 15.0));
+        }
+        let place = |px: f64, py: f64| (LEFT + x.place(px) * (WIDTH - LEFT - RIGHT), bottom - y.place(py) * PLOT);
+        let mut labels = Labels::new(top, bottom);
+        self.axes(&mut svg, (&x, &y), bottom);
+        if let Some((level, _)) = &self.level {
+            let (_, at) = place(x.low, *level);
+            svg.line("baseline", (LEFT, at), (WIDTH - RIGHT, at));
+        }
+        if self.steps.len() > 1 {
+            let corners =
+                self.steps.windows(2).flat_map(|pair| [place(pair[1].0, pair[0].1), place(pair[1].0, pair[1].1)]);
+            let first = place(self.steps[0].0, self.steps[0].1);
+            let corners: Vec<_> = std::iter::once(first).chain(corners).collect();
+            svg.path("frontier", &corners);
+            corners.windows(2).for_each(|pair| labels.occupy(pair[0], pair[1], 1.0));
+        }
+        for series in &series {
+            let placed: Vec<((f64, f64), &Point)> =
+                series.points.iter().filter(shown).map(|point| (place(point.x, point.y), point)).collect();
+            if series.joined && placed.len() > 1 {
+                let class = format!("curve c{}", series.mark.shape % super::svg::SHAPES);
+                svg.path(&class, &placed.iter().map(|(at, _)| *at).collect::<Vec<_>>());
+            }
+            // A line needs few marks to be known.
+            let every = if series.joined { placed.len().div_ceil(8).max(1) } else { 1 };
+            for (at, point) in placed.iter().step_by(every) {
+                svg.mark(series.mark, *at, &point.title);
+                labels.occupy(*at, *at, 5.5);
+            }
+        }
+        for point in series.iter().flat_map(|series| &series.points).filter(shown) {
+            if let Some((at, anchor)) = labels.room(place(point.x, point.y), &point.label) {
+                svg.text("soft", at, anchor, &point.label);
+            }
+        }
+        if let Some((level, name)) = &self.level {
+            let (_, at) = place(x.low, *level);
+            // Wherever a mark is not.
+            let spots = [((WIDTH - RIGHT, at - 4.0), Anchor::End), ((LEFT + 4.0, at - 4.0), Anchor::Start)];
+            if let Some((at, anchor)) = spots.into_iter().find(|(at, anchor)| labels.free(*at, *anchor, name)) {
+                svg.text("soft", at, anchor, name);
+            }
+        }
+        let hidden = points().filter(|point| !shown(point)).count();
+        Some((svg.finish(slug, &self.title, &self.description(&series)), hidden))
+    }
+
+    fn axes(&self, svg: &mut Svg, (x, y): (&Range, &Range), bottom: f64) {
+        for tick in &y.ticks {
+            let at = bottom - y.place(*tick) * PLOT;
+            svg.line("grid", (LEFT, at), (WIDTH - RIGHT, at));
+            svg.text("soft", (LEFT - 6.0, at + 4.0), Anchor::End, &(self.y.text)(*tick));
+        }
+        let mut free = 0.0;
+        for tick in &x.ticks {
+            let (at, text) = (LEFT + x.place(*tick) * (WIDTH - LEFT - RIGHT), (self.x.text)(*tick));
+            svg.line("axis", (at, bottom), (at, bottom + 4.0));
+            let half = width(&text) / 2.0;
+            if at - half >= free && at + half <= WIDTH {
+                svg.text("soft", (at, bottom + 16.0), Anchor::Middle, &text);
+                free = at + half + CHARACTER;
+            }
+        }
+        svg.line("axis", (LEFT, bottom), (WIDTH - RIGHT, bottom));
+        svg.text("", (WIDTH - RIGHT, bottom + 33.0), Anchor::End, &fit(&self.x.label, WIDTH - LEFT));
+    }
+
+    fn description(&self, series: &[&Series]) -> String {
+        let list: Vec<String> = series
+            .iter()
+            .map(|series| {
+                let points = series.points.iter().filter(|p| self.x.shows(p.x) && self.y.shows(p.y));
+                let points: Vec<String> =
+                    points.map(|p| format!("{} at {}", (self.y.text)(p.y), (self.x.text)(p.x))).collect();
+                format!("{}: {}", series.name, points.join(", "))
+            })
+            .collect();
+        format!("{} against {}. {}.", self.y.label, self.x.label, list.join("; "))
+    }
+}
+
+/// Row and left edge of every entry of a legend.
+fn legend_rows(names: &[&str]) -> Vec<(usize, f64)> {
+    let (mut row, mut left) = (0, 0.0);
+    let mut places = Vec::new();
+    for name in names {
+        let wide = 15.0 + width(name).min(WIDTH - 15.0);
+        if left > 0.0 && left + wide > WIDTH {
+            (row, left) = (row + 1, 0.0);
+        }
+        places.push((row, left));
+        left += wide + 14.0;
+    }
+    places
+}
+
+/// What is taken already, so that labels never lie over marks or each other.
+struct Labels {
+    top: f64,
+    bottom: f64,
+    taken: Vec<(f64, f64, f64, f64)>,
+}
+
+impl Labels {
+    fn new(top: f64, bottom: f64) -> Labels {
+        Labels { top, bottom, taken: Vec::new() }
+    }
+
+    /// The box around two corners, and some air.
+    fn occupy(&mut self, (x, y): (f64, f64), (u, v): (f64, f64), air: f64) {
+        self.taken.push((x.min(u) - air, y.min(v) - air, x.max(u) + air, y.max(v) + air));
+    }
+
+    fn area((x, y): (f64, f64), anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
+        let wide = width(text);
+        let left = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - wide / 2.0,
+            Anchor::End => x - wide,
+        };
+        (left, y - 9.0, left + wide, y + 3.0)
+    }
+
+    fn free(&self, at: (f64, f64), anchor: Anchor, text: &str) -> bool {
+        let (left, top, right, bottom) = Labels::area(at, anchor, text);
+        let inside = left >= LEFT && right <= WIDTH && top >= self.top - 8.0 && bottom <= self.bottom + 2.0;
+        inside && self.taken.iter().all(|(l, t, r, b)| right < *l || *r < left || bottom < *t || *b < top)
+    }
+
+    /// A free place beside a mark, which is then taken.
+    fn room(&mut self, (x, y): (f64, f64), text: &str) -> Option<((f64, f64), Anchor)> {
+        if text.is_empty() {
+            return None;
+        }
+        let spots = [
+            ((x + 8.0, y + 4.0), Anchor::Start),
+            ((x, y - 9.0), Anchor::Middle),
+            ((x - 8.0, y + 4.0), Anchor::End),
+            ((x, y + 17.0), Anchor::Middle),
+        ];
+        let (at, anchor) = spots.into_iter().find(|(at, anchor)| self.free(*at, *anchor, text))?;
+        self.taken.push(Labels::area(at, anchor, text));
+        Some((at, anchor))
+    }
+}
+
+/// Bars from 0, one below the other.
+pub struct Bars {
+    pub title: String,
+    /// Names of the parts that a bar is made of, and their classes' numbers.
+    pub parts: Vec<(String, usize)>,
+    pub text: fn(f64) -> String,
+    pub bars: Vec<Bar>,
+}
+
+pub struct Bar {
+    pub label: String,
+    /// A heading above it, where a new group starts.
+    pub heading: Option<String>,
+    /// Of each part; absent ones are not drawn.
+    pub values: Vec<Option<f64>>,
+    /// Ends of a whisker.
+    pub spread: Option<(f64, f64)>,
+    /// Behind the label: the value, or that there is none.
+    pub note: String,
+}
+
+impl Bars {
+    /// None without a number.
+    pub fn draw(&self, slug: &str) -> Option<String> {
+        let total = |bar: &Bar| bar.values.iter().flatten().filter(|value| value.is_finite()).sum::<f64>();
+        let most = |bar: &Bar| total(bar).max(bar.spread.map_or(0.0, |(_, high)| high));
+        let largest = self.bars.iter().map(most).fold(0.0, f64::max);
+        if largest <= 0.0 {
+            return None;
+        }
+        let names: Vec<&str> = self.parts.iter().map(|(name, _)| name.as_str()).collect();
+        let legend = if names.len() > 1 { legend_rows(&names) } else { Vec::new() };
+        let mut at = 24.0 + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64);
+        let headings = self.bars.iter().filter(|bar| bar.heading.is_some()).count() as f64;
+        let mut svg = Svg::new(at + 34.0 * self.bars.len() as f64 + 22.0 * headings + 4.0);
+        svg.text("strong", (0.0, 12.0), Anchor::Start, &fit(&self.title, WIDTH));
+        for ((name, class), (row, left)) in self.parts.iter().zip(&legend) {
+            let middle = 28.0 + LINE * *row as f64;
+            svg.rect(&format!("bar c{class}"), (*left, middle - 5.0), (10.0, 10.0), "");
+            svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, name);
+        }
+        let scale = WIDTH / largest;
+        for bar in &self.bars {
+            if let Some(heading) = &bar.heading {
+                at += 22.0;
+                svg.text("strong soft", (0.0, at - 6.0), Anchor::Start, &fit(heading, WIDTH));
+            }
+            svg.text("", (0.0, at + 12.0), Anchor::Start, &fit(&bar.label, WIDTH - width(&bar.note) - 8.0));
+            svg.text("soft", (WIDTH, at + 12.0), Anchor::End, &bar.note);
+            svg.line("grid", (0.0, at + 22.0), (WIDTH, at + 22.0));
+            let mut left = 0.0;
+            for ((name, class), value) in self.parts.iter().zip(&bar.values) {
+                let Some(value) = value.filter(|value| value.is_finite() && *value > 0.0) else { continue };
+                let title = format!("{}, {name}: {}", bar.label, (self.text)(value));
+                svg.rect(&format!("bar c{class}"), (left, at + 17.0), (value * scale, 10.0), &title);
+                left += value * scale;
+            }
+            if let Some((low, high)) = bar.spread {
+                svg.line("whisker", (low * scale, at + 22.0), (high * scale, at + 22.0));
+                for end in [low, high] {
+                    svg.line("whisker", (end * scale, at + 18.5), (end * scale, at + 25.5));
+                }
+            }
+            at += 34.0;
+        }
+        let list: Vec<String> = self.bars.iter().map(|bar| format!("{}: {}", bar.label, bar.note)).collect();
+        Some(svg.finish(slug, &self.title, &(list.join("; ") + ".")))
+    }
+}

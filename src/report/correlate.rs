@@ -1,0 +1,86 @@
+//! Perplexity against score, as the study correlates them: over the runs of one model, the 16-bit one among them.
+
+use super::data::{Perplexity, Run, Score, Study};
+use crate::metrics::correlation::{Correlation, pearson, spearman};
+
+/// A text's perplexity and a task's score over the runs of a model.
+pub struct Related<'a> {
+    pub model: &'a str,
+    pub text: &'a Perplexity,
+    pub score: &'a Score,
+    /// Runs that have both: perplexity and points.
+    pub points: Vec<(&'a Run, f64, f64)>,
+    /// Runs among them above ten times the baseline's perplexity.
+    pub collapsed: usize,
+    /// Runs that are left out, since their perplexity is no number.
+    pub left_out: usize,
+    pub all: Coefficients,
+    /// Without the collapsed ones.
+    pub sound: Coefficients,
+}
+
+/// Absent where fewer than three runs, or runs all alike, give none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Coefficients {
+    /// Pearson's r of perplexity and score.
+    pub plain: Option<Correlation>,
+    /// Pearson's r of the perplexity's logarithm and score.
+    pub logarithm: Option<Correlation>,
+    /// Spearman's rho.
+    pub rank: Option<Correlation>,
+}
+
+impl Coefficients {
+    fn new(points: &[(f64, f64)]) -> Coefficients {
+        let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+        let logarithms: Vec<f64> = x.iter().map(|x| x.ln()).collect();
+        Coefficients {
+            plain: pearson(&x, &y).ok(),
+            logarithm: pearson(&logarithms, &y).ok(),
+            rank: spearman(&x, &y).ok(),
+        }
+    }
+}
+
+/// Every model, text and main score of which at least one run has both numbers.
+pub fn related(study: &Study) -> Vec<Related<'_>> {
+    let mut all = Vec::new();
+    for model in study.models() {
+        for text in study.texts() {
+            all.extend(study.main_scores().into_iter().filter_map(|score| relate(study, model, text, score)));
+        }
+    }
+    all
+}
+
+fn relate<'a>(study: &'a Study, model: &'a str, text: &'a Perplexity, score: &'a Score) -> Option<Related<'a>> {
+    let both = |run: &'a Run| Some((run, run.perplexity_like(text)?, run.score_like(score)?.points()));
+    let found: Vec<_> = study.of(model).filter_map(both).collect();
+    let (finite, odd): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(_, perplexity, _)| perplexity.value.is_finite());
+    if finite.is_empty() {
+        return None;
+    }
+    let baseline = study.of(model).find(|run| run.is_baseline()).and_then(|run| run.perplexity_like(text));
+    let collapsed = |perplexity: &Perplexity| baseline.is_some_and(|baseline| perplexity.collapsed(baseline));
+    let values = |keep: &dyn Fn(&Perplexity) -> bool| -> Vec<(f64, f64)> {
+        finite.iter().filter(|(_, p, _)| keep(p)).map(|(_, p, points)| (p.value, *points)).collect()
+    };
+    let sound = values(&|perplexity| !collapsed(perplexity));
+    Some(Related {
+        model,
+        text,
+        score,
+        collapsed: finite.len() - sound.len(),
+        left_out: odd.len(),
+        all: Coefficients::new(&values(&|_| true)),
+        sound: Coefficients::new(&sound),
+        points: finite.iter().map(|(run, perplexity, points)| (*run, perplexity.value, *points)).collect(),
+    })
+}
+
+/// Mean of |r| of Pearson, as the study has it, over models, texts and tasks, and of how many.
+pub fn mean_absolute<'a>(coefficients: impl Iterator<Item = &'a Coefficients>) -> Option<(f64, usize)> {
+    let values: Vec<f64> = coefficients.filter_map(|c| Some(c.plain?.r.abs())).collect();
+    Some((crate::metrics::statistics::mean(&values).ok()?, values.len()))
+}

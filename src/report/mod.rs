@@ -1,0 +1,107 @@
+//! The report of `qwgpu study`: one page, its figures, its tables and its data, from the numbers alone.
+
+mod axis;
+mod chart;
+pub mod claims;
+pub mod compare;
+pub mod correlate;
+mod csv;
+pub mod data;
+mod efficiency;
+mod figures;
+mod html;
+mod number;
+mod quality;
+pub mod run;
+mod summary;
+mod svg;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use data::Study;
+use figures::Figures;
+
+/// What follows from a study's numbers.
+pub struct Findings<'a> {
+    pub study: &'a Study,
+    pub changes: Vec<compare::Change<'a>>,
+    pub rises: Vec<compare::Rise<'a>>,
+    pub related: Vec<correlate::Related<'a>>,
+}
+
+impl<'a> Findings<'a> {
+    /// # Errors
+    /// A number outside its range, by the path that study.json has it under.
+    pub fn new(study: &'a Study) -> Result<Findings<'a>> {
+        if let Some(fault) = study.fault() {
+            return Err(Error::request(fault.field, fault.expected, fault.found, "correct the study's results"));
+        }
+        let (changes, rises) = (compare::changes(study)?, compare::rises(study)?);
+        Ok(Findings { study, changes, rises, related: correlate::related(study) })
+    }
+}
+
+/// Writes report.html, figures/, scores.csv, perplexity.csv, memory_speed.csv, correlations.csv and study.json into a
+/// folder, which is made if need be. Each file is written under a temporary name and then renamed; the page comes last,
+/// so that what it names is there.
+///
+/// # Errors
+/// A number outside its range, and files that cannot be written.
+pub fn write(study: &Study, folder: &Path) -> Result<()> {
+    let findings = Findings::new(study)?;
+    let (page, figures) = page(&findings);
+    let drawings = folder.join("figures");
+    std::fs::create_dir_all(&drawings).map_err(Error::io(&drawings))?;
+    for figure in &figures {
+        put(&drawings.join(format!("{}.svg", figure.slug)), &svg::document(&figure.svg))?;
+    }
+    put(&folder.join("scores.csv"), &csv::scores(&findings))?;
+    put(&folder.join("perplexity.csv"), &csv::perplexities(&findings))?;
+    put(&folder.join("memory_speed.csv"), &csv::memory_speed(&findings))?;
+    put(&folder.join("correlations.csv"), &csv::correlations(&findings))?;
+    let json = serde_json::to_string_pretty(study).expect("a study is plain data");
+    put(&folder.join("study.json"), &(json + "\n"))?;
+    put(&folder.join("report.html"), &page)
+}
+
+/// Writes a file whole or not at all.
+fn put(path: &Path, text: &str) -> Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    let temporary = Path::new(&temporary);
+    let file = || {
+        let mut file = std::fs::File::create(temporary)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()
+    };
+    file().map_err(Error::io(temporary))?;
+    std::fs::rename(temporary, path).map_err(Error::io(path))
+}
+
+/// The page, and the figures it shows.
+fn page(findings: &Findings<'_>) -> (String, Vec<figures::Figure>) {
+    let study = findings.study;
+    let claims = claims::claims(findings);
+    let mut figures = Figures::default();
+    let sentences: String =
+        summary::sentences(findings, &claims).iter().map(|s| format!("<li>{}</li>\n", html::escape(s))).collect();
+    let parts = [
+        ("summary", "Summary", format!("<ul class=\"summary\">\n{sentences}</ul>\n")),
+        ("scores", "Scores", quality::scores(findings)),
+        ("perplexities", "Perplexities", quality::perplexities(findings)),
+        ("correlations", "Perplexity against score", quality::correlations(findings, &mut figures)),
+        ("cost", "Memory and speed", efficiency::memory_speed(findings, &mut figures)),
+        ("size", "Quality against size", efficiency::size(findings, &mut figures)),
+        ("outliers", "Outliers", efficiency::outliers(findings, &mut figures)),
+        ("bits", "Quality against true bits", efficiency::bits(findings, &mut figures)),
+        ("ablation", "What outliers and small groups are worth", efficiency::ablation(findings)),
+        ("conditions", "How it was measured", efficiency::conditions(study)),
+        ("claims", "The study's claims", efficiency::claims(&claims)),
+    ];
+    let note = study.note.as_ref();
+    let mut body = note.map_or_else(String::new, |note| format!("<p class=\"note\">{}</p>\n", html::escape(note)));
+    body.extend(parts.iter().map(|(id, title, html)| html::section(id, title, html)));
+    let names: Vec<(&str, &str)> = parts.iter().map(|(id, title, _)| (*id, *title)).collect();
+    (html::page(&study.title, &names, &body), figures.all)
+}

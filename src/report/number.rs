@@ -1,0 +1,166 @@
+//! Numbers as people read them, and as JSON holds those that are none.
+
+/// What stands where there is no number.
+pub const MISSING: &str = "not measured";
+
+/// The text of a number that may be absent.
+pub fn or_missing<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| MISSING.to_owned(), text)
+}
+
+/// Infinite and undefined numbers by name.
+fn odd(value: f64) -> Option<String> {
+    match value {
+        value if value.is_nan() => Some("NaN".to_owned()),
+        value if value.is_infinite() => Some(if value > 0.0 { "∞" } else { "−∞" }.to_owned()),
+        _ => None,
+    }
+}
+
+/// With so many decimals, a true minus sign, and commas between thousands: -1234.5 as `−1,234.5`.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    if let Some(odd) = odd(value) {
+        return odd;
+    }
+    if value.abs() >= 1e15 {
+        return format!("{value:.2e}").replace('-', "−");
+    }
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let digits: Vec<char> = whole.chars().collect();
+    let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
+    let zero = text.chars().all(|c| c == '0' || c == '.');
+    format!("{}{}{rest}", if value < 0.0 && !zero { "−" } else { "" }, groups.join(","))
+}
+
+/// As [`fixed`] with a sign always.
+pub fn signed(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if text.starts_with('−') || value.is_nan() { text } else { format!("+{text}") }
+}
+
+/// Four digits that count: 8.123, 12.35, 1,235.
+pub fn perplexity(value: f64) -> String {
+    fixed(
+        value,
+        if value < 10.0 {
+            3
+        } else if value < 100.0 {
+            2
+        } else if value < 1000.0 {
+            1
+        } else {
+            0
+        },
+    )
+}
+
+/// From 0 to 1, as per cent.
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    fixed(
+        value,
+        if value.abs() >= 10.0 {
+            1
+        } else if value.abs() >= 0.1 || value == 0.0 {
+            2
+        } else {
+            4
+        },
+    ) + " %"
+}
+
+/// In powers of 1000.
+pub fn bytes(bytes: u64) -> String {
+    let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match steps.iter().find(|(step, _)| bytes as f64 >= *step) {
+        Some((step, unit)) => format!("{} {unit}", fixed(bytes as f64 / step, 2)),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// A count in short: 494M, 7.6B.
+pub fn parameters(count: u64) -> String {
+    match count as f64 {
+        count if count >= 1e9 => format!("{}B", fixed(count / 1e9, 1)),
+        count if count >= 1e6 => format!("{}M", fixed(count / 1e6, 0)),
+        _ => fixed(count as f64, 0),
+    }
+}
+
+/// `0.013`, or `< 0.001`.
+pub fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { fixed(p, 3) }
+}
+
+/// Any f64 in JSON: a number, or as text `NaN`, `inf`, `-inf`.
+pub mod any {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Any {
+        Number(f64),
+        Text(String),
+    }
+
+    impl From<f64> for Any {
+        fn from(value: f64) -> Any {
+            if value.is_finite() { Any::Number(value) } else { Any::Text(value.to_string()) }
+        }
+    }
+
+    impl Any {
+        pub(super) fn value<E: serde::de::Error>(self) -> Result<f64, E> {
+            match self {
+                Any::Number(value) => Ok(value),
+                Any::Text(text) => match text.as_str() {
+                    "NaN" => Ok(f64::NAN),
+                    "inf" => Ok(f64::INFINITY),
+                    "-inf" => Ok(f64::NEG_INFINITY),
+                    other => Err(E::custom(format!("{other:?} is no number; write NaN, inf or -inf"))),
+                },
+            }
+        }
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        Any::from(*value).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Any::deserialize(deserializer)?.value()
+    }
+}
+
+/// A list of [`any`].
+pub mod any_list {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::any::Any;
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|value| Any::from(*value)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        Vec::<Any>::deserialize(deserializer)?.into_iter().map(Any::value).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(fixed(-1_234_567.891, 1), "−1,234,567.9");
+        assert_eq!((fixed(999.95, 1), fixed(-0.04, 1)), ("1,000.0".to_owned(), "0.0".to_owned()));
+        assert_eq!((signed(0.25, 1), signed(-2.0, 1)), ("+0.2".to_owned(), "−2.0".to_owned()));
+        assert_eq!((perplexity(8.1234), perplexity(38214.3)), ("8.123".to_owned(), "38,214".to_owned()));
+        assert_eq!((perplexity(f64::INFINITY), fixed(f64::NAN, 2)), ("∞".to_owned(), "NaN".to_owned()));
+        assert_eq!((percent(0.11336), percent(0.00003)), ("11.3 %".to_owned(), "0.0030 %".to_owned()));
+        assert_eq!((bytes(988_097_824), bytes(999)), ("988.10 MB".to_owned(), "999 B".to_owned()));
+        assert_eq!((probability(0.0004), probability(0.0768)), ("< 0.001".to_owned(), "0.077".to_owned()));
+    }
+}
