@@ -222,7 +222,8 @@ fn rise<'a>(run: &'a Run, perplexity: &'a Perplexity, before: &Perplexity) -> Re
         p: None,
         corrected: None,
     };
-    let alike = perplexity.windows.len() == before.windows.len() && perplexity.tokens == before.tokens;
+    let alike =
+        ratio.is_finite() && perplexity.windows.len() == before.windows.len() && perplexity.tokens == before.tokens;
     let differences: Vec<f64> = perplexity.windows.iter().zip(&before.windows).map(|(a, b)| a - b).collect();
     if alike && differences.len() >= 2 && differences.iter().all(|difference| difference.is_finite()) {
         let found = paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {

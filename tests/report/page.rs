@@ -94,7 +94,7 @@ fn what_is_missing_reads_so() {
     assert!(csv.lines().nth(1).unwrap().contains(",,"), "an empty field for what is missing");
     let mut study = study();
     study.runs[1].perplexities[0].value = f64::NAN;
-    assert!(written(&study).1.contains("NaN<small>× NaN, collapsed</small>"));
+    assert!(written(&study).1.contains("NaN</a><small>× NaN, collapsed</small>"));
 }
 
 #[test]
