@@ -15,6 +15,7 @@ pub mod plan;
 pub mod quant;
 pub mod quantize;
 pub mod report;
+pub mod study;
 pub mod tasks;
 pub mod text;
 

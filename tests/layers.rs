@@ -24,6 +24,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("report", &["metrics", "error"]),
     ("tasks", &["metrics", "error"]),
     ("eval", &["generate", "tasks", "metrics", "text", "error"]),
+    ("study", &["report", "eval", "quantize", "quant", "tasks", "error"]),
     ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
 ];
 

@@ -1,25 +1,26 @@
 //! `qwgpu eval` and `qwgpu merge`: benchmarks.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
 use super::output::{note, print_json, print_out};
 use super::{Outcome, count, interrupt, progress};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::eval::asked::{self, AskedTask};
-use crate::eval::journal::{self, Identity, Journal, NUMERICS};
+use crate::eval::journal::{self, Identity, Journal, Kept, NUMERICS};
 use crate::eval::layout::{self, Finished};
 use crate::eval::measure::measured;
 use crate::eval::run::{Runner, Shard, Watch};
-use crate::generate::{Spec, load};
+use crate::generate::{Loaded, Spec, load};
 use crate::model::Config;
 use crate::quantize::model_digest;
 use crate::tasks::TASKS;
@@ -76,29 +77,29 @@ pub struct Args {
 }
 
 /// What is asked; kept in the journal, so that `merge` knows.
-#[derive(clap::Args, Clone, Debug, Serialize, Deserialize)]
-struct What {
+#[derive(clap::Args, Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct What {
     /// Tasks, with commas between them
     #[arg(long, value_name = "TASKS", value_delimiter = ',', required = true)]
-    tasks: Vec<String>,
+    pub tasks: Vec<String>,
     /// The folder with the tasks' data
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    pub data: PathBuf,
     /// How tasks are asked [default: each task's first profile]
     #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    pub profile: Option<String>,
     /// Few-shot examples [default: the profile's]
     #[arg(long, value_name = "N")]
-    shots: Option<usize>,
+    pub shots: Option<usize>,
     /// Ask only the first N documents of each set
     #[arg(long, value_name = "N", value_parser = count)]
-    limit: Option<usize>,
+    pub limit: Option<usize>,
     /// Few-shot examples of conversations as turns of it
     #[arg(long)]
-    fewshot_as_multiturn: bool,
+    pub fewshot_as_multiturn: bool,
     /// Token in front of an empty context
     #[arg(long, value_name = "ID")]
-    prefix_token: Option<u32>,
+    pub prefix_token: Option<u32>,
 }
 
 #[derive(clap::Args)]
@@ -113,13 +114,13 @@ pub struct MergeArgs {
 
 /// All that decides requests, as the journal keeps it.
 #[derive(Serialize, Deserialize)]
-struct Settings {
+pub(super) struct Settings {
     /// The files that are read: a quantized folder where the user said --quant.
-    model: PathBuf,
-    label: String,
-    context: usize,
+    pub model: PathBuf,
+    pub label: String,
+    pub context: usize,
     #[serde(flatten)]
-    what: What,
+    pub what: What,
 }
 
 fn shard(text: &str) -> std::result::Result<Shard, String> {
@@ -132,16 +133,16 @@ fn shard(text: &str) -> std::result::Result<Shard, String> {
 }
 
 /// What a model is asked, and who it is, without its weights.
-struct Prepared {
-    settings: Settings,
-    identity: Identity,
+pub(super) struct Prepared {
+    pub settings: Settings,
+    pub identity: Identity,
     tokenizer: Tokenizer,
     chat: ChatTemplate,
-    tasks: Vec<AskedTask>,
+    pub tasks: Vec<AskedTask>,
 }
 
 impl Prepared {
-    fn new(settings: Settings) -> anyhow::Result<Prepared> {
+    pub fn new(settings: Settings) -> anyhow::Result<Prepared> {
         let checkpoint = Checkpoint::open(&settings.model)?;
         let tokenizer = load::tokenizer(&checkpoint, &settings.model)?;
         let chat = load::chat_template(&checkpoint)?;
@@ -164,21 +165,27 @@ impl Prepared {
         Ok(Prepared { settings, identity, tokenizer, chat, tasks })
     }
 
-    /// Writes results and samples and prints the table.
-    fn finish(
-        &self,
-        kept: &std::collections::HashMap<String, journal::Kept>,
-        begun: u64,
-        out: &Path,
-        json: bool,
-    ) -> anyhow::Result<()> {
-        let finished = Finished {
+    /// What the answers in `kept` come to.
+    pub fn finished<'a>(&'a self, kept: &'a HashMap<String, Kept>, begun: u64) -> anyhow::Result<Finished<'a>> {
+        Ok(Finished {
             identity: &self.identity,
             begun,
             settings: serde_json::to_value(&self.settings)?,
             chat_template: self.chat.source(),
             tasks: self.tasks.iter().map(|task| (task, measured(task, kept))).collect(),
-        };
+        })
+    }
+
+    /// Whether a document of `shard` has no answer in `journal`.
+    pub fn lacks(&self, shard: Shard, journal: &Journal) -> bool {
+        let sets = self.tasks.iter().flat_map(|task| &task.sets);
+        let mut documents = sets.flat_map(|set| set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id)));
+        documents.any(|(_, asked)| journal.get(&asked.key).is_none())
+    }
+
+    /// Writes results and samples and prints the table.
+    fn finish(&self, kept: &HashMap<String, Kept>, begun: u64, out: &Path, json: bool) -> anyhow::Result<()> {
+        let finished = self.finished(kept, begun)?;
         let results = layout::results(&finished);
         let path = layout::write(&finished, &results, out)?;
         if json {
@@ -192,7 +199,7 @@ impl Prepared {
 }
 
 /// A list was cut at every comma; what follows a name with a colon, and is no task, is part of it.
-fn whole_names(parts: &[String]) -> Vec<String> {
+pub(super) fn whole_names(parts: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for part in parts {
         let task = part.split(':').next().unwrap_or(part);
@@ -234,8 +241,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         std::fs::remove_file(&path).map_err(Error::io(&path))?;
     }
     let mut journal = Journal::open(&path, &prepared.identity, serde_json::to_value(&prepared.settings)?, now())?;
-    if asks_anything(&prepared.tasks, shard, &journal) {
-        ask(args, &prepared, shard, &mut journal)?;
+    if prepared.lacks(shard, &journal) {
+        let model = ModelArgs {
+            // What --quant made has been found already.
+            model: prepared.settings.model.display().to_string(),
+            quant: None,
+            context: Some(prepared.settings.context),
+            ..args.model.clone()
+        };
+        ask(&mut model.load()?, &prepared, shard, &mut journal, !args.no_share)?;
     }
     match args.shard {
         None => prepared.finish(journal.kept(), journal.begun, out, args.json)?,
@@ -244,25 +258,18 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-fn asks_anything(tasks: &[AskedTask], shard: Shard, journal: &Journal) -> bool {
-    let sets = tasks.iter().flat_map(|task| &task.sets);
-    let mut documents = sets.flat_map(|set| set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id)));
-    documents.any(|(_, asked)| journal.get(&asked.key).is_none())
-}
-
-fn ask(args: &Args, prepared: &Prepared, shard: Shard, journal: &mut Journal) -> anyhow::Result<()> {
-    let model = ModelArgs {
-        // What --quant made has been found already.
-        model: prepared.settings.model.display().to_string(),
-        quant: None,
-        context: Some(prepared.settings.context),
-        ..args.model.clone()
-    };
-    let mut loaded = model.load()?;
+/// Asks for what `journal` lacks of `shard`, under a bar.
+pub(super) fn ask(
+    loaded: &mut Loaded,
+    prepared: &Prepared,
+    shard: Shard,
+    journal: &mut Journal,
+    share: bool,
+) -> anyhow::Result<()> {
     let of_shard = |set: &asked::AskedSet| -> u64 {
         let documents = set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id));
         documents.filter(|(_, asked)| journal.get(&asked.key).is_none()).map(|(_, a)| a.tokens.count() as u64).sum()
@@ -271,12 +278,7 @@ fn ask(args: &Args, prepared: &Prepared, shard: Shard, journal: &mut Journal) ->
     let bar = progress::counted("tokens", total);
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut watch = Bar { bar, set: String::new(), left: 0, start: Instant::now(), done: 0 };
-    let mut runner = Runner {
-        engine: &mut loaded.engine,
-        tokenizer: &prepared.tokenizer,
-        stop: &loaded.stop,
-        share: !args.no_share,
-    };
+    let mut runner = Runner { engine: &mut loaded.engine, tokenizer: &prepared.tokenizer, stop: &loaded.stop, share };
     let result = runner.run(&prepared.tasks, shard, journal, &mut watch);
     watch.bar.finish_and_clear();
     journal.sync()?;
@@ -306,78 +308,6 @@ impl Watch for Bar {
         self.bar.set_message(format!("{}{of_set}", self.set));
         interrupt::check()
     }
-}
-
-/// The first prompt of each set.
-fn prompts(tasks: &[AskedTask]) -> String {
-    let mut text = String::new();
-    for (task, set) in tasks.iter().flat_map(|task| task.sets.iter().map(move |set| (task, set))) {
-        let Some(first) = set.documents.first() else { continue };
-        text += &format!(
-            "=== {} ({}, {} shots, {} documents)\n{}",
-            set.set.name,
-            task.profile.name,
-            task.shots,
-            set.documents.len(),
-            first.context
-        );
-        text += "⏎\n";
-        for continuation in &first.continuations {
-            text += &format!("  choice {continuation:?}\n");
-        }
-    }
-    text
-}
-
-/// The results as people read them.
-fn table(finished: &Finished, results: &Value) -> String {
-    let mut rows = vec![["task", "profile", "shots", "n", "metric", "value", "stderr", "chance"].map(str::to_owned)];
-    let mut notes = String::new();
-    for (task, sets) in &finished.tasks {
-        let names = results["results"].as_object().into_iter().flatten().map(|(name, _)| name);
-        let of_task = |name: &&String| {
-            let group = format!("{}_", task.task.name);
-            **name == task.task.name || (results["groups"].get(name.as_str()).is_some() && name.starts_with(&group))
-        };
-        let groups: Vec<&String> = names.filter(of_task).collect();
-        let single: Vec<&String> = sets.iter().map(|set| &set.set.set.name).collect();
-        for name in if groups.is_empty() || sets.len() <= 3 { [groups, single].concat() } else { groups } {
-            let entry = &results["results"][name];
-            for metric in task.profile.metrics {
-                let number = |kind: &str| entry[format!("{}{kind},{}", metric.name, metric.filter)].as_f64();
-                let Some(value) = number("") else { continue };
-                let label = if metric.filter == "none" {
-                    metric.name.to_owned()
-                } else {
-                    format!("{} ({})", metric.name, metric.filter)
-                };
-                let shown = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
-                rows.push([
-                    entry["alias"].as_str().unwrap_or(name).to_owned(),
-                    task.profile.name.to_owned(),
-                    task.shots.to_string(),
-                    entry["sample_len"].to_string(),
-                    label,
-                    shown(Some(value)),
-                    shown(number("_stderr")),
-                    shown(metric.chance),
-                ]);
-            }
-        }
-        for set in sets {
-            let name = &set.set.set.name;
-            for (count, what) in [
-                (set.errors(), "documents have no score; see `error` in the samples"),
-                (set.missing, "documents were not asked"),
-                (set.truncated(), "prompts were cut at their beginning; give a larger --context"),
-            ] {
-                if count > 0 {
-                    notes += &format!("{name}: {count} {what}\n");
-                }
-            }
-        }
-    }
-    super::output::columns(&rows) + &notes
 }
 
 pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {

@@ -8,6 +8,7 @@ mod devices;
 mod diagnosis;
 mod doctor;
 mod eval;
+mod eval_table;
 mod generate;
 mod interrupt;
 mod machine;
@@ -17,6 +18,8 @@ mod ppl;
 mod progress;
 mod quantize;
 mod sampling;
+mod study;
+mod study_form;
 
 use std::process::ExitCode;
 
@@ -71,6 +74,9 @@ enum Command {
     /// Put the shares of an evaluation together
     #[command(after_long_help = eval::MERGE_HELP)]
     Merge(eval::MergeArgs),
+    /// Measure what quantization costs, method by method, and write the report
+    #[command(after_long_help = study::HELP)]
+    Study(study::Args),
     /// Quantize a model into a folder that others read too
     #[command(after_long_help = quantize::HELP)]
     Quantize(quantize::Args),
@@ -104,6 +110,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
         Command::Check(args) => check::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Merge(args) => eval::merge(&args),
+        Command::Study(args) => study::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

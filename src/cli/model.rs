@@ -13,6 +13,7 @@ use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
 use crate::gpu;
 use crate::plan::{Needs, Path};
 use crate::quant::Quant;
+use crate::quantize::Settings;
 
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
@@ -156,7 +157,7 @@ impl ModelArgs {
                     seed: None,
                     field: "text".into(),
                 };
-                Spec::Files(quantize::cached(&path, quant, &from, &self.device)?)
+                Spec::Files(quantize::cached(&path, Settings::new(quant), &from, &self.device)?)
             }
             (files, None) => files,
         })

@@ -155,7 +155,7 @@ pub struct Options {
     skip: Vec<String>,
 }
 
-fn method(text: &str) -> std::result::Result<Method, String> {
+pub fn method(text: &str) -> std::result::Result<Method, String> {
     Method::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| "expected rtn, int8, gptq or spqr".to_owned())
 }
 
@@ -270,11 +270,11 @@ pub fn quantize(
     run_job(&job, device, out)
 }
 
-/// The folder of `model` quantized with a method's own settings: made once and kept, by a digest of the
-/// model, the settings and the samples.
-pub fn cached(model: &Path, quant: Quant, from: &Calibration, device: &DeviceArgs) -> anyhow::Result<PathBuf> {
+/// The folder of `model` quantized with `settings`: made once and kept, by a digest of the model, the settings
+/// and the samples.
+pub fn cached(model: &Path, settings: Settings, from: &Calibration, device: &DeviceArgs) -> anyhow::Result<PathBuf> {
     let checkpoint = Checkpoint::open(model)?;
-    let job = job(&checkpoint, model, Settings::new(quant), from)?;
+    let job = job(&checkpoint, model, settings, from)?;
     let digest = Sha256::digest(job.identity()?.as_bytes());
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let folder = crate::gpu::cache_folder().map(|f| f.join("quantized")).ok_or_else(|| {

@@ -315,6 +315,11 @@ fn sanitized(name: &str) -> String {
     clean
 }
 
+/// The name of a set's samples file.
+pub fn samples_file(set: &str, begun: u64) -> String {
+    format!("samples_{}_{}.jsonl", sanitized(set), iso(begun).replace(':', "-"))
+}
+
 /// Writes the results file and a samples file for each set below `out`; gives the results file.
 ///
 /// # Errors
@@ -322,11 +327,10 @@ fn sanitized(name: &str) -> String {
 pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf> {
     let folder = out.join(sanitized(&finished.identity.model));
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    let time = iso(finished.begun).replace(':', "-");
     for set in finished.tasks.iter().flat_map(|(_, sets)| sets) {
-        put(&folder.join(format!("samples_{}_{time}.jsonl", sanitized(&set.set.set.name))), samples(set).as_bytes())?;
+        put(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set).as_bytes())?;
     }
-    let path = folder.join(format!("results_{time}.json"));
+    let path = folder.join(format!("results_{}.json", iso(finished.begun).replace(':', "-")));
     put(&path, &serde_json::to_vec_pretty(results).expect("a JSON value"))?;
     Ok(path)
 }

@@ -1,0 +1,223 @@
+//! One form of one model under measurement: each step once, its result in a file that says what of.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::eval::{ask, now};
+use super::output::note;
+use super::study::{Args, Model, load};
+use super::{bench, interrupt, progress, quantize};
+use crate::bench::models::{Measured, Protocol, measure};
+use crate::bench::usage;
+use crate::checkpoint::Checkpoint;
+use crate::error::Error;
+use crate::eval::journal::Journal;
+use crate::eval::layout;
+use crate::eval::measure::measured;
+use crate::eval::perplexity;
+use crate::eval::run::Shard;
+use crate::generate::Loaded;
+use crate::quantize::model_digest;
+use crate::report::data::{Conditions, Fact, Memory, Method, Outliers, Perplexity, Run, Score, Speed};
+use crate::study::texts::Text;
+use crate::study::{Form, scores};
+
+/// Results of steps that are done, in files that say what of.
+pub(super) struct Step {
+    pub folder: PathBuf,
+    pub key: Value,
+}
+
+impl Step {
+    pub fn done<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let path = self.folder.join(format!("{name}.json"));
+        let known: Option<Value> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(known) = known.filter(|known| known["key"] == self.key)
+            && let Ok(value) = serde_json::from_value(known["value"].clone())
+        {
+            return Ok(value);
+        }
+        let value = make()?;
+        let text = serde_json::to_vec_pretty(&json!({ "key": self.key, "value": value }))?;
+        let unfinished = path.with_extension("unfinished");
+        std::fs::write(&unfinished, text).map_err(Error::io(&unfinished))?;
+        std::fs::rename(&unfinished, &path).map_err(Error::io(&path))?;
+        Ok(value)
+    }
+}
+
+/// One form of one model under measurement.
+pub(super) struct Measuring<'a> {
+    args: &'a Args,
+    model: &'a Model,
+    form: &'a Form,
+    /// The files that are run.
+    path: PathBuf,
+    digest: String,
+    folder: PathBuf,
+    loaded: Option<Loaded>,
+}
+
+impl<'a> Measuring<'a> {
+    pub fn new(
+        args: &'a Args,
+        model: &'a Model,
+        form: &'a Form,
+        conditions: &mut Conditions,
+    ) -> anyhow::Result<Measuring<'a>> {
+        let path = match &form.settings {
+            None => model.path.clone(),
+            Some(settings) => quantize::cached(&model.path, settings.clone(), &args.calibration, &args.device)?,
+        };
+        let folder = args.out.join("runs").join(&model.name).join(&form.name);
+        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        let digest = model_digest(&Checkpoint::open(&path)?)?;
+        conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
+        Ok(Measuring { args, model, form, path, digest, folder, loaded: None })
+    }
+
+    fn loaded(&mut self) -> anyhow::Result<&mut Loaded> {
+        if self.loaded.is_none() {
+            self.loaded = Some(load(&self.path, self.args)?);
+        }
+        Ok(self.loaded.as_mut().expect("just loaded"))
+    }
+
+    fn step(&self, more: Value) -> Step {
+        let path = &self.args.device.path.name();
+        Step { folder: self.folder.clone(), key: json!([self.digest, path, self.args.context, more]) }
+    }
+
+    pub fn run(mut self) -> anyhow::Result<Run> {
+        let model = self.model;
+        let mut perplexities = Vec::new();
+        for (text, windows) in &model.texts {
+            perplexities.push(self.perplexity(text, windows)?);
+        }
+        let scores = self.scores()?;
+        let memory = self.step(Value::Null).done("memory", || {
+            let (weights, kv, scratch) = self.loaded()?.engine.memory();
+            let peak = usage::peak_bytes();
+            Ok(Memory {
+                weights: Some(weights),
+                kv: Some(kv),
+                scratch: Some(scratch),
+                host_rss_peak: peak,
+                ..Memory::default()
+            })
+        })?;
+        let speeds = self.speeds()?;
+        let report: Option<Value> =
+            std::fs::read(self.path.join("quantize_report.json")).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let outliers = report.as_ref().filter(|_| self.form.method == Method::Spqr).map(|report| {
+            let layers = report["layers"].as_array().into_iter().flatten();
+            Outliers {
+                share: report["outlier_share"].as_f64().unwrap_or(0.0),
+                layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
+                threshold: report["outlier_threshold"].as_f64(),
+            }
+        });
+        Ok(Run {
+            model: model.name.clone(),
+            parameters: model.parameters,
+            method: self.form.method,
+            bits: self.form.bits,
+            true_bits: report.as_ref().map_or(Some(16.0), |report| report["bits_per_weight"].as_f64()),
+            purpose: self.form.purpose,
+            options: self.form.options.clone(),
+            outliers,
+            memory,
+            speeds,
+            perplexities,
+            scores,
+        })
+    }
+
+    fn perplexity(&mut self, text: &Text, windows: &[Vec<u32>]) -> anyhow::Result<Perplexity> {
+        let name = format!("perplexity-{}", text.name);
+        let samples = self.link(&format!("{name}.json"));
+        self.step(json!([windows.len(), windows[0].len(), windows[0][..8]])).done(&name, || {
+            let engine = &mut self.loaded()?.engine;
+            let bar = progress::counted(text.title, windows.len() as u64);
+            let mut nll = Vec::new();
+            for window in windows {
+                interrupt::check()?;
+                nll.push(perplexity::window_nll(engine, window)?);
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+            let value = perplexity::perplexity(&nll);
+            note(&format!("{}: perplexity {value:.4}", text.title));
+            let window = windows[0].len();
+            Ok(Perplexity {
+                text: text.title.to_owned(),
+                protocol: "windows".into(),
+                window: window as u64,
+                tokens: (windows.len() * (window - 1)) as u64,
+                value,
+                windows: nll,
+                samples: Some(samples),
+            })
+        })
+    }
+
+    /// A file of this form's folder, as the report links it.
+    fn link(&self, file: &str) -> String {
+        format!("runs/{}/{}/{file}", self.model.name, self.form.name)
+    }
+
+    fn scores(&mut self) -> anyhow::Result<Vec<Score>> {
+        let label = format!("{} {}", self.model.name, self.form.name);
+        let Some(prepared) = self.model.prepared(&self.path, self.args.context, &label)? else { return Ok(Vec::new()) };
+        let settings = serde_json::to_value(&prepared.settings)?;
+        let mut journal = Journal::open(&self.folder.join("journal.jsonl"), &prepared.identity, settings, now())?;
+        if prepared.lacks(Shard::ALL, &journal) {
+            ask(self.loaded()?, &prepared, Shard::ALL, &mut journal, true)?;
+        }
+        let finished = prepared.finished(journal.kept(), journal.begun)?;
+        let results = layout::results(&finished);
+        let file = layout::write(&finished, &results, &self.folder)?;
+        let beside = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let mut all = Vec::new();
+        for task in &prepared.tasks {
+            let sets = measured(task, journal.kept());
+            // Prompts are equal for all forms of a model, and with them their digests.
+            let digest = results["task_hashes"].to_string();
+            let samples = |set: &str| self.link(&format!("{beside}/{}", layout::samples_file(set, journal.begun)));
+            all.extend(scores::scores(task, &sets, &digest, samples));
+        }
+        Ok(all)
+    }
+
+    fn speeds(&mut self) -> anyhow::Result<Vec<Speed>> {
+        let (prompt, generated) = self.args.speed;
+        if prompt == 0 || generated == 0 {
+            return Ok(Vec::new());
+        }
+        let name = format!("{} {}", self.model.name, self.form.name);
+        let speed = self.step(json!([prompt, generated])).done("speed", || {
+            let loaded = self.loaded()?;
+            let protocol = Protocol { prompt, generated, repeats: if loaded.run.software { 3 } else { 5 } };
+            let m: Measured = measure(loaded, &name, 0.0, protocol, None, &mut bench::watch("tokens"))?;
+            let three = |s: crate::bench::Spread| vec![s.min, s.median, s.max];
+            Ok(Speed {
+                prompt: prompt as u64,
+                generated: generated as u64,
+                prefill: three(m.prefill.tokens_per_s),
+                decode: three(m.decode.tokens_per_s),
+                bytes_per_token: Some(m.decode.bytes_per_token as u64),
+                copy_bandwidth: None,
+                first_token_cold: Some(m.cold_first_token_s),
+                first_token_warm: None,
+            })
+        })?;
+        Ok(vec![speed])
+    }
+}

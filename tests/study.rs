@@ -1,0 +1,106 @@
+//! `qwgpu study` from a model to its report, on the bundled model and made-up data.
+
+mod command;
+
+use std::path::Path;
+use std::process::Command;
+
+use command::{ended, qwgpu, stderr, stdout};
+use qwgpu::report::data::{Method, Purpose, Study};
+use serde_json::json;
+
+fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
+    let mut command = qwgpu([
+        "study",
+        "--path",
+        "cpu",
+        "--context",
+        "200",
+        "--tasks",
+        "snli",
+        "--limit",
+        "6",
+        "--texts",
+        "ptb",
+        "--window",
+        "64",
+        "--windows",
+        "2",
+        "--speed",
+        "8/4",
+        "--bits",
+        "2",
+        "--samples",
+        "2",
+        "--length",
+        "64",
+    ]);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    command.arg("--model").arg(fixtures.join("tiny-qwen")).arg("--calibration").arg(fixtures.join("tiny-prose.txt"));
+    command.arg("--data").arg(data).arg("--out").arg(out).args(more);
+    command.env("XDG_CACHE_HOME", data.join("cache"));
+    command
+}
+
+#[test]
+fn a_study_is_measured_once_and_reported() {
+    let data = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: String| {
+        let path = data.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let rows = (0..9).map(|n| format!("A man has {n} dogs.\tHe has {} dogs\t{}\n", n % 5, n % 3));
+    put("snli/test.tsv", "premise\thypothesis\tlabel\n".to_owned() + &rows.collect::<String>());
+    put("ptb/ptb.test.txt", (0..60).map(|n| format!(" the cat sat on mat {n} \n")).collect());
+
+    // The matrix alone: what it costs, and nothing measured.
+    let plan = ended(0, study(data.path(), out.path(), &["--plan", "--equal-bits"]).output().unwrap());
+    let text = stdout(&plan);
+    assert!(text.contains("forms: bf16, gptq-2, spqr-2, spqr-2-equal-bits") && text.contains("hours"), "{text}");
+    assert!(!out.path().join("report.html").exists());
+
+    let arguments = ["--equal-bits"];
+    let first = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
+    assert!(stderr(&first).contains("PTB: perplexity"));
+    let found = Study::read(&out.path().join("study.json")).unwrap();
+    let forms: Vec<_> = found.runs.iter().map(|run| (run.method, run.bits, run.purpose)).collect();
+    assert_eq!(
+        forms,
+        [
+            (Method::Bf16, 16, Purpose::Preset),
+            (Method::Gptq, 2, Purpose::Preset),
+            (Method::Spqr, 2, Purpose::Preset),
+            (Method::Spqr, 2, Purpose::EqualBits)
+        ]
+    );
+    for run in &found.runs {
+        let score = run.scores.iter().find(|score| score.primary).unwrap();
+        assert_eq!((score.documents, score.items.len(), score.errors), (6, 6, 0));
+        for file in [score.samples.as_ref().unwrap(), run.perplexities[0].samples.as_ref().unwrap()] {
+            assert!(out.path().join(file).is_file(), "{file}");
+        }
+        assert_eq!(run.perplexities[0].windows.len(), 2);
+        assert!(run.memory.weights.unwrap() > 0 && !run.speeds[0].decode.is_empty());
+    }
+    assert_eq!(found.runs[1].scores[0].digest, found.runs[0].scores[0].digest, "the same prompts");
+    let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(page.contains("tiny-qwen") && page.contains("SpQR"));
+
+    // Again: all is there, so no model is loaded, and the numbers are the same.
+    let second = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
+    assert!(!stderr(&second).contains("perplexity"), "{}", stderr(&second));
+    let again = Study::read(&out.path().join("study.json")).unwrap();
+    assert_eq!(json!(again.runs), json!(found.runs));
+}
+
+#[test]
+fn a_study_that_cannot_be_is_refused_before_it_begins() {
+    let data = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let error = |more: &[&str]| stderr(&ended(2, study(data.path(), out.path(), more).output().unwrap()));
+    assert!(error(&[]).contains("ptb.test.txt"));
+    assert!(error(&["--methods", "nothing"]).contains("rtn, int8, gptq or spqr"));
+    assert!(error(&["--preset", "nothing"]).contains("correlation"));
+}
