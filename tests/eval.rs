@@ -196,6 +196,65 @@ fn prompts_are_shown_without_a_model_run() {
     assert!(text.contains("choice \" Neither\""));
 }
 
+/// An endpoint that says YES to every constraint, and how often it was asked.
+fn judge() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            for line in stream.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let verdict =
+                json!({ "model": "one", "choices": [{ "message": { "content": "Reasons.\n['YES']" } }] }).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", verdict.len());
+            stream.get_mut().write_all((head + &verdict).as_bytes()).unwrap();
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_judge_is_asked_once_and_its_verdicts_are_kept() {
+    let data = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let folder = data.path().join("followbench/data");
+    std::fs::create_dir_all(&folder).unwrap();
+    for kind in ["content", "situation", "style", "format", "mixed", "example"] {
+        let row = |level: u64| {
+            json!({ "example_id": 1, "category": kind, "source": "made up", "level": level,
+                    "instruction": format!("Say {level} words."), "target": "", "answer": "" })
+        };
+        let rows: Vec<Value> = if kind == "style" { vec![row(0), row(1)] } else { Vec::new() };
+        std::fs::write(folder.join(format!("{kind}_constraints.json")), json!(rows).to_string()).unwrap();
+    }
+    let (url, asked) = judge();
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["--context", "2300", "--tasks", "followbench"];
+        arguments.extend(more);
+        done(asking("tiny-qwen", data.path(), out.path(), &arguments));
+    };
+    run(&[]);
+    assert!(files(out.path()).iter().any(|(name, text)| name.starts_with("judge_") && text.contains("Say 1 words.")));
+    let with = ["--judge", &url, "--judge-model", "one"];
+    for _ in 0..2 {
+        run(&with);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
+    let results = files(out.path()).into_iter().find(|(name, _)| name == "results").unwrap().1;
+    assert!(results.contains("\"hsr_1,all\": 1.0") || results.contains(",all\": 1.0"), "{results}");
+}
+
 #[test]
 fn what_cannot_be_asked_is_named() {
     let data = data();

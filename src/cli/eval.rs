@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::eval_judge::JudgeArgs;
 use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
 use super::output::{note, print_json, print_out};
@@ -37,6 +38,8 @@ qwen, chat and more, named when one is missing. Scores of different profiles are
 Answers go to a journal in --out as they come. A run that is stopped or killed goes on where it was when it is given
 again, and ends with the same results. Results and samples have the layout of lm-evaluation-harness.
 
+What FollowBench's rules cannot decide is asked of a --judge; without one its requests are written beside the samples.
+
 A cluster runs `--shard 1/3`, `2/3` and `3/3`, each with the same --out, then `qwgpu merge --out DIR`.
 
 Examples:
@@ -62,6 +65,8 @@ pub struct Args {
     /// Ask only every nth document: 2/3 is the second of three shares
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
+    #[command(flatten)]
+    judge: JudgeArgs,
     /// Forget answers of earlier runs
     #[arg(long)]
     fresh: bool,
@@ -119,6 +124,8 @@ pub(super) struct Settings {
     pub model: PathBuf,
     pub label: String,
     pub context: usize,
+    /// The model that judges replies.
+    pub judge: Option<String>,
     #[serde(flatten)]
     pub what: What,
 }
@@ -172,7 +179,7 @@ impl Prepared {
             begun,
             settings: serde_json::to_value(&self.settings)?,
             chat_template: self.chat.source(),
-            tasks: self.tasks.iter().map(|task| (task, measured(task, kept))).collect(),
+            tasks: self.tasks.iter().map(|task| (task, measured(task, kept, self.settings.judge.as_deref()))).collect(),
         })
     }
 
@@ -224,7 +231,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             4096.min(config.max_position_embeddings)
         }
     };
-    let settings = Settings { model, label: args.model.label(), context, what: args.what.clone() };
+    let settings = Settings {
+        model,
+        label: args.model.label(),
+        context,
+        judge: args.judge.judge_model.clone(),
+        what: args.what.clone(),
+    };
     let prepared = Prepared::new(settings)?;
     if args.show_prompt {
         print_out(&prompts(&prepared.tasks))?;
@@ -251,6 +264,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         };
         ask(&mut model.load()?, &prepared, shard, &mut journal, !args.no_share)?;
     }
+    args.judge.ask(&prepared, shard, &mut journal)?;
     match args.shard {
         None => prepared.finish(journal.kept(), journal.begun, out, args.json)?,
         Some(_) => note("this share is done; when all are, run `qwgpu merge` with the same --out"),

@@ -8,6 +8,7 @@ mod devices;
 mod diagnosis;
 mod doctor;
 mod eval;
+mod eval_judge;
 mod eval_table;
 mod generate;
 mod interrupt;

@@ -6,19 +6,26 @@ use serde_json::json;
 use super::model::ModelArgs;
 use super::output::{print_json, print_out, read_text};
 use super::{Outcome, count, interrupt, progress};
-use crate::eval::perplexity;
+use crate::error::Error;
+use crate::eval::{perplexity, word_perplexity};
 
 pub const HELP: &str = "\
 The text's tokens are cut into windows that do not overlap; a shorter rest is dropped. Each window
 starts with an empty cache, and all its tokens but the first are scored. The perplexity is the
 exponential of the mean of the windows' means, as the GPTQ and SpQR papers measure it.
 
+With --protocol word the text is a raw WikiText file. Each page is predicted as a whole, its first token from
+--prefix-token, and the sum is divided by the page's words, as lm-evaluation-harness's `wikitext` does. The harness
+puts the BOS token in front where the tokenizer declares one, else the EOS token; for Qwen these are 151643
+(<|endoftext|>) and, for instruct models, 151645 (<|im_end|>), and they give very different numbers.
+
 With --json one object is printed: model, text, protocol, window, windows, nll_per_window, ppl, tokens
 (scored), text_tokens, adapter, software, path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, scratch_bytes, tokenizer.
 
 Examples:
   qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.txt
-  qwgpu ppl --model model.gguf --text wiki.test.txt --window 512 --windows 8 --json";
+  qwgpu ppl --model model.gguf --text wiki.test.txt --window 512 --windows 8 --json
+  qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.raw --protocol word --prefix-token 151643";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,6 +37,15 @@ pub struct Args {
     /// Tokens of a window; each window starts afresh, its first token is not predicted
     #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
     window: usize,
+    /// How it is measured
+    #[arg(long, value_enum, default_value_t = Protocol::Windows)]
+    protocol: Protocol,
+    /// The token in front of a page; --protocol word needs it
+    #[arg(long, value_name = "ID", required_if_eq("protocol", "word"))]
+    prefix_token: Option<u32>,
+    /// Measure only the first N pages
+    #[arg(long, value_name = "N", value_parser = count)]
+    pages: Option<usize>,
     /// Measure only the first N windows
     #[arg(long, value_name = "N", value_parser = count)]
     windows: Option<usize>,
@@ -38,7 +54,75 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Protocol {
+    /// Disjoint windows, as the GPTQ and SpQR papers
+    Windows,
+    /// Whole pages and words, as lm-evaluation-harness
+    Word,
+}
+
+/// Perplexity per word of whole pages.
+fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
+    let text = read_text(&args.text)?;
+    args.model.expect_tokenizer()?;
+    let mut loaded = args.model.load()?;
+    let tokenizer = loaded.tokenizer.as_ref().context("the model brings no tokenizer")?;
+    if prefix as usize >= tokenizer.vocab_size() {
+        let expected = format!("a token below {}", tokenizer.vocab_size());
+        return Err(Error::request("--prefix-token", expected, prefix, "151643 is <|endoftext|> of Qwen").into());
+    }
+    let pages = word_perplexity::pages(&text);
+    let pages = &pages[..args.pages.unwrap_or(usize::MAX).min(pages.len())];
+    let bar = progress::counted("pages", pages.len() as u64);
+    bar.tick();
+    let mut total = word_perplexity::Total::default();
+    for page in pages {
+        interrupt::check()?;
+        let ids = tokenizer.encode(&word_perplexity::detokenized(page))?;
+        total.sum += word_perplexity::page_sum(&mut loaded.engine, &ids, prefix)?;
+        total.tokens += ids.len();
+        total.words += word_perplexity::words(page);
+        total.bytes += page.len();
+        bar.inc(1);
+        bar.set_message(format!("word perplexity so far {:.4}", total.word_perplexity()));
+    }
+    bar.finish_and_clear();
+    if args.json {
+        print_json(&json!({
+            "model": args.model.model,
+            "text": args.text,
+            "protocol": "whole pages, per word, as lm-evaluation-harness's wikitext",
+            "prefix_token": prefix,
+            "pages": pages.len(),
+            "tokens": total.tokens,
+            "words": total.words,
+            "bytes": total.bytes,
+            "word_perplexity": total.word_perplexity(),
+            "byte_perplexity": total.byte_perplexity(),
+            "bits_per_byte": total.bits_per_byte(),
+            "adapter": loaded.run.adapter,
+            "software": loaded.run.software,
+            "path": loaded.run.path,
+            "tokenizer": tokenizer.digest(),
+        }))?;
+    } else {
+        print_out(&format!(
+            "word perplexity {:.4}, byte perplexity {:.4}, {:.4} bits a byte over {} pages, {} tokens behind token {prefix}\n",
+            total.word_perplexity(),
+            total.byte_perplexity(),
+            total.bits_per_byte(),
+            pages.len(),
+            total.tokens,
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if let (Protocol::Word, Some(prefix)) = (args.protocol, args.prefix_token) {
+        return by_words(args, prefix);
+    }
     let text = read_text(&args.text)?;
     args.model.expect_tokenizer()?;
     let mut loaded = args.model.load()?;

@@ -233,7 +233,8 @@ impl Model {
     /// The benchmarks' requests for the files at `path`.
     pub fn prepared(&self, path: &Path, context: usize, label: &str) -> anyhow::Result<Option<Prepared>> {
         let Some(what) = &self.what else { return Ok(None) };
-        let settings = Settings { model: path.to_owned(), label: label.to_owned(), context, what: what.clone() };
+        let settings =
+            Settings { model: path.to_owned(), label: label.to_owned(), context, judge: None, what: what.clone() };
         Ok(Some(Prepared::new(settings)?))
     }
 }

@@ -187,7 +187,7 @@ impl<'a> Measuring<'a> {
         let beside = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let mut all = Vec::new();
         for task in &prepared.tasks {
-            let sets = measured(task, journal.kept());
+            let sets = measured(task, journal.kept(), None);
             // Prompts are equal for all forms of a model, and with them their digests.
             let digest = results["task_hashes"].to_string();
             let samples = |set: &str| self.link(&format!("{beside}/{}", layout::samples_file(set, journal.begun)));

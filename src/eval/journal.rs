@@ -55,6 +55,11 @@ impl Kept {
     }
 }
 
+/// What a judge's verdict on the reply under `key` is kept under.
+pub fn verdict_key(key: &str, judge: &str) -> String {
+    format!("{key} judged by {judge}")
+}
+
 /// A journal open for writing.
 pub struct Journal {
     path: PathBuf,

@@ -328,6 +328,16 @@ pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf
     let folder = out.join(sanitized(&finished.identity.model));
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     for set in finished.tasks.iter().flat_map(|(_, sets)| sets) {
+        let line =
+            |(sample, prompt): (&Sample, &str)| json!({ "doc_id": sample.id, "prompt": prompt }).to_string() + "\n";
+        let lines: String = set.requests().into_iter().map(line).collect();
+        let path = folder.join(format!("judge_{}", samples_file(&set.set.set.name, finished.begun)));
+        match lines.is_empty() {
+            // A judge may have answered since.
+            true if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
+            true => {}
+            false => put(&path, lines.as_bytes())?,
+        }
         put(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set).as_bytes())?;
     }
     let path = folder.join(format!("results_{}.json", iso(finished.begun).replace(':', "-")));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::asked::{Asked, AskedSet, AskedTask};
-use super::journal::Kept;
+use super::journal::{Kept, verdict_key};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
 use crate::tasks::{Item, Metric, Outcome, Over};
@@ -43,14 +43,19 @@ pub struct Number {
     pub documents: usize,
 }
 
-/// What the documents of `task` are worth, set by set, as far as `kept` has answers.
-pub fn measured<'a>(task: &'a AskedTask, kept: &'a HashMap<String, Kept>) -> Vec<Measured<'a>> {
+/// What the documents of `task` are worth, set by set, as far as `kept` has answers, and verdicts of `judge`.
+pub fn measured<'a>(task: &'a AskedTask, kept: &'a HashMap<String, Kept>, judge: Option<&str>) -> Vec<Measured<'a>> {
+    let all = kept;
     let measure = |set: &'a AskedSet| {
         let known = set.documents.iter().enumerate().filter_map(|(id, asked)| Some((id, asked, kept.get(&asked.key)?)));
         let sample = |(id, asked, kept): (usize, &'a Asked, &'a Kept)| {
             let document = &set.set.documents[id];
             let outcomes = match kept.answers() {
-                Ok(answers) => (task.profile.score)(&set.set, document, &answers).map_err(|error| error.to_string()),
+                Ok(mut answers) => {
+                    let verdict = judge.and_then(|judge| all.get(&verdict_key(&asked.key, judge)));
+                    answers.extend(verdict.and_then(|verdict| verdict.answers().ok()).into_iter().flatten());
+                    (task.profile.score)(&set.set, document, &answers).map_err(|error| error.to_string())
+                }
                 Err(why) => Err(why.to_owned()),
             };
             Sample { id, document, asked, kept, outcomes }
@@ -82,6 +87,19 @@ impl Measured<'_> {
             _ => false,
         };
         self.samples.iter().filter(tied).count()
+    }
+
+    /// What a judge must be asked still, and of which documents.
+    pub fn requests(&self) -> Vec<(&Sample<'_>, &str)> {
+        let request = |sample| -> Option<(&Sample<'_>, &str)> {
+            let sample: &Sample = sample;
+            let mut items = sample.outcomes.as_ref().ok()?.iter().flat_map(|outcome| &outcome.items);
+            items.find_map(|(_, item)| match item {
+                Item::Request(prompt) => Some((sample, prompt.as_str())),
+                _ => None,
+            })
+        };
+        self.samples.iter().filter_map(request).collect()
     }
 
     /// What each document gives to a metric.

@@ -10,3 +10,4 @@ pub mod layout;
 pub mod measure;
 pub mod perplexity;
 pub mod run;
+pub mod word_perplexity;
