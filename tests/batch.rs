@@ -148,6 +148,15 @@ fn replies_together_are_replies_alone() {
 }
 
 #[test]
+fn answers_that_do_not_fit_together_are_scored_apart() {
+    let question = Question { ids: ids(1, 40), answers: (0..9).map(|n| ids(n + 2, 5 + n as usize)).collect() };
+    let wide = score(&mut engine(&Device::Cpu, 300), &[], std::slice::from_ref(&question));
+    let narrow = score(&mut engine(&Device::Cpu, 64), &[], std::slice::from_ref(&question));
+    assert_eq!(wide, narrow);
+    assert!(wide[0].iter().flatten().all(|token| token.nll.is_finite()));
+}
+
+#[test]
 fn a_question_above_the_context_is_refused() {
     let mut engine = engine(&Device::Cpu, 64);
     let question = Question { ids: ids(1, 60), answers: vec![ids(2, 9)] };

@@ -170,6 +170,26 @@ fn a_torn_last_line_is_dropped_and_a_changed_one_refused() {
 }
 
 #[test]
+fn a_larger_limit_goes_on_and_shares_that_differ_are_not_merged() {
+    let data = data();
+    let (out, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ask = |out: &TempDir, limit: &str, more: &[&str]| {
+        let common = ["--context", "700", "--tasks", "snli", "--limit", limit];
+        done(asking("tiny-qwen", data.path(), out.path(), &[&common, more].concat()));
+    };
+    ask(&whole, "9", &[]);
+    ask(&out, "4", &["--shard", "1/2"]);
+    ask(&out, "9", &["--shard", "1/2"]);
+    ask(&out, "4", &["--shard", "2/2"]);
+    let output = merge(out.path()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("limit") && error.contains("9, as the other shares"), "{error}");
+    ask(&out, "9", &["--shard", "2/2"]);
+    done(merge(out.path()));
+    assert_same(&files(whole.path()), &files(out.path()), "after other limits");
+}
+
+#[test]
 fn only_one_run_writes_a_journal() {
     let data = data();
     let out = tempfile::tempdir().unwrap();
@@ -194,65 +214,6 @@ fn prompts_are_shown_without_a_model_run() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("A man has 0 dogs.\nQuestion: He has 0 dogs. True, False or Neither?\nAnswer:"), "{text}");
     assert!(text.contains("choice \" Neither\""));
-}
-
-/// An endpoint that says YES to every constraint, and how often it was asked.
-fn judge() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    use std::io::{BufRead, BufReader, Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = asked.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            for line in stream.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let verdict =
-                json!({ "model": "one", "choices": [{ "message": { "content": "Reasons.\n['YES']" } }] }).to_string();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", verdict.len());
-            stream.get_mut().write_all((head + &verdict).as_bytes()).unwrap();
-        }
-    });
-    (url, asked)
-}
-
-#[test]
-fn a_judge_is_asked_once_and_its_verdicts_are_kept() {
-    let data = tempfile::tempdir().unwrap();
-    let out = tempfile::tempdir().unwrap();
-    let folder = data.path().join("followbench/data");
-    std::fs::create_dir_all(&folder).unwrap();
-    for kind in ["content", "situation", "style", "format", "mixed", "example"] {
-        let row = |level: u64| {
-            json!({ "example_id": 1, "category": kind, "source": "made up", "level": level,
-                    "instruction": format!("Say {level} words."), "target": "", "answer": "" })
-        };
-        let rows: Vec<Value> = if kind == "style" { vec![row(0), row(1)] } else { Vec::new() };
-        std::fs::write(folder.join(format!("{kind}_constraints.json")), json!(rows).to_string()).unwrap();
-    }
-    let (url, asked) = judge();
-    let run = |more: &[&str]| {
-        let mut arguments = vec!["--context", "2300", "--tasks", "followbench"];
-        arguments.extend(more);
-        done(asking("tiny-qwen", data.path(), out.path(), &arguments));
-    };
-    run(&[]);
-    assert!(files(out.path()).iter().any(|(name, text)| name.starts_with("judge_") && text.contains("Say 1 words.")));
-    let with = ["--judge", &url, "--judge-model", "one"];
-    for _ in 0..2 {
-        run(&with);
-        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
-    }
-    let results = files(out.path()).into_iter().find(|(name, _)| name == "results").unwrap().1;
-    assert!(results.contains("\"hsr_1,all\": 1.0") || results.contains(",all\": 1.0"), "{results}");
 }
 
 #[test]
@@ -308,7 +269,8 @@ fn real_model_gives_what_the_harness_gave() {
                 assert_eq!(ours[key], theirs[key], "{key} of {set}");
             }
             let keys = |line: &Value| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-            assert_eq!(keys(ours), keys(theirs));
+            // Ours has more metrics behind theirs: the confusion of SNLI.
+            assert!(keys(ours).starts_with(&keys(theirs)), "{:?}", keys(ours));
             let (replies, choices) =
                 (ours["filtered_resps"].as_array().unwrap(), tokens["choices"].as_array().unwrap());
             assert_eq!(replies.len(), choices.len());

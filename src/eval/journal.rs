@@ -104,6 +104,11 @@ impl Journal {
             Some(header) => {
                 header.identity.expect(path, identity)?;
                 journal.begun = header.begun;
+                // More, or other, documents are asked now: answers are found by their requests.
+                if header.settings != settings {
+                    journal.line(&json!({ "settings": settings }))?;
+                    journal.sync()?;
+                }
             }
             None => {
                 journal.line(&json!({ "identity": identity, "begun": now, "settings": settings }))?;
@@ -176,9 +181,16 @@ impl Identity {
 }
 
 #[derive(Deserialize)]
-struct Line {
-    key: String,
-    kept: Kept,
+#[serde(untagged)]
+enum Line {
+    Answer {
+        key: String,
+        kept: Kept,
+    },
+    /// What a later run was told to ask.
+    Settings {
+        settings: Value,
+    },
 }
 
 /// What several journals hold together.
@@ -207,6 +219,11 @@ pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
             None => all = Some(Merged { kept, identity, settings, begun }),
             Some(all) => {
                 identity.expect(path, &all.identity)?;
+                if let Some(name) = differs(&all.settings, &settings) {
+                    let fix = "run all shares with the same options, or give each run its own --out";
+                    let (expected, found) = (all.settings[&name].to_string(), settings[&name].to_string());
+                    return Err(Error::malformed(path, name, format!("{expected}, as the other shares"), found, fix));
+                }
                 all.kept.extend(kept);
                 all.begun = all.begun.min(begun);
             }
@@ -215,10 +232,17 @@ pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
     all.ok_or_else(|| Error::request("merge", "journals", "none", "give the folder that the shares wrote to"))
 }
 
+/// The first setting in which two shares differ; where a model lies may depend on the machine.
+fn differs(first: &Value, second: &Value) -> Option<String> {
+    let settings = first.as_object()?;
+    let mut names = settings.keys().filter(|name| *name != "model");
+    names.find(|name| first[name.as_str()] != second[name.as_str()]).cloned()
+}
+
 /// What `text` holds, and how many of its bytes are whole lines.
 #[allow(clippy::type_complexity, reason = "used here only")]
 fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kept>, usize)> {
-    let mut header = None;
+    let mut header: Option<Header> = None;
     let mut kept = HashMap::new();
     let mut at = 0;
     let mut number = 0;
@@ -238,8 +262,16 @@ fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kep
         if number == 1 {
             header = Some(serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?);
         } else {
-            let line: Line = serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?;
-            kept.insert(line.key, line.kept);
+            match serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))? {
+                Line::Answer { key, kept: answer } => {
+                    kept.insert(key, answer);
+                }
+                Line::Settings { settings } => {
+                    if let Some(header) = &mut header {
+                        header.settings = settings;
+                    }
+                }
+            }
         }
         at = whole;
     }

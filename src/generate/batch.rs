@@ -7,6 +7,7 @@
 //! has passes of its own.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 use super::engine::Engine;
 use crate::error::{Error, Result};
@@ -117,7 +118,7 @@ impl Engine {
     /// question's number and its answers' scores as soon as they are known. The cache is empty afterwards.
     ///
     /// # Errors
-    /// A question that does not fit the context with its answers; what `each` returns.
+    /// A question that does not fit the context with one of its answers; what `each` returns.
     pub fn score(
         &mut self,
         shared: &[u32],
@@ -139,18 +140,23 @@ impl Engine {
         }
         for (number, question) in questions.iter().enumerate() {
             assert!(!question.ids.is_empty() && question.answers.iter().all(|a| !a.is_empty()), "an empty question");
-            let needed = question.ids.len() + question.answers.iter().map(|a| a.len() - 1).sum::<usize>();
-            if base + needed > spare {
-                return Err(too_long(base + needed, spare));
+            let mut first = 0;
+            while first < question.answers.len() {
+                // As many answers as fit; those left over follow the question once more.
+                let (end, needed) = fitting(question, first, spare.saturating_sub(base));
+                if end == first {
+                    return Err(too_long(base + question.ids.len() + question.answers[first].len() - 1, spare));
+                }
+                if free + needed > spare {
+                    self.drain(&mut wave, 1)?;
+                    free = base;
+                }
+                wave.rows.extend(rows_of(number, question, first..end, base, free));
+                free += needed;
+                let least = if self.model.rows_depend() { 1 } else { self.batch.width };
+                self.drain(&mut wave, least)?;
+                first = end;
             }
-            if free + needed > spare {
-                self.drain(&mut wave, 1)?;
-                free = base;
-            }
-            wave.rows.extend(rows_of(number, question, base, free));
-            free += needed;
-            let least = if self.model.rows_depend() { 1 } else { self.batch.width };
-            self.drain(&mut wave, least)?;
         }
         self.drain(&mut wave, 1)?;
         self.surprises(&mut wave)
@@ -312,15 +318,30 @@ pub(super) fn behind(base: usize, free: usize, ids: &[u32]) -> impl Iterator<Ite
     })
 }
 
-/// The rows of a question, then of each answer but for its last token, in slots from `free` on.
-fn rows_of(number: usize, question: &Question, base: usize, free: usize) -> Vec<Row> {
+/// Up to which answer from `first` on a question fits `room` slots, and how many slots that takes.
+fn fitting(question: &Question, first: usize, room: usize) -> (usize, usize) {
+    let mut needed = question.ids.len();
+    let mut end = first;
+    for answer in &question.answers[first..] {
+        if needed + answer.len() - 1 > room {
+            break;
+        }
+        needed += answer.len() - 1;
+        end += 1;
+    }
+    (end, needed)
+}
+
+/// The rows of a question, then of some answers but for the last token of each, in slots from `free` on.
+fn rows_of(number: usize, question: &Question, answers: Range<usize>, base: usize, free: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = behind(base, free, &question.ids).collect();
     let target = |answer: usize, index: usize, id: u32| Target { id, question: number, answer, index };
-    let firsts = question.answers.iter().enumerate().map(|(answer, ids)| target(answer, 0, ids[0]));
+    let some = || question.answers.iter().enumerate().skip(answers.start).take(answers.len());
+    let firsts = some().map(|(answer, ids)| target(answer, 0, ids[0]));
     rows.last_mut().expect("a question has tokens").targets = firsts.collect();
     let end = base + question.ids.len();
     let mut slot = free + question.ids.len();
-    for (answer, ids) in question.answers.iter().enumerate() {
+    for (answer, ids) in some() {
         let reach = Reach {
             first: base as u32,
             second_shift: (free - base) as u32,
