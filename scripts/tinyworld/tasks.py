@@ -104,7 +104,7 @@ def ceval(folder):
 
 def flores(folder):
     rng = generator("flores")
-    for split, count in [("devtest", 40), ("dev", 20)]:
+    for split, count in [("devtest", 24), ("dev", 20)]:
         items = draw(lambda r: world.flores(r, "en-zh", ""), rng, count, test=split == "devtest")
         for language, sentences in [("eng_Latn", (i.key[1] for i in items)), ("zho_Hans", (i.answer for i in items))]:
             folder.text(f"flores200/flores200_dataset/{split}/{language}.{split}", "".join(s + "\n" for s in sentences))
@@ -115,19 +115,19 @@ def article(item):
 
 
 def cnn_dailymail(folder):
-    items = draw(world.cnn_dailymail, generator("cnn_dailymail"), 40)
+    items = draw(world.cnn_dailymail, generator("cnn_dailymail"), 24)
     rows = [[article(i), i.answer, hashlib.sha1(article(i).encode()).hexdigest()] for i in items]
     folder.table("cnn_dailymail/cnn_dailymail_test.csv", [["article", "highlights", "id"], *rows])
 
 
 def xsum(folder):
-    items = draw(world.xsum, generator("xsum"), 40)
+    items = draw(world.xsum, generator("xsum"), 24)
     folder.json_lines("xsum/test.jsonl", [{"document": article(i), "summary": i.answer, "id": n} for n, i in enumerate(items)])
 
 
 def gsm8k(folder):
     rng = generator("gsm8k")
-    for split, count in [("test", 60), ("train", 20)]:
+    for split, count in [("test", 30), ("train", 20)]:
         items = draw(world.gsm8k, rng, count, test=split == "test")
         folder.json_lines(f"gsm8k/{split}.jsonl", [{"question": between(i.prompt, "Question: ", "\nAnswer:"), "answer": i.answer}
                                                    for i in items])
