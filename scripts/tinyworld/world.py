@@ -263,23 +263,34 @@ def bbq(rng):
 NEAR = ["river", "bridge", "garden", "road", "market", "lake"]
 STARTS = ["Today", "Now", "Sometimes", "Look"]
 OBJECTS = ["ball", "hat", "cup", "box"]
+ACTS = ["sleeps", "runs", "sits", "sings"]
+
+
+def constraints(start, near, colour):
+    """How each kind of constraint is asked for."""
+    return [f'Start with the word "{start}".', f'Use the word "{near}".', f"Name the colour {colour}.",
+            "End with an exclamation mark.", "Write two sentences."]
+
+
+def obedient(kinds, animal, act, start, near, colour, thing):
+    """What meets the constraints `kinds`."""
+    reply = (f"{start} the {animal} {act}" if 0 in kinds else f"The {animal} {act}")
+    reply += f" near the {near}" if 1 in kinds else ""
+    reply += f" with a {colour} {thing}" if 2 in kinds else ""
+    end = "!" if 3 in kinds else "."
+    return reply + (f". It is happy{end}" if 4 in kinds else end)
 
 
 def constrained(rng, level=None):
     """An instruction with `level` constraints, each checkable by a rule; `fields["checks"]` names them."""
     animal, near, start = rng.choice(list(ANIMALS)), rng.choice(NEAR), rng.choice(STARTS)
-    colour, thing, act = rng.choice(list(COLOURS)), rng.choice(OBJECTS), rng.choice(["sleeps", "runs", "sits", "sings"])
+    colour, thing, act = rng.choice(list(COLOURS)), rng.choice(OBJECTS), rng.choice(ACTS)
     kinds = sorted(rng.sample(range(5), level or rng.randint(1, 5)))
-    texts = [f'Start with the word "{start}".', f'Use the word "{near}".', f"Name the colour {colour}.",
-             "End with an exclamation mark.", "Write two sentences."]
+    texts = constraints(start, near, colour)
     order = kinds[:]
     rng.shuffle(order)
     prompt = f"Write about the {animal}. " + " ".join(texts[k] for k in order)
-    reply = (f"{start} the {animal} {act}" if 0 in kinds else f"The {animal} {act}")
-    reply += f" near the {near}" if 1 in kinds else ""
-    reply += f" with a {colour} {thing}" if 2 in kinds else ""
-    end = "!" if 3 in kinds else "."
-    reply += f". It is happy{end}" if 4 in kinds else end
+    reply = obedient(kinds, animal, act, start, near, colour, thing)
     checks = [[k, {0: start, 1: near, 2: colour, 3: "!", 4: "2"}[k]] for k in kinds]
     return Item(("constrained", animal, tuple(kinds), near if 1 in kinds else "", start if 0 in kinds else ""), prompt, reply,
                 checks=checks)
