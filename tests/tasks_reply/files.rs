@@ -148,7 +148,7 @@ fn the_harness_logged_the_same() {
     let set = &mut sets[0];
     set.documents.truncate(2);
     let asked = prompts(set, profile(task, "lmh"));
-    let log = std::fs::read_to_string(Path::new(&golden).join("samples/local_gsm8k.jsonl")).unwrap();
+    let log = std::fs::read_to_string(Path::new(&golden).join("lm-eval/samples/local_gsm8k.jsonl")).unwrap();
     let mut seen = 0;
     for line in log.lines() {
         let sample: Value = serde_json::from_str(line).unwrap();
