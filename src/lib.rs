@@ -3,6 +3,8 @@
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
+pub mod date;
+pub mod digest;
 pub mod error;
 pub mod eval;
 pub mod generate;
@@ -18,5 +20,6 @@ pub mod report;
 pub mod study;
 pub mod tasks;
 pub mod text;
+pub mod whole_file;
 
 pub use error::{Error, Result};

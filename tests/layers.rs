@@ -10,8 +10,11 @@ use qwgpu::plan::Needs;
 /// there is no circle. `cli`, `lib` and `main` import what they like.
 static LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("date", &[]),
+    ("digest", &[]),
+    ("whole_file", &["error"]),
     ("checkpoint", &["error"]),
-    ("text", &["error"]),
+    ("text", &["digest", "error"]),
     ("plan", &["error"]),
     ("gpu", &["plan", "error"]),
     ("kernels", &["plan"]),
@@ -19,13 +22,16 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("methods", &["quant", "error"]),
     ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
     ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
-    ("quantize", &["generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"]),
+    (
+        "quantize",
+        &["digest", "generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"],
+    ),
     ("metrics", &["error"]),
-    ("report", &["metrics", "error"]),
+    ("report", &["whole_file", "metrics", "error"]),
     ("tasks", &["metrics", "error"]),
-    ("eval", &["generate", "tasks", "metrics", "text", "error"]),
+    ("eval", &["date", "digest", "whole_file", "generate", "tasks", "metrics", "text", "error"]),
     ("study", &["report", "eval", "quantize", "quant", "tasks", "error"]),
-    ("bench", &["generate", "gpu", "model", "kernels", "plan", "error"]),
+    ("bench", &["whole_file", "generate", "gpu", "model", "kernels", "plan", "error"]),
 ];
 
 /// What the crate's root exports, and the module it comes from.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use command::{ended, qwgpu, stderr, stdout};
-use qwgpu::report::data::{Method, Purpose, Study};
+use qwgpu::report::data::{Method, Purpose, Run, Study};
 use serde_json::json;
 
 fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
@@ -58,7 +58,10 @@ fn a_study_is_measured_once_and_reported() {
     // The matrix alone: what it costs, and nothing measured.
     let plan = ended(0, study(data.path(), out.path(), &["--plan", "--equal-bits"]).output().unwrap());
     let text = stdout(&plan);
-    assert!(text.contains("forms: bf16, gptq-2, spqr-2, spqr-2-equal-bits") && text.contains("hours"), "{text}");
+    assert!(
+        text.contains("forms: bf16, int8-8, gptq-2, spqr-2, spqr-2-equal-bits") && text.contains("hours"),
+        "{text}"
+    );
     assert!(!out.path().join("report.html").exists());
 
     let arguments = ["--equal-bits"];
@@ -70,6 +73,8 @@ fn a_study_is_measured_once_and_reported() {
         forms,
         [
             (Method::Bf16, 16, Purpose::Preset),
+            // Its only width, though --bits names another.
+            (Method::Int8, 8, Purpose::Preset),
             (Method::Gptq, 2, Purpose::Preset),
             (Method::Spqr, 2, Purpose::Preset),
             (Method::Spqr, 2, Purpose::EqualBits)
@@ -82,6 +87,11 @@ fn a_study_is_measured_once_and_reported() {
             assert!(out.path().join(file).is_file(), "{file}");
         }
         assert_eq!(run.perplexities[0].windows.len(), 2);
+        match (run.method, run.perplexities[0].distance) {
+            (Method::Bf16, distance) => assert_eq!(distance, None),
+            (_, None) => panic!("{:?} has no divergence from 16 bits", run.method),
+            (_, Some(distance)) => assert!(distance.positions == 63 && distance.mean > 0.0, "{distance:?}"),
+        }
         assert!(run.memory.weights.unwrap() > 0 && !run.speeds[0].decode.is_empty());
     }
     assert_eq!(found.runs[1].scores[0].digest, found.runs[0].scores[0].digest, "the same prompts");
@@ -91,6 +101,9 @@ fn a_study_is_measured_once_and_reported() {
     // Again: all is there, so no model is loaded, and the numbers are the same.
     let second = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
     assert!(!stderr(&second).contains("perplexity"), "{}", stderr(&second));
+    let [_, int8, gptq, ..] = &found.runs[..] else { unreachable!("asserted above") };
+    let mean = |run: &Run| run.perplexities[0].distance.unwrap().mean;
+    assert!(mean(int8) < mean(gptq), "8 bits are nearer to 16 than 2 are: {} {}", mean(int8), mean(gptq));
     let again = Study::read(&out.path().join("study.json")).unwrap();
     assert_eq!(json!(again.runs), json!(found.runs));
 }

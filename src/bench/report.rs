@@ -1,7 +1,6 @@
 //! The results file of one adapter, as `qwgpu bench all` writes it and benches/results/ keeps it.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +8,7 @@ use super::kernels::{Check, Row};
 use super::models::Measured;
 use super::{Clock, Probes};
 use crate::error::{Error, Result};
+use crate::whole_file;
 
 /// Version of this file's form.
 pub const SCHEMA: u32 = 1;
@@ -79,9 +79,7 @@ impl Report {
     /// Writes the file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_value(self).expect("a report is plain data");
-        let temporary = path.with_extension("json.part");
-        std::fs::write(&temporary, format!("{json:#}\n")).map_err(Error::io(&temporary))?;
-        std::fs::rename(&temporary, path).map_err(Error::io(path))
+        whole_file::write(path, format!("{json:#}\n"))
     }
 
     /// Cases compared with the reference, and those at fault.
@@ -99,40 +97,4 @@ pub fn commit() -> Option<String> {
     let git = std::process::Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).output().ok()?;
     let commit = String::from_utf8(git.stdout).ok()?.trim().to_owned();
     (git.status.success() && !commit.is_empty()).then_some(commit)
-}
-
-/// Today, UTC: 2026-01-31.
-pub fn today() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    date(seconds / 86_400)
-}
-
-/// The date so many days after 1970-01-01, in the Gregorian calendar.
-fn date(days: u64) -> String {
-    let leap = |y: u64| y.is_multiple_of(4) && !y.is_multiple_of(100) || y.is_multiple_of(400);
-    let (mut year, mut left) = (1970, days);
-    while left >= 365 + u64::from(leap(year)) {
-        left -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while left >= lengths[month] {
-        left -= lengths[month];
-        month += 1;
-    }
-    format!("{year}-{:02}-{:02}", month + 1, left + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn dates_follow_the_calendar() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(date(11_017), "2000-03-01");
-        assert_eq!(date(20_454), "2026-01-01");
-    }
 }

@@ -6,8 +6,9 @@ use super::bench::{measure_model, open, watch};
 use super::model::{DeviceArgs, ModelArgs};
 use super::output::{note, print_json, print_out};
 use super::{Outcome, count};
-use crate::bench::report::{Report, SCHEMA, Skipped, commit, today};
+use crate::bench::report::{Report, SCHEMA, Skipped, commit};
 use crate::bench::{kernels, tables};
+use crate::date;
 use crate::error::Error;
 use crate::gpu::Class;
 
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         schema: SCHEMA,
         qwgpu: env!("CARGO_PKG_VERSION").into(),
         commit: commit(),
-        date: today(),
+        date: date::today(),
         adapter: serde_json::to_value(&gpu.facts)?,
         path: args.device.path.name(),
         limits: args.device.limits.name(),

@@ -2,23 +2,23 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::eval_judge::JudgeArgs;
 use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
 use super::output::{note, print_json, print_out};
-use super::{Outcome, count, interrupt, progress};
+use super::{Outcome, interrupt, progress};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::eval::asked::{self, AskedTask};
 use crate::eval::journal::{self, Identity, Journal, Kept, NUMERICS};
 use crate::eval::layout::{self, Finished};
+use crate::eval::limits::Limits;
 use crate::eval::measure::measured;
 use crate::eval::run::{Runner, Shard, Watch};
 use crate::generate::{Loaded, Spec, load};
@@ -26,6 +26,7 @@ use crate::model::Config;
 use crate::quantize::model_digest;
 use crate::tasks::TASKS;
 use crate::text::{ChatTemplate, Tokenizer};
+use crate::{date, digest};
 
 pub const HELP: &str = "\
 Tasks: mmlu, ceval, flores, cnn_dailymail, xsum, gsm8k, snli, followbench, followbench_zh, truthfulqa_mc1,
@@ -96,9 +97,9 @@ pub(super) struct What {
     /// Few-shot examples [default: the profile's]
     #[arg(long, value_name = "N")]
     pub shots: Option<usize>,
-    /// Ask only the first N documents of each set
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub limit: Option<usize>,
+    /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
+    #[arg(long, value_name = "N")]
+    pub limit: Option<Limits>,
     /// Few-shot examples of conversations as turns of it
     #[arg(long)]
     pub fewshot_as_multiturn: bool,
@@ -118,7 +119,7 @@ pub struct MergeArgs {
 }
 
 /// All that decides requests, as the journal keeps it.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Settings {
     /// The files that are read: a quantized folder where the user said --quant.
     pub model: PathBuf,
@@ -157,7 +158,7 @@ impl Prepared {
         let options = asked::Options {
             profile: settings.what.profile.clone(),
             shots: settings.what.shots,
-            limit: settings.what.limit,
+            limit: settings.what.limit.clone(),
             multiturn: settings.what.fewshot_as_multiturn,
             prefix_token: settings.what.prefix_token,
         };
@@ -166,10 +167,27 @@ impl Prepared {
             model: settings.label.clone(),
             digest: model_digest(&checkpoint)?,
             tokenizer: tokenizer.digest().to_owned(),
-            template: Sha256::digest(chat.source().as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
+            template: digest::sha256(chat.source()),
             numerics: NUMERICS,
         };
         Ok(Prepared { settings, identity, tokenizer, chat, tasks })
+    }
+
+    /// The same requests to the files at `path`; made anew only if their tokenizer or template is another.
+    pub fn turn_to(&mut self, path: &Path, label: &str) -> anyhow::Result<()> {
+        let checkpoint = Checkpoint::open(path)?;
+        let tokenizer = load::tokenizer(&checkpoint, path)?;
+        let settings = Settings { model: path.to_owned(), label: label.to_owned(), ..self.settings.clone() };
+        if tokenizer.digest() != self.tokenizer.digest()
+            || load::chat_template(&checkpoint)?.source() != self.chat.source()
+        {
+            *self = Prepared::new(settings)?;
+        } else {
+            self.identity.model = settings.label.clone();
+            self.identity.digest = model_digest(&checkpoint)?;
+            self.settings = settings;
+        }
+        Ok(())
     }
 
     /// What the answers in `kept` come to.
@@ -223,14 +241,8 @@ pub(super) fn whole_names(parts: &[String]) -> Vec<String> {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     args.model.expect_tokenizer()?;
     let Spec::Files(model) = args.model.spec()? else { unreachable!("only files have tokenizers") };
-    let context = match args.model.context {
-        Some(context) => context,
-        None => {
-            let checkpoint = Checkpoint::open(&model)?;
-            let config = Config::from_json(&checkpoint.config, &load::config_file(&model))?;
-            4096.min(config.max_position_embeddings)
-        }
-    };
+    let config = Config::from_json(&Checkpoint::open(&model)?.config, &load::config_file(&model))?;
+    let context = load::within("--context", args.model.context, 4096, &config)?;
     let settings = Settings {
         model,
         label: args.model.label(),
@@ -253,7 +265,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.fresh && path.exists() {
         std::fs::remove_file(&path).map_err(Error::io(&path))?;
     }
-    let mut journal = Journal::open(&path, &prepared.identity, serde_json::to_value(&prepared.settings)?, now())?;
+    let mut journal = Journal::open(&path, &prepared.identity, serde_json::to_value(&prepared.settings)?, date::now())?;
     if prepared.lacks(shard, &journal) {
         let model = ModelArgs {
             // What --quant made has been found already.
@@ -270,10 +282,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Some(_) => note("this share is done; when all are, run `qwgpu merge` with the same --out"),
     }
     Ok(Outcome::Done)
-}
-
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Asks for what `journal` lacks of `shard`, under a bar.

@@ -11,6 +11,7 @@ use super::model::{DeviceArgs, PathArg, announce};
 use super::output::{note, print_json, print_out, read_text, size};
 use super::{Outcome, count, interrupt, progress};
 use crate::checkpoint::Checkpoint;
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::{load, open};
 use crate::model::Config;
@@ -274,9 +275,11 @@ pub fn quantize(
 /// and the samples.
 pub fn cached(model: &Path, settings: Settings, from: &Calibration, device: &DeviceArgs) -> anyhow::Result<PathBuf> {
     let checkpoint = Checkpoint::open(model)?;
-    let job = job(&checkpoint, model, settings, from)?;
+    // Of what a method does without, its cached result must not depend.
+    let file = from.file.clone().filter(|_| settings.quant().method.is_calibrated());
+    let job = job(&checkpoint, model, settings, &Calibration { file, ..from.clone() })?;
     let digest = Sha256::digest(job.identity()?.as_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = hex(&digest[..8]);
     let folder = crate::gpu::cache_folder().map(|f| f.join("quantized")).ok_or_else(|| {
         let fix = "set HOME or XDG_CACHE_HOME, or use `qwgpu quantize` with --out";
         Error::request("--quant", "a folder to keep the result in", "none", fix)

@@ -1,7 +1,7 @@
 //! `qwgpu study`: several forms of several models, measured alike, and the report of it.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -11,11 +11,15 @@ use super::output::{note, print_out, size};
 use super::quantize::{self, Calibration};
 use super::study_form::{Measuring, Step};
 use super::{Outcome, count, interrupt};
-use crate::bench::report::{commit, today};
+use crate::bench::report::commit;
 use crate::checkpoint::Checkpoint;
+use crate::date;
 use crate::error::{Error, Result};
+use crate::eval::asked::AskedSet;
+use crate::eval::limits::Limits;
 use crate::eval::perplexity;
-use crate::generate::Loaded;
+use crate::generate::{Loaded, load, open};
+use crate::model::Config;
 use crate::quant::Method;
 use crate::quantize::model_digest;
 use crate::report::data::{Conditions, Fact, SCHEMA, Study};
@@ -48,7 +52,7 @@ pub struct Args {
     /// Methods beside 16 bit: int8, gptq, spqr, rtn [default: int8,gptq,spqr]
     #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = quantize::method)]
     methods: Option<Vec<Method>>,
-    /// Widths [default: 8,4,3,2]
+    /// Widths of methods that have several [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]
     bits: Option<Vec<u32>>,
     /// SpQR without outliers and with groups of 128, too
@@ -63,27 +67,34 @@ pub struct Args {
     /// Texts for perplexity: wikitext2, ptb, c4 [default: wikitext2]
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     texts: Option<Vec<String>>,
-    /// Tokens of a window of perplexity
-    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
-    window: usize,
+    /// Tokens of a window of perplexity [default: 2048, or less if a model was trained for less]
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    window: Option<usize>,
     /// Windows of each text [default: all]
     #[arg(long, value_name = "N", value_parser = count)]
     windows: Option<usize>,
+    /// First tokens of each text over which the divergence from the 16-bit model is measured, at most a window; 0
+    /// leaves it out
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS")]
+    pub(super) kl_tokens: usize,
     /// The folder with tasks' data and texts
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Few-shot examples [default: each profile's]
     #[arg(long, value_name = "N")]
     shots: Option<usize>,
-    /// Ask only the first N documents of each set
-    #[arg(long, value_name = "N", value_parser = count)]
-    limit: Option<usize>,
-    /// Longest sequence in tokens
-    #[arg(long, default_value_t = 4096, value_name = "TOKENS", value_parser = count)]
-    pub(super) context: usize,
+    /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
+    #[arg(long, value_name = "N")]
+    limit: Option<Limits>,
+    /// Longest sequence in tokens [default: 4096, or less if a model was trained for less]
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    context: Option<usize>,
     /// Prompt and generated tokens of the measurement of speed; 0/0 leaves it out
     #[arg(long, default_value = "512/128", value_name = "P/G", value_parser = lengths)]
     pub(super) speed: (usize, usize),
+    /// The path on which speed and memory are measured [default: that of --path]
+    #[arg(long, value_enum, value_name = "PATH")]
+    speed_path: Option<PathArg>,
     #[command(flatten)]
     pub(super) calibration: Calibration,
     /// The folder for everything
@@ -107,6 +118,12 @@ fn lengths(text: &str) -> std::result::Result<(usize, usize), String> {
     let parts =
         text.split_once('/').and_then(|(prompt, generated)| Some((prompt.parse().ok()?, generated.parse().ok()?)));
     parts.ok_or_else(|| "expected P/G, such as 512/128".to_owned())
+}
+
+impl Args {
+    pub(super) fn speed_path(&self) -> PathArg {
+        self.speed_path.unwrap_or(self.device.path)
+    }
 }
 
 /// What is measured, after the preset.
@@ -153,7 +170,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let fix = "give a text, .jsonl or .json; --methods int8,rtn does without";
         return Err(Error::request("--calibration", "a file for gptq and spqr", "none", fix).into());
     }
-    let models: Vec<Model> =
+    let mut models: Vec<Model> =
         args.model.iter().map(|name| Model::open(name, args, &matrix)).collect::<anyhow::Result<_>>()?;
     print_out(&plan(args, &models, &forms)?)?;
     if args.plan {
@@ -166,33 +183,43 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")
         ),
         note: None,
-        conditions: conditions(args, &models),
+        conditions: conditions(args, &models)?,
         runs: Vec::new(),
     };
-    for model in &models {
+    let mut written = Instant::now();
+    for model in &mut models {
+        let mut prepared = model.prepared.take();
         for form in &forms {
             note(&format!("== {} {}", model.name, form.name));
-            let run = Measuring::new(args, model, form, &mut study.conditions)?.run()?;
+            let run = Measuring::new(args, model, form, &mut study.conditions)?.run(prepared.as_mut())?;
             study.runs.push(run);
-            // After each, so that a long study can be looked at while it runs.
-            crate::report::write(&study, &args.out)?;
+            // So that a long study can be looked at while it runs.
+            if written.elapsed() > REWRITE {
+                crate::report::write(&study, &args.out)?;
+                written = Instant::now();
+            }
         }
     }
+    crate::report::write(&study, &args.out)?;
     note(&format!("report: {}", args.out.join("report.html").display()));
     Ok(Outcome::Done)
 }
+
+/// The report takes seconds to write, so that forms measured before do not each write one.
+const REWRITE: Duration = Duration::from_secs(60);
 
 /// A model of the study, without its weights.
 pub(super) struct Model {
     pub name: String,
     pub path: PathBuf,
     pub parameters: u64,
-    digest: String,
+    pub digest: String,
     /// Windows of each text.
     pub texts: Vec<(&'static Text, Vec<Vec<u32>>)>,
-    /// Tokens that the benchmarks ask of it.
-    asked: usize,
-    what: Option<What>,
+    pub window: usize,
+    pub context: usize,
+    /// The benchmarks' requests, to one of its forms.
+    pub prepared: Option<Prepared>,
 }
 
 impl Model {
@@ -200,42 +227,55 @@ impl Model {
         let path = PathBuf::from(name);
         let checkpoint = Checkpoint::open(&path)?;
         let tokenizer = crate::generate::load::tokenizer(&checkpoint, &path)?;
+        let config = Config::from_json(&checkpoint.config, &load::config_file(&path))?;
+        let context = load::within("--context", args.context, 4096, &config)?;
+        let window = load::within("--window", args.window, 2048, &config)?;
         let mut texts = Vec::new();
         for text in &matrix.texts {
             let ids = tokenizer.encode(&text.read(&args.data)?)?;
-            let windows = perplexity::windows(&ids, args.window, args.windows)?;
+            let windows = perplexity::windows(&ids, window, args.windows)?;
             texts.push((*text, windows.into_iter().map(<[u32]>::to_vec).collect()));
         }
+        let name = path.file_stem().map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned());
         let what = (!matrix.tasks.is_empty()).then(|| What {
             tasks: matrix.tasks.clone(),
             data: args.data.clone(),
             shots: args.shots,
-            limit: args.limit,
+            limit: args.limit.clone(),
             ..What::default()
         });
-        let label = path.file_stem().map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-        let mut model = Model {
-            name: label,
+        let settings =
+            what.map(|what| Settings { model: path.clone(), label: name.clone(), context, judge: None, what });
+        Ok(Model {
+            name,
             parameters: checkpoint.tensors().iter().map(|tensor| tensor.elements() as u64).sum(),
             digest: model_digest(&checkpoint)?,
             path,
             texts,
-            asked: 0,
-            what,
-        };
-        if let Some(prepared) = model.prepared(&model.path, args.context, &model.name)? {
-            let sets = prepared.tasks.iter().flat_map(|task| &task.sets);
-            model.asked = sets.flat_map(|set| &set.documents).map(|asked| asked.tokens.count()).sum();
-        }
-        Ok(model)
+            window,
+            context,
+            prepared: settings.map(Prepared::new).transpose()?,
+        })
     }
 
-    /// The benchmarks' requests for the files at `path`.
-    pub fn prepared(&self, path: &Path, context: usize, label: &str) -> anyhow::Result<Option<Prepared>> {
-        let Some(what) = &self.what else { return Ok(None) };
-        let settings =
-            Settings { model: path.to_owned(), label: label.to_owned(), context, judge: None, what: what.clone() };
-        Ok(Some(Prepared::new(settings)?))
+    /// One of its forms, ready to run.
+    pub fn load(&self, files: &Path, args: &Args, path: PathArg) -> anyhow::Result<Loaded> {
+        let model = ModelArgs {
+            model: files.display().to_string(),
+            context: Some(self.context.max(self.window)),
+            quant: None,
+            calibration: None,
+            calibration_samples: args.calibration.samples,
+            calibration_length: args.calibration.length,
+            device: DeviceArgs { path, ..args.device.clone() },
+        };
+        model.load()
+    }
+
+    /// Tokens that the benchmarks ask of it.
+    fn asked(&self) -> usize {
+        let sets = self.prepared.iter().flat_map(|prepared| &prepared.tasks).flat_map(|task| &task.sets);
+        sets.map(AskedSet::tokens).sum()
     }
 }
 
@@ -244,16 +284,17 @@ fn plan(args: &Args, models: &[Model], forms: &[Form]) -> anyhow::Result<String>
     let mut rows = vec![["model", "forms", "perplexity tokens", "benchmark tokens", "16-bit bytes"].map(str::to_owned)];
     let mut tokens = 0;
     for model in models {
-        let windows: usize = model.texts.iter().map(|(_, windows)| windows.len() * args.window).sum();
-        let bytes = size(2 * model.parameters);
-        rows.push([model.name.clone(), forms.len().to_string(), windows.to_string(), model.asked.to_string(), bytes]);
-        tokens += (windows + model.asked) * forms.len();
+        let of_text = |windows: &Vec<Vec<u32>>| windows.len() * model.window + args.kl_tokens.min(model.window);
+        let windows: usize = model.texts.iter().map(|(_, windows)| of_text(windows)).sum();
+        let (asked, bytes) = (model.asked(), size(2 * model.parameters));
+        rows.push([model.name.clone(), forms.len().to_string(), windows.to_string(), asked.to_string(), bytes]);
+        tokens += (windows + asked) * forms.len();
     }
     let names: Vec<&str> = forms.iter().map(|form| form.name.as_str()).collect();
     let mut text = super::output::columns(&rows) + &format!("forms: {}\n", names.join(", "));
     let rate = rate(args, &models[0])?;
     text += &format!(
-        "{tokens} tokens at {rate:.0} a second, as measured on {}: {:.2} hours, less what prompts share, and the \
+        "{tokens} tokens at {rate:.0} a second, as measured on {}: {:.2} hours, and the \
          quantizing\n",
         models[0].name,
         tokens as f64 / rate / 3600.0
@@ -266,7 +307,7 @@ fn rate(args: &Args, model: &Model) -> anyhow::Result<f64> {
     let step =
         Step { folder: args.out.clone(), key: json!([model.digest, args.device.path.name(), args.device.device]) };
     step.done("rate", || {
-        let mut loaded = load(&model.path, args)?;
+        let mut loaded = model.load(&model.path, args, args.device.path)?;
         let ids: Vec<u32> = (0..loaded.engine.chunk() as u32).map(|i| 1000 + i * 7 % 900).collect();
         loaded.engine.prefill(&ids)?;
         let (start, mut tokens) = (Instant::now(), 0);
@@ -280,38 +321,26 @@ fn rate(args: &Args, model: &Model) -> anyhow::Result<f64> {
     })
 }
 
-pub(super) fn load(path: &Path, args: &Args) -> anyhow::Result<Loaded> {
-    let model = ModelArgs {
-        model: path.display().to_string(),
-        context: Some(args.context.max(args.window)),
-        quant: None,
-        calibration: None,
-        calibration_samples: args.calibration.samples,
-        calibration_length: args.calibration.length,
-        device: args.device.clone(),
-    };
-    model.load()
-}
-
-fn conditions(args: &Args, models: &[Model]) -> Conditions {
+fn conditions(args: &Args, models: &[Model]) -> anyhow::Result<Conditions> {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    let adapter = match args.device.path {
-        PathArg::Cpu => "CPU reference".to_owned(),
-        _ => args.device.device.clone().unwrap_or_else(|| "the first in `qwgpu devices`".into()),
-    };
+    let adapter = |path| anyhow::Ok(open(&DeviceArgs { path, ..args.device.clone() }.device()?)?.run.adapter);
     let version =
         commit().map_or(env!("CARGO_PKG_VERSION").to_owned(), |c| format!("{} at {c}", env!("CARGO_PKG_VERSION")));
-    Conditions {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
-        date: today(),
+    let arguments: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    Ok(Conditions {
+        command: format!("qwgpu {}", arguments.join(" ")),
+        date: date::today(),
         qwgpu: version,
-        adapter,
+        adapter: adapter(args.device.path)?,
         driver: None,
         path: args.device.path.name(),
-        perplexity_protocol: format!("disjoint windows of {} tokens, no token in front, each on its own", args.window),
+        perplexity_protocol: "disjoint windows, no token in front, each on its own".into(),
         speed_protocol: format!(
-            "prompt {} and {} generated, batch 1, greedy, after one run",
-            args.speed.0, args.speed.1
+            "prompt {} and {} generated, batch 1, greedy, after one run; {}, path {}",
+            args.speed.0,
+            args.speed.1,
+            adapter(args.speed_path())?,
+            args.speed_path().name()
         ),
         digests: models.iter().map(|model| fact(&model.name, model.digest.clone())).collect(),
         seeds: vec![fact("few-shot examples", "1234".into())],
@@ -319,5 +348,14 @@ fn conditions(args: &Args, models: &[Model]) -> Conditions {
             fact("calibration", args.calibration.file.as_ref().map_or("none".into(), |f| f.display().to_string())),
             fact("calibration samples", format!("{} of {} tokens", args.calibration.samples, args.calibration.length)),
         ],
+    })
+}
+
+/// An argument as a shell reads it back.
+fn quoted(argument: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    match !argument.is_empty() && argument.chars().all(plain) {
+        true => argument,
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
     }
 }

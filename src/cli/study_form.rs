@@ -6,24 +6,28 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::eval::{ask, now};
+use super::eval::{Prepared, ask};
+use super::model::PathArg;
 use super::output::note;
-use super::study::{Args, Model, load};
+use super::study::{Args, Model};
 use super::{bench, interrupt, progress, quantize};
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
+use crate::date;
 use crate::error::Error;
+use crate::eval::divergence;
 use crate::eval::journal::Journal;
 use crate::eval::layout;
-use crate::eval::measure::measured;
 use crate::eval::perplexity;
 use crate::eval::run::Shard;
 use crate::generate::Loaded;
+use crate::metrics::information::Distance;
 use crate::quantize::model_digest;
 use crate::report::data::{Conditions, Fact, Memory, Method, Outliers, Perplexity, Run, Score, Speed};
 use crate::study::texts::Text;
 use crate::study::{Form, scores};
+use crate::whole_file;
 
 /// Results of steps that are done, in files that say what of.
 pub(super) struct Step {
@@ -46,9 +50,7 @@ impl Step {
         }
         let value = make()?;
         let text = serde_json::to_vec_pretty(&json!({ "key": self.key, "value": value }))?;
-        let unfinished = path.with_extension("unfinished");
-        std::fs::write(&unfinished, text).map_err(Error::io(&unfinished))?;
-        std::fs::rename(&unfinished, &path).map_err(Error::io(&path))?;
+        whole_file::write(&path, text)?;
         Ok(value)
     }
 }
@@ -62,7 +64,7 @@ pub(super) struct Measuring<'a> {
     path: PathBuf,
     digest: String,
     folder: PathBuf,
-    loaded: Option<Loaded>,
+    loaded: Option<(PathArg, Loaded)>,
 }
 
 impl<'a> Measuring<'a> {
@@ -83,27 +85,30 @@ impl<'a> Measuring<'a> {
         Ok(Measuring { args, model, form, path, digest, folder, loaded: None })
     }
 
-    fn loaded(&mut self) -> anyhow::Result<&mut Loaded> {
-        if self.loaded.is_none() {
-            self.loaded = Some(load(&self.path, self.args)?);
+    /// The model on this path, of which one at a time is held.
+    fn loaded(&mut self, on: PathArg) -> anyhow::Result<&mut Loaded> {
+        if self.loaded.as_ref().is_none_or(|(path, _)| *path != on) {
+            self.loaded = None;
+            self.loaded = Some((on, self.model.load(&self.path, self.args, on)?));
         }
-        Ok(self.loaded.as_mut().expect("just loaded"))
+        Ok(&mut self.loaded.as_mut().expect("just loaded").1)
     }
 
-    fn step(&self, more: Value) -> Step {
-        let path = &self.args.device.path.name();
-        Step { folder: self.folder.clone(), key: json!([self.digest, path, self.args.context, more]) }
+    fn step(&self, on: PathArg, more: Value) -> Step {
+        Step { folder: self.folder.clone(), key: json!([self.digest, on.name(), self.model.context, more]) }
     }
 
-    pub fn run(mut self) -> anyhow::Result<Run> {
-        let model = self.model;
+    /// Everything of this form; `prepared` are the benchmarks' requests.
+    pub fn run(mut self, prepared: Option<&mut Prepared>) -> anyhow::Result<Run> {
+        let (model, speed_path) = (self.model, self.args.speed_path());
         let mut perplexities = Vec::new();
         for (text, windows) in &model.texts {
-            perplexities.push(self.perplexity(text, windows)?);
+            let distance = self.distance(text, &windows[0])?;
+            perplexities.push(Perplexity { distance, ..self.perplexity(text, windows)? });
         }
-        let scores = self.scores()?;
-        let memory = self.step(Value::Null).done("memory", || {
-            let (weights, kv, scratch) = self.loaded()?.engine.memory();
+        let scores = prepared.map_or(Ok(Vec::new()), |prepared| self.scores(prepared))?;
+        let memory = self.step(speed_path, Value::Null).done("memory", || {
+            let (weights, kv, scratch) = self.loaded(speed_path)?.engine.memory();
             let peak = usage::peak_bytes();
             Ok(Memory {
                 weights: Some(weights),
@@ -143,8 +148,9 @@ impl<'a> Measuring<'a> {
     fn perplexity(&mut self, text: &Text, windows: &[Vec<u32>]) -> anyhow::Result<Perplexity> {
         let name = format!("perplexity-{}", text.name);
         let samples = self.link(&format!("{name}.json"));
-        self.step(json!([windows.len(), windows[0].len(), windows[0][..8]])).done(&name, || {
-            let engine = &mut self.loaded()?.engine;
+        let path = self.args.device.path;
+        self.step(path, json!([windows.len(), windows[0].len(), windows[0][..8]])).done(&name, || {
+            let engine = &mut self.loaded(path)?.engine;
             let bar = progress::counted(text.title, windows.len() as u64);
             let mut nll = Vec::new();
             for window in windows {
@@ -164,7 +170,33 @@ impl<'a> Measuring<'a> {
                 value,
                 windows: nll,
                 samples: Some(samples),
+                distance: None,
             })
+        })
+    }
+
+    /// From the 16-bit model's predictions of the first tokens of `window`; none for that model itself, or where
+    /// this one gives no numbers.
+    fn distance(&mut self, text: &Text, window: &[u32]) -> anyhow::Result<Option<Distance>> {
+        let tokens = &window[..self.args.kl_tokens.min(window.len())];
+        if self.form.settings.is_none() || tokens.len() < 2 {
+            return Ok(None);
+        }
+        let (args, model, path) = (self.args, self.model, self.args.device.path);
+        let what = json!([&model.digest, tokens.len(), tokens[..8.min(tokens.len())]]);
+        let step = self.step(path, what.clone());
+        step.done(&format!("divergence-{}", text.name), || {
+            // Kept beside the 16-bit run's own files, for all other forms of the model.
+            let folder = args.out.join("runs").join(&model.name).join("bf16");
+            let reference = Step { folder, key: json!([path.name(), what]) };
+            let reference = reference.done(&format!("predictions-{}", text.name), || {
+                self.loaded = None;
+                Ok(divergence::predictions(&mut model.load(&model.path, args, path)?.engine, tokens)?)
+            })?;
+            match divergence::distance(&mut self.loaded(path)?.engine, tokens, &reference) {
+                Err(Error::NotFinite { .. }) => Ok(None),
+                distance => Ok(Some(distance?)),
+            }
         })
     }
 
@@ -173,25 +205,23 @@ impl<'a> Measuring<'a> {
         format!("runs/{}/{}/{file}", self.model.name, self.form.name)
     }
 
-    fn scores(&mut self) -> anyhow::Result<Vec<Score>> {
-        let label = format!("{} {}", self.model.name, self.form.name);
-        let Some(prepared) = self.model.prepared(&self.path, self.args.context, &label)? else { return Ok(Vec::new()) };
+    fn scores(&mut self, prepared: &mut Prepared) -> anyhow::Result<Vec<Score>> {
+        prepared.turn_to(&self.path, &format!("{} {}", self.model.name, self.form.name))?;
         let settings = serde_json::to_value(&prepared.settings)?;
-        let mut journal = Journal::open(&self.folder.join("journal.jsonl"), &prepared.identity, settings, now())?;
+        let mut journal = Journal::open(&self.folder.join("journal.jsonl"), &prepared.identity, settings, date::now())?;
         if prepared.lacks(Shard::ALL, &journal) {
-            ask(self.loaded()?, &prepared, Shard::ALL, &mut journal, true)?;
+            ask(self.loaded(self.args.device.path)?, prepared, Shard::ALL, &mut journal, true)?;
         }
         let finished = prepared.finished(journal.kept(), journal.begun)?;
         let results = layout::results(&finished);
         let file = layout::write(&finished, &results, &self.folder)?;
         let beside = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let mut all = Vec::new();
-        for task in &prepared.tasks {
-            let sets = measured(task, journal.kept(), None);
+        for (task, sets) in &finished.tasks {
             // Prompts are equal for all forms of a model, and with them their digests.
             let digest = results["task_hashes"].to_string();
             let samples = |set: &str| self.link(&format!("{beside}/{}", layout::samples_file(set, journal.begun)));
-            all.extend(scores::scores(task, &sets, &digest, samples));
+            all.extend(scores::scores(task, sets, &digest, samples));
         }
         Ok(all)
     }
@@ -202,8 +232,9 @@ impl<'a> Measuring<'a> {
             return Ok(Vec::new());
         }
         let name = format!("{} {}", self.model.name, self.form.name);
-        let speed = self.step(json!([prompt, generated])).done("speed", || {
-            let loaded = self.loaded()?;
+        let path = self.args.speed_path();
+        let speed = self.step(path, json!([prompt, generated])).done("speed", || {
+            let loaded = self.loaded(path)?;
             let protocol = Protocol { prompt, generated, repeats: if loaded.run.software { 3 } else { 5 } };
             let m: Measured = measure(loaded, &name, 0.0, protocol, None, &mut bench::watch("tokens"))?;
             let three = |s: crate::bench::Spread| vec![s.min, s.median, s.max];

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::limits::Limits;
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::Question;
 use crate::tasks::prompt::{self, Turns};
@@ -19,8 +21,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// None: the profile's own number.
     pub shots: Option<usize>,
-    /// Documents of each set; none: the profile's own limit, else all.
-    pub limit: Option<usize>,
+    /// None: as the profiles say, else all.
+    pub limit: Option<Limits>,
     /// Few-shot examples of conversations as turns.
     pub multiturn: bool,
     /// Condition an empty context on this token.
@@ -40,6 +42,39 @@ pub struct AskedSet {
     pub set: Set,
     /// Of the first documents, in order.
     pub documents: Vec<Asked>,
+}
+
+/// Documents with a common beginning of fewer tokens are asked one by one.
+const LEAST_SHARED: usize = 16;
+
+impl AskedSet {
+    /// How many first tokens all prompts have in common, at least one token less than the shortest of them.
+    pub fn shared(&self) -> usize {
+        let mut prompts = self.prompts();
+        let Some(first) = prompts.next() else { return 0 };
+        let (mut length, mut count) = (first.len(), 1);
+        for prompt in prompts {
+            let equal = first.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+            length = length.min(equal).min(prompt.len() - 1);
+            count += 1;
+        }
+        if count > 1 && length >= LEAST_SHARED { length } else { 0 }
+    }
+
+    /// Tokens that run through the model when what prompts have in common runs once.
+    pub fn tokens(&self) -> usize {
+        let all: usize = self.documents.iter().map(|asked| asked.tokens.count()).sum();
+        all - self.shared() * self.prompts().count().saturating_sub(1)
+    }
+
+    fn prompts(&self) -> impl Iterator<Item = &[u32]> {
+        self.documents.iter().flat_map(|asked| -> Vec<&[u32]> {
+            match &asked.tokens {
+                Tokens::Choices { questions, .. } => questions.iter().map(|q| &q.ids[..]).collect(),
+                Tokens::Reply { ids, .. } => vec![ids],
+            }
+        })
+    }
 }
 
 /// One document's requests.
@@ -80,7 +115,12 @@ pub fn asked(
     chat: &ChatTemplate,
     context: usize,
 ) -> Result<Vec<AskedTask>> {
-    names.iter().map(|name| task(name, data, options, &Maker { tokenizer, chat, context, options })).collect()
+    let maker = Maker { tokenizer, chat, context, options };
+    let tasks = names.iter().map(|name| task(name, data, options, &maker)).collect::<Result<Vec<_>>>()?;
+    if let Some(limits) = &options.limit {
+        limits.expect_among(&tasks.iter().map(|asked| asked.task.name).collect::<Vec<_>>())?;
+    }
+    Ok(tasks)
 }
 
 fn task(name: &str, data: &Path, options: &Options, maker: &Maker) -> Result<AskedTask> {
@@ -96,7 +136,13 @@ fn task(name: &str, data: &Path, options: &Options, maker: &Maker) -> Result<Ask
     let shots = options.shots.unwrap_or(profile.shots);
     let mut asked = Vec::new();
     for set in sets {
-        let limit = options.limit.or(profile.limit).unwrap_or(usize::MAX).min(set.documents.len());
+        let limit = options
+            .limit
+            .as_ref()
+            .and_then(|limits| limits.of(task.name))
+            .or(profile.limit)
+            .unwrap_or(usize::MAX)
+            .min(set.documents.len());
         let mut draw = Shots::new(&set, profile.draw, shots)?;
         let mut documents = Vec::with_capacity(limit);
         for (id, document) in set.documents.iter().take(limit).enumerate() {
@@ -142,10 +188,10 @@ impl Maker<'_> {
             Ask::Reply { tokens, .. } => self.reply(&context, *tokens, place)?,
         };
         let mut digest = Sha256::new();
-        let what = (task.name, profile.name, profile.version, &set.name, id, &prompt.ask_until());
+        let what = (task.name, profile.name, profile.version, &set.name, id, &prompt.until());
         digest.update(serde_json::to_vec(&what).expect("names and numbers"));
         tokens.digest(&mut digest);
-        let key = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let key = hex(&digest.finalize()[..16]);
         Ok(Asked { prompt, context, continuations, tokens, truncated, key })
     }
 
@@ -218,7 +264,7 @@ fn too_long(place: String, found: usize, most: usize) -> Error {
 
 impl Prompt {
     /// What ends a reply, which is part of the request.
-    fn ask_until(&self) -> &[String] {
+    pub(super) fn until(&self) -> &[String] {
         match &self.ask {
             Ask::Choices(_) => &[],
             Ask::Reply { until, .. } => until,

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::asked::{Asked, AskedTask};
 use super::journal::{Identity, Kept};
 use super::measure::{Measured, Number, Sample, group_number};
+use crate::date;
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
 use crate::tasks::{Ask, Item, Over};
+use crate::whole_file;
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
 const IMITATED: &str = "0.4.13";
@@ -66,7 +68,7 @@ pub fn results(finished: &Finished) -> Value {
         "system_instruction_sha": null,
         "fewshot_as_multiturn": finished.settings["fewshot_as_multiturn"],
         "chat_template": template,
-        "chat_template_sha": uses_chat.then(|| sha256(finished.chat_template.as_bytes())),
+        "chat_template_sha": uses_chat.then(|| sha256(finished.chat_template)),
         "max_length": finished.settings["context"],
         "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": finished.identity, "sets": all.extras },
     })
@@ -145,7 +147,7 @@ impl Results {
             let counts = json!({ "original": set.set.set.documents.len(), "effective": set.samples.len() });
             self.samples.insert(name.clone(), counts);
             let triples: String = set.samples.iter().map(|sample| Hashes::of(sample).joined()).collect();
-            self.hashes.insert(name.clone(), json!(sha256(triples.as_bytes())));
+            self.hashes.insert(name.clone(), json!(sha256(triples)));
             self.extras.insert(
                 name,
                 json!({
@@ -177,13 +179,14 @@ fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item
 pub fn samples(set: &Measured) -> String {
     let mut lines = String::new();
     for sample in &set.samples {
+        let hashes = Hashes::of(sample);
         match &sample.outcomes {
             Ok(outcomes) => {
                 for outcome in outcomes {
                     let mut line = line(sample, outcome.filter, outcome.filtered.as_deref());
                     let names: Vec<&str> = outcome.items.iter().map(|item| item.0).collect();
                     line.insert("metrics".into(), json!(names));
-                    Hashes::of(sample).insert(&mut line);
+                    hashes.insert(&mut line);
                     for (name, item) in &outcome.items {
                         line.insert((*name).to_owned(), item_value(item));
                     }
@@ -194,7 +197,7 @@ pub fn samples(set: &Measured) -> String {
             Err(why) => {
                 let mut line = line(sample, "none", None);
                 line.insert("metrics".into(), json!([]));
-                Hashes::of(sample).insert(&mut line);
+                hashes.insert(&mut line);
                 line.insert("error".into(), json!(why));
                 lines += &Value::Object(line).to_string();
                 lines.push('\n');
@@ -271,22 +274,18 @@ impl Hashes {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        Hashes([sha256(&document), sha256(sample.asked.context.as_bytes()), sha256(target.as_bytes())])
+        Hashes([sha256(&document), sha256(&sample.asked.context), sha256(target)])
     }
 
     fn joined(&self) -> String {
         self.0.concat()
     }
 
-    fn insert(self, line: &mut Map<String, Value>) {
-        for (name, hash) in ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(self.0) {
+    fn insert(&self, line: &mut Map<String, Value>) {
+        for (name, hash) in ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(&self.0) {
             line.insert(name.into(), json!(hash));
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A number as Python writes it.
@@ -317,7 +316,7 @@ fn sanitized(name: &str) -> String {
 
 /// The name of a set's samples file.
 pub fn samples_file(set: &str, begun: u64) -> String {
-    format!("samples_{}_{}.jsonl", sanitized(set), iso(begun).replace(':', "-"))
+    format!("samples_{}_{}.jsonl", sanitized(set), date::time(begun).replace(':', "-"))
 }
 
 /// Writes the results file and a samples file for each set below `out`; gives the results file.
@@ -336,50 +335,18 @@ pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf
             // A judge may have answered since.
             true if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
             true => {}
-            false => put(&path, lines.as_bytes())?,
+            false => whole_file::write(&path, lines)?,
         }
-        put(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set).as_bytes())?;
+        whole_file::write(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set))?;
     }
-    let path = folder.join(format!("results_{}.json", iso(finished.begun).replace(':', "-")));
-    put(&path, &serde_json::to_vec_pretty(results).expect("a JSON value"))?;
+    let path = folder.join(format!("results_{}.json", date::time(finished.begun).replace(':', "-")));
+    whole_file::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;
     Ok(path)
-}
-
-/// Writes a file whole or not at all.
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let unfinished = path.with_extension("unfinished");
-    let mut file = std::fs::File::create(&unfinished).map_err(Error::io(&unfinished))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(&unfinished))?;
-    std::fs::rename(&unfinished, path).map_err(Error::io(path))
-}
-
-/// Seconds since 1970 as `2026-11-22T08:30:00`, in UTC.
-pub fn iso(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days from the civil calendar, after H. Hinnant: years begin in March.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written_as_dates() {
-        assert_eq!(iso(0), "1970-01-01T00:00:00");
-        assert_eq!(iso(951_782_400), "2000-02-29T00:00:00");
-        assert_eq!(iso(1_795_336_245), "2026-11-22T08:30:45");
-    }
 
     #[test]
     fn numbers_are_written_as_python_does() {

@@ -4,9 +4,11 @@
 //! [`journal`] lacks, [`measure`] turns answers into numbers, [`layout`] writes them.
 
 pub mod asked;
+pub mod divergence;
 pub mod journal;
 pub mod judge;
 pub mod layout;
+pub mod limits;
 pub mod measure;
 pub mod perplexity;
 pub mod run;

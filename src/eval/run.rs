@@ -6,7 +6,6 @@ use super::asked::{Asked, AskedSet, AskedTask, Tokens};
 use super::journal::{Journal, Kept};
 use crate::error::Result;
 use crate::generate::{self, Engine, Event, Flow, Question, TokenScore};
-use crate::tasks::Ask;
 use crate::text::Tokenizer;
 
 /// Which documents of all a run asks: number `index` of every `count`.
@@ -42,9 +41,6 @@ pub struct Runner<'a> {
     pub share: bool,
 }
 
-/// Documents with a common beginning of fewer tokens are asked one by one.
-const LEAST_SHARED: usize = 16;
-
 impl Runner<'_> {
     /// Asks for all documents of `shard` that `journal` lacks.
     pub fn run(
@@ -70,12 +66,10 @@ impl Runner<'_> {
         // The longest first: what does not fit shows at once, and rounds of the cache are of equal length.
         missing.sort_by_key(|asked| std::cmp::Reverse(asked.tokens.count()));
         // Of all documents, asked or not, so that it does not depend on what was asked before.
-        let shared = if self.share { common(&set.documents) } else { 0 };
+        let shared = if self.share { set.shared() } else { 0 };
         let beginning = set.documents[0].tokens.beginning()[..shared].to_vec();
-        let (choices, replies): (Vec<&Asked>, Vec<&Asked>) =
-            missing.into_iter().partition(|asked| matches!(asked.prompt.ask, Ask::Choices(_)));
-        self.choices(&beginning, &choices, journal, watch)?;
-        self.replies(&beginning, &replies, journal, watch)
+        self.choices(&beginning, &missing, journal, watch)?;
+        self.replies(&beginning, &missing, journal, watch)
     }
 
     fn choices(
@@ -85,33 +79,27 @@ impl Runner<'_> {
         journal: &mut Journal,
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        if asked.is_empty() {
-            return Ok(());
-        }
         let mut questions = Vec::new();
+        // Of each question its document, and its number in there.
         let mut owners = Vec::new();
-        for (number, asked) in asked.iter().enumerate() {
-            let Tokens::Choices { questions: of, .. } = &asked.tokens else {
-                unreachable!("partitioned by what is asked")
-            };
+        for &asked in asked {
+            let Tokens::Choices { questions: of, choices } = &asked.tokens else { continue };
             for (at, question) in of.iter().enumerate() {
                 let ids = question.ids[shared.len()..].to_vec();
                 questions.push(Question { ids, answers: question.answers.clone() });
-                owners.push((number, at));
+                owners.push((asked, at, of.len(), choices));
             }
         }
-        let mut scored: HashMap<usize, HashMap<usize, Vec<Vec<TokenScore>>>> = HashMap::new();
+        let mut scored: HashMap<&str, HashMap<usize, Vec<Vec<TokenScore>>>> = HashMap::new();
         self.engine.score(shared, &questions, &mut |question, scores| {
-            let (number, at) = owners[question];
-            let asked = asked[number];
-            let Tokens::Choices { questions, choices } = &asked.tokens else { unreachable!("as above") };
-            let parts = scored.entry(number).or_default();
+            let (asked, at, count, choices) = owners[question];
+            let parts = scored.entry(&asked.key).or_default();
             parts.insert(at, scores);
-            if parts.len() < questions.len() {
+            if parts.len() < count {
                 return Ok(());
             }
-            let parts = scored.remove(&number).expect("just filled");
             journal.put(&asked.key, kept(choices.iter().map(|(question, answer)| &parts[question][*answer])))?;
+            scored.remove(asked.key.as_str());
             watch.tokens(asked.tokens.count())
         })
     }
@@ -123,22 +111,19 @@ impl Runner<'_> {
         journal: &mut Journal,
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        if asked.is_empty() {
-            return Ok(());
+        let mut prompts = Vec::new();
+        let mut owners = Vec::new();
+        for &asked in asked {
+            let Tokens::Reply { ids, limit } = &asked.tokens else { continue };
+            prompts.push(generate::Asked { ids: ids[shared.len()..].to_vec(), limit: *limit });
+            owners.push((asked, asked.prompt.until()));
         }
-        let prompts: Vec<generate::Asked> = asked
-            .iter()
-            .map(|asked| {
-                let Tokens::Reply { ids, limit } = &asked.tokens else { unreachable!("partitioned by what is asked") };
-                generate::Asked { ids: ids[shared.len()..].to_vec(), limit: *limit }
-            })
-            .collect();
         let mut replies: HashMap<usize, Vec<u32>> = HashMap::new();
         let (tokenizer, stop) = (self.tokenizer, self.stop);
         self.engine.replies(shared, &prompts, &mut |number, event| {
-            let Ask::Reply { until, .. } = &asked[number].prompt.ask else { unreachable!("as above") };
+            let (asked, until) = owners[number];
             let ids = replies.entry(number).or_default();
-            match event {
+            let kept = match event {
                 Event::Token(id) if stop.contains(&id) => return Ok(Flow::Stop),
                 Event::Token(id) => {
                     ids.push(id);
@@ -148,16 +133,12 @@ impl Runner<'_> {
                     let stopped = until.iter().any(|stop| text.contains(stop));
                     return Ok(if stopped { Flow::Stop } else { Flow::Continue });
                 }
-                Event::End => {
-                    let ids = replies.remove(&number).expect("entered above");
-                    journal.put(&asked[number].key, Kept::Reply(cut(tokenizer.decode(&ids, true)?, until)))?;
-                }
-                Event::NotFinite => {
-                    replies.remove(&number);
-                    journal.put(&asked[number].key, Kept::Error(NOT_FINITE.to_owned()))?;
-                }
-            }
-            watch.tokens(asked[number].tokens.count())?;
+                Event::End => Kept::Reply(cut(tokenizer.decode(ids, true)?, until)),
+                Event::NotFinite => Kept::Error(NOT_FINITE.to_owned()),
+            };
+            replies.remove(&number);
+            journal.put(&asked.key, kept)?;
+            watch.tokens(asked.tokens.count())?;
             Ok(Flow::Continue)
         })
     }
@@ -183,24 +164,4 @@ fn cut(mut text: String, until: &[String]) -> String {
         }
     }
     text
-}
-
-/// How many first tokens all prompts have in common, at least one token less than the shortest of them.
-fn common(documents: &[Asked]) -> usize {
-    let prompts = documents.iter().flat_map(|asked| -> Vec<&[u32]> {
-        match &asked.tokens {
-            Tokens::Choices { questions, .. } => questions.iter().map(|q| &q.ids[..]).collect(),
-            Tokens::Reply { ids, .. } => vec![ids],
-        }
-    });
-    let mut prompts = prompts.peekable();
-    let Some(first) = prompts.peek().copied() else { return 0 };
-    let mut length = first.len();
-    let mut count = 0;
-    for prompt in prompts {
-        let equal = first.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        length = length.min(equal).min(prompt.len() - 1);
-        count += 1;
-    }
-    if count > 1 && length >= LEAST_SHARED { length } else { 0 }
 }

@@ -126,6 +126,9 @@ impl Engine {
         each: &mut dyn FnMut(usize, Vec<Vec<TokenScore>>) -> Result<()>,
     ) -> Result<()> {
         self.len = 0;
+        if questions.is_empty() {
+            return Ok(());
+        }
         let spare = self.spare_slot();
         let base = shared.len();
         let scores = questions.iter().map(|q| {

@@ -23,6 +23,8 @@ pub enum Output {
     Token,
     /// The surprise of each row's target, [m, 2] as of [`Plan::token_nll`].
     Nll,
+    /// Logits of every row.
+    AllLogits,
 }
 
 /// Whether to go on.
@@ -145,6 +147,7 @@ impl Engine {
         let output = match output {
             Output::Nothing => None,
             Output::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
+            Output::AllLogits => Some(self.model.logits(&mut plan, x, 0, m)),
             Output::Token => {
                 let logits = self.model.logits(&mut plan, x, m - 1, 1);
                 let next = self.token.first_cols(1);
@@ -241,6 +244,30 @@ impl Engine {
         Ok(bytemuck::cast_vec(words))
     }
 
+    /// Feeds `ids` and hands out the logits after each of them, in order.
+    pub fn all_logits(&mut self, ids: &[u32], mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        // What is read back at once: 64 rows of Qwen's vocabulary are 39 MB.
+        const ROWS: usize = 64;
+        self.check_room(ids.len())?;
+        for ids in ids.chunks(ROWS.min(self.logit_rows())) {
+            let program = self.program(ids.len(), Output::AllLogits)?;
+            self.place(ids)?;
+            self.backend.run(program.id)?;
+            self.len += ids.len();
+            let tensor = program.output.expect("a logits program has an output");
+            let fetch = self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?;
+            let logits: Vec<f32> = bytemuck::cast_vec(self.backend.finish(fetch)?);
+            logits.chunks_exact(tensor.cols).try_for_each(|row| each(&row[..self.vocab]))?;
+        }
+        Ok(())
+    }
+
+    /// Rows whose logits fit one binding.
+    fn logit_rows(&self) -> usize {
+        let row_bytes = self.model.config.vocab_size as u64 * 4;
+        (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize
+    }
+
     /// Greedy continuation of `ids`: calls `each` with every token, up to `limit` of them, until it
     /// says stop. The tokens given are in the cache afterwards, but for the last.
     pub fn greedy(&mut self, ids: &[u32], limit: usize, mut each: impl FnMut(u32) -> Result<Flow>) -> Result<()> {
@@ -299,9 +326,7 @@ impl Engine {
     pub fn nll(&mut self, ids: &[u32], targets: &[u32]) -> Result<Vec<f32>> {
         assert_eq!(ids.len(), targets.len());
         self.check_room(ids.len())?;
-        // The logits of a chunk must fit one binding.
-        let row_bytes = self.model.config.vocab_size as u64 * 4;
-        let rows = (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize;
+        let rows = self.logit_rows();
         let mut nll = Vec::with_capacity(ids.len());
         for (ids, targets) in ids.chunks(rows).zip(targets.chunks(rows)) {
             let program = self.program(ids.len(), Output::Nll)?;

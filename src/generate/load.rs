@@ -104,6 +104,21 @@ pub struct Opened {
     pub chunk: usize,
 }
 
+/// The number of tokens that `option` gives, or `usual`, less where the model was trained for less.
+///
+/// # Errors
+/// More was given than the model was trained for.
+pub fn within(option: &str, given: Option<usize>, usual: usize, config: &Config) -> Result<usize> {
+    let most = config.max_position_embeddings;
+    match given {
+        Some(given) if given == 0 || given > most => {
+            let expected = format!("1 to {most}, max_position_embeddings");
+            Err(Error::request(option, expected, given, "the model was trained for no more"))
+        }
+        given => Ok(given.unwrap_or(usual.min(most))),
+    }
+}
+
 /// [`load`] on a device that is open already.
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Progress) -> Result<Loaded> {
     let checkpoint = match spec {
@@ -117,11 +132,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
         }
         (Spec::Files(_), None) => unreachable!("files are opened above"),
     };
-    let context = context.unwrap_or(4096.min(config.max_position_embeddings));
-    if context == 0 || context > config.max_position_embeddings {
-        let expected = format!("1 to {}, max_position_embeddings", config.max_position_embeddings);
-        return Err(Error::request("--context", expected, context, "the model was trained for no more"));
-    }
+    let context = within("--context", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
     let model = Qwen::load(config, source, &mut *backend, progress)?;
     let mut loaded = Loaded {

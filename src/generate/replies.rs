@@ -50,7 +50,7 @@ impl Engine {
     ) -> Result<()> {
         self.len = 0;
         let base = shared.len();
-        let region = asked.iter().map(|a| a.ids.len() + a.limit).max().unwrap_or(1);
+        let Some(region) = asked.iter().map(|a| a.ids.len() + a.limit).max() else { return Ok(()) };
         let count = self.spare_slot().saturating_sub(base) / region;
         if count == 0 {
             return Err(too_long(base + region, self.spare_slot()));

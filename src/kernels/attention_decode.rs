@@ -187,61 +187,146 @@ pub(super) fn sharing(m: usize, shared: u32) -> Vec<(u32, Reach)> {
 
 pub(super) fn reference(io: &mut Io) {
     let params: Params = io.params();
-    let rows = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
+    let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
     let (q, k, v) = (io.f32(2), io.f32(3), io.f32(4));
-    let dim = params.head_dim as usize;
+    let (heads, dim) = (params.heads as usize, params.head_dim as usize);
+    let width = params.kv_heads as usize * dim;
     for (i, y) in io.out_f32().chunks_exact_mut(dim).enumerate() {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum();
-        one_head(&params, rows, &q[i * dim..][..dim], k, v, i, dot, y);
+        let (row, head) = (i / heads, i % heads);
+        let at = head / (heads / params.kv_heads as usize) * dim;
+        let of_key = |j: u32| reach[row].slot(j) as usize * width + at;
+        let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        let scores = (0..=position[row]).map(|j| params.scale * dot(&q[i * dim..][..dim], &k[of_key(j)..][..dim]));
+        let mut weights: Vec<f32> = scores.collect();
+        let total = exponents(&mut weights);
+        y.fill(0.0);
+        for (j, weight) in weights.iter().enumerate() {
+            for (y, v) in y.iter_mut().zip(&v[of_key(j as u32)..][..dim]) {
+                *y += weight * v;
+            }
+        }
+        y.iter_mut().for_each(|y| *y /= total);
     }
 }
 
-/// The reference with quicker sums, its heads spread over the cores.
+/// exp(score − the highest) in place; their sum.
+fn exponents(scores: &mut [f32]) -> f32 {
+    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    scores.iter_mut().for_each(|score| *score = (*score - highest).exp());
+    scores.iter().sum()
+}
+
+/// The reference with its rows and key/value heads spread over the cores, some keys at a time for all heads that
+/// share them, compiled for the widest vectors there are.
 pub(super) fn host(io: &mut Io) {
     use rayon::prelude::*;
     let params: Params = io.params();
-    let rows = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
+    let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
     let (q, k, v) = (io.f32(2), io.f32(3), io.f32(4));
-    let dim = params.head_dim as usize;
-    io.out_f32().par_chunks_exact_mut(dim).enumerate().for_each(|(i, y)| {
-        one_head(&params, rows, &q[i * dim..][..dim], k, v, i, super::linear::dot, y);
+    let (kv_heads, dim) = (params.kv_heads as usize, params.head_dim as usize);
+    let together = params.heads as usize / kv_heads * dim;
+    let widest = pulp::Arch::new();
+    io.out_f32().par_chunks_exact_mut(together).enumerate().for_each(|(i, y)| {
+        let row = i / kv_heads;
+        let first = i % kv_heads * dim;
+        let slots: Vec<usize> =
+            (0..=position[row]).map(|j| reach[row].slot(j) as usize * kv_heads * dim + first).collect();
+        let mut scores = vec![0.0f32; together / dim * slots.len()];
+        let q = &q[i * together..][..together];
+        widest.dispatch(Scores { q, k, slots: &slots, dim, scale: params.scale, scores: &mut scores });
+        let totals: Vec<f32> = scores.chunks_exact_mut(slots.len()).map(exponents).collect();
+        y.fill(0.0);
+        widest.dispatch(Values { weights: &scores, v, slots: &slots, dim, y: &mut *y });
+        for (y, total) in y.chunks_exact_mut(dim).zip(totals) {
+            y.iter_mut().for_each(|y| *y /= total);
+        }
     });
 }
 
-/// Row and head number `i`.
-#[allow(clippy::too_many_arguments, reason = "the step's inputs, one by one, and how to add them up")]
-#[inline(always)]
-fn one_head(
-    params: &Params,
-    (position, reach): (&[u32], &[Reach]),
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    i: usize,
-    dot: impl Fn(&[f32], &[f32]) -> f32,
-    y: &mut [f32],
-) {
-    let (heads, dim) = (params.heads as usize, params.head_dim as usize);
-    let (row, head) = (i / heads, i % heads);
-    let width = params.kv_heads as usize * dim;
-    let at = head / (heads / params.kv_heads as usize) * dim;
-    let slot = |j: u32| reach[row].slot(j) as usize;
-    let scores: Vec<f32> = (0..=position[row])
-        .map(|j| {
-            let k = &k[slot(j) * width + at..][..dim];
-            params.scale * dot(q, k)
-        })
-        .collect();
-    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f32> = scores.iter().map(|s| (s - highest).exp()).collect();
-    let total: f32 = weights.iter().sum();
-    y.fill(0.0);
-    for (j, weight) in weights.iter().enumerate() {
-        for (y, v) in y.iter_mut().zip(&v[slot(j as u32) * width + at..][..dim]) {
-            *y += weight * v;
+/// Keys that stay in the first-level cache while all heads pass over them.
+const TILE: usize = 64;
+
+/// The scores [heads, keys] of the heads in `q` with the keys at `slots`. This and the next are structs and loops
+/// alone, because closures that are not inlined would lose the vectors.
+struct Scores<'a> {
+    q: &'a [f32],
+    k: &'a [f32],
+    slots: &'a [usize],
+    dim: usize,
+    scale: f32,
+    scores: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Scores<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        const LANES: usize = 16;
+        for (tile, slots) in self.slots.chunks(TILE).enumerate() {
+            for (head, q) in self.q.chunks_exact(self.dim).enumerate() {
+                let (qs, q_rest) = q.as_chunks::<LANES>();
+                let scores = &mut self.scores[head * self.slots.len() + tile * TILE..][..slots.len()];
+                for (score, slot) in scores.iter_mut().zip(slots) {
+                    let (ks, k_rest) = self.k[*slot..][..self.dim].as_chunks::<LANES>();
+                    let mut sums = [0.0f32; LANES];
+                    for (q, k) in qs.iter().zip(ks) {
+                        for lane in 0..LANES {
+                            sums[lane] += q[lane] * k[lane];
+                        }
+                    }
+                    for half in [8, 4, 2, 1] {
+                        for lane in 0..half {
+                            sums[lane] += sums[lane + half];
+                        }
+                    }
+                    for (q, k) in q_rest.iter().zip(k_rest) {
+                        sums[0] += q * k;
+                    }
+                    *score = self.scale * sums[0];
+                }
+            }
         }
     }
-    for y in y {
-        *y /= total;
+}
+
+/// Adds to y [heads, dim] the values at `slots`, weighted [heads, keys].
+struct Values<'a> {
+    weights: &'a [f32],
+    v: &'a [f32],
+    slots: &'a [usize],
+    dim: usize,
+    y: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Values<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        // So many columns at a time stay in registers.
+        const COLS: usize = 32;
+        for (tile, slots) in self.slots.chunks(TILE).enumerate() {
+            for (head, y) in self.y.chunks_exact_mut(self.dim).enumerate() {
+                let weights = &self.weights[head * self.slots.len() + tile * TILE..][..slots.len()];
+                let (blocks, rest) = y.as_chunks_mut::<COLS>();
+                let first_of_rest = blocks.len() * COLS;
+                for (block, y) in blocks.iter_mut().enumerate() {
+                    let mut sums = *y;
+                    for (weight, slot) in weights.iter().zip(slots) {
+                        let v = &self.v[slot + block * COLS..][..COLS];
+                        for col in 0..COLS {
+                            sums[col] += weight * v[col];
+                        }
+                    }
+                    *y = sums;
+                }
+                for (weight, slot) in weights.iter().zip(slots) {
+                    for (y, v) in rest.iter_mut().zip(&self.v[slot + first_of_rest..]) {
+                        *y += weight * v;
+                    }
+                }
+            }
+        }
     }
 }

@@ -219,6 +219,7 @@ pub(super) fn host_matvec(io: &mut Io, rows: Rows) {
 }
 
 /// With sixteen partial sums, which the compiler keeps in vector registers.
+#[inline(always)]
 pub(super) fn dot(x: &[f32], w: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
@@ -232,46 +233,54 @@ pub(super) fn dot(x: &[f32], w: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// A product of many rows: widens some rows of the weight at a time and multiplies them by the `gemm`
+/// A product of many rows: each core widens some rows of the weight at a time and multiplies them by the `gemm`
 /// crate.
 pub(super) fn host_matmul(io: &mut Io, rows: Rows) {
-    const ROWS: usize = 512;
+    const PART: usize = 128;
     let Inputs { params, x, weight, bias } = inputs(io);
     let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
-    let mut wide = vec![0.0f32; ROWS.min(n) * k];
-    let mut sums = vec![0.0f32; m * ROWS];
-    for block in (0..n).step_by(ROWS) {
-        let n = ROWS.min(n - block);
-        wide.par_chunks_mut(k).take(n).enumerate().for_each(|(row, wide)| rows(&weight, &params, block + row, wide));
-        // SAFETY: the strides address sums[m, ROWS], x[m, k] and the transpose of wide[n, k], all of
-        // which are at least that large; with `read_dst` false the old sums are not read.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                sums.as_mut_ptr(),
-                1,
-                ROWS as isize,
-                false,
-                x[..m * k].as_ptr(),
-                1,
-                k as isize,
-                wide.as_ptr(),
-                k as isize,
-                1,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::Rayon(rayon::current_num_threads()),
-            );
-        }
-        let first = params.y_col as usize + block;
-        let rows = io.out_f32().par_chunks_mut(params.y_stride as usize).zip(sums.par_chunks(ROWS));
-        rows.for_each(|(y, sums)| {
-            for (col, (y, sum)) in y[first..first + n].iter_mut().zip(sums).enumerate() {
+    // Two parts for each core, so that one that is late keeps nobody waiting for long.
+    let block = (2 * PART * rayon::current_num_threads()).min(n.next_multiple_of(PART));
+    let mut wide = vec![0.0f32; block * k];
+    let mut sums = vec![0.0f32; block * m];
+    for start in (0..n).step_by(block) {
+        let n = block.min(n - start);
+        let parts = wide.par_chunks_mut(PART * k).zip(sums.par_chunks_mut(PART * m)).take(n.div_ceil(PART));
+        parts.enumerate().for_each(|(part, (wide, sums))| {
+            let n = PART.min(n - part * PART);
+            for (row, wide) in wide.chunks_exact_mut(k).take(n).enumerate() {
+                rows(&weight, &params, start + part * PART + row, wide);
+            }
+            // SAFETY: the strides address sums[m, PART], x[m, k] and the transpose of wide[n, k], all of
+            // which are at least that large; with `read_dst` false the old sums are not read.
+            unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    k,
+                    sums.as_mut_ptr(),
+                    1,
+                    PART as isize,
+                    false,
+                    x[..m * k].as_ptr(),
+                    1,
+                    k as isize,
+                    wide.as_ptr(),
+                    k as isize,
+                    1,
+                    0.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
+        });
+        let first = params.y_col as usize + start;
+        io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
+            for (col, y) in y[first..first + n].iter_mut().enumerate() {
+                let sum = sums[(col / PART * m + row) * PART + col % PART];
                 let bias = if params.flags & BIAS != 0 { bias[first + col] } else { 0.0 };
                 let before = if params.flags & ADD != 0 { *y } else { 0.0 };
                 *y = sum + bias + before;

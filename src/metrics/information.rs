@@ -1,5 +1,7 @@
 //! Measures of a model's probabilities: perplexity, and the distance from another model's.
 
+use serde::{Deserialize, Serialize};
+
 use super::statistics::{check, mean, quantile};
 use crate::error::{Error, Result};
 
@@ -26,7 +28,7 @@ pub struct Position {
 }
 
 /// Distance of a model from a reference over a text, in llama.cpp's terms.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distance {
     pub positions: usize,
     /// Mean KL divergence in nats.

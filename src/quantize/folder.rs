@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Job, LayerReport, Settings};
 use crate::checkpoint::{Checkpoint, NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::load::vocabulary;
 use crate::quant::Method;
@@ -29,7 +30,7 @@ pub fn model_digest(checkpoint: &Checkpoint) -> Result<String> {
             sha.update(&bytes);
         }
     }
-    Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(sha.finalize()))
 }
 
 pub(super) fn piece(layer: usize) -> String {

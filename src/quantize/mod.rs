@@ -23,6 +23,7 @@ pub use settings::{Outliers, Settings};
 use stages::{Bench, Sample, Stage};
 
 use crate::checkpoint::{Checkpoint, NewTensor, Work};
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::methods::{self, Factor, FactorOptions, Hessian, Order, Solved, Weight};
 use crate::model::{Config, Layer, Source, layer::SUBSETS};
@@ -62,7 +63,7 @@ impl Job<'_> {
             sha.update((sample.len() as u64).to_le_bytes());
             sha.update(bytemuck::cast_slice(sample));
         }
-        let samples: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let samples = hex(sha.finalize());
         let identity = json!({
             "model": model_digest(self.checkpoint)?,
             "settings": self.settings,

@@ -105,7 +105,8 @@ pub fn scores(findings: &Findings<'_>) -> String {
 /// Every perplexity.
 pub fn perplexities(findings: &Findings<'_>) -> String {
     let mut lines = Lines::new(&format!(
-        "{RUN},text,protocol,window,tokens,windows,perplexity,ratio,ratio_low,ratio_high,p,p_holm,collapsed,samples"
+        "{RUN},text,protocol,window,tokens,windows,perplexity,ratio,ratio_low,ratio_high,p,p_holm,collapsed,samples,\
+         kl_positions,kl_mean,kl_quantile_999,same_top,rms_difference"
     ));
     for run in &findings.study.runs {
         for perplexity in &run.perplexities {
@@ -125,6 +126,14 @@ pub fn perplexities(findings: &Findings<'_>) -> String {
                 text(rise.and_then(|rise| rise.corrected)),
                 text(rise.map(|rise| rise.collapsed)),
                 text(perplexity.samples.as_ref()),
+            ]);
+            let distance = perplexity.distance;
+            fields.extend([
+                text(distance.map(|distance| distance.positions)),
+                text(distance.map(|distance| distance.mean)),
+                text(distance.map(|distance| distance.quantile_999)),
+                text(distance.map(|distance| distance.same_top)),
+                text(distance.map(|distance| distance.rms_difference)),
             ]);
             lines.add(&fields);
         }

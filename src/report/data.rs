@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 use crate::error::{Error, Result};
+use crate::metrics::information::Distance;
 
 /// Version of the file's form.
 pub const SCHEMA: u32 = 1;
@@ -183,6 +184,9 @@ pub struct Perplexity {
     /// File with the log of the windows, relative to the report.
     #[serde(default)]
     pub samples: Option<String>,
+    /// How far the model's predictions are from those of the 16-bit run, over the text's first tokens.
+    #[serde(default)]
+    pub distance: Option<Distance>,
 }
 
 /// A benchmark's number.

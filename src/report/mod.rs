@@ -19,6 +19,7 @@ mod svg;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::whole_file;
 use data::Study;
 use figures::Figures;
 
@@ -54,29 +55,15 @@ pub fn write(study: &Study, folder: &Path) -> Result<()> {
     let drawings = folder.join("figures");
     std::fs::create_dir_all(&drawings).map_err(Error::io(&drawings))?;
     for figure in &figures {
-        put(&drawings.join(format!("{}.svg", figure.slug)), &svg::document(&figure.svg))?;
+        whole_file::write(&drawings.join(format!("{}.svg", figure.slug)), svg::document(&figure.svg))?;
     }
-    put(&folder.join("scores.csv"), &csv::scores(&findings))?;
-    put(&folder.join("perplexity.csv"), &csv::perplexities(&findings))?;
-    put(&folder.join("memory_speed.csv"), &csv::memory_speed(&findings))?;
-    put(&folder.join("correlations.csv"), &csv::correlations(&findings))?;
+    whole_file::write(&folder.join("scores.csv"), csv::scores(&findings))?;
+    whole_file::write(&folder.join("perplexity.csv"), csv::perplexities(&findings))?;
+    whole_file::write(&folder.join("memory_speed.csv"), csv::memory_speed(&findings))?;
+    whole_file::write(&folder.join("correlations.csv"), csv::correlations(&findings))?;
     let json = serde_json::to_string_pretty(study).expect("a study is plain data");
-    put(&folder.join("study.json"), &(json + "\n"))?;
-    put(&folder.join("report.html"), &page)
-}
-
-/// Writes a file whole or not at all.
-fn put(path: &Path, text: &str) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
-    let temporary = Path::new(&temporary);
-    let file = || {
-        let mut file = std::fs::File::create(temporary)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.sync_all()
-    };
-    file().map_err(Error::io(temporary))?;
-    std::fs::rename(temporary, path).map_err(Error::io(path))
+    whole_file::write(&folder.join("study.json"), json + "\n")?;
+    whole_file::write(&folder.join("report.html"), page)
 }
 
 /// The page, and the figures it shows.

@@ -172,7 +172,40 @@ pub fn perplexities(findings: &Findings<'_>) -> String {
         }
         html += &table.html();
     }
-    html
+    html + &distances(findings)
+}
+
+/// How far each run's predictions are from the 16-bit run's.
+fn distances(findings: &Findings<'_>) -> String {
+    let head = ["run", "true bits", "text", "tokens", "mean", "99.9 %", "same first choice", "RMS Δp"];
+    let mut html = String::new();
+    for model in findings.study.models() {
+        let mut table = Table::new(&format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), &head);
+        for run in findings.study.of(model) {
+            for (text, distance) in run.perplexities.iter().filter_map(|p| Some((&p.text, p.distance?))) {
+                let percent = |share: f64| Cell::number(&format!("{} %", number::fixed(share * 100.0, 1)));
+                table.row(vec![
+                    Cell::text(&run.title()),
+                    bits(run),
+                    Cell::text(text),
+                    Cell::number(&distance.positions.to_string()),
+                    Cell::number(&number::fixed(distance.mean, 4)),
+                    Cell::number(&number::fixed(distance.quantile_999, 3)),
+                    percent(distance.same_top),
+                    percent(distance.rms_difference),
+                ]);
+            }
+        }
+        if !table.is_empty() {
+            html += &table.html();
+        }
+    }
+    if html.is_empty() {
+        return html;
+    }
+    paragraph(
+        "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and its          99.9 % quantile, how often both give most to the same token, and the root mean square of the difference of          the probability of the text's token. The 256 tokens that 16 bits deem likeliest count one by one, all others          as one, so that it is a lower bound.",
+    ) + &html
 }
 
 fn ratio(rise: &Rise<'_>) -> String {

@@ -30,8 +30,8 @@ pub struct Extras {
     pub equal_bits: bool,
 }
 
-/// The forms of one model, the 16-bit one first.
-pub fn forms(methods: &[QuantMethod], bits: &[u32], extras: Extras) -> Vec<Form> {
+/// The forms of one model, the 16-bit one first. A method with a single width takes part whatever `bits` are.
+pub fn forms(methods: &[QuantMethod], wanted: &[u32], extras: Extras) -> Vec<Form> {
     let mut forms = vec![Form {
         name: "bf16".into(),
         method: Method::Bf16,
@@ -41,8 +41,12 @@ pub fn forms(methods: &[QuantMethod], bits: &[u32], extras: Extras) -> Vec<Form>
         options: Vec::new(),
     }];
     for &method in methods {
+        let of_method = method.bits();
         // The widest first, however they were given.
-        for bits in [8, 4, 3, 2].into_iter().filter(|width| bits.contains(width) && method.bits().contains(width)) {
+        for bits in [8, 4, 3, 2] {
+            if !of_method.contains(&bits) || of_method.len() > 1 && !wanted.contains(&bits) {
+                continue;
+            }
             let quant = Quant { method, bits };
             forms.push(form(quant, "", Settings::new(quant), Purpose::Preset, None));
             if method == QuantMethod::Spqr {
@@ -104,6 +108,7 @@ mod tests {
         for name in ["spqr-2-no-outliers", "spqr-3-group-128", "spqr-2-equal-bits", "spqr-3-equal-bits"] {
             assert!(with.iter().any(|known| known == name), "{name} in {with:?}");
         }
+        assert_eq!(forms(&all, &[3], Extras::default())[1].name, "int8-8");
         let equal = forms(&all, &[2], Extras { ablation: false, equal_bits: true });
         let Some(Settings { outliers: Outliers::BitsPerWeight(bits), .. }) = equal.last().unwrap().settings else {
             panic!("{equal:?}")

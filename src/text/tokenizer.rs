@@ -13,6 +13,7 @@ use tokenizers::{Model, NormalizedString};
 use super::parts::{Kind, Parts, REPLACE, Vocabulary, byte_letter, push_bytes};
 use super::split::Splitter;
 use super::tokenizer_json;
+use crate::digest::hex;
 use crate::{Error, Result};
 
 /// Text to ids and back.
@@ -232,5 +233,5 @@ fn digest(parts: &Parts) -> String {
         text(left);
         text(right);
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }

@@ -1,0 +1,110 @@
+//! How many documents are asked of each set of a task.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// The first so many documents of each set: `100`, or with tasks of their own, `100,mmlu=2,ceval=2`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Of tasks that are not named; none: a profile's own limit, else all.
+    all: Option<usize>,
+    named: Vec<(String, usize)>,
+}
+
+impl Limits {
+    /// The limit of a task, if one is given.
+    pub fn of(&self, task: &str) -> Option<usize> {
+        self.named.iter().find(|(name, _)| name == task).map(|(_, limit)| *limit).or(self.all)
+    }
+
+    /// # Errors
+    /// A limit of a task that is not among `tasks`.
+    pub fn expect_among(&self, tasks: &[&str]) -> Result<()> {
+        match self.named.iter().find(|(name, _)| !tasks.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let fix = "name a task of --tasks, without a part";
+                Err(Error::request("--limit", format!("tasks among {}", tasks.join(", ")), name, fix))
+            }
+        }
+    }
+}
+
+impl FromStr for Limits {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Limits, String> {
+        let mut limits = Limits::default();
+        for part in text.split(',') {
+            let (name, number) = part.split_once('=').map_or((None, part), |(name, number)| (Some(name), number));
+            let number = number.parse().ok().filter(|number| *number > 0);
+            let number = number.ok_or_else(|| format!("`{part}`: expected N or TASK=N with N from 1 on"))?;
+            match name {
+                Some(name) if limits.named.iter().all(|(known, _)| known != name) => {
+                    limits.named.push((name.to_owned(), number));
+                }
+                None if limits.all.is_none() => limits.all = Some(number),
+                _ => return Err(format!("`{part}`: a second limit of the same")),
+            }
+        }
+        Ok(limits)
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let named = self.named.iter().map(|(name, limit)| format!("{name}={limit}"));
+        let parts: Vec<String> = self.all.iter().map(usize::to_string).chain(named).collect();
+        out.write_str(&parts.join(","))
+    }
+}
+
+/// A number where it can be one, as in results of lm-evaluation-harness.
+impl Serialize for Limits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.all {
+            Some(all) if self.named.is_empty() => serializer.serialize_u64(all as u64),
+            _ => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Limits, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(usize),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(all) => Ok(Limits { all: Some(all), named: Vec::new() }),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_and_written() {
+        let limits: Limits = "100,mmlu=2".parse().unwrap();
+        assert_eq!((limits.of("mmlu"), limits.of("snli")), (Some(2), Some(100)));
+        assert_eq!("mmlu=2".parse::<Limits>().unwrap().of("snli"), None);
+        for (text, json) in [("7", "7"), ("100,mmlu=2", "\"100,mmlu=2\""), ("mmlu=2", "\"mmlu=2\"")] {
+            let limits: Limits = text.parse().unwrap();
+            assert_eq!(serde_json::to_string(&limits).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Limits>(json).unwrap(), limits);
+        }
+        for wrong in ["", "0", "mmlu=", "mmlu=0", "5,6", "mmlu=1,mmlu=2", "-3", "a"] {
+            assert!(wrong.parse::<Limits>().is_err(), "{wrong}");
+        }
+        assert!(limits.expect_among(&["snli"]).unwrap_err().to_string().contains("mmlu"));
+    }
+}
