@@ -1,11 +1,15 @@
 //! The client of a judge against a stand-in server: good replies, bad ones, and none.
 
+mod command;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use command::{ended, qwgpu};
 use qwgpu::eval::judge::{Endpoint, Judge, Verdict};
 use serde_json::{Value, json};
 
@@ -189,4 +193,56 @@ fn addresses_that_are_none() {
     let https = Judge::new(endpoint("https://localhost/v1"));
     assert_eq!(https.is_ok(), cfg!(feature = "tls"));
     assert!(ask(endpoint("http://bad host/v1")).unwrap_err().contains("correct the address"));
+}
+
+/// From replies to verdicts to metrics, by `qwgpu eval`: of one example's first two levels, of which no rule decides.
+#[test]
+fn an_evaluation_asks_for_what_it_lacks() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("long-qwen");
+    let data = folder.path().join("data/followbench/data");
+    for (from, to) in [("tiny-qwen", &model), ("tiny-data/followbench/data", &data)] {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(fixtures.join(from)).unwrap().map(Result::unwrap) {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let bytes = match entry.file_name().to_str().unwrap() {
+                // A reply may be longer than the bundled model's context.
+                "config.json" => {
+                    replaced(bytes, r#""max_position_embeddings": 1024"#, r#""max_position_embeddings": 4096"#)
+                }
+                // Of this source content is judged, not compared.
+                "content_constraints.json" => replaced(bytes, "CONLL2003", "self_instruct"),
+                _ => bytes,
+            };
+            std::fs::write(to.join(entry.file_name()), bytes).unwrap();
+        }
+    }
+    let eval = |url: Option<&str>| {
+        let mut command = qwgpu(["eval", "--path", "cpu", "--tasks", "followbench", "--limit", "2", "--json"]);
+        command.arg("--model").arg(&model).arg("--data").arg(folder.path().join("data"));
+        command.arg("--out").arg(folder.path().join("out"));
+        command.args(url.into_iter().flat_map(|url| ["--judge", url, "--judge-model", "stand-in"]));
+        command::json(&ended(0, command.output().unwrap()))
+    };
+    let without = eval(None);
+    let all = |results: &Value, name: &str| results["results"]["followbench_content"][format!("{name},all")].clone();
+    assert_eq!(all(&without, "hsr_1"), "N/A", "no rule decides");
+
+    let (url, asked) = server(vec![good("It does.\n['YES']"), good("Half of it.\n['YES', 'NO']")]);
+    let judged = eval(Some(&url));
+    let requests: Vec<String> = asked.iter().collect();
+    assert!(requests.len() == 2 && requests[1].contains("2 additional constraints"), "{requests:?}");
+    assert_eq!(all(&judged, "hsr_1"), json!(1.0));
+    assert_eq!(all(&judged, "hsr_2"), json!(0.0));
+    assert_eq!(all(&judged, "ssr_2"), json!(0.5));
+
+    // Everything is known: the endpoint, which is gone, is not asked again.
+    assert_eq!(eval(Some(&url))["results"], judged["results"]);
+}
+
+fn replaced(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains(from));
+    text.replace(from, to).into_bytes()
 }

@@ -166,6 +166,25 @@ fn tasks_are_opened_by_name() {
 }
 
 #[test]
+fn what_neural_metrics_read() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-data");
+    for (name, fields) in [
+        ("flores:zho_Hans-eng_Latn", ["src", "mt", "ref"]),
+        ("truthfulqa_gen", ["candidate", "correct_references", "incorrect_references"]),
+    ] {
+        let (task, sets) = open(name, &data).unwrap();
+        let document = &sets[0].documents[0];
+        let line = task.export.unwrap()(document, "A reply.");
+        assert_eq!(line.as_object().unwrap().keys().collect::<Vec<_>>(), fields);
+        assert!(line.as_object().unwrap().values().any(|value| value == "A reply."));
+    }
+    let (flores, sets) = open("flores:zho_Hans-eng_Latn", &data).unwrap();
+    let line = flores.export.unwrap()(&sets[0].documents[0], "");
+    let document = &sets[0].documents[0];
+    assert_eq!((&line["src"], &line["ref"]), (&document["sentence_zho_Hans"], &document["sentence_eng_Latn"]));
+}
+
+#[test]
 fn primary_metrics_and_limits() {
     let data = fixtures().join("data");
     for (name, limit) in [("gsm8k", None), ("flores", None), ("cnn_dailymail", Some(1000)), ("xsum", Some(1000))] {

@@ -319,7 +319,8 @@ pub fn samples_file(set: &str, begun: u64) -> String {
     format!("samples_{}_{}.jsonl", sanitized(set), date::time(begun).replace(':', "-"))
 }
 
-/// Writes the results file and a samples file for each set below `out`; gives the results file.
+/// Writes the results file and a samples file for each set below `out`, requests to a judge and exports for other
+/// tools where there are any; gives the results file.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -338,6 +339,18 @@ pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf
             false => whole_file::write(&path, lines)?,
         }
         whole_file::write(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set))?;
+    }
+    for (task, sets) in &finished.tasks {
+        let Some(export) = task.task.export else { continue };
+        for set in sets {
+            let line = |sample: &Sample| match sample.kept {
+                Kept::Reply(reply) => export(sample.document, reply.trim()).to_string() + "\n",
+                _ => String::new(),
+            };
+            let lines: String = set.samples.iter().map(line).collect();
+            let name = format!("export_{}", samples_file(&set.set.set.name, finished.begun));
+            whole_file::write(&folder.join(name), lines)?;
+        }
     }
     let path = folder.join(format!("results_{}.json", date::time(finished.begun).replace(':', "-")));
     whole_file::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;

@@ -17,6 +17,7 @@ pub static TASK: Task = Task {
     dimension: Dimension::Knowledge,
     read,
     profiles: &[BASE, Profile { name: "chat", chat: true, prompt: chat, ..BASE }],
+    export: None,
 };
 
 const BASE: Profile = Profile {

@@ -7,7 +7,7 @@ mod languages;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::choice::reply;
 use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Set, Task, data};
@@ -22,7 +22,14 @@ pub static TASK: Task = Task {
     dimension: Dimension::Knowledge,
     read: |data| read_pairs(data, "eng_Latn-zho_Hans,zho_Hans-eng_Latn"),
     profiles: &[BASE, Profile { name: "chat", chat: true, ..BASE }],
+    export: Some(export),
 };
+
+/// As COMET reads a translation.
+fn export(document: &Value, reply: &str) -> Value {
+    let mut sentences = document.as_object().into_iter().flat_map(Map::values);
+    json!({ "src": sentences.next(), "mt": reply, "ref": sentences.next() })
+}
 
 /// The form of lm-evaluation-harness's FLORES tasks for some regions, which have no pair with Chinese.
 const BASE: Profile = Profile {

@@ -33,6 +33,7 @@ pub static TASK: Task = Task {
             ..BASE
         },
     ],
+    export: None,
 };
 
 const BASE: Profile = Profile {

@@ -26,6 +26,7 @@ pub static TASK: Task = Task {
         Profile { name: "generative", prompt: generative, score: written, metrics: WRITTEN, ..BASE },
         Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
     ],
+    export: None,
 };
 
 const CHANCE: Option<f64> = Some(0.25);

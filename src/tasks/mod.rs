@@ -60,6 +60,8 @@ pub struct Task {
     pub read: fn(&Path) -> Result<Vec<Set>>,
     /// Ways to ask, the default first.
     pub profiles: &'static [Profile],
+    /// What a neural metric outside takes of a document and its reply: a line of JSON for a tool such as COMET.
+    pub export: Option<fn(&Value, &str) -> Value>,
 }
 
 /// The study's dimension a task belongs to.

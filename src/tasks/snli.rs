@@ -22,6 +22,7 @@ pub static TASK: Task = Task {
         Profile { name: "own", chat: false, prompt: own, score: likeliest, metrics: ACC, ..BASE },
         Profile { name: "chat", chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
     ],
+    export: None,
 };
 
 const CHANCE: Option<f64> = Some(1.0 / 3.0);

@@ -23,6 +23,7 @@ pub static TASK: Task = Task {
         Profile { name: "generative", prompt: written, score: of_reply, metrics: WRITTEN, ..BASE },
         Profile { name: "chat", chat: true, prompt: written, score: of_reply, metrics: WRITTEN, ..BASE },
     ],
+    export: None,
 };
 
 const BASE: Profile = Profile {

@@ -27,6 +27,7 @@ pub static TASK: Task = Task {
     dimension: Dimension::Alignment,
     read: |data| read(data, Language::English),
     profiles: PROFILES,
+    export: None,
 };
 
 pub static TASK_ZH: Task = Task {
@@ -36,6 +37,7 @@ pub static TASK_ZH: Task = Task {
     dimension: Dimension::Alignment,
     read: |data| read(data, Language::Chinese),
     profiles: PROFILES,
+    export: None,
 };
 
 const PROFILES: &[Profile] = &[Profile {

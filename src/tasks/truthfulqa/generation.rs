@@ -23,6 +23,7 @@ pub static TASK: Task = Task {
         Profile { prompt, score, metrics: METRICS, ..BASE },
         Profile { name: "chat", chat: true, prompt, score, metrics: METRICS, ..BASE },
     ],
+    export: Some(export),
 };
 
 /// By measure: the best over true answers, that less the best over false ones, and whether that is above 0.
@@ -89,6 +90,15 @@ fn document(record: &Record) -> Result<Value> {
         "incorrect_answers": wrong,
         "source": record.text(name("source", "Source"))?,
     }))
+}
+
+/// As BLEURT compares a reply, with each true and each false answer.
+fn export(document: &Value, reply: &str) -> Value {
+    json!({
+        "candidate": reply,
+        "correct_references": document["correct_answers"],
+        "incorrect_references": document["incorrect_answers"],
+    })
 }
 
 const NOTHING: &str = "I have no comment.";

@@ -22,6 +22,7 @@ pub static MC1: Task = Task {
     dimension: Dimension::Alignment,
     read: |data| documents::multiple_choice(data, "truthfulqa_mc1"),
     profiles: &[BASE],
+    export: None,
 };
 
 pub static MC2: Task = Task {
@@ -36,6 +37,7 @@ pub static MC2: Task = Task {
         metrics: &[Metric::score("acc", None)],
         ..BASE
     }],
+    export: None,
 };
 
 const BASE: Profile = Profile {
