@@ -162,7 +162,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
 }
 
 /// The adapter that a model will run on, and its rates; the CPU reference has none.
-fn probes(device: &DeviceArgs) -> anyhow::Result<Option<(gpu::Facts, Probes)>> {
+pub(super) fn probes(device: &DeviceArgs) -> anyhow::Result<Option<(gpu::Facts, Probes)>> {
     if device.path == PathArg::Cpu {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use super::eval_judge::JudgeArgs;
 use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
 use super::output::{note, print_json, print_out};
-use super::{Outcome, interrupt, progress};
+use super::{Outcome, count, interrupt, progress};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::eval::asked::{self, AskedTask};
@@ -100,6 +100,9 @@ pub(super) struct What {
     /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
     #[arg(long, value_name = "N")]
     pub limit: Option<Limits>,
+    /// Most tokens of a reply, where a task allows more
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    pub reply_tokens: Option<usize>,
     /// Few-shot examples of conversations as turns of it
     #[arg(long)]
     pub fewshot_as_multiturn: bool,
@@ -159,6 +162,7 @@ impl Prepared {
             profile: settings.what.profile.clone(),
             shots: settings.what.shots,
             limit: settings.what.limit.clone(),
+            reply_tokens: settings.what.reply_tokens,
             multiturn: settings.what.fewshot_as_multiturn,
             prefix_token: settings.what.prefix_token,
         };

@@ -10,7 +10,7 @@ use super::model::{DeviceArgs, ModelArgs, PathArg};
 use super::output::{note, print_out, size};
 use super::quantize::{self, Calibration};
 use super::study_form::{Measuring, Step};
-use super::{Outcome, count, interrupt};
+use super::{Outcome, bench, count, interrupt};
 use crate::bench::report::commit;
 use crate::checkpoint::Checkpoint;
 use crate::date;
@@ -86,6 +86,9 @@ pub struct Args {
     /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
+    /// Most tokens of a reply, where a task allows more
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    reply_tokens: Option<usize>,
     /// Longest sequence in tokens [default: 4096, or less if a model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     context: Option<usize>,
@@ -100,6 +103,9 @@ pub struct Args {
     /// The folder for everything
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Words that stand above everything else in the report
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
     /// Print the matrix and its cost and stop
     #[arg(long)]
     plan: bool,
@@ -176,14 +182,19 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.plan {
         return Ok(Outcome::Done);
     }
+    let speed_device = DeviceArgs { path: args.speed_path(), ..args.device.clone() };
+    // Of the adapter on which speed is measured: its driver, and the bytes a second of a plain copy.
+    let facts: Option<(String, f64)> = Step::new(&args.out, json!([args.speed_path().name(), args.device.device]))
+        .done("copy", || Ok(bench::probes(&speed_device)?.map(|(facts, probes)| (facts.driver, probes.bandwidth()))))?;
+    let (driver, bandwidth) = facts.unzip();
     let mut study = Study {
         schema: SCHEMA,
         title: format!(
             "What quantization costs: {}",
             models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")
         ),
-        note: None,
-        conditions: conditions(args, &models)?,
+        note: args.note.clone(),
+        conditions: Conditions { driver, ..conditions(args, &models)? },
         runs: Vec::new(),
     };
     let mut written = Instant::now();
@@ -191,7 +202,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let mut prepared = model.prepared.take();
         for form in &forms {
             note(&format!("== {} {}", model.name, form.name));
-            let run = Measuring::new(args, model, form, &mut study.conditions)?.run(prepared.as_mut())?;
+            let run = Measuring::new(args, model, form, bandwidth, &mut study.conditions)?.run(prepared.as_mut())?;
             study.runs.push(run);
             // So that a long study can be looked at while it runs.
             if written.elapsed() > REWRITE {
@@ -242,6 +253,7 @@ impl Model {
             data: args.data.clone(),
             shots: args.shots,
             limit: args.limit.clone(),
+            reply_tokens: args.reply_tokens,
             ..What::default()
         });
         let settings =
@@ -304,8 +316,7 @@ fn plan(args: &Args, models: &[Model], forms: &[Form]) -> anyhow::Result<String>
 
 /// Tokens a second of the 16-bit model, measured over at most half a minute, or as measured before.
 fn rate(args: &Args, model: &Model) -> anyhow::Result<f64> {
-    let step =
-        Step { folder: args.out.clone(), key: json!([model.digest, args.device.path.name(), args.device.device]) };
+    let step = Step::new(&args.out, json!([model.digest, args.device.path.name(), args.device.device]));
     step.done("rate", || {
         let mut loaded = model.load(&model.path, args, args.device.path)?;
         let ids: Vec<u32> = (0..loaded.engine.chunk() as u32).map(|i| 1000 + i * 7 % 900).collect();

@@ -31,11 +31,15 @@ use crate::whole_file;
 
 /// Results of steps that are done, in files that say what of.
 pub(super) struct Step {
-    pub folder: PathBuf,
-    pub key: Value,
+    folder: PathBuf,
+    key: Value,
 }
 
 impl Step {
+    pub fn new(folder: &Path, key: Value) -> Step {
+        Step { folder: folder.to_owned(), key }
+    }
+
     pub fn done<T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
@@ -65,6 +69,10 @@ pub(super) struct Measuring<'a> {
     digest: String,
     folder: PathBuf,
     loaded: Option<(PathArg, Loaded)>,
+    /// Bytes a second of a plain copy where speed is measured.
+    bandwidth: Option<f64>,
+    /// Whether the process's peak of memory is this form's own.
+    own_peak: bool,
 }
 
 impl<'a> Measuring<'a> {
@@ -72,6 +80,7 @@ impl<'a> Measuring<'a> {
         args: &'a Args,
         model: &'a Model,
         form: &'a Form,
+        bandwidth: Option<f64>,
         conditions: &mut Conditions,
     ) -> anyhow::Result<Measuring<'a>> {
         let path = match &form.settings {
@@ -82,7 +91,17 @@ impl<'a> Measuring<'a> {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let digest = model_digest(&Checkpoint::open(&path)?)?;
         conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
-        Ok(Measuring { args, model, form, path, digest, folder, loaded: None })
+        Ok(Measuring {
+            args,
+            model,
+            form,
+            path,
+            digest,
+            folder,
+            loaded: None,
+            bandwidth,
+            own_peak: usage::reset_peak(),
+        })
     }
 
     /// The model on this path, of which one at a time is held.
@@ -95,7 +114,7 @@ impl<'a> Measuring<'a> {
     }
 
     fn step(&self, on: PathArg, more: Value) -> Step {
-        Step { folder: self.folder.clone(), key: json!([self.digest, on.name(), self.model.context, more]) }
+        Step::new(&self.folder, json!([self.digest, on.name(), self.model.context, more]))
     }
 
     /// Everything of this form; `prepared` are the benchmarks' requests.
@@ -109,7 +128,7 @@ impl<'a> Measuring<'a> {
         let scores = prepared.map_or(Ok(Vec::new()), |prepared| self.scores(prepared))?;
         let memory = self.step(speed_path, Value::Null).done("memory", || {
             let (weights, kv, scratch) = self.loaded(speed_path)?.engine.memory();
-            let peak = usage::peak_bytes();
+            let peak = usage::peak_bytes().filter(|_| self.own_peak);
             Ok(Memory {
                 weights: Some(weights),
                 kv: Some(kv),
@@ -188,7 +207,7 @@ impl<'a> Measuring<'a> {
         step.done(&format!("divergence-{}", text.name), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
             let folder = args.out.join("runs").join(&model.name).join("bf16");
-            let reference = Step { folder, key: json!([path.name(), what]) };
+            let reference = Step::new(&folder, json!([path.name(), what]));
             let reference = reference.done(&format!("predictions-{}", text.name), || {
                 self.loaded = None;
                 Ok(divergence::predictions(&mut model.load(&model.path, args, path)?.engine, tokens)?)
@@ -233,6 +252,7 @@ impl<'a> Measuring<'a> {
         }
         let name = format!("{} {}", self.model.name, self.form.name);
         let path = self.args.speed_path();
+        let bandwidth = self.bandwidth;
         let speed = self.step(path, json!([prompt, generated])).done("speed", || {
             let loaded = self.loaded(path)?;
             let protocol = Protocol { prompt, generated, repeats: if loaded.run.software { 3 } else { 5 } };
@@ -244,7 +264,7 @@ impl<'a> Measuring<'a> {
                 prefill: three(m.prefill.tokens_per_s),
                 decode: three(m.decode.tokens_per_s),
                 bytes_per_token: Some(m.decode.bytes_per_token as u64),
-                copy_bandwidth: None,
+                copy_bandwidth: bandwidth,
                 first_token_cold: Some(m.cold_first_token_s),
                 first_token_warm: None,
             })

@@ -23,6 +23,8 @@ pub struct Options {
     pub shots: Option<usize>,
     /// None: as the profiles say, else all.
     pub limit: Option<Limits>,
+    /// The most tokens of a reply; none: as the tasks say.
+    pub reply_tokens: Option<usize>,
     /// Few-shot examples of conversations as turns.
     pub multiturn: bool,
     /// Condition an empty context on this token.
@@ -185,7 +187,9 @@ impl Maker<'_> {
         let place = || format!("{}, document {id}", set.name);
         let (tokens, truncated) = match &prompt.ask {
             Ask::Choices(_) => self.choices(&context, &continuations, place)?,
-            Ask::Reply { tokens, .. } => self.reply(&context, *tokens, place)?,
+            Ask::Reply { tokens, .. } => {
+                self.reply(&context, self.options.reply_tokens.map_or(*tokens, |most| most.min(*tokens)), place)?
+            }
         };
         let mut digest = Sha256::new();
         let what = (task.name, profile.name, profile.version, &set.name, id, &prompt.until());
@@ -259,7 +263,7 @@ impl Maker<'_> {
 }
 
 fn too_long(place: String, found: usize, most: usize) -> Error {
-    Error::request(place, format!("at most {most} tokens"), found, "give a larger --context")
+    Error::request(place, format!("at most {most} tokens"), found, "give a larger --context, or --reply-tokens")
 }
 
 impl Prompt {
