@@ -235,11 +235,15 @@ impl<'a> Measuring<'a> {
         let results = layout::results(&finished);
         let file = layout::write(&finished, &results, &self.folder)?;
         let beside = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let results_file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut all = Vec::new();
         for (task, sets) in &finished.tasks {
             // Prompts are equal for all forms of a model, and with them their digests.
             let digest = results["task_hashes"].to_string();
-            let samples = |set: &str| self.link(&format!("{beside}/{}", layout::samples_file(set, journal.begun)));
+            let samples = |set: Option<&str>| {
+                let name = set.map_or(results_file.clone(), |set| layout::samples_file(set, journal.begun));
+                self.link(&format!("{beside}/{name}"))
+            };
             all.extend(scores::scores(task, sets, &digest, samples));
         }
         Ok(all)

@@ -6,20 +6,25 @@ use crate::report::data::Score;
 use crate::tasks::{Item, Metric, Over};
 
 /// The scores of a task: of the whole, then of each set where there are several. `samples` gives the file of a set's
-/// samples, as the report links it.
-pub fn scores(task: &AskedTask, sets: &[Measured], digest: &str, samples: impl Fn(&str) -> String) -> Vec<Score> {
+/// samples, as the report links it, and of no set the file that sums up all.
+pub fn scores(
+    task: &AskedTask,
+    sets: &[Measured],
+    digest: &str,
+    samples: impl Fn(Option<&str>) -> String,
+) -> Vec<Score> {
     let mut scores = Vec::new();
     let all: Vec<&Measured> = sets.iter().collect();
     for metric in task.profile.metrics {
         let Some(number) = group_number(metric, &all) else { continue };
-        let file = sets.first().filter(|_| sets.len() == 1).map(|set| samples(&set.set.set.name));
-        scores.extend(score(task, metric, None, &number, &all, digest, file));
+        let file = samples(sets.first().filter(|_| sets.len() == 1).map(|set| set.set.set.name.as_str()));
+        scores.extend(score(task, metric, None, &number, &all, digest, Some(file)));
     }
     if sets.len() > 1 {
         for (set, metric) in sets.iter().flat_map(|set| task.profile.metrics.iter().map(move |metric| (set, metric))) {
             let Some(number) = set.number(metric) else { continue };
             let name = &set.set.set.name;
-            let file = Some(samples(name));
+            let file = Some(samples(Some(name)));
             // Subjects are many; their items stand in their samples.
             let one = score(task, metric, Some(name.clone()), &number, &[set], digest, file);
             scores.extend(one.map(|score| Score { items: Vec::new(), primary: false, ..score }));
