@@ -6,7 +6,7 @@ The harness runs its stock tasks over documents read here from the files; the mo
 CPU, its values rounded once to bf16. Every document's digests, arguments, prediction and metrics must be equal, and each sum of log-probabilities within
 1e-2. Prints the largest difference of each task.
 
-Needs lm-eval 0.4.13, transformers 5.23.0, torch 2.15.0, gguf. Usage: check_harness.py QWGPU MODEL.gguf DATA
+Needs lm-eval 0.4.13, transformers 5.23.0, torch 2.15.0, gguf. Usage: check_harness.py QWGPU MODEL.gguf DATA [TASK...]
 """
 
 import csv
@@ -58,7 +58,7 @@ TASKS = [
     ("mmlu:anatomy", "mmlu_anatomy", "mmlu/default/mmlu_anatomy.yaml", mmlu, 5, 0),
     ("truthfulqa_mc1", "truthfulqa_mc1", "truthfulqa/truthfulqa_mc1.yaml", truthfulqa, 0, 6),
     ("snli", "snli", "glue/mnli/default.yaml", snli, 0, 6),
-    ("bbq", "bbq_Age", "bbq/bbq_multiple_choice.yaml", bbq, 0, 0),
+    ("bbq:age", "bbq_age", "bbq/bbq_multiple_choice.yaml", bbq, 0, 0),
 ]
 
 
@@ -105,6 +105,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for task, name, config_file, documents, shots, first in TASKS:
+            if sys.argv[4:] and task not in sys.argv[4:]:
+                continue
             built = build(name, config_file, documents(data), shots, folder)
             wanted = list(range(first, first + DOCUMENTS))
             theirs = simple_evaluate(lm, tasks=[built], samples={name: wanted}, log_samples=True, bootstrap_iters=0)
