@@ -53,7 +53,7 @@ impl Step {
             return Ok(value);
         }
         let value = make()?;
-        let text = serde_json::to_vec_pretty(&json!({ "key": self.key, "value": value }))?;
+        let text = serde_json::to_vec(&json!({ "key": self.key, "value": value }))?;
         whole_file::write(&path, text)?;
         Ok(value)
     }
@@ -91,23 +91,15 @@ impl<'a> Measuring<'a> {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let digest = model_digest(&Checkpoint::open(&path)?)?;
         conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
-        Ok(Measuring {
-            args,
-            model,
-            form,
-            path,
-            digest,
-            folder,
-            loaded: None,
-            bandwidth,
-            own_peak: usage::reset_peak(),
-        })
+        Ok(Measuring { args, model, form, path, digest, folder, loaded: None, bandwidth, own_peak: false })
     }
 
     /// The model on this path, of which one at a time is held.
     fn loaded(&mut self, on: PathArg) -> anyhow::Result<&mut Loaded> {
         if self.loaded.as_ref().is_none_or(|(path, _)| *path != on) {
             self.loaded = None;
+            // What ran before, the 16-bit reference too, is not this model's memory.
+            self.own_peak = usage::reset_peak();
             self.loaded = Some((on, self.model.load(&self.path, self.args, on)?));
         }
         Ok(&mut self.loaded.as_mut().expect("just loaded").1)
@@ -126,6 +118,8 @@ impl<'a> Measuring<'a> {
             perplexities.push(Perplexity { distance, ..self.perplexity(text, windows)? });
         }
         let scores = prepared.map_or(Ok(Vec::new()), |prepared| self.scores(prepared))?;
+        // Before memory: scratch tensors are there once a model has run.
+        let speeds = self.speeds()?;
         let memory = self.step(speed_path, Value::Null).done("memory", || {
             let (weights, kv, scratch) = self.loaded(speed_path)?.engine.memory();
             let peak = usage::peak_bytes().filter(|_| self.own_peak);
@@ -137,7 +131,6 @@ impl<'a> Measuring<'a> {
                 ..Memory::default()
             })
         })?;
-        let speeds = self.speeds()?;
         let report: Option<Value> =
             std::fs::read(self.path.join("quantize_report.json")).ok().and_then(|b| serde_json::from_slice(&b).ok());
         let outliers = report.as_ref().filter(|_| self.form.method == Method::Spqr).map(|report| {
