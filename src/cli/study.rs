@@ -29,7 +29,7 @@ use crate::study::{Extras, Form, forms};
 pub const HELP: &str = "\
 Measures each model as it is and quantized by each method at each width: perplexity on texts, benchmarks, memory and
 speed. What is quantized, asked or measured already is not done again, so a study that was stopped goes on. At the
-end, and after every form of a model, OUT/report.html says what was found; beside it lie figures, CSV and study.json.
+end, and every minute or so between forms, OUT/report.html says what was found; beside it lie figures, CSV and study.json.
 
 Before anything long begins the matrix is printed with its cost: bytes, tokens, and hours at the rate measured here.
 --plan stops there.
@@ -130,6 +130,15 @@ impl Args {
     pub(super) fn speed_path(&self) -> PathArg {
         self.speed_path.unwrap_or(self.device.path)
     }
+
+    /// The device for one of the two paths: where only the other has an adapter, what names it is left out.
+    pub(super) fn device_on(&self, path: PathArg) -> DeviceArgs {
+        let device = DeviceArgs { path, ..self.device.clone() };
+        if path == PathArg::Cpu && (self.device.path != path || self.speed_path() != path) {
+            return DeviceArgs { device: None, require_gpu: false, ..device };
+        }
+        device
+    }
 }
 
 /// What is measured, after the preset.
@@ -182,7 +191,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.plan {
         return Ok(Outcome::Done);
     }
-    let speed_device = DeviceArgs { path: args.speed_path(), ..args.device.clone() };
+    let speed_device = args.device_on(args.speed_path());
     // Of the adapter on which speed is measured: its driver, and the bytes a second of a plain copy.
     let facts: Option<(String, f64)> = Step::new(&args.out, json!([args.speed_path().name(), args.device.device]))
         .done("copy", || Ok(bench::probes(&speed_device)?.map(|(facts, probes)| (facts.driver, probes.bandwidth()))))?;
@@ -279,7 +288,7 @@ impl Model {
             calibration: None,
             calibration_samples: args.calibration.samples,
             calibration_length: args.calibration.length,
-            device: DeviceArgs { path, ..args.device.clone() },
+            device: args.device_on(path),
         };
         model.load()
     }
@@ -334,7 +343,7 @@ fn rate(args: &Args, model: &Model) -> anyhow::Result<f64> {
 
 fn conditions(args: &Args, models: &[Model]) -> anyhow::Result<Conditions> {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    let adapter = |path| anyhow::Ok(open(&DeviceArgs { path, ..args.device.clone() }.device()?)?.run.adapter);
+    let adapter = |path| anyhow::Ok(open(&args.device_on(path).device()?)?.run.adapter);
     let version =
         commit().map_or(env!("CARGO_PKG_VERSION").to_owned(), |c| format!("{} at {c}", env!("CARGO_PKG_VERSION")));
     let arguments: Vec<String> = std::env::args().skip(1).map(quoted).collect();

@@ -85,7 +85,10 @@ impl<'a> Measuring<'a> {
     ) -> anyhow::Result<Measuring<'a>> {
         let path = match &form.settings {
             None => model.path.clone(),
-            Some(settings) => quantize::cached(&model.path, settings.clone(), &args.calibration, &args.device)?,
+            Some(settings) => {
+                let device = args.device_on(args.device.path);
+                quantize::cached(&model.path, settings.clone(), &args.calibration, &device)?
+            }
         };
         let folder = args.out.join("runs").join(&model.name).join(&form.name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
