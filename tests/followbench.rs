@@ -15,7 +15,7 @@ fn golden(name: &str) -> Vec<Value> {
 }
 
 fn set() -> Set {
-    Set { name: "followbench_any".into(), groups: vec![], files: vec![], documents: vec![], pool: vec![] }
+    Set { name: "followbench_any".into(), ..Set::default() }
 }
 
 fn score(document: &Value, answers: &[&str]) -> Vec<Outcome> {

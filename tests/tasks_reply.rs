@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 
 #[path = "tasks_reply/files.rs"]
 mod files;
+#[path = "tasks_reply/pieces.rs"]
+mod pieces;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tasks/reply")

@@ -45,7 +45,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         return Err(data::missing(&[folder.join("cnn_dailymail_test.csv"), folder.join("test.parquet")]));
     }
     let documents = data::read_all(&files)?.iter().map(document).collect::<Result<_>>()?;
-    Ok(vec![Set { name: TASK.name.to_owned(), groups: Vec::new(), files, documents, pool: Vec::new() }])
+    Ok(vec![Set { name: TASK.name.to_owned(), files, documents, ..Set::default() }])
 }
 
 fn document(record: &Record) -> Result<Value> {

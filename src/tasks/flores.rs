@@ -6,13 +6,14 @@
 mod languages;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::choice::reply;
 use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Set, Task, data};
 use crate::error::{Error, Result};
-use crate::metrics::bleu::{Bleu, Tokenizer};
+use crate::metrics::bleu::{Bleu, Counts, Tokenizer};
 use crate::metrics::chrf::Chrf;
 
 pub static TASK: Task = Task {
@@ -49,11 +50,16 @@ const METRICS: &[Metric] = &[
     Metric { primary: true, ..metric("bleu", "13a", |items| bleu(Tokenizer::V13a, items)) },
     Metric { primary: true, ..metric("bleu", "zh", |items| bleu(Tokenizer::Chinese, items)) },
     Metric { primary: true, ..metric("bleu", "char", |items| bleu(Tokenizer::Characters, items)) },
+    metric("spbleu", "none", spbleu),
     metric("chrf", "none", |items| chrf(Chrf::default(), items)),
     metric("chrf++", "none", |items| chrf(CHRF_WORDS, items)),
     // With the tokenizer 13a whatever the target, as lm-evaluation-harness: next to meaningless for Chinese.
     metric("bleu_lmh", "none", |items| bleu(Tokenizer::V13a, items)),
 ];
+
+/// The SentencePiece model of spBLEU, as sacreBLEU names its file and its tokenizer.
+const MODEL: &str = "flores200_sacrebleu_tokenizer_spm.model";
+const PIECES: &str = "flores200";
 
 const CHRF_WORDS: Chrf = Chrf { words: true, lowercase: false };
 
@@ -76,6 +82,7 @@ pub fn signature(metric: &Metric) -> Option<String> {
         ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(Tokenizer::V13a)),
         ("bleu", "zh") => Some(bleu(Tokenizer::Chinese)),
         ("bleu", "char") => Some(bleu(Tokenizer::Characters)),
+        ("spbleu", _) => Some(bleu(Tokenizer::Pieces(PIECES, &str::to_owned))),
         ("chrf", _) => Some(Chrf::default().signature(Some(1))),
         ("chrf++", _) => Some(CHRF_WORDS.signature(Some(1))),
         _ => None,
@@ -93,14 +100,19 @@ fn tokenizer(language: &str) -> &'static str {
 
 /// A set for each pair of `names`: `deu_Latn-eng_Latn,fra_Latn-eng_Latn`. Tested is `devtest`; shots come from `dev`
 /// or, where that is missing, from `devtest`. As the authors' archive has them, a file for each language, or as rows
-/// with a field `sentence_LANGUAGE`, as the hub has them.
+/// with a field `sentence_LANGUAGE`, as the hub has them. spBLEU is among the scores if its SentencePiece model,
+/// `flores200_sacrebleu_tokenizer_spm.model`, lies in the same folder or in the one above.
 ///
 /// # Errors
 /// A name that is no pair of languages; a file that is missing; files of a pair with different numbers of lines; an
 /// empty line.
 pub fn read_pairs(data: &Path, names: &str) -> Result<Vec<Set>> {
     let folder = data::find(data, &["flores200/flores200_dataset", "flores200", "flores200_dataset", "flores"])?;
-    names.split(',').map(|name| read_pair(&folder, name.trim())).collect()
+    let model = [Some(folder.as_path()), folder.parent()].into_iter().flatten().map(|folder| folder.join(MODEL));
+    let pieces = model.filter(|model| model.is_file()).map(|model| data::SentencePieces::read(&model)).next();
+    let pieces = pieces.transpose()?.map(Arc::new);
+    let read = |name: &str| Ok(Set { pieces: pieces.clone(), ..read_pair(&folder, name.trim())? });
+    names.split(',').map(read).collect()
 }
 
 fn read_pair(folder: &Path, name: &str) -> Result<Set> {
@@ -115,7 +127,8 @@ fn read_pair(folder: &Path, name: &str) -> Result<Set> {
         return Err(data::missing(&looked));
     };
     let (more, pool) = documents_or_none(folder, pair)?;
-    Ok(Set { name: format!("flores_{name}"), groups: Vec::new(), files: [files, more].concat(), documents, pool })
+    let name = format!("flores_{name}");
+    Ok(Set { name, files: [files, more].concat(), documents, pool, ..Set::default() })
 }
 
 type Documents = (Vec<PathBuf>, Vec<Value>);
@@ -188,7 +201,7 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     }
 }
 
-fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+fn score(set: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
     let [_, (to, target)] = sides(document);
     let texts = Item::Texts { reply: reply(answers)?.to_owned(), references: vec![target.to_owned()] };
     let outcome = |filter, names: &[&'static str]| Outcome {
@@ -196,7 +209,14 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> 
         filtered: None,
         items: names.iter().map(|&name| (name, texts.clone())).collect(),
     };
-    Ok(vec![outcome(tokenizer(to), &["bleu"]), outcome("none", &["chrf", "chrf++", "bleu_lmh"])])
+    let mut rest = outcome("none", &["chrf", "chrf++", "bleu_lmh"]);
+    if let Some(pieces) = &set.pieces {
+        let apart = |text: &str| pieces.apart(text);
+        let counts = Bleu { tokenizer: Tokenizer::Pieces(PIECES, &apart), ..Bleu::default() };
+        let Counts { length, reference_length, matched, total } = counts.counts(reply(answers)?, &[target]);
+        rest.items.push(("spbleu", Item::Record(json!([length, reference_length, matched, total]))));
+    }
+    Ok(vec![outcome(tokenizer(to), &["bleu"]), rest])
 }
 
 fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
@@ -209,6 +229,17 @@ fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
 fn bleu(tokenizer: Tokenizer<'static>, items: &[Item]) -> f64 {
     let bleu = Bleu { tokenizer, ..Bleu::default() };
     bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
+}
+
+/// BLEU of counts that [`score`] made.
+fn spbleu(items: &[Item]) -> f64 {
+    let counts = items.iter().filter_map(|item| match item {
+        Item::Record(record) => serde_json::from_value(record.clone()).ok(),
+        _ => None,
+    });
+    let counts =
+        counts.map(|(length, reference_length, matched, total)| Counts { length, reference_length, matched, total });
+    Bleu::default().score(&counts.sum()).score
 }
 
 fn chrf(chrf: Chrf, items: &[Item]) -> f64 {

@@ -96,7 +96,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     };
     let ((mut files, documents), (more, pool)) = (split("test")?, split("train")?);
     files.extend(more);
-    Ok(vec![Set { name: "gsm8k".to_owned(), groups: Vec::new(), files, documents, pool }])
+    Ok(vec![Set { name: "gsm8k".to_owned(), files, documents, pool, ..Set::default() }])
 }
 
 fn document(record: &Record) -> Result<Value> {

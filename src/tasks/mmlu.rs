@@ -156,7 +156,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         let ((mut files, documents), (more, pool)) = (part(subject, 0)?, part(subject, 1)?);
         files.extend(more);
         let groups = vec![(*category).to_owned()];
-        sets.push(Set { name: format!("mmlu_{subject}"), groups, files, documents, pool });
+        sets.push(Set { name: format!("mmlu_{subject}"), groups, files, documents, pool, ..Set::default() });
     }
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)

@@ -22,6 +22,7 @@ mod truthfulqa;
 mod xsum;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -72,7 +73,7 @@ pub enum Dimension {
 }
 
 /// Documents that are asked alike: the unit that few-shot prefixes and results are made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Set {
     /// Full name in results: `mmlu_abstract_algebra`; the task's own name where there is only one set.
     pub name: String,
@@ -85,6 +86,8 @@ pub struct Set {
     pub documents: Vec<Value>,
     /// What few-shot examples are taken from; empty where shots come from `documents`.
     pub pool: Vec<Value>,
+    /// What takes texts apart for spBLEU, where it lies with the data.
+    pub pieces: Option<Arc<data::SentencePieces>>,
 }
 
 /// One way to ask a task's questions.

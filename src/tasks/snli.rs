@@ -99,7 +99,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     }
     let pool = if shots.is_empty() { Vec::new() } else { self::documents(&shots)? };
     files.extend(shots);
-    Ok(vec![Set { name: "snli".to_owned(), groups: Vec::new(), files, documents, pool }])
+    Ok(vec![Set { name: "snli".to_owned(), files, documents, pool, ..Set::default() }])
 }
 
 fn documents(files: &[std::path::PathBuf]) -> Result<Vec<Value>> {

@@ -39,7 +39,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         return Err(data::missing(&[folder.join("test.jsonl"), folder.join("test.parquet")]));
     }
     let documents = data::read_all(&files)?.iter().map(document).collect::<Result<_>>()?;
-    Ok(vec![Set { name: TASK.name.to_owned(), groups: Vec::new(), files, documents, pool: Vec::new() }])
+    Ok(vec![Set { name: TASK.name.to_owned(), files, documents, ..Set::default() }])
 }
 
 /// The id is a number in some copies and a text in others.

@@ -105,7 +105,7 @@ fn subjects_are_those_of_the_harness() {
 fn shots_from_the_tested_documents_leave_the_document_out() {
     let documents: Vec<Value> = (0..4).map(|number| json!({ "number": number })).collect();
     let name = "made_up".to_owned();
-    let set = Set { name, groups: Vec::new(), files: Vec::new(), documents, pool: Vec::new() };
+    let set = Set { name, documents, ..Set::default() };
     for draw in [qwgpu::tasks::Draw::FirstN, qwgpu::tasks::Draw::Sampled] {
         let mut shots = Shots::new(&set, draw, 3).unwrap();
         for document in &set.documents {

@@ -41,7 +41,7 @@ pub(super) fn read(data: &Path) -> Result<Vec<Set>> {
         let documents =
             data::read_all(&files)?.iter().map(|record| document(record, category)).collect::<Result<_>>()?;
         let name = format!("bbq_{}", category.to_lowercase());
-        sets.push(Set { name, groups: Vec::new(), files, documents, pool: Vec::new() });
+        sets.push(Set { name, files, documents, ..Set::default() });
     }
     match sets.is_empty() {
         true => Err(data::missing(&CATEGORIES.map(|category| folder.join("data").join(format!("{category}.jsonl"))))),

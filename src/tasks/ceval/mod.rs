@@ -60,7 +60,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         }
         let all = |records: &[Record]| records.iter().map(document).collect::<Result<Vec<_>>>();
         let (documents, pool) = (all(&documents)?, all(&pool)?);
-        sets.push(Set { name: format!("ceval_{subject}"), groups, files, documents, pool });
+        sets.push(Set { name: format!("ceval_{subject}"), groups, files, documents, pool, ..Set::default() });
     }
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)

@@ -8,6 +8,7 @@ mod json;
 mod lines;
 mod parquet;
 mod record;
+mod sentencepiece;
 mod splits;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use json::{json_array, json_lines};
 pub use lines::lines;
 pub use parquet::parquet;
 pub use record::{Record, Records};
+pub use sentencepiece::SentencePieces;
 pub use splits::{find, missing, read_all, split, subject};
 
 use crate::error::{Error, Result};

@@ -68,7 +68,7 @@ fn read(data: &Path, language: Language) -> Result<Vec<Set>> {
         let file = data::find(data, &[&format!("followbench/{folder}/{kind}_constraints.json")])?;
         let documents = documents(&data::json_array(&file)?, kind, language)?;
         let name = format!("{task}_{kind}");
-        Ok(Set { name, groups: Vec::new(), files: vec![PathBuf::from(&file)], documents, pool: Vec::new() })
+        Ok(Set { name, files: vec![PathBuf::from(&file)], documents, ..Set::default() })
     };
     KINDS.iter().map(|kind| set(kind)).collect()
 }

@@ -28,7 +28,7 @@ pub(super) fn multiple_choice(data: &Path, name: &str) -> Result<Vec<Set>> {
         Ok(json!({ "question": record.filled("question")?, "mc1_targets": mc1, "mc2_targets": mc2 }))
     });
     let documents = documents.collect::<Result<_>>()?;
-    Ok(vec![Set { name: name.to_owned(), groups: Vec::new(), files, documents, pool: Vec::new() }])
+    Ok(vec![Set { name: name.to_owned(), files, documents, ..Set::default() }])
 }
 
 fn labels(targets: &Value) -> impl Iterator<Item = i64> + '_ {

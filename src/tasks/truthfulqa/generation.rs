@@ -61,7 +61,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         files = vec![data::find(&folder, &["TruthfulQA.csv", "generation/validation.parquet"])?];
     }
     let documents = data::read_all(&files)?.iter().map(document).collect::<Result<_>>()?;
-    Ok(vec![Set { name: "truthfulqa_gen".to_owned(), groups: Vec::new(), files, documents, pool: Vec::new() }])
+    Ok(vec![Set { name: "truthfulqa_gen".to_owned(), files, documents, ..Set::default() }])
 }
 
 /// A question with its answers: each with a full stop, and among the true ones that there is nothing to say.
