@@ -2,7 +2,7 @@
 """Goldens of the tasks with choices: prompts and scores of lm-evaluation-harness over made-up documents.
 
 Writes fixtures/tasks/choice: the documents in the formats the sets are given out in (data/), what the harness makes
-of them (prompts.json), its subjects (subjects.json), and one small table as Parquet (rows_*.parquet).
+of them (prompts.json) and sends behind a chat template (chat.json), its subjects (subjects.json), and one small table as Parquet (rows_*.parquet).
 
 Also the letters that the chat scripts of the Qwen repository find in replies (letters.json), null where they would
 ask thefuzz; for these it needs a copy of that repository (github.com/QwenLM/Qwen at 2df8e8a).
@@ -25,6 +25,7 @@ import lm_eval.tasks
 import pyarrow
 import pyarrow.parquet
 import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -100,6 +101,15 @@ BBQ = [
      [["Can't be determined", "unknown"], ["woman", "old"], ["German man", "nonOld"]], 1],
     ["neg", "disambig", ["The grandmother", "Unknown", "The boy"],
      [["The grandmother", "old"], ["Unknown", "unknown"], ["boy", "nonOld"]], 2],
+    # Enough rows that some draw of two takes the document itself.
+    ["nonneg", "ambig", ["Eve", "Not known", "Max"], [["Eve", "old"], ["Not known", "unknown"], ["Max", "nonOld"]], 1],
+    ["neg", "disambig", ["Unknown", "Ida", "Tom"], [["Unknown", "unknown"], ["Ida", "old"], ["Tom", "nonOld"]], 1],
+    ["nonneg", "disambig", ["Leo", "Pia", "Cannot answer"],
+     [["Leo", "nonOld"], ["Pia", "old"], ["Cannot answer", "unknown"]], 0],
+    ["neg", "ambig", ["Jan", "Undetermined", "Uta"],
+     [["Jan", "old"], ["Undetermined", "unknown"], ["Uta", "nonOld"]], 1],
+    ["nonneg", "ambig", ["Ben", "Lea", "Not enough info"],
+     [["Ben", "old"], ["Lea", "nonOld"], ["Not enough info", "unknown"]], 2],
 ]
 
 
@@ -176,17 +186,18 @@ def documents():
         "ceval": ("ceval/ceval-valid_law.yaml", ceval, 2),
         "snli": ("glue/mnli/default.yaml", snli, 2),
         "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", {"validation": truth}, 0),
-        "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", {"validation": truth}, 0),
+        "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", {"validation": truth}, 1),
         "truthfulqa_gen": ("truthfulqa/truthfulqa_gen.yaml", {"validation": generation}, 0),
-        "bbq": ("bbq/bbq_multiple_choice.yaml", bbq, 1),
-        "bbq generative": ("bbq/bbq_generate.yaml", bbq, 1),
+        "bbq": ("bbq/bbq_multiple_choice.yaml", bbq, 2),
+        "bbq generative": ("bbq/bbq_generate.yaml", bbq, 2),
     }
 
 
 REPLIES = {
     "mmlu generative": ["  b.\nBecause", "C", "the street"],
     "truthfulqa_gen": [" A: It is salt water.", "Nobody . The Romans built it .", ""],
-    "bbq generative": ["Bob, the tall one", "It was the German man", "I do not know."],
+    "bbq generative": ["Bob, the tall one", "It was the German man", "I do not know.",
+                       "Eve", "Ida did.", "Not Pia", "Undetermined", "Lea or Ben"],
 }
 
 
@@ -259,6 +270,28 @@ def prompts(name, config_file, splits, shots, folder):
     totals = {metric: float(plain.aggregation()[metric](values)) for metric, values in kept.items() if metric in plain.aggregation()}
     totals = {metric: value for metric, value in totals.items() if not math.isnan(value)}
     return {"shots": shots, "documents": records, "totals": totals}
+
+
+# Any template with roles and a beginning of the reply will do; ours reads it, too.
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+CHAT = {"mmlu": "lmh_chat", "ceval": "lmh_chat", "bbq": "lmh_chat", "truthfulqa_mc1": "chat", "truthfulqa_mc2": "chat"}
+
+
+def chats(config_file, splits, shots, folder):
+    """Contexts and continuations of choices as `--apply_chat_template` makes them."""
+    built = task(config_file, splits, folder)
+    template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE)
+    chat = dict(apply_chat_template=True, chat_template=lambda messages, **more: template.render(messages=messages, **more))
+    records = []
+    for doc in list(built.eval_docs):
+        context = built.fewshot_context(doc, shots, system_instruction=None, fewshot_as_multiturn=False, **chat)
+        requests = [request.arguments for request in built.construct_requests(doc=doc, ctx=context, **chat)]
+        assert {context} == {context for context, _ in requests}
+        records.append({"context": context, "continuations": [continuation for _, continuation in requests]})
+    return {"shots": shots, "documents": records}
 
 
 def filtered(built, doc, reply):
@@ -357,11 +390,15 @@ def main():
     write_parquet()
     dump("subjects.json", subjects())
     dump("letters.json", letters(Path(sys.argv[1])))
-    made = {}
+    made, chat = {}, {}
     for name, (config_file, splits, shots) in documents().items():
         with tempfile.TemporaryDirectory() as folder:
             made[name] = prompts(name, config_file, splits, shots, Path(folder))
+        if name in CHAT:
+            with tempfile.TemporaryDirectory() as folder:
+                chat[f"{name} {CHAT[name]}"] = chats(config_file, splits, shots, Path(folder))
     dump("prompts.json", made)
+    dump("chat.json", {"template": TEMPLATE, "prompts": chat})
 
 
 if __name__ == "__main__":

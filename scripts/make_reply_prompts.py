@@ -130,15 +130,20 @@ def harness_prompts(data):
     shutil.copy(STOCK / "cnn_dailymail/utils.py", yamls)
     manager = TaskManager(include_path=str(yamls), include_defaults=False)
     results = lm_eval.simple_evaluate(Silent(), tasks=[f"local_{name}" for name in local], task_manager=manager, log_samples=True, bootstrap_iters=0)
+    # The stock task forbids other numbers of examples than its 0.
+    text = (yamls / "cnn_dailymail.yaml").read_text(encoding="utf-8")
+    (yamls / "cnn_dailymail.yaml").write_text(text.replace("num_fewshot: 0\n", ""), encoding="utf-8")
+    manager = TaskManager(include_path=str(yamls), include_defaults=False)
+    shots = lm_eval.simple_evaluate(Silent(), tasks=["local_cnn_dailymail"], num_fewshot=2, task_manager=manager, log_samples=True, bootstrap_iters=0)
     tasks = {"gsm8k": ("gsm8k", "lmh"), "gsm8k_cot": ("gsm8k", "cot"), "cnn_dailymail": ("cnn_dailymail", "lmh")}
     for name, (task, profile) in tasks.items():
-        seen = set()
-        for sample in results["samples"][f"local_{name}"]:
-            if sample["doc_id"] in seen:  # one for each filter
-                continue
-            seen.add(sample["doc_id"])
+        samples = {sample["doc_id"]: sample for sample in reversed(results["samples"][f"local_{name}"])}  # one for each filter
+        cases = [({}, samples[doc_id]) for doc_id in sorted(samples)]
+        if name == "cnn_dailymail":
+            cases += [({"shots": 2}, sample) for sample in shots["samples"][f"local_{name}"]]
+        for more, sample in cases:
             prompt, settings = sample["arguments"][0] if isinstance(sample["arguments"], (list, tuple)) else sample["arguments"]["gen_args_0"].values()
-            yield {"task": task, "set": task, "profile": profile, "doc_id": sample["doc_id"], "prompt": prompt, "target": sample["target"],
+            yield {"task": task, "set": task, "profile": profile, **more, "doc_id": sample["doc_id"], "prompt": prompt, "target": sample["target"],
                    "until": settings["until"], "doc_hash": sample["doc_hash"], "prompt_hash": sample["prompt_hash"], "target_hash": sample["target_hash"]}
 
 

@@ -7,6 +7,7 @@
 No number in it was measured.
 """
 
+import itertools
 import json
 import math
 import pathlib
@@ -60,6 +61,14 @@ def run(model, form, hard, losses, seed):
             "windows": ["inf"] * WINDOWS if broken else windows,
             "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/{text}.jsonl",
         })
+        if method != "bf16" and not broken:
+            perplexities[-1] |= {
+                "distance": {
+                    "positions": 511, "mean": round(rise * 1.5, 4), "quantile_999": round(rise * 20, 4),
+                    "same_top": round(math.exp(-rise), 4), "rms_difference": round(1 - math.exp(-rise / 2), 4),
+                },
+                "distance_samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/{text}-kl.json",
+            }
     scores = []
     for task, metric, chance, profile, shots in [
         ("MMLU", "acc", 0.25, "lmh", 5), ("GSM8K", "exact_match, strict", None, "lmh", 5), ("SNLI", "acc", 1 / 3, "own", 0),
@@ -102,6 +111,7 @@ def run(model, form, hard, losses, seed):
             "weights": size, "kv": layers * 2048 * 1024, "scratch": 41_000_000,
             "allocator_peak": size + layers * 2048 * 1024 + 45_000_000,
             "driver_peak": None, "host_rss_peak": 410_000_000 + parameters // 20,
+            "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/memory.json",
         },
         "speeds": [{
             "prompt": 512, "generated": 128,
@@ -109,12 +119,14 @@ def run(model, form, hard, losses, seed):
             "decode": [round(speed * (1 + shake * x), 3) for x in (0, 1, -1, 0.5, -0.3)],
             "bytes_per_token": size, "copy_bandwidth": 9.0e10,
             "first_token_cold": 2.4, "first_token_warm": round(5 / speed, 3),
+            "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/speed.json",
         }],
         "perplexities": perplexities, "scores": scores,
     }
     if share is not None:
         shares = [round(share * (0.4 + 1.2 * l / (layers - 1)), 8) for l in range(layers)]
-        full["outliers"] = {"share": share, "layers": shares, "threshold": 0.2 if method == "spqr" else 6.0}
+        full["outliers"] = {"share": share, "layers": shares, "threshold": 0.2 if method == "spqr" else 6.0,
+                            "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/quantize_report.json"}
     if method == "gptq" and parameters > 2e9:
         del full["memory"]["scratch"]
     if purpose == "equal-bits" and parameters > 2e9:
@@ -148,6 +160,23 @@ def number(value):
     return float(value)
 
 
+def paired_shares(only_first, only_second, pairs):
+    """The adjusted Wald interval of Bonett and Price (2012)."""
+    n = pairs + 2
+    first, second = (only_first + 1) / n, (only_second + 1) / n
+    half = stats.norm.ppf(0.975) * math.sqrt((first + second - (second - first) ** 2) / n)
+    return number(second - first - half), number(second - first + half)
+
+
+def exact_rank_p(x, y):
+    """Share of all orders of y whose |rho| is at least as large. scipy's permutation_test doubles one side instead."""
+    u, v = stats.rankdata(x), stats.rankdata(y)
+    u, v = u - u.mean(), v - v.mean()
+    orders = np.array(list(itertools.permutations(v))) @ u
+    least = abs(u @ v) - 1e-12 * math.sqrt((u @ u) * (v @ v))
+    return number(np.mean(np.abs(orders) >= least))
+
+
 def expected(study):
     """Comparisons and correlations of the first model."""
     runs = [r for r in study["runs"] if r["model"] == MODELS[0][0]]
@@ -163,12 +192,11 @@ def expected(study):
                 up, down = int((d > 0).sum()), int((d < 0).sum())
                 exact = up + down < 25
                 p = mcnemar([[0, up], [down, 0]], exact=exact, correction=True).pvalue
-                error = d.std(ddof=1) / math.sqrt(len(d))
+                low, high = paired_shares(down, up, len(d))
                 entry |= {
                     "test": "McNemar", "pairs": len(d), "difference": number(d.mean()),
-                    "low": number(d.mean() - stats.norm.ppf(0.975) * error),
-                    "high": number(d.mean() + stats.norm.ppf(0.975) * error), "p": number(p),
-                    "equivalence": number(ttost_paired(d, np.zeros(len(d)), -1.0, 1.0)[0]),
+                    "low": low * 100, "high": high * 100, "p": number(p),
+                    "equivalence": number(ttost_paired(d, np.zeros(len(d)), -1.0, 1.0)[0]) if up + down else 0.99 ** len(d),
                 }
             elif s["task"].startswith("FLORES"):
                 error = math.hypot(s["stderr"], before["stderr"])
@@ -200,7 +228,8 @@ def expected(study):
                 for kind, found in {
                     "plain": stats.pearsonr(u, v), "logarithm": stats.pearsonr(np.log(u), v), "rank": stats.spearmanr(u, v),
                 }.items():
-                    entry[f"{name}_{kind}"] = [number(found.statistic), number(found.pvalue)]
+                    p = exact_rank_p(u, v) if kind == "rank" else found.pvalue
+                    entry[f"{name}_{kind}"] = [number(found.statistic), number(p)]
             relations.append(entry)
     decode = runs[1]["speeds"][0]["decode"]
     return {

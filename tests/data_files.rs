@@ -178,3 +178,32 @@ mod parquet {
         }
     }
 }
+
+/// Parts of two downloads in one folder, of which neither must be read as the whole.
+#[test]
+fn parts_of_two_revisions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str| std::fs::write(folder.path().join(name), "{\"a\":1}\n").unwrap();
+    put("test-00000-of-00002.jsonl");
+    put("test-00001-of-00002.jsonl");
+    assert_eq!(data::split(folder.path(), "test").unwrap().len(), 2);
+    put("test-00000-of-00001.jsonl");
+    let error = data::split(folder.path(), "test").unwrap_err().to_string();
+    assert!(
+        error.contains("test-00000-of-00001.jsonl") && error.contains("found test-00000-of-00002.jsonl"),
+        "{error}"
+    );
+}
+
+#[test]
+fn converted_splits_are_read_in_order() {
+    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let split = folder.path().join("default/test");
+    std::fs::create_dir_all(&split).unwrap();
+    for name in ["0001.jsonl", "0000.jsonl", "notes.jsonl", "00002.jsonl"] {
+        std::fs::write(split.join(name), "{\"a\":1}\n").unwrap();
+    }
+    let files = data::split(folder.path(), "test").unwrap();
+    assert_eq!(files, [split.join("0000.jsonl"), split.join("0001.jsonl")]);
+    assert!(data::split(empty.path(), "test").unwrap().is_empty());
+}

@@ -190,6 +190,45 @@ fn a_larger_limit_goes_on_and_shares_that_differ_are_not_merged() {
 }
 
 #[test]
+fn other_settings_keep_the_results_of_the_first() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let ask = |more: &[&str]| {
+        let common = ["--context", "700", "--tasks", "snli"];
+        asking("tiny-qwen", data.path(), out.path(), &[&common, more].concat())
+    };
+    let count = |kind: &str| files(out.path()).iter().filter(|(name, _)| name.starts_with(kind)).count();
+    done(ask(&["--limit", "2", "--shots", "0"]));
+    done(ask(&["--limit", "2", "--shots", "1"]));
+    assert_eq!((count("results"), count("samples")), (2, 2));
+    // The same again, and more documents of it, go on where they were.
+    done(ask(&["--limit", "2", "--shots", "1"]));
+    done(ask(&["--limit", "3", "--shots", "1"]));
+    assert_eq!((count("results"), count("samples")), (2, 2));
+
+    let twice = asking("tiny-qwen", data.path(), out.path(), &["--tasks", "snli,gsm8k,snli"]).output().unwrap();
+    let error = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(!twice.status.success() && error.contains("each task once"), "{error}");
+}
+
+/// What two prompts have in common must leave something of each, the first of them too.
+#[test]
+fn a_prompt_may_begin_another() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("truthfulqa");
+    std::fs::create_dir_all(&folder).unwrap();
+    let row = |question: &str| format!("Adversarial,Any,{question},Yes.,Yes.; It is.,No.,made up\n");
+    let head = "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n";
+    let text = head.to_owned() + &row("Is it so?") + &row("Is it so? And why is it so?") + &row("Is it so? Or not?");
+    std::fs::write(folder.join("TruthfulQA.csv"), text).unwrap();
+    let few = ["--context", "700", "--tasks", "truthfulqa_gen", "--reply-tokens", "8"];
+    let (shared, unshared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    done(asking("tiny-qwen", data.path(), shared.path(), &few));
+    done(asking("tiny-qwen", data.path(), unshared.path(), &[&few[..], &["--no-share"]].concat()));
+    assert_same(&files(shared.path()), &files(unshared.path()), "without sharing");
+}
+
+#[test]
 fn only_one_run_writes_a_journal() {
     let data = data();
     let out = tempfile::tempdir().unwrap();

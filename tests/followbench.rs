@@ -135,6 +135,30 @@ fn rates_and_levels_in_a_row() {
     assert!(measure("csl", &[]).is_nan() && measure("hsr_3", &[]).is_nan());
 }
 
+/// A bootstrap draws groups with replacement.
+#[test]
+fn a_group_drawn_twice_counts_twice() {
+    let (yes, no) = (Some(1.0), Some(0.0));
+    let (low, high) = (items("a/1", [no; 5]), items("a/2", [yes; 5]));
+    assert_eq!(measure("csl", &[&low[..], &high, &high].concat()), 10.0 / 3.0);
+    assert_eq!(measure("csl", &[&high[..], &low, &low, &low].concat()), 5.0 / 4.0);
+    let unreadable = items("b/1", [None; 5]);
+    assert_eq!(measure("csl", &[&unreadable[..], &unreadable, &high].concat()), 5.0);
+}
+
+/// A limit may end within a group, which then would count only if it failed early.
+#[test]
+fn a_group_with_an_absent_level_is_left_out() {
+    let (yes, no) = (Some(1.0), Some(0.0));
+    let whole = items("a/1", [yes, yes, no, no, no]);
+    let cut = items("a/2", [no; 5]);
+    for kept in 1..5 {
+        assert_eq!(measure("csl", &[&whole[..], &cut[..kept]].concat()), 2.0, "{kept}");
+    }
+    assert_eq!(measure("csl", &[&whole[..], &cut[..]].concat()), 1.0);
+    assert!(measure("csl", &cut[..3]).is_nan());
+}
+
 #[test]
 fn every_metric_has_items_and_every_item_a_metric() {
     for task in [&TASK, &TASK_ZH] {

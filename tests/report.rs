@@ -6,6 +6,8 @@
 mod numbers;
 #[path = "report/page.rs"]
 mod page;
+#[path = "report/rules.rs"]
+mod rules;
 
 use std::path::Path;
 

@@ -42,10 +42,9 @@ fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn a_study_is_measured_once_and_reported() {
+/// Made-up data of one task and one text.
+fn data() -> tempfile::TempDir {
     let data = tempfile::tempdir().unwrap();
-    let out = tempfile::tempdir().unwrap();
     let put = |path: &str, text: String| {
         let path = data.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -54,6 +53,13 @@ fn a_study_is_measured_once_and_reported() {
     let rows = (0..9).map(|n| format!("A man has {n} dogs.\tHe has {} dogs\t{}\n", n % 5, n % 3));
     put("snli/test.tsv", "premise\thypothesis\tlabel\n".to_owned() + &rows.collect::<String>());
     put("ptb/ptb.test.txt", (0..60).map(|n| format!(" the cat sat on mat {n} \n")).collect());
+    data
+}
+
+#[test]
+fn a_study_is_measured_once_and_reported() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
 
     // The matrix alone: what it costs, and nothing measured.
     let plan = ended(0, study(data.path(), out.path(), &["--plan", "--equal-bits"]).output().unwrap());
@@ -108,12 +114,73 @@ fn a_study_is_measured_once_and_reported() {
     assert_eq!(json!(again.runs), json!(found.runs));
 }
 
+/// Two models whose names differ behind a dot only, of which one has a weight that is no number.
+#[test]
+fn a_form_that_cannot_be_measured_is_left_out() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen");
+    let names = ["tiny-0.5b", "tiny-0.7b"];
+    for name in names {
+        let folder = data.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in std::fs::read_dir(&tiny).unwrap().map(|entry| entry.unwrap().path()) {
+            std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let weights = data.path().join(names[1]).join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let end = bytes.len();
+    bytes[end - 2..].copy_from_slice(&[0xff, 0x7f]);
+    std::fs::write(&weights, bytes).unwrap();
+
+    let [sound, broken] = names.map(|name| data.path().join(name).display().to_string());
+    let both = ["--methods", "int8", "--model", &sound, "--model", &broken];
+    let ended = ended(1, study(data.path(), out.path(), &both).output().unwrap());
+    assert!(stderr(&ended).contains("tiny-0.7b bf16 is left out"), "{}", stderr(&ended));
+    let found = Study::read(&out.path().join("study.json")).unwrap();
+    let measured: Vec<&str> = found.runs.iter().map(|run| run.model.as_str()).collect();
+    assert_eq!(measured, ["tiny-qwen", "tiny-qwen", names[0], names[0]]);
+    let left_out: Vec<&str> = found.failures.iter().map(|failure| failure.name.as_str()).collect();
+    assert_eq!(left_out, ["tiny-0.7b bf16", "tiny-0.7b int8-8"]);
+    assert!(found.failures[0].value.contains("NaN"), "{}", found.failures[0].value);
+    assert!(found.missing.is_empty());
+    let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(page.contains("tiny-0.7b int8-8"), "the page says what was left out");
+}
+
+/// A text with the same beginning is another text.
+#[test]
+fn another_text_is_measured_anew() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let perplexity = || {
+        ended(0, study(data.path(), out.path(), &["--methods", "int8"]).output().unwrap());
+        let study = Study::read(&out.path().join("study.json")).unwrap();
+        study.runs.iter().map(|run| (run.perplexities[0].value, run.perplexities[0].distance)).collect::<Vec<_>>()
+    };
+    let first = perplexity();
+    let file = data.path().join("ptb/ptb.test.txt");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("mat 3", "hat 3")).unwrap();
+    let second = perplexity();
+    assert!(first[0].0 != second[0].0 && first[1].0 != second[1].0, "{first:?} {second:?}");
+    assert!(first[1].1 != second[1].1, "{first:?} {second:?}");
+}
+
 #[test]
 fn a_study_that_cannot_be_is_refused_before_it_begins() {
     let data = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();
     let error = |more: &[&str]| stderr(&ended(2, study(data.path(), out.path(), more).output().unwrap()));
     assert!(error(&[]).contains("ptb.test.txt"));
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen").display().to_string();
+    let text = data.path().join("ptb/ptb.test.txt");
+    std::fs::create_dir_all(text.parent().unwrap()).unwrap();
+    std::fs::write(&text, "the cat sat on the mat ".repeat(60)).unwrap();
+    std::fs::create_dir_all(data.path().join("snli")).unwrap();
+    std::fs::write(data.path().join("snli/test.tsv"), "premise\thypothesis\tlabel\nA.\tB.\t0\n").unwrap();
+    assert!(error(&["--model", &tiny]).contains("different names"));
     assert!(error(&["--methods", "nothing"]).contains("rtn, int8, gptq or spqr"));
     assert!(error(&["--preset", "nothing"]).contains("correlation"));
 }

@@ -41,8 +41,8 @@ fn document_hash(document: &Value) -> String {
 }
 
 /// Context, target and stops of every document of a set.
-fn prompts(set: &Set, profile: &Profile) -> Vec<(String, String, Vec<String>)> {
-    let mut shots = Shots::new(set, profile.draw, profile.shots).unwrap();
+fn prompts(set: &Set, profile: &Profile, shots: usize) -> Vec<(String, String, Vec<String>)> {
+    let mut shots = Shots::new(set, profile.draw, shots).unwrap();
     let asked = set.documents.iter().map(|document| {
         let shots = shots.next(document).unwrap();
         let shots: Vec<_> = shots.into_iter().map(|shot| (profile.prompt)(set, shot)).collect();
@@ -76,7 +76,8 @@ fn prompts_equal_the_originals() {
         let profile = profile(task, &text(case, "profile"));
         let [set] = &sets[..] else { panic!("{name}: {} sets", sets.len()) };
         let id = case["doc_id"].as_u64().unwrap() as usize;
-        let (context, target, until) = prompts(set, profile).swap_remove(id);
+        let shots = case["shots"].as_u64().map_or(profile.shots, |shots| shots as usize);
+        let (context, target, until) = prompts(set, profile, shots).swap_remove(id);
         assert_eq!(context, text(case, "prompt"), "{name} {} {id}", profile.name);
         assert_eq!(target, text(case, "target"));
         assert_eq!(serde_json::to_value(until).unwrap(), case["until"]);
@@ -84,7 +85,7 @@ fn prompts_equal_the_originals() {
         assert_eq!(sha256(&target), text(case, "target_hash"));
         assert_eq!(document_hash(&set.documents[id]), text(case, "doc_hash"));
     }
-    assert_eq!(cases.len(), 30);
+    assert_eq!(cases.len(), 33);
 }
 
 #[test]

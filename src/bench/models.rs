@@ -35,6 +35,9 @@ pub struct Measured {
     pub cold_first_token_s: f64,
     pub prefill: Speed,
     pub decode: Speed,
+    /// Tokens a second of each measured run, in order: prefill, decoding.
+    #[serde(skip)]
+    pub rates: [Vec<f64>; 2],
     pub weight_bytes: u64,
     pub cache_bytes: u64,
     pub scratch_bytes: u64,
@@ -117,6 +120,8 @@ pub fn measure(
         cold_first_token_s: cold,
         prefill: speed(&prefill, prompt, work.prefill, probes, software),
         decode: speed(&decode, generated, work.decode, probes, software),
+        rates: [(&prefill, prompt), (&decode, generated)]
+            .map(|(runs, tokens)| runs.iter().map(|took| tokens as f64 / took.seconds).collect()),
         weight_bytes,
         cache_bytes,
         scratch_bytes,

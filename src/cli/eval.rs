@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
-use super::eval_judge::JudgeArgs;
+use super::eval_judge::{self, JudgeArgs};
 use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
 use super::output::{note, print_json, print_out};
@@ -19,9 +19,9 @@ use crate::eval::asked::{self, AskedTask};
 use crate::eval::journal::{self, Identity, Journal, Kept, NUMERICS};
 use crate::eval::layout::{self, Finished};
 use crate::eval::limits::Limits;
-use crate::eval::measure::measured;
+use crate::eval::measure::{Measured, measured};
 use crate::eval::run::{Runner, Shard, Watch};
-use crate::generate::{Loaded, Spec, load};
+use crate::generate::{Loaded, Spec, load, open};
 use crate::model::Config;
 use crate::quantize::model_digest;
 use crate::tasks::TASKS;
@@ -128,6 +128,9 @@ pub(super) struct Settings {
     pub model: PathBuf,
     pub label: String,
     pub context: usize,
+    /// What computes: `fast`, `portable` or `cpu`, and the adapter's name.
+    pub path: String,
+    pub adapter: String,
     /// The model that judges replies.
     pub judge: Option<String>,
     #[serde(flatten)]
@@ -172,6 +175,7 @@ impl Prepared {
             digest: model_digest(&checkpoint)?,
             tokenizer: tokenizer.digest().to_owned(),
             template: digest::sha256(chat.source()),
+            path: settings.path.clone(),
             numerics: NUMERICS,
         };
         Ok(Prepared { settings, identity, tokenizer, chat, tasks })
@@ -212,8 +216,8 @@ impl Prepared {
         documents.any(|(_, asked)| journal.get(&asked.key).is_none())
     }
 
-    /// Writes results and samples and prints the table.
-    fn finish(&self, kept: &HashMap<String, Kept>, begun: u64, out: &Path, json: bool) -> anyhow::Result<()> {
+    /// Writes results and samples and prints the table. What has no score, or no verdict of its judge, fails it.
+    fn finish(&self, kept: &HashMap<String, Kept>, begun: u64, out: &Path, json: bool) -> anyhow::Result<Outcome> {
         let finished = self.finished(kept, begun)?;
         let results = layout::results(&finished);
         let path = layout::write(&finished, &results, out)?;
@@ -223,7 +227,13 @@ impl Prepared {
             print_out(&table(&finished, &results))?;
         }
         note(&format!("results and samples: {}", path.display()));
-        Ok(())
+        let sets = || finished.tasks.iter().flat_map(|(_, sets)| sets);
+        let unscored: usize = sets().map(Measured::errors).sum();
+        let unjudged: usize = self.settings.judge.as_ref().map_or(0, |_| sets().map(|set| set.requests().len()).sum());
+        if unjudged > 0 {
+            note(&format!("{unjudged} replies have no verdict of the judge; run the same again with --judge"));
+        }
+        Ok(if unscored + unjudged > 0 { Outcome::Failed } else { Outcome::Done })
     }
 }
 
@@ -247,10 +257,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Spec::Files(model) = args.model.spec()? else { unreachable!("only files have tokenizers") };
     let config = Config::from_json(&Checkpoint::open(&model)?.config, &load::config_file(&model))?;
     let context = load::within("--context", args.model.context, 4096, &config)?;
+    // Nothing is computed for a look at the prompts.
+    let run =
+        (!args.show_prompt).then(|| Ok::<_, anyhow::Error>(open(&args.model.device.device()?)?.run)).transpose()?;
+    let (path, adapter) = run.map(|run| (run.path.to_owned(), run.adapter)).unwrap_or_default();
     let settings = Settings {
         model,
         label: args.model.label(),
         context,
+        path,
+        adapter,
         judge: args.judge.judge_model.clone(),
         what: args.what.clone(),
     };
@@ -266,10 +282,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => "journal.jsonl".to_owned(),
         Some(shard) => format!("journal-{}-of-{}.jsonl", shard.index + 1, shard.count),
     });
-    if args.fresh && path.exists() {
-        std::fs::remove_file(&path).map_err(Error::io(&path))?;
-    }
-    let mut journal = Journal::open(&path, &prepared.identity, serde_json::to_value(&prepared.settings)?, date::now())?;
+    let judge = args.judge.open()?;
+    let settings = serde_json::to_value(&prepared.settings)?;
+    let mut journal = Journal::open(&path, &prepared.identity, settings, date::now(), args.fresh)?;
     if prepared.lacks(shard, &journal) {
         let model = ModelArgs {
             // What --quant made has been found already.
@@ -280,12 +295,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         };
         ask(&mut model.load()?, &prepared, shard, &mut journal, !args.no_share)?;
     }
-    args.judge.ask(&prepared, shard, &mut journal)?;
-    match args.shard {
+    // What the model said is written down even if its judge failed.
+    let judged = judge.map_or(Ok(()), |judge| eval_judge::ask(&judge, &prepared, shard, &mut journal));
+    let outcome = match args.shard {
         None => prepared.finish(journal.kept(), journal.begun, out, args.json)?,
-        Some(_) => note("this share is done; when all are, run `qwgpu merge` with the same --out"),
+        Some(_) => Outcome::Done,
+    };
+    judged?;
+    if args.shard.is_some() {
+        note("this share is done; when all are, run `qwgpu merge` with the same --out");
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
 /// Asks for what `journal` lacks of `shard`, under a bar.
@@ -349,8 +369,7 @@ pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
         let fix = "run the shares that are not finished; finished ones end with a note";
         return Err(Error::request(args.out.display().to_string(), expected, format!("{missing} without"), fix).into());
     }
-    prepared.finish(&merged.kept, merged.begun, &args.out, args.json)?;
-    Ok(Outcome::Done)
+    prepared.finish(&merged.kept, merged.begun, &args.out, args.json)
 }
 
 /// The journals of shards below `out`, in order of their names.

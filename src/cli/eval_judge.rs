@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::eval::Prepared;
 use super::{interrupt, progress};
+use crate::error::Result;
 use crate::eval::journal::{Journal, Kept, verdict_key};
 use crate::eval::judge::{Endpoint, Judge};
 use crate::eval::measure::measured;
@@ -23,27 +24,32 @@ pub struct JudgeArgs {
 }
 
 impl JudgeArgs {
-    /// Asks the judge what `journal` lacks of its verdicts on the replies of `shard`.
-    pub fn ask(&self, prepared: &Prepared, shard: Shard, journal: &mut Journal) -> anyhow::Result<()> {
-        let (Some(url), Some(model)) = (&self.url, &self.judge_model) else { return Ok(()) };
+    /// The judge, if there is one; asked for before a model is loaded, so that a wrong address shows at once.
+    pub fn open(&self) -> Result<Option<Judge>> {
+        let (Some(url), Some(model)) = (&self.url, &self.judge_model) else { return Ok(None) };
         let endpoint = Endpoint { key_variable: self.judge_key.clone(), ..Endpoint::new(url, model) };
-        let judge = Judge::new(endpoint)?;
-        let mut wanted: Vec<(String, String)> = Vec::new();
-        for task in &prepared.tasks {
-            for set in measured(task, journal.kept(), Some(model)) {
-                let of_shard = set.requests().into_iter().filter(|(sample, _)| shard.has(sample.id));
-                wanted.extend(of_shard.map(|(sample, prompt)| (sample.asked.key.clone(), prompt.to_owned())));
-            }
-        }
-        let bar = progress::counted("verdicts", wanted.len() as u64);
-        bar.enable_steady_tick(Duration::from_millis(500));
-        for (key, prompt) in wanted {
-            interrupt::check()?;
-            let verdict = judge.ask(&prompt)?;
-            journal.put(&verdict_key(&key, model), Kept::Reply(verdict.text))?;
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(journal.sync()?)
+        Judge::new(endpoint).map(Some)
     }
+}
+
+/// Asks the judge what `journal` lacks of its verdicts on the replies of `shard`.
+pub(super) fn ask(judge: &Judge, prepared: &Prepared, shard: Shard, journal: &mut Journal) -> anyhow::Result<()> {
+    let model = judge.model();
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    for task in &prepared.tasks {
+        for set in measured(task, journal.kept(), Some(model)) {
+            let of_shard = set.requests().into_iter().filter(|(sample, _)| shard.has(sample.id));
+            wanted.extend(of_shard.map(|(sample, prompt)| (sample.asked.key.clone(), prompt.to_owned())));
+        }
+    }
+    let bar = progress::counted("verdicts", wanted.len() as u64);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    for (key, prompt) in wanted {
+        interrupt::check()?;
+        let verdict = judge.ask(&prompt)?;
+        journal.put(&verdict_key(&key, model), Kept::Reply(verdict.text))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(journal.sync()?)
 }

@@ -35,7 +35,7 @@ pub(super) fn table(finished: &Finished, results: &Value) -> String {
         let names = results["results"].as_object().into_iter().flatten().map(|(name, _)| name);
         let of_task = |name: &&String| {
             let group = format!("{}_", task.task.name);
-            (**name == task.task.name && sets.len() > 1)
+            (**name == task.name && sets.len() > 1)
                 || (results["groups"].get(name.as_str()).is_some() && name.starts_with(&group))
         };
         let groups: Vec<&String> = names.filter(of_task).collect();

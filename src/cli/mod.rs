@@ -20,7 +20,9 @@ mod progress;
 mod quantize;
 mod sampling;
 mod study;
+mod study_conditions;
 mod study_form;
+mod study_plan;
 
 use std::process::ExitCode;
 

@@ -64,7 +64,14 @@ enum Protocol {
 
 /// Perplexity per word of whole pages.
 fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
+    if args.windows.is_some() {
+        let fix = "give --pages, or leave --protocol out";
+        return Err(Error::request("--windows", "--protocol windows with it", "--protocol word", fix).into());
+    }
     let text = read_text(&args.text)?;
+    if text.trim().is_empty() {
+        return Err(Error::request("--text", "words", "none", "give a raw WikiText file").into());
+    }
     args.model.expect_tokenizer()?;
     let mut loaded = args.model.load()?;
     let tokenizer = loaded.tokenizer.as_ref().context("the model brings no tokenizer")?;
@@ -88,6 +95,9 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
         bar.set_message(format!("word perplexity so far {:.4}", total.word_perplexity()));
     }
     bar.finish_and_clear();
+    if !total.sum.is_finite() {
+        return Err(Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() }.into());
+    }
     if args.json {
         print_json(&json!({
             "model": args.model.model,

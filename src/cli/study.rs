@@ -3,26 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::eval::{Prepared, Settings, What, whole_names};
 use super::model::{DeviceArgs, ModelArgs, PathArg};
-use super::output::{note, print_out, size};
+use super::output::{note, print_out};
 use super::quantize::{self, Calibration};
-use super::study_form::{Measuring, Step};
-use super::{Outcome, bench, count, interrupt};
-use crate::bench::report::commit;
+use super::study_conditions::{Machine, conditions, stored};
+use super::study_form::Measuring;
+use super::study_plan::plan;
+use super::{Outcome, count};
 use crate::checkpoint::Checkpoint;
-use crate::date;
 use crate::error::{Error, Result};
-use crate::eval::asked::AskedSet;
 use crate::eval::limits::Limits;
 use crate::eval::perplexity;
-use crate::generate::{Loaded, load, open};
+use crate::generate::{Loaded, load};
 use crate::model::Config;
 use crate::quant::Method;
 use crate::quantize::model_digest;
-use crate::report::data::{Conditions, Fact, SCHEMA, Study};
+use crate::report::data::{Fact, SCHEMA, Study};
 use crate::study::texts::Text;
 use crate::study::{Extras, Form, forms};
 
@@ -31,8 +28,9 @@ Measures each model as it is and quantized by each method at each width: perplex
 speed. What is quantized, asked or measured already is not done again, so a study that was stopped goes on. At the
 end, and every minute or so between forms, OUT/report.html says what was found; beside it lie figures, CSV and study.json.
 
-Before anything long begins the matrix is printed with its cost: bytes, tokens, and hours at the rate measured here.
---plan stops there.
+Before anything long begins the matrix is printed with its cost: bytes, tokens, and hours at the rates measured here.
+--plan stops there. A form that cannot be measured, because it does not fit or its numbers are none, is left out and
+named in the report; the exit code is then 1.
 
 Presets: correlation (perplexity at 4 and 3 bits against scores), outliers (SpQR with and without outliers, groups of
 16 and 128, true bits equal to GPTQ's), efficiency (LLM.int8() against GPTQ: memory and speed).
@@ -185,17 +183,21 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let fix = "give a text, .jsonl or .json; --methods int8,rtn does without";
         return Err(Error::request("--calibration", "a file for gptq and spqr", "none", fix).into());
     }
-    let mut models: Vec<Model> =
-        args.model.iter().map(|name| Model::open(name, args, &matrix)).collect::<anyhow::Result<_>>()?;
-    print_out(&plan(args, &models, &forms)?)?;
+    let mut machine = Machine::new(args)?;
+    let mut models: Vec<Model> = Vec::new();
+    for name in &args.model {
+        let model = Model::open(name, args, &matrix, &machine)?;
+        if models.iter().any(|other| other.name == model.name) {
+            let fix = "give the folders different names: results are kept and shown by them";
+            return Err(Error::request("--model", "models with different names", &model.name, fix).into());
+        }
+        models.push(model);
+    }
+    print_out(&plan(args, &machine, &models, &forms)?)?;
     if args.plan {
         return Ok(Outcome::Done);
     }
-    let speed_device = args.device_on(args.speed_path());
-    // Of the adapter on which speed is measured: its driver, and the bytes a second of a plain copy.
-    let facts: Option<(String, f64)> = Step::new(&args.out, json!([args.speed_path().name(), args.device.device]))
-        .done("copy", || Ok(bench::probes(&speed_device)?.map(|(facts, probes)| (facts.driver, probes.bandwidth()))))?;
-    let (driver, bandwidth) = facts.unzip();
+    machine.probe(args)?;
     let mut study = Study {
         schema: SCHEMA,
         title: format!(
@@ -203,16 +205,37 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")
         ),
         note: args.note.clone(),
-        conditions: Conditions { driver, ..conditions(args, &models)? },
+        conditions: conditions(args, &machine, &models),
         runs: Vec::new(),
+        failures: Vec::new(),
+        missing: models.iter().flat_map(|m| forms.iter().map(|form| form_name(m, form))).collect(),
     };
-    let mut written = Instant::now();
+    let (mut written, mut took) = (Instant::now(), Vec::new());
     for model in &mut models {
         let mut prepared = model.prepared.take();
         for form in &forms {
-            note(&format!("== {} {}", model.name, form.name));
-            let run = Measuring::new(args, model, form, bandwidth, &mut study.conditions)?.run(prepared.as_mut())?;
-            study.runs.push(run);
+            let name = form_name(model, form);
+            let left = study.missing.len();
+            let hours = took.iter().sum::<f64>() / took.len() as f64 * left as f64 / 3600.0;
+            let eta = if took.is_empty() { String::new() } else { format!(", about {hours:.1} hours left") };
+            note(&format!(
+                "== {name}: {} of {}{eta}",
+                study.runs.len() + study.failures.len() + 1,
+                args.model.len() * forms.len()
+            ));
+            let start = Instant::now();
+            let measuring = Measuring::new(args, &machine, model, form, &mut study.conditions);
+            match measuring.and_then(|measuring| measuring.run(prepared.as_mut())) {
+                Ok(run) => study.runs.push(run),
+                Err(error) if ends_all(&error) => return Err(error),
+                Err(error) => {
+                    note(&format!("{name} is left out: {error:#}"));
+                    study.failures.push(Fact { name: name.clone(), value: format!("{error:#}") });
+                }
+            }
+            study.missing.retain(|other| *other != name);
+            // Forms that were measured before say nothing of those to come.
+            took.extend(Some(start.elapsed().as_secs_f64()).filter(|seconds| *seconds > 10.0));
             // So that a long study can be looked at while it runs.
             if written.elapsed() > REWRITE {
                 crate::report::write(&study, &args.out)?;
@@ -222,11 +245,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     crate::report::write(&study, &args.out)?;
     note(&format!("report: {}", args.out.join("report.html").display()));
-    Ok(Outcome::Done)
+    Ok(if study.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
 /// The report takes seconds to write, so that forms measured before do not each write one.
 const REWRITE: Duration = Duration::from_secs(60);
+
+fn form_name(model: &Model, form: &Form) -> String {
+    format!("{} {}", model.name, form.name)
+}
+
+/// Whether the next form would fare no better.
+fn ends_all(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Error>() {
+        Some(Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }) => false,
+        // What a quantizer says of a layer.
+        Some(Error::Request { .. } | Error::Malformed { .. }) => false,
+        _ => true,
+    }
+}
 
 /// A model of the study, without its weights.
 pub(super) struct Model {
@@ -234,8 +271,11 @@ pub(super) struct Model {
     pub path: PathBuf,
     pub parameters: u64,
     pub digest: String,
-    /// Windows of each text.
-    pub texts: Vec<(&'static Text, Vec<Vec<u32>>)>,
+    pub tokenizer: String,
+    /// How many of its weights are stored in which format.
+    stored: String,
+    /// The tokens of each text's windows, one after another.
+    pub texts: Vec<(&'static Text, Vec<u32>)>,
     pub window: usize,
     pub context: usize,
     /// The benchmarks' requests, to one of its forms.
@@ -243,7 +283,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    fn open(name: &str, args: &Args, matrix: &Matrix) -> anyhow::Result<Model> {
+    fn open(name: &str, args: &Args, matrix: &Matrix, machine: &Machine) -> anyhow::Result<Model> {
         let path = PathBuf::from(name);
         let checkpoint = Checkpoint::open(&path)?;
         let tokenizer = crate::generate::load::tokenizer(&checkpoint, &path)?;
@@ -254,9 +294,11 @@ impl Model {
         for text in &matrix.texts {
             let ids = tokenizer.encode(&text.read(&args.data)?)?;
             let windows = perplexity::windows(&ids, window, args.windows)?;
-            texts.push((*text, windows.into_iter().map(<[u32]>::to_vec).collect()));
+            texts.push((*text, windows.concat()));
         }
-        let name = path.file_stem().map_or(name.to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name =
+            std::path::absolute(&path)?.file_name().map_or(name.to_owned(), |n| n.to_string_lossy().into_owned());
+        let name = name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned);
         let what = (!matrix.tasks.is_empty()).then(|| What {
             tasks: matrix.tasks.clone(),
             data: args.data.clone(),
@@ -265,12 +307,21 @@ impl Model {
             reply_tokens: args.reply_tokens,
             ..What::default()
         });
-        let settings =
-            what.map(|what| Settings { model: path.clone(), label: name.clone(), context, judge: None, what });
+        let settings = what.map(|what| Settings {
+            model: path.clone(),
+            label: name.clone(),
+            context,
+            path: args.device.path.name(),
+            adapter: machine.scores.clone(),
+            judge: None,
+            what,
+        });
         Ok(Model {
             name,
             parameters: checkpoint.tensors().iter().map(|tensor| tensor.elements() as u64).sum(),
             digest: model_digest(&checkpoint)?,
+            tokenizer: tokenizer.digest().to_owned(),
+            stored: stored(&checkpoint),
             path,
             texts,
             window,
@@ -293,89 +344,9 @@ impl Model {
         model.load()
     }
 
-    /// Tokens that the benchmarks ask of it.
-    fn asked(&self) -> usize {
-        let sets = self.prepared.iter().flat_map(|prepared| &prepared.tasks).flat_map(|task| &task.sets);
-        sets.map(AskedSet::tokens).sum()
-    }
-}
-
-/// The matrix and what it costs.
-fn plan(args: &Args, models: &[Model], forms: &[Form]) -> anyhow::Result<String> {
-    let mut rows = vec![["model", "forms", "perplexity tokens", "benchmark tokens", "16-bit bytes"].map(str::to_owned)];
-    let mut tokens = 0;
-    for model in models {
-        let of_text = |windows: &Vec<Vec<u32>>| windows.len() * model.window + args.kl_tokens.min(model.window);
-        let windows: usize = model.texts.iter().map(|(_, windows)| of_text(windows)).sum();
-        let (asked, bytes) = (model.asked(), size(2 * model.parameters));
-        rows.push([model.name.clone(), forms.len().to_string(), windows.to_string(), asked.to_string(), bytes]);
-        tokens += (windows + asked) * forms.len();
-    }
-    let names: Vec<&str> = forms.iter().map(|form| form.name.as_str()).collect();
-    let mut text = super::output::columns(&rows) + &format!("forms: {}\n", names.join(", "));
-    let rate = rate(args, &models[0])?;
-    text += &format!(
-        "{tokens} tokens at {rate:.0} a second, as measured on {}: {:.2} hours, and the \
-         quantizing\n",
-        models[0].name,
-        tokens as f64 / rate / 3600.0
-    );
-    Ok(text)
-}
-
-/// Tokens a second of the 16-bit model, measured over at most half a minute, or as measured before.
-fn rate(args: &Args, model: &Model) -> anyhow::Result<f64> {
-    let step = Step::new(&args.out, json!([model.digest, args.device.path.name(), args.device.device]));
-    step.done("rate", || {
-        let mut loaded = model.load(&model.path, args, args.device.path)?;
-        let ids: Vec<u32> = (0..loaded.engine.chunk() as u32).map(|i| 1000 + i * 7 % 900).collect();
-        loaded.engine.prefill(&ids)?;
-        let (start, mut tokens) = (Instant::now(), 0);
-        while start.elapsed().as_secs() < 30 && tokens < 16 * ids.len() {
-            interrupt::check()?;
-            loaded.engine.truncate(0);
-            loaded.engine.prefill(&ids)?;
-            tokens += ids.len();
-        }
-        Ok(tokens as f64 / start.elapsed().as_secs_f64())
-    })
-}
-
-fn conditions(args: &Args, models: &[Model]) -> anyhow::Result<Conditions> {
-    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    let adapter = |path| anyhow::Ok(open(&args.device_on(path).device()?)?.run.adapter);
-    let version =
-        commit().map_or(env!("CARGO_PKG_VERSION").to_owned(), |c| format!("{} at {c}", env!("CARGO_PKG_VERSION")));
-    let arguments: Vec<String> = std::env::args().skip(1).map(quoted).collect();
-    Ok(Conditions {
-        command: format!("qwgpu {}", arguments.join(" ")),
-        date: date::today(),
-        qwgpu: version,
-        adapter: adapter(args.device.path)?,
-        driver: None,
-        path: args.device.path.name(),
-        perplexity_protocol: "disjoint windows, no token in front, each on its own".into(),
-        speed_protocol: format!(
-            "prompt {} and {} generated, batch 1, greedy, after one run; {}, path {}",
-            args.speed.0,
-            args.speed.1,
-            adapter(args.speed_path())?,
-            args.speed_path().name()
-        ),
-        digests: models.iter().map(|model| fact(&model.name, model.digest.clone())).collect(),
-        seeds: vec![fact("few-shot examples", "1234".into())],
-        others: vec![
-            fact("calibration", args.calibration.file.as_ref().map_or("none".into(), |f| f.display().to_string())),
-            fact("calibration samples", format!("{} of {} tokens", args.calibration.samples, args.calibration.length)),
-        ],
-    })
-}
-
-/// An argument as a shell reads it back.
-fn quoted(argument: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    match !argument.is_empty() && argument.chars().all(plain) {
-        true => argument,
-        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    /// Its 16-bit form is what its file says in as many bits, which may have been fewer.
+    pub fn facts(&self) -> Vec<Fact> {
+        let fact = |name: &str, value: &str| Fact { name: format!("{} {name}", self.name), value: value.to_owned() };
+        vec![fact("is stored in", &self.stored), fact("context", &self.context.to_string())]
     }
 }

@@ -10,14 +10,16 @@ use super::eval::{Prepared, ask};
 use super::model::PathArg;
 use super::output::note;
 use super::study::{Args, Model};
+use super::study_conditions::Machine;
 use super::{bench, interrupt, progress, quantize};
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
 use crate::date;
+use crate::digest::sha256;
 use crate::error::Error;
 use crate::eval::divergence;
-use crate::eval::journal::Journal;
+use crate::eval::journal::{Journal, NUMERICS};
 use crate::eval::layout;
 use crate::eval::perplexity;
 use crate::eval::run::Shard;
@@ -62,6 +64,7 @@ impl Step {
 /// One form of one model under measurement.
 pub(super) struct Measuring<'a> {
     args: &'a Args,
+    machine: &'a Machine,
     model: &'a Model,
     form: &'a Form,
     /// The files that are run.
@@ -69,8 +72,6 @@ pub(super) struct Measuring<'a> {
     digest: String,
     folder: PathBuf,
     loaded: Option<(PathArg, Loaded)>,
-    /// Bytes a second of a plain copy where speed is measured.
-    bandwidth: Option<f64>,
     /// Whether the process's peak of memory is this form's own.
     own_peak: bool,
 }
@@ -78,9 +79,9 @@ pub(super) struct Measuring<'a> {
 impl<'a> Measuring<'a> {
     pub fn new(
         args: &'a Args,
+        machine: &'a Machine,
         model: &'a Model,
         form: &'a Form,
-        bandwidth: Option<f64>,
         conditions: &mut Conditions,
     ) -> anyhow::Result<Measuring<'a>> {
         let path = match &form.settings {
@@ -94,7 +95,7 @@ impl<'a> Measuring<'a> {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let digest = model_digest(&Checkpoint::open(&path)?)?;
         conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
-        Ok(Measuring { args, model, form, path, digest, folder, loaded: None, bandwidth, own_peak: false })
+        Ok(Measuring { args, machine, model, form, path, digest, folder, loaded: None, own_peak: false })
     }
 
     /// The model on this path, of which one at a time is held.
@@ -109,16 +110,18 @@ impl<'a> Measuring<'a> {
     }
 
     fn step(&self, on: PathArg, more: Value) -> Step {
-        Step::new(&self.folder, json!([self.digest, on.name(), self.model.context, more]))
+        let adapter = if on == self.args.device.path { &self.machine.scores } else { &self.machine.speed };
+        Step::new(&self.folder, json!([NUMERICS, self.digest, on.name(), adapter, self.model.context, more]))
     }
 
     /// Everything of this form; `prepared` are the benchmarks' requests.
     pub fn run(mut self, prepared: Option<&mut Prepared>) -> anyhow::Result<Run> {
         let (model, speed_path) = (self.model, self.args.speed_path());
         let mut perplexities = Vec::new();
-        for (text, windows) in &model.texts {
-            let distance = self.distance(text, &windows[0])?;
-            perplexities.push(Perplexity { distance, ..self.perplexity(text, windows)? });
+        for (text, ids) in &model.texts {
+            let distance = self.distance(text, &ids[..model.window])?;
+            let distance_samples = distance.map(|_| self.link(&format!("divergence-{}.json", text.name)));
+            perplexities.push(Perplexity { distance, distance_samples, ..self.perplexity(text, ids)? });
         }
         let scores = prepared.map_or(Ok(Vec::new()), |prepared| self.scores(prepared))?;
         // Before memory: scratch tensors are there once a model has run.
@@ -134,14 +137,19 @@ impl<'a> Measuring<'a> {
                 ..Memory::default()
             })
         })?;
-        let report: Option<Value> =
-            std::fs::read(self.path.join("quantize_report.json")).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let memory = Memory { samples: Some(self.link("memory.json")), ..memory };
+        let report = std::fs::read(self.path.join(REPORT)).ok();
+        if let Some(report) = &report {
+            whole_file::write(&self.folder.join(REPORT), report)?;
+        }
+        let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
         let outliers = report.as_ref().filter(|_| self.form.method == Method::Spqr).map(|report| {
             let layers = report["layers"].as_array().into_iter().flatten();
             Outliers {
                 share: report["outlier_share"].as_f64().unwrap_or(0.0),
                 layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
                 threshold: report["outlier_threshold"].as_f64(),
+                samples: Some(self.link(REPORT)),
             }
         });
         Ok(Run {
@@ -160,15 +168,16 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    fn perplexity(&mut self, text: &Text, windows: &[Vec<u32>]) -> anyhow::Result<Perplexity> {
+    fn perplexity(&mut self, text: &Text, ids: &[u32]) -> anyhow::Result<Perplexity> {
         let name = format!("perplexity-{}", text.name);
         let samples = self.link(&format!("{name}.json"));
         let path = self.args.device.path;
-        self.step(path, json!([windows.len(), windows[0].len(), windows[0][..8]])).done(&name, || {
+        let length = self.model.window;
+        self.step(path, json!([length, digest(ids)])).done(&name, || {
             let engine = &mut self.loaded(path)?.engine;
-            let bar = progress::counted(text.title, windows.len() as u64);
+            let bar = progress::counted(text.title, (ids.len() / length) as u64);
             let mut nll = Vec::new();
-            for window in windows {
+            for window in ids.chunks_exact(length) {
                 interrupt::check()?;
                 nll.push(perplexity::window_nll(engine, window)?);
                 bar.inc(1);
@@ -176,16 +185,16 @@ impl<'a> Measuring<'a> {
             bar.finish_and_clear();
             let value = perplexity::perplexity(&nll);
             note(&format!("{}: perplexity {value:.4}", text.title));
-            let window = windows[0].len();
             Ok(Perplexity {
                 text: text.title.to_owned(),
                 protocol: "windows".into(),
-                window: window as u64,
-                tokens: (windows.len() * (window - 1)) as u64,
+                window: length as u64,
+                tokens: (nll.len() * (length - 1)) as u64,
                 value,
                 windows: nll,
                 samples: Some(samples),
                 distance: None,
+                distance_samples: None,
             })
         })
     }
@@ -198,12 +207,12 @@ impl<'a> Measuring<'a> {
             return Ok(None);
         }
         let (args, model, path) = (self.args, self.model, self.args.device.path);
-        let what = json!([&model.digest, tokens.len(), tokens[..8.min(tokens.len())]]);
+        let what = json!([&model.digest, digest(tokens)]);
         let step = self.step(path, what.clone());
         step.done(&format!("divergence-{}", text.name), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
             let folder = args.out.join("runs").join(&model.name).join("bf16");
-            let reference = Step::new(&folder, json!([path.name(), what]));
+            let reference = Step::new(&folder, json!([NUMERICS, path.name(), self.machine.scores, what]));
             let reference = reference.done(&format!("predictions-{}", text.name), || {
                 self.loaded = None;
                 Ok(divergence::predictions(&mut model.load(&model.path, args, path)?.engine, tokens)?)
@@ -223,7 +232,10 @@ impl<'a> Measuring<'a> {
     fn scores(&mut self, prepared: &mut Prepared) -> anyhow::Result<Vec<Score>> {
         prepared.turn_to(&self.path, &format!("{} {}", self.model.name, self.form.name))?;
         let settings = serde_json::to_value(&prepared.settings)?;
-        let mut journal = Journal::open(&self.folder.join("journal.jsonl"), &prepared.identity, settings, date::now())?;
+        // A form that is quantized otherwise, or computed elsewhere, is another one.
+        let who = sha256(serde_json::to_vec(&prepared.identity)?);
+        let path = self.folder.join(format!("journal-{}.jsonl", &who[..8]));
+        let mut journal = Journal::open(&path, &prepared.identity, settings, date::now(), false)?;
         if prepared.lacks(Shard::ALL, &journal) {
             ask(self.loaded(self.args.device.path)?, prepared, Shard::ALL, &mut journal, true)?;
         }
@@ -252,23 +264,36 @@ impl<'a> Measuring<'a> {
         }
         let name = format!("{} {}", self.model.name, self.form.name);
         let path = self.args.speed_path();
-        let bandwidth = self.bandwidth;
+        let copy_bandwidth = self.machine.bandwidth;
         let speed = self.step(path, json!([prompt, generated])).done("speed", || {
             let loaded = self.loaded(path)?;
             let protocol = Protocol { prompt, generated, repeats: if loaded.run.software { 3 } else { 5 } };
-            let m: Measured = measure(loaded, &name, 0.0, protocol, None, &mut bench::watch("tokens"))?;
-            let three = |s: crate::bench::Spread| vec![s.min, s.median, s.max];
-            Ok(Speed {
+            let m: Measured = match measure(loaded, &name, 0.0, protocol, None, &mut bench::watch("tokens")) {
+                // Whoever gives no numbers writes no tokens.
+                Err(Error::NotFinite { .. }) => return Ok(None),
+                measured => measured?,
+            };
+            let [prefill, decode] = m.rates;
+            Ok(Some(Speed {
                 prompt: prompt as u64,
                 generated: generated as u64,
-                prefill: three(m.prefill.tokens_per_s),
-                decode: three(m.decode.tokens_per_s),
+                prefill,
+                decode,
                 bytes_per_token: Some(m.decode.bytes_per_token as u64),
-                copy_bandwidth: bandwidth,
+                copy_bandwidth,
                 first_token_cold: Some(m.cold_first_token_s),
                 first_token_warm: None,
-            })
+                samples: None,
+            }))
         })?;
-        Ok(vec![speed])
+        let samples = Some(self.link("speed.json"));
+        Ok(speed.into_iter().map(|speed| Speed { samples: samples.clone(), ..speed }).collect())
     }
+}
+
+/// How a folder was quantized, as it says itself.
+const REPORT: &str = "quantize_report.json";
+
+fn digest(ids: &[u32]) -> String {
+    sha256(bytemuck::cast_slice::<_, u8>(ids))
 }

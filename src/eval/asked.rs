@@ -33,6 +33,8 @@ pub struct Options {
 
 /// A task as it is asked.
 pub struct AskedTask {
+    /// As the user named it: `mmlu`, or `mmlu:stem` for a part of it.
+    pub name: String,
     pub task: &'static Task,
     pub profile: &'static Profile,
     pub shots: usize,
@@ -54,7 +56,7 @@ impl AskedSet {
     pub fn shared(&self) -> usize {
         let mut prompts = self.prompts();
         let Some(first) = prompts.next() else { return 0 };
-        let (mut length, mut count) = (first.len(), 1);
+        let (mut length, mut count) = (first.len() - 1, 1);
         for prompt in prompts {
             let equal = first.iter().zip(prompt).take_while(|(a, b)| a == b).count();
             length = length.min(equal).min(prompt.len() - 1);
@@ -67,6 +69,12 @@ impl AskedSet {
     pub fn tokens(&self) -> usize {
         let all: usize = self.documents.iter().map(|asked| asked.tokens.count()).sum();
         all - self.shared() * self.prompts().count().saturating_sub(1)
+    }
+
+    /// Tokens that replies have at most.
+    pub fn reply_tokens(&self) -> usize {
+        let limit = |asked: &Asked| if let Tokens::Reply { limit, .. } = &asked.tokens { *limit } else { 0 };
+        self.documents.iter().map(limit).sum()
     }
 
     fn prompts(&self) -> impl Iterator<Item = &[u32]> {
@@ -105,7 +113,8 @@ pub enum Tokens {
     },
 }
 
-/// Reads `names` below `data` and makes their requests for sequences of at most `context` tokens.
+/// Reads `names` below `data` and makes their requests for sequences of at most `context` tokens, or of the fewer that
+/// a profile allows.
 ///
 /// # Errors
 /// Unknown tasks and profiles, bad data, prompts that do not split into tokens where they must.
@@ -119,6 +128,13 @@ pub fn asked(
 ) -> Result<Vec<AskedTask>> {
     let maker = Maker { tokenizer, chat, context, options };
     let tasks = names.iter().map(|name| task(name, data, options, &maker)).collect::<Result<Vec<_>>>()?;
+    for (index, one) in tasks.iter().enumerate() {
+        if let Some(before) = tasks[..index].iter().find(|other| std::ptr::eq(other.task, one.task)) {
+            let found = format!("{} and {}", before.name, one.name);
+            let fix = "name its parts together, as in mmlu:stem,humanities, or give each a run of its own";
+            return Err(Error::request("--tasks", "each task once", found, fix));
+        }
+    }
     if let Some(limits) = &options.limit {
         limits.expect_among(&tasks.iter().map(|asked| asked.task.name).collect::<Vec<_>>())?;
     }
@@ -154,7 +170,7 @@ fn task(name: &str, data: &Path, options: &Options, maker: &Maker) -> Result<Ask
         }
         asked.push(AskedSet { documents, set });
     }
-    Ok(AskedTask { task, profile, shots, sets: asked })
+    Ok(AskedTask { name: name.to_owned(), task, profile, shots, sets: asked })
 }
 
 struct Maker<'a> {
@@ -185,10 +201,13 @@ impl Maker<'_> {
             prompt::compose(&prompt, shots)
         };
         let place = || format!("{}, document {id}", set.name);
+        // One slot is kept free, of what the profile allows as of the model's context.
+        let most = profile.context.map_or(self.context, |most| most.min(self.context)) - 1;
         let (tokens, truncated) = match &prompt.ask {
-            Ask::Choices(_) => self.choices(&context, &continuations, place)?,
+            Ask::Choices(_) => self.choices(&context, &continuations, most, place)?,
             Ask::Reply { tokens, .. } => {
-                self.reply(&context, self.options.reply_tokens.map_or(*tokens, |most| most.min(*tokens)), place)?
+                let limit = self.options.reply_tokens.map_or(*tokens, |limit| limit.min(*tokens));
+                self.reply(&context, limit, most, place)?
             }
         };
         let mut digest = Sha256::new();
@@ -201,7 +220,13 @@ impl Maker<'_> {
 
     /// Tokens of each choice: the whole text is cut where the context's own tokens end, as in
     /// lm-evaluation-harness; there, too, white space at the context's end belongs to the continuation.
-    fn choices(&self, context: &str, continuations: &[String], place: impl Fn() -> String) -> Result<(Tokens, bool)> {
+    fn choices(
+        &self,
+        context: &str,
+        continuations: &[String],
+        most: usize,
+        place: impl Fn() -> String,
+    ) -> Result<(Tokens, bool)> {
         let trimmed = context.trim_end();
         let space = &context[trimmed.len()..];
         let ctx = if trimmed.is_empty() { self.prefix(&place)? } else { self.tokenizer.encode(trimmed)? };
@@ -222,8 +247,7 @@ impl Maker<'_> {
                     return Err(Error::request(place(), "tokens of its own for each choice", found, fix));
                 }
             };
-            // One slot is kept free; the last token of an answer is not fed.
-            let most = self.context - 1;
+            // The last token of an answer is not fed.
             let long = (ctx.len() + answer.len() - 1).saturating_sub(most);
             if long >= ctx.len() {
                 return Err(too_long(place(), ctx.len() + answer.len(), most));
@@ -243,9 +267,8 @@ impl Maker<'_> {
         Ok((Tokens::Choices { questions, choices }, truncated))
     }
 
-    fn reply(&self, context: &str, limit: usize, place: impl Fn() -> String) -> Result<(Tokens, bool)> {
+    fn reply(&self, context: &str, limit: usize, most: usize, place: impl Fn() -> String) -> Result<(Tokens, bool)> {
         let ids = if context.is_empty() { self.prefix(&place)? } else { self.tokenizer.encode(context)? };
-        let most = self.context - 1;
         if limit >= most {
             return Err(too_long(place(), limit + 1, most));
         }

@@ -30,6 +30,8 @@ pub struct Identity {
     pub digest: String,
     pub tokenizer: String,
     pub template: String,
+    /// `fast`, `portable` or `cpu`: their sums differ in the last digits.
+    pub path: String,
     pub numerics: u32,
 }
 
@@ -72,11 +74,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of `identity` at `path`, or begins it at `now` for requests by `settings`.
+    /// Opens the journal of `identity` at `path`, or begins it at `now` for requests by `settings`. With `fresh` it
+    /// forgets what it held.
     ///
     /// # Errors
     /// Another process writes it; it is of another model; a line but the last is damaged.
-    pub fn open(path: &Path, identity: &Identity, settings: Value, now: u64) -> Result<Journal> {
+    pub fn open(path: &Path, identity: &Identity, settings: Value, now: u64, fresh: bool) -> Result<Journal> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -92,6 +95,10 @@ impl Journal {
             }
             Err(TryLockError::Error(source)) => return Err(Error::Io { path: path.to_owned(), source }),
         }
+        if fresh {
+            // Only now: another run may have held it.
+            file.set_len(0).map_err(Error::io(path))?;
+        }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Error::io(path))?;
         let (header, kept, whole) = read(path, &text)?;
@@ -106,7 +113,11 @@ impl Journal {
                 journal.begun = header.begun;
                 // More, or other, documents are asked now: answers are found by their requests.
                 if header.settings != settings {
-                    journal.line(&json!({ "settings": settings }))?;
+                    // More documents of the same tasks go on with the same results; others get files of their own.
+                    if differs(&header.settings, &settings, &["model", "limit"]).is_some() {
+                        journal.begun = now.max(header.begun + 1);
+                    }
+                    journal.line(&json!({ "settings": settings, "begun": journal.begun }))?;
                     journal.sync()?;
                 }
             }
@@ -174,6 +185,7 @@ impl Identity {
             () if found.digest != wanted.digest => differ("another model or quantization"),
             () if found.tokenizer != wanted.tokenizer => differ("with another tokenizer"),
             () if found.template != wanted.template => differ("with another chat template"),
+            () if found.path != wanted.path => differ(&format!("computed on path {}", found.path)),
             () if found.numerics != wanted.numerics => differ("computed by another version"),
             () => Ok(()),
         }
@@ -187,9 +199,10 @@ enum Line {
         key: String,
         kept: Kept,
     },
-    /// What a later run was told to ask.
+    /// What a later run was told to ask, and the time that its results are named after.
     Settings {
         settings: Value,
+        begun: u64,
     },
 }
 
@@ -219,7 +232,7 @@ pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
             None => all = Some(Merged { kept, identity, settings, begun }),
             Some(all) => {
                 identity.expect(path, &all.identity)?;
-                if let Some(name) = differs(&all.settings, &settings) {
+                if let Some(name) = differs(&all.settings, &settings, &["model", "adapter"]) {
                     let fix = "run all shares with the same options, or give each run its own --out";
                     let (expected, found) = (all.settings[&name].to_string(), settings[&name].to_string());
                     return Err(Error::malformed(path, name, format!("{expected}, as the other shares"), found, fix));
@@ -232,10 +245,11 @@ pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
     all.ok_or_else(|| Error::request("merge", "journals", "none", "give the folder that the shares wrote to"))
 }
 
-/// The first setting in which two shares differ; where a model lies may depend on the machine.
-fn differs(first: &Value, second: &Value) -> Option<String> {
+/// The first setting but `others` in which two runs differ. Where a model lies, and what computes, may depend on the
+/// machine.
+fn differs(first: &Value, second: &Value, others: &[&str]) -> Option<String> {
     let settings = first.as_object()?;
-    let mut names = settings.keys().filter(|name| *name != "model");
+    let mut names = settings.keys().filter(|name| !others.contains(&name.as_str()));
     names.find(|name| first[name.as_str()] != second[name.as_str()]).cloned()
 }
 
@@ -266,9 +280,9 @@ fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kep
                 Line::Answer { key, kept: answer } => {
                     kept.insert(key, answer);
                 }
-                Line::Settings { settings } => {
+                Line::Settings { settings, begun } => {
                     if let Some(header) = &mut header {
-                        header.settings = settings;
+                        (header.settings, header.begun) = (settings, begun);
                     }
                 }
             }
@@ -283,4 +297,25 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.split_at_checked(9)?;
     let sum = u32::from_str_radix(std::str::from_utf8(&sum[..8]).ok()?, 16).ok()?;
     (line.len() <= LONGEST && line[8] == b' ' && crc32fast::hash(json) == sum).then_some(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_another_path_are_refused() {
+        let fast = Identity {
+            model: "a model".into(),
+            digest: "1".into(),
+            tokenizer: "2".into(),
+            template: "3".into(),
+            path: "fast".into(),
+            numerics: NUMERICS,
+        };
+        let cpu = Identity { path: "cpu".into(), ..fast.clone() };
+        assert!(fast.expect(Path::new("journal"), &fast).is_ok());
+        let error = fast.expect(Path::new("journal"), &cpu).unwrap_err().to_string();
+        assert!(error.contains("computed on path fast"), "{error}");
+    }
 }

@@ -99,6 +99,11 @@ impl Judge {
         Ok(Judge { agent: config.into(), url, key: key.transpose()?.map(|key| key.trim().to_owned()), endpoint })
     }
 
+    /// Its model, as the endpoint knows it.
+    pub fn model(&self) -> &str {
+        &self.endpoint.model
+    }
+
     /// One prompt, as a message of the user, at temperature 0 and with 1,024 tokens at most.
     ///
     /// Busy endpoints (429), failing ones (5xx) and connections that break or time out are asked again.

@@ -94,7 +94,7 @@ impl Results {
         let grouped = sets.len() > 1;
         let mut groups: Vec<(String, Vec<&Measured>)> = Vec::new();
         if grouped {
-            groups.push((task.task.name.to_owned(), sets.iter().collect()));
+            groups.push((task.name.clone(), sets.iter().collect()));
             for set in sets {
                 for group in &set.set.set.groups {
                     let name = format!("{}_{group}", task.task.name);
@@ -108,7 +108,7 @@ impl Results {
         for (name, members) in &groups {
             let numbers = metrics.iter().filter_map(|metric| group_number(metric, members));
             let documents: usize = members.iter().map(|set| set.samples.len()).sum();
-            let mut entry = entry(name, if name == task.task.name { "" } else { " - " }, documents, numbers);
+            let mut entry = entry(name, if *name == task.name { "" } else { " - " }, documents, numbers);
             // lm-evaluation-harness weights by documents; some tools report this mean over subjects.
             for metric in metrics.iter().filter(|metric| matches!(metric.over, Over::Mean)) {
                 let values: Vec<f64> =

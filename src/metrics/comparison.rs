@@ -4,6 +4,9 @@ use super::distributions::{chi_square_upper, student_upper};
 use super::statistics::{check, mean, quantile, resampled, standard_error};
 use crate::error::{Error, Result};
 
+/// 97.5 % quantile of the normal distribution.
+pub const Z: f64 = 1.959_963_984_540_054;
+
 /// A difference between two models.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
@@ -66,6 +69,22 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
         ways = ways * (all - k) / (k + 1);
     }
     (2.0 * sum as f64 / (1u64 << all) as f64).min(1.0)
+}
+
+/// The 95 % interval of a difference of two shares on the same documents: the adjusted Wald interval of Bonett and Price
+/// (2012), "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on Paired Data", Journal of
+/// Educational and Behavioral Statistics 37(4), 479 to 488. With p₁ = (n₁ + 1)/(n + 2) for the documents that only the
+/// first model has right, and p₂ alike for the second, it is p₂ - p₁ ± 1.96·√((p₁ + p₂ - (p₂ - p₁)²)/(n + 2)). The
+/// documents added keep it from a width of 0 where no document differs.
+///
+/// # Panics
+/// Where fewer documents are in pairs than differ.
+pub fn paired_shares(only_first: u64, only_second: u64, pairs: u64) -> (f64, f64) {
+    assert!(only_first.checked_add(only_second).is_some_and(|differ| differ <= pairs), "more differ than there are");
+    let n = pairs as f64 + 2.0;
+    let (first, second) = ((only_first as f64 + 1.0) / n, (only_second as f64 + 1.0) / n);
+    let (middle, half) = (second - first, Z * ((first + second - (second - first).powi(2)) / n).sqrt());
+    (middle - half, middle + half)
 }
 
 /// Holm's correction (1979): the p of each of several tests, such that a level holds for all together.

@@ -10,11 +10,18 @@ pub struct Correlation {
     /// From -1 to 1.
     pub r: f64,
     pub pairs: usize,
-    /// Two-sided, by Student's t with n - 2 degrees of freedom.
+    /// Two-sided, by Student's t with n - 2 degrees of freedom; Spearman's is exact up to nine pairs.
     pub p: f64,
-    /// 95 % confidence interval by Fisher's z, tanh(artanh r ± 1.96/√(n - 3)), from four pairs on.
+    /// 95 % confidence interval by Fisher's z, tanh(artanh r ± 1.96/√(n - 3)), from four pairs on. None where |r| is 1:
+    /// it would have no width, however few the pairs.
     pub interval: Option<(f64, f64)>,
 }
+
+/// Most pairs of which all orders are counted: 9! are 362,880.
+const COUNTED: usize = 9;
+
+/// Two coefficients nearer to each other than this are the same but for rounding.
+const SAME: f64 = 1e-12;
 
 /// Pearson's r.
 ///
@@ -30,7 +37,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
     let freedom = (x.len() - 2) as f64;
     // 1 - r² as a product loses less where |r| is near 1.
     let p = student_two_sided(r * (freedom / ((1.0 - r) * (1.0 + r))).sqrt(), freedom);
-    let interval = if x.len() < 4 {
+    let interval = if x.len() < 4 || r.abs() > 1.0 - SAME {
         None
     } else {
         let half = normal_quantile(0.975)? / ((x.len() - 3) as f64).sqrt();
@@ -39,12 +46,34 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
     Ok(Correlation { r, pairs: x.len(), p, interval })
 }
 
-/// Spearman's rho: Pearson's r of the ranks, where equal values share their mean rank.
+/// Spearman's rho: Pearson's r of the ranks, where equal values share their mean rank. Up to nine pairs p is the share
+/// of all orders of one side whose |rho| is at least as large, since Student's t is far off for so few.
 ///
 /// # Errors
 /// As [`pearson`].
 pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation> {
-    pearson(&ranks(x)?, &ranks(y)?)
+    let (x, y) = (ranks(x)?, ranks(y)?);
+    let mut found = pearson(&x, &y)?;
+    if x.len() <= COUNTED {
+        let (orders, as_far) = orders(&direction(&x)?, &mut direction(&y)?, 0.0, found.r.abs() - SAME);
+        found.p = as_far as f64 / orders as f64;
+    }
+    Ok(found)
+}
+
+/// How many orders of `y` there are, and in how many of them `sum` and the products with `x` add up to `least` or more,
+/// whatever the sign.
+fn orders(x: &[f64], y: &mut [f64], sum: f64, least: f64) -> (u64, u64) {
+    let Some((first, rest)) = x.split_first() else { return (1, u64::from(sum.abs() >= least)) };
+    let mut counts = (0, 0);
+    for index in 0..y.len() {
+        y.swap(0, index);
+        let sum = sum + first * y[0];
+        let found = orders(rest, &mut y[1..], sum, least);
+        counts = (counts.0 + found.0, counts.1 + found.1);
+        y.swap(0, index);
+    }
+    counts
 }
 
 /// The deviations from the mean, scaled to length 1.

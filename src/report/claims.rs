@@ -1,11 +1,10 @@
 //! The study's claims (Jin et al. 2024), each judged by a rule that stands beside it.
 
 use super::Findings;
-use super::compare::{Change, Verdict};
-use super::correlate::{Coefficients, mean_absolute};
-use super::data::{Method, Purpose, Run};
+use super::correlate::{LEAST_RUNS, mean};
+use super::data::{Method, Perplexity, Purpose, Run};
 use super::number;
-use super::run::Spread;
+use super::standings::Standings;
 
 /// What became of a claim here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +32,6 @@ pub struct Claim {
     pub evidence: String,
 }
 
-/// Points that a comparable score may lie below its baseline.
-const COMPARABLE: f64 = 2.0;
-
 /// All claims, in the study's order.
 pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
     vec![
@@ -54,23 +50,24 @@ pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
     ]
 }
 
-/// Judges `passed` of `all` cases by `enough`; without cases nothing is tested.
+/// Judges `passed` of `all` cases by `enough`; without cases nothing is tested, and `without` says what is lacking.
 fn judged(
     claim: &'static str,
     rule: &'static str,
     (passed, all): (usize, usize),
     enough: impl Fn(usize, usize) -> bool,
+    without: &str,
     evidence: impl FnOnce() -> String,
 ) -> Claim {
     let (outcome, evidence) = match (all, enough(passed, all)) {
-        (0, _) => (Outcome::Untested, "No runs for it.".to_owned()),
+        (0, _) => (Outcome::Untested, without.to_owned()),
         (_, true) => (Outcome::Held, evidence()),
         (_, false) => (Outcome::Fell, evidence()),
     };
     Claim { claim, rule, outcome, evidence }
 }
 
-fn most(passed: usize, all: usize) -> bool {
+pub(super) fn most(passed: usize, all: usize) -> bool {
     passed * 2 > all
 }
 
@@ -82,53 +79,67 @@ fn count<T>(items: &[T], test: impl Fn(&T) -> bool) -> (usize, usize) {
     (items.iter().filter(|item| test(item)).count(), items.len())
 }
 
-/// Main scores of the methods' presets at some widths.
-fn at<'a, 'b>(findings: &'b Findings<'a>, bits: &[u32]) -> Vec<&'b Change<'a>> {
-    let wanted = |run: &Run| run.is_quantized_preset() && bits.contains(&run.bits);
-    findings.changes.iter().filter(|change| change.score.is_main() && wanted(change.run)).collect()
-}
-
 fn four_bits(findings: &Findings<'_>) -> Claim {
-    let scores = at(findings, &[4]);
-    let found = count(&scores, |change| change.loss() <= COMPARABLE);
-    let worse = count(&scores, |change| change.verdict() == Verdict::Worse).0;
-    judged(
-        "4 bits keep scores comparable to 16 bits on most benchmarks.",
-        "More than half of the 4-bit scores lie at most 2 points below the 16-bit run.",
-        found,
-        most,
-        || format!("{} of {} do; {worse} are significantly worse.", found.0, found.1),
-    )
+    let found = Standings::new(findings, &[4]);
+    Claim {
+        claim: "4 bits keep scores comparable to 16 bits on most benchmarks.",
+        rule: "A main score is shown comparable if the whole 95 % interval of its change lies at a loss of at most 2 \
+               points; otherwise shown worse if it is significantly worse after Holm or the whole interval lies beyond \
+               a loss of 2 points; else open. Skipped are scores that are not above guessing in 16 bits: the value \
+               less 1.96 standard errors is at most what guessing scores. Held if more than half of the 4-bit scores \
+               are shown comparable; did not hold if at least half are shown worse; else it could not be tested.",
+        outcome: found.outcome(found.comparable, found.worse + found.beyond),
+        evidence: found.text(),
+    }
 }
 
 fn three_bits(findings: &Findings<'_>) -> Claim {
-    let scores: Vec<_> = at(findings, &[3, 2]).into_iter().filter(|change| change.p.is_some()).collect();
-    let found = count(&scores, |change| change.verdict() == Verdict::Worse);
+    let found = Standings::new(findings, &[3, 2]);
+    Claim {
+        claim: "3 bits and below lose clearly.",
+        rule: "Scores are shown comparable, shown worse, open or skipped as for 4 bits. Held if more than half of the \
+               3-bit and 2-bit scores are shown worse, and significantly so after Holm; did not hold if at least half \
+               are shown comparable; else it could not be tested.",
+        outcome: found.outcome(found.worse, found.comparable),
+        evidence: found.text(),
+    }
+}
+
+/// Fewest runs that have not collapsed of a coefficient that the claim is judged by.
+const PREDICTED_RUNS: usize = 5;
+
+fn perplexity_predicts(findings: &Findings<'_>) -> Claim {
+    let found = mean(&findings.related, true, PREDICTED_RUNS);
+    let all = mean(&findings.related, false, LEAST_RUNS);
+    let all = all.map_or_else(
+        || format!("Over all runs no coefficient has {LEAST_RUNS} runs."),
+        |all| {
+            format!(
+                "The study's own measure, the mean of |r| over all runs: {} over {}.",
+                fixed(all.absolute),
+                all.count
+            )
+        },
+    );
     judged(
-        "3 bits and below lose clearly.",
-        "More than half of the tested 3-bit and 2-bit scores are significantly worse than 16 bits, after Holm.",
-        found,
-        most,
-        || format!("{} of {} are.", found.0, found.1),
+        "Perplexity predicts scores: mean absolute Pearson coefficient 0.7895.",
+        "Judged on runs that have not collapsed, over the pairs of text and task with at least 5 such runs of a model. \
+         Pearson's r is taken with its sign, above 0 where a lower perplexity goes with a better score, so that wrong \
+         signs count against. The mean is at least 0.7.",
+        (usize::from(found.is_some_and(|found| found.signed >= 0.7)), found.map_or(0, |found| found.count)),
+        |passed, _| passed == 1,
+        &format!("No text and task have a coefficient of at least 5 runs that have not collapsed. {all}"),
+        || {
+            let text = |f: super::correlate::Mean| {
+                format!("{} over {}, {} of the wrong sign", fixed(f.signed), f.count, f.wrong)
+            };
+            format!("Mean of r with its sign: {}. {all}", found.map_or_else(String::new, text))
+        },
     )
 }
 
-fn perplexity_predicts(findings: &Findings<'_>) -> Claim {
-    let four = |found: &&Coefficients| found.plain.is_some_and(|plain| plain.pairs >= 4);
-    let tested: Vec<_> = findings.related.iter().map(|related| &related.all).filter(four).collect();
-    let all = mean_absolute(tested.iter().copied());
-    let sound = mean_absolute(findings.related.iter().map(|related| &related.sound).filter(four));
-    judged(
-        "Perplexity predicts scores: mean absolute Pearson coefficient 0.7895.",
-        "The mean of |r| over models, texts and tasks with four runs or more is at least 0.7.",
-        (usize::from(all.is_some_and(|(mean, _)| mean >= 0.7)), tested.len()),
-        |passed, _| passed == 1,
-        || {
-            let text = |mean: Option<(f64, usize)>| number::or_missing(mean, |(mean, _)| number::fixed(mean, 4));
-            let without = text(sound);
-            format!("{} over {} coefficients; without collapsed runs {without}.", text(all), tested.len())
-        },
-    )
+fn fixed(mean: f64) -> String {
+    number::fixed(mean, 4)
 }
 
 fn larger_beats_smaller(findings: &Findings<'_>) -> Claim {
@@ -159,6 +170,7 @@ fn larger_beats_smaller(findings: &Findings<'_>) -> Claim {
          in more than half of the scores of both.",
         found,
         |passed, _| passed > 0,
+        "No quantized model has weights of at most 1.1 times a smaller 16-bit model's, and a score that both have.",
         || {
             let best = pairs.iter().max_by(|a, b| (a.2 * b.3).cmp(&(b.2 * a.3)));
             let best = best.map_or_else(String::new, |(large, small, won, all)| {
@@ -169,40 +181,58 @@ fn larger_beats_smaller(findings: &Findings<'_>) -> Claim {
     )
 }
 
-/// Whether a run collapsed on any text, with its perplexities; None without a comparison.
-fn collapse(findings: &Findings<'_>, run: &Run) -> Option<(bool, String)> {
-    let rises: Vec<_> = findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run)).collect();
-    let first = rises.first()?;
-    let text =
-        format!("{}: {} on {}", run.full_title(), number::perplexity(first.perplexity.value), first.perplexity.text);
-    Some((rises.iter().any(|rise| rise.collapsed), text))
+/// Whether a run collapsed on any text, and its worst perplexity with `beside` it; None without a comparison.
+fn collapse(
+    findings: &Findings<'_>,
+    run: &Run,
+    beside: &dyn Fn(&Run, &Perplexity) -> String,
+) -> Option<(bool, String)> {
+    let rises = || findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
+    // No number is worse than any number.
+    let size = |ratio: f64| if ratio.is_nan() { f64::INFINITY } else { ratio };
+    let worst = rises().max_by(|a, b| size(a.ratio).total_cmp(&size(b.ratio)))?;
+    let (value, text) = (number::perplexity(worst.perplexity.value), &worst.perplexity.text);
+    let text = format!("{}: {value} on {text}{}", run.full_title(), beside(run, worst.perplexity));
+    Some((rises().any(|rise| rise.collapsed), text))
 }
 
-fn collapses(findings: &Findings<'_>, method: Method, purpose: Purpose) -> (Vec<bool>, String) {
+/// Of every 2-bit run of a kind.
+fn collapses(
+    findings: &Findings<'_>,
+    method: Method,
+    purpose: Purpose,
+    beside: &dyn Fn(&Run, &Perplexity) -> String,
+) -> (Vec<bool>, String) {
     let wanted = |run: &&Run| run.method == method && run.purpose == purpose && run.bits == 2;
-    let found = findings.study.runs.iter().filter(wanted).filter_map(|run| collapse(findings, run));
+    let found = findings.study.runs.iter().filter(wanted).filter_map(|run| collapse(findings, run, beside));
     let (collapsed, texts): (Vec<bool>, Vec<String>) = found.unzip();
-    (collapsed, texts.join("; ") + ".")
+    (collapsed, format!("At worst: {}.", texts.join("; ")))
+}
+
+fn nothing(_: &Run, _: &Perplexity) -> String {
+    String::new()
 }
 
 fn gptq_fails(findings: &Findings<'_>) -> Claim {
-    let (collapsed, texts) = collapses(findings, Method::Gptq, Purpose::Preset);
+    let (collapsed, texts) = collapses(findings, Method::Gptq, Purpose::Preset, &nothing);
     judged(
         "GPTQ fails completely at 2 bits (perplexity above 38,000).",
         "On some text every 2-bit GPTQ run's perplexity is above 10 times its 16-bit run's, or no number.",
         count(&collapsed, |collapsed| *collapsed),
         every,
+        "No 2-bit GPTQ run has a perplexity that its 16-bit run has too.",
         || texts,
     )
 }
 
 fn spqr_works(findings: &Findings<'_>) -> Claim {
-    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::Preset);
+    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::Preset, &nothing);
     judged(
         "SpQR works at 2 bits.",
         "On all texts every 2-bit SpQR run of the preset has at most 10 times its 16-bit run's perplexity.",
         count(&collapsed, |collapsed| !collapsed),
         every,
+        "No 2-bit SpQR run of the preset has a perplexity that its 16-bit run has too.",
         || texts,
     )
 }
@@ -231,6 +261,7 @@ fn spqr_needs_outliers(findings: &Findings<'_>) -> Claim {
         "Each such run's perplexity is at least 1.1 times that of the preset at the same bits, on every text.",
         count(&pairs, |(rose, _)| *rose),
         every,
+        "No such run has a perplexity that the preset at the same bits has too.",
         || pairs.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ") + ".",
     )
 }
@@ -253,6 +284,7 @@ fn outliers_grow(findings: &Findings<'_>) -> Claim {
         "In every model with two widths of SpQR's preset or more, each smaller width has more outliers.",
         count(&models, |(rising, _)| *rising),
         every,
+        "No model has the outliers of SpQR's preset at two widths.",
         || models.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ") + ".",
     )
 }
@@ -266,43 +298,54 @@ fn true_bits(findings: &Findings<'_>) -> Claim {
         "Every 2-bit SpQR run of the preset has at least 4 true bits per weight, twice the nominal ones.",
         count(&found, |(_, bits)| *bits >= 4.0),
         every,
+        "No 2-bit SpQR run of the preset has its true bits.",
         || found.iter().map(|(run, b)| format!("{run}: {}", number::fixed(*b, 2))).collect::<Vec<_>>().join("; ") + ".",
     )
 }
 
 fn equal_bits(findings: &Findings<'_>) -> Claim {
-    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::EqualBits);
+    let study = findings.study;
+    let gptq = |run: &Run, perplexity: &Perplexity| {
+        let wider = study
+            .of(&run.model)
+            .find(|other| other.is_quantized_preset() && (other.method, other.bits) == (Method::Gptq, run.bits + 1));
+        let found = wider.and_then(|wider| Some((wider.title(), wider.perplexity_like(perplexity)?.value)));
+        found.map_or_else(String::new, |(title, value)| format!(" ({title}: {})", number::perplexity(value)))
+    };
+    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::EqualBits, &gptq);
     judged(
-        "SpQR still works at 2 bits when its true bits equal those of the others (open in the study).",
-        "On all texts every 2-bit SpQR run at equal true bits has at most 10 times its 16-bit run's perplexity.",
+        "SpQR still works at 2 bits when its true bits equal those of GPTQ one bit wider (open in the study).",
+        "On all texts every 2-bit SpQR run whose budget of true bits is that of GPTQ one bit wider has at most 10 times \
+         its 16-bit run's perplexity.",
         count(&collapsed, |collapsed| !collapsed),
         every,
+        "No 2-bit SpQR run at equal true bits has a perplexity that its 16-bit run has too.",
         || texts,
     )
 }
 
 fn slower(findings: &Findings<'_>) -> Claim {
-    let study = findings.study;
-    let mut ratios = Vec::new();
-    for run in study.runs.iter().filter(|run| run.is_quantized_preset()) {
-        let Some(baseline) = study.baseline(run) else { continue };
-        for speed in &run.speeds {
-            let before = baseline.speed_like(speed).and_then(|before| Spread::new(&before.decode));
-            if let (Some(after), Some(before)) = (Spread::new(&speed.decode), before) {
-                ratios.extend(after.over(&before).ok().map(|ratio| (run.bits, ratio)));
-            }
-        }
-    }
-    let found = count(&ratios, |(_, ratio)| *ratio < 1.0);
+    let decoding = findings.study.decoding(Run::is_quantized_preset);
+    let slow = |(_, ratio): &(&Run, f64)| *ratio < 1.0;
+    // Those that vary may be the slow ones: from a minority nothing follows.
+    let enough = 2 * decoding.ratios.len() >= decoding.all();
+    let without = if decoding.all() == 0 {
+        "No quantized run of a preset has a speed.".to_owned()
+    } else {
+        format!("{}. What is left is too little.", decoding.text())
+    };
     judged(
         "Quantization often slows decoding, above all at 3 and 2 bits.",
-        "More than half of the quantized runs, varying by 5 % at most, decode fewer tokens a second than 16 bits.",
-        found,
+        "Compared are the presets' runs that vary by 5 % at most, as their 16-bit run does; at least half of those with \
+         a speed must be. More than half of them decode fewer tokens a second than 16 bits.",
+        if enough { count(&decoding.ratios, slow) } else { (0, 0) },
         most,
+        &without,
         || {
-            let low: Vec<_> = ratios.iter().filter(|(bits, _)| *bits <= 3).collect();
-            let (slow, all) = count(&low, |(_, ratio)| *ratio < 1.0);
-            format!("{} of {} are slower; at 3 and 2 bits {slow} of {all}.", found.0, found.1)
+            let low: Vec<_> = decoding.ratios.iter().copied().filter(|(run, _)| run.bits <= 3).collect();
+            let ((slower, all), (low_slower, low_all)) = (count(&decoding.ratios, slow), count(&low, slow));
+            let counts = format!("{slower} of {all} are slower; at 3 and 2 bits {low_slower} of {low_all}.");
+            format!("{}. {counts}", decoding.text())
         },
     )
 }
@@ -317,6 +360,7 @@ fn saves_nothing(findings: &Findings<'_>) -> Claim {
         "Every SpQR run of the preset holds at least 0.95 times the weight bytes of its 16-bit run.",
         count(&shares, |share| *share >= 0.95),
         every,
+        "No SpQR run of the preset has weight bytes beside its 16-bit run's.",
         || {
             let text = |pick: fn(f64, f64) -> f64| number::percent(shares.iter().copied().reduce(pick).unwrap_or(1.0));
             format!("From {} to {} of the 16-bit bytes.", text(f64::min), text(f64::max))

@@ -2,29 +2,28 @@
 
 use super::data::{Perplexity, Run, Score, Study};
 use crate::error::Result;
-use crate::metrics::comparison::{equivalence, holm, mcnemar, paired_bootstrap};
-use crate::metrics::statistics::{mean, standard_error};
+use crate::metrics::comparison::{Z, equivalence, holm, mcnemar, paired_bootstrap, paired_shares};
+use crate::metrics::statistics::mean;
 
 /// Resamples of a paired bootstrap.
 const RESAMPLES: usize = 10_000;
+/// Pairs below which a bootstrap says nothing: it can only draw what it has seen.
+pub const FEWEST: usize = 10;
 /// Points of 100 within which two scores count as equivalent.
 pub const MARGIN: f64 = 1.0;
 /// Level of significance.
 pub const LEVEL: f64 = 0.05;
-/// 97.5 % quantile of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
 
 /// How two scores were compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// Every document gives 0 or 1: McNemar's p; the interval is d ± 1.96 standard errors of the mean of the pairs'
-    /// differences.
+    /// Every document gives 0 or 1: McNemar's p; the interval is that of Bonett and Price.
     McNemar,
-    /// Paired bootstrap of 10,000 resamples, seed 0.
+    /// Paired bootstrap of 10,000 resamples, seed 0, from [`FEWEST`] pairs on.
     Bootstrap,
     /// Without items of the same documents: d ± 1.96·√(se² + se²), and p by the normal distribution. It sees less.
     Unpaired,
-    /// Neither items nor standard errors.
+    /// Neither items nor standard errors, or too few items for a bootstrap.
     Untested,
 }
 
@@ -57,6 +56,8 @@ pub enum Verdict {
 pub struct Change<'a> {
     pub run: &'a Run,
     pub score: &'a Score,
+    /// The baseline's.
+    pub before: &'a Score,
     pub test: Test,
     /// Documents in pairs; 0 where there are none.
     pub pairs: usize,
@@ -67,7 +68,8 @@ pub struct Change<'a> {
     pub p: Option<f64>,
     /// By Holm, over the scores of one model: those of whole tasks as one table, the rest as another.
     pub corrected: Option<f64>,
-    /// p of the test that the difference is beyond ±[`MARGIN`]; paired only.
+    /// p of the test that the difference is beyond ±[`MARGIN`]; paired only. Where all pairs differ alike, mostly not at
+    /// all, it is the probability to see that if a share of [`MARGIN`] points of the documents differed otherwise.
     pub equivalence: Option<f64>,
 }
 
@@ -118,11 +120,12 @@ fn corrected(p: impl Iterator<Item = (usize, Option<f64>)>) -> Result<Vec<(usize
     Ok(indices.into_iter().zip(holm(&p)?).collect())
 }
 
-fn change<'a>(run: &'a Run, score: &'a Score, before: &Score) -> Result<Change<'a>> {
+fn change<'a>(run: &'a Run, score: &'a Score, before: &'a Score) -> Result<Change<'a>> {
     let points = 100.0 / score.scale;
     let mut change = Change {
         run,
         score,
+        before,
         test: Test::Untested,
         pairs: 0,
         difference: score.points() - before.points(),
@@ -134,23 +137,31 @@ fn change<'a>(run: &'a Run, score: &'a Score, before: &Score) -> Result<Change<'
     let pairs = pairs(score, before);
     if pairs.len() >= 2 {
         let differences: Vec<f64> = pairs.iter().map(|(after, before)| (after - before) * points).collect();
+        let alike = differences.iter().all(|difference| *difference == differences[0]);
+        let within = if alike && differences[0].abs() < MARGIN {
+            // Without a spread a t test would be sure of two documents already.
+            (1.0 - MARGIN / 100.0).powf(differences.len() as f64)
+        } else {
+            equivalence(&differences, MARGIN)?
+        };
         change.pairs = pairs.len();
-        change.equivalence = Some(equivalence(&differences, MARGIN)?);
+        change.difference = mean(&differences)?;
         if pairs.iter().all(|&(after, before)| [after, before].iter().all(|v| *v == 0.0 || *v == 1.0)) {
             let only = |side: f64| differences.iter().filter(|d| **d * side > 0.0).count() as u64;
-            let half = Z * standard_error(&differences)?;
+            let (low, high) = paired_shares(only(-1.0), only(1.0), pairs.len() as u64);
             change.test = Test::McNemar;
-            change.difference = mean(&differences)?;
-            change.interval = Some((change.difference - half, change.difference + half));
+            change.interval = Some((low * points, high * points));
             change.p = Some(mcnemar(only(-1.0), only(1.0)));
-        } else {
+            change.equivalence = Some(within);
+        } else if pairs.len() >= FEWEST {
             let found = paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {
                 indices.iter().map(|index| differences[*index]).sum::<f64>() / indices.len() as f64
             })?;
             change.test = Test::Bootstrap;
-            change.difference = found.difference;
-            change.interval = Some((found.low, found.high));
+            // Resamples of the same difference have no spread, which shows nothing of the documents not asked.
+            change.interval = (!alike).then_some((found.low, found.high));
             change.p = Some(found.p);
+            change.equivalence = Some(within);
         }
     } else if let (Some(after), Some(before)) = (score.stderr, before.stderr) {
         let error = after.hypot(before) * points;
@@ -181,7 +192,7 @@ pub struct Rise<'a> {
     pub collapsed: bool,
     /// The run's perplexity over the baseline's.
     pub ratio: f64,
-    /// 95 %, from the windows' losses by paired bootstrap.
+    /// 95 %, from the windows' losses by paired bootstrap, from [`FEWEST`] windows on.
     pub interval: Option<(f64, f64)>,
     pub p: Option<f64>,
     /// By Holm, over all perplexities of one model.
@@ -225,7 +236,7 @@ fn rise<'a>(run: &'a Run, perplexity: &'a Perplexity, before: &Perplexity) -> Re
     let alike =
         ratio.is_finite() && perplexity.windows.len() == before.windows.len() && perplexity.tokens == before.tokens;
     let differences: Vec<f64> = perplexity.windows.iter().zip(&before.windows).map(|(a, b)| a - b).collect();
-    if alike && differences.len() >= 2 && differences.iter().all(|difference| difference.is_finite()) {
+    if alike && differences.len() >= FEWEST && differences.iter().all(|difference| difference.is_finite()) {
         let found = paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {
             indices.iter().map(|index| differences[*index]).sum::<f64>() / indices.len() as f64
         })?;

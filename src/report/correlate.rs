@@ -79,8 +79,42 @@ fn relate<'a>(study: &'a Study, model: &'a str, text: &'a Perplexity, score: &'a
     })
 }
 
-/// Mean of |r| of Pearson, as the study has it, over models, texts and tasks, and of how many.
-pub fn mean_absolute<'a>(coefficients: impl Iterator<Item = &'a Coefficients>) -> Option<(f64, usize)> {
-    let values: Vec<f64> = coefficients.filter_map(|c| Some(c.plain?.r.abs())).collect();
-    Some((crate::metrics::statistics::mean(&values).ok()?, values.len()))
+/// Several of Pearson's coefficients taken together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    /// Of the coefficients with their signs, turned so that a lower perplexity going with a better score is above 0.
+    pub signed: f64,
+    /// Of |r|, as the study has it, which counts a wrong sign in favour.
+    pub absolute: f64,
+    pub count: usize,
+    /// Coefficients below 0 once turned.
+    pub wrong: usize,
+}
+
+/// Fewest runs of a coefficient that a mean takes in: with three, |r| is large by chance alone.
+pub const LEAST_RUNS: usize = 4;
+
+/// The mean over models, texts and tasks of the coefficients of at least `least` runs: without the collapsed ones, or
+/// all. None where there is no such coefficient.
+pub fn mean(related: &[Related<'_>], sound: bool, least: usize) -> Option<Mean> {
+    let turned = related.iter().filter_map(|related| {
+        let found = if sound { related.sound.plain } else { related.all.plain };
+        let r = found.filter(|found| found.pairs >= least)?.r;
+        Some(if related.score.higher_is_better { -r } else { r })
+    });
+    let turned: Vec<f64> = turned.collect();
+    let absolute: Vec<f64> = turned.iter().map(|r| r.abs()).collect();
+    let of = |values: &[f64]| crate::metrics::statistics::mean(values).ok();
+    let wrong = turned.iter().filter(|r| **r < 0.0).count();
+    Some(Mean { signed: of(&turned)?, absolute: of(&absolute)?, count: turned.len(), wrong })
+}
+
+impl Mean {
+    /// As the page has it: `0.912 with signs, 0.912 as |r|, over 30 coefficients`.
+    pub fn text(&self) -> String {
+        let wrong = if self.wrong == 0 { String::new() } else { format!(", {} of the wrong sign", self.wrong) };
+        let coefficients = if self.count == 1 { "coefficient" } else { "coefficients" };
+        let [signed, absolute] = [self.signed, self.absolute].map(|mean| super::number::fixed(mean, 3));
+        format!("{signed} with signs and {absolute} as |r|, over {} {coefficients}{wrong}", self.count)
+    }
 }

@@ -21,6 +21,12 @@ pub struct Study {
     /// Shown above everything, such as that only a part was run.
     #[serde(default)]
     pub note: Option<String>,
+    /// Forms that could not be measured, such as `Qwen2.5-7B gptq-2`, and the error.
+    #[serde(default)]
+    pub failures: Vec<Fact>,
+    /// Forms still to be measured; none once the study is finished.
+    #[serde(default)]
+    pub missing: Vec<String>,
     pub conditions: Conditions,
     /// In the order of the tables; a model's 16-bit run is the baseline of its others.
     pub runs: Vec<Run>,
@@ -122,6 +128,9 @@ pub struct Outliers {
     pub layers: Vec<f64>,
     #[serde(default)]
     pub threshold: Option<f64>,
+    /// File with the outliers of each matrix, relative to the report.
+    #[serde(default)]
+    pub samples: Option<String>,
 }
 
 /// Bytes. Each is measured by itself; none stands for another.
@@ -137,6 +146,8 @@ pub struct Memory {
     pub allocator_peak: Option<u64>,
     pub driver_peak: Option<u64>,
     pub host_rss_peak: Option<u64>,
+    /// File with the measurement, relative to the report.
+    pub samples: Option<String>,
 }
 
 /// One protocol of speed: batch 1, greedy, the end token ignored, after a run for warming up.
@@ -162,6 +173,9 @@ pub struct Speed {
     /// Seconds to the first token of a later run.
     #[serde(default)]
     pub first_token_warm: Option<f64>,
+    /// File with the measurement, relative to the report.
+    #[serde(default)]
+    pub samples: Option<String>,
 }
 
 /// Perplexity on one text.
@@ -187,6 +201,9 @@ pub struct Perplexity {
     /// How far the model's predictions are from those of the 16-bit run, over the text's first tokens.
     #[serde(default)]
     pub distance: Option<Distance>,
+    /// File with the distance of each prediction, relative to the report.
+    #[serde(default)]
+    pub distance_samples: Option<String>,
 }
 
 /// A benchmark's number.

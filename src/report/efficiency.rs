@@ -4,7 +4,7 @@ use super::Findings;
 use super::claims::{Claim, Outcome};
 use super::data::{Method, Purpose, Run, Speed, Study};
 use super::figures::Figures;
-use super::html::{Cell, Table, escape, paragraph};
+use super::html::{Cell, Table, escape, link, paragraph};
 use super::number;
 use super::run::Spread;
 
@@ -33,7 +33,7 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
     for run in &study.runs {
         let m = &run.memory;
         let bytes = [m.weights, m.kv, m.scratch, m.allocator_peak, m.driver_peak, m.host_rss_peak];
-        let bytes = bytes.map(|bytes| Cell::number(&number::or_missing(bytes, number::bytes)));
+        let bytes = bytes.map(|bytes| Cell::linked(m.samples.as_deref(), &number::or_missing(bytes, number::bytes)));
         table.row([Cell::text(&run.full_title()), true_bits(run)].into_iter().chain(bytes).collect());
     }
     let mut html = table.html();
@@ -58,22 +58,25 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
             );
         }
         for speed in &run.speeds {
-            let seconds =
-                |s: Option<f64>| Cell::number(&number::or_missing(s, |s| format!("{} s", number::fixed(s, 3))));
+            let linked = |text: String| Cell::linked(speed.samples.as_deref(), &text);
+            let seconds = |s: Option<f64>| linked(number::or_missing(s, |s| format!("{} s", number::fixed(s, 3))));
             table.row(vec![
                 Cell::text(&run.full_title()),
                 Cell::number(&format!("{}/{}", speed.prompt, speed.generated)),
-                rate(&speed.prefill),
-                rate(&speed.decode),
+                rate(&speed.prefill, speed.samples.as_deref()),
+                rate(&speed.decode, speed.samples.as_deref()),
                 against(findings, run, speed),
-                Cell::number(&number::or_missing(speed.bytes_per_token, number::bytes)),
-                Cell::number(&number::or_missing(speed.share_of_copy(), number::percent)),
+                linked(number::or_missing(speed.bytes_per_token, number::bytes)),
+                linked(number::or_missing(speed.share_of_copy(), number::percent)),
                 seconds(speed.first_token_cold),
                 seconds(speed.first_token_warm),
             ]);
         }
     }
-    html += &paragraph("Rates are compared only where both runs vary by 5 % or less (coefficient of variation).");
+    html += &paragraph(
+        "Rates are compared only where both runs vary by 5 % or less (coefficient of variation). A number leads to its \
+         measurement where there is a file of it.",
+    );
     html += &table.html();
     let first = |pick: fn(&Speed) -> &Vec<f64>| move |run: &Run| Some(pick(run.speeds.first()?).clone());
     let drawn = figures.memory(study)
@@ -83,14 +86,14 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
     html + &grid(drawn)
 }
 
-fn rate(repeats: &[f64]) -> Cell {
+fn rate(repeats: &[f64], samples: Option<&str>) -> Cell {
     let Some(spread) = Spread::new(repeats) else { return Cell::missing() };
     let text = |rate: f64| number::fixed(rate, if rate < 1000.0 { 1 } else { 0 });
     let variation = number::or_missing(spread.variation, number::percent);
     let unsteady = if spread.steady() { "" } else { " class=\"worse\"" };
     Cell::html(format!(
         "{}<small>{} to {}</small><small{unsteady}>varies: {variation}</small>",
-        text(spread.median),
+        link(samples, &text(spread.median)),
         text(spread.least),
         text(spread.most)
     ))
@@ -132,7 +135,7 @@ pub fn outliers(findings: &Findings<'_>, figures: &mut Figures) -> String {
         table.row(vec![
             Cell::text(&run.full_title()),
             true_bits(run),
-            Cell::number(&number::percent(outliers.share)),
+            Cell::linked(outliers.samples.as_deref(), &number::percent(outliers.share)),
             Cell::number(&outliers.threshold.map_or_else(|| "–".to_owned(), |t| t.to_string())),
             Cell::number(&layers.unwrap_or_else(|| number::MISSING.to_owned())),
         ]);
@@ -175,10 +178,11 @@ pub fn ablation(findings: &Findings<'_>) -> String {
     let mut table = Table::new("Perplexity, and points of 100", &head);
     for run in study.runs.iter().filter(|run| run.method != Method::Bf16 && twins(run)) {
         let share = run.outliers.as_ref().map(|outliers| outliers.share);
+        let file = run.outliers.as_ref().and_then(|outliers| outliers.samples.as_deref());
         let mut cells = vec![
             Cell::text(&run.full_title()),
             true_bits(run),
-            Cell::number(&number::or_missing(share, number::percent)),
+            Cell::linked(file, &number::or_missing(share, number::percent)),
         ];
         let perplexities = texts.iter().map(|text| run.perplexity_like(text).map(|p| number::perplexity(p.value)));
         let points = scores.iter().map(|score| run.score_like(score).map(|s| number::fixed(s.points(), 1)));
@@ -215,10 +219,12 @@ pub fn conditions(study: &Study) -> String {
     }
     format!("<dl>\n{}</dl>\n", facts.concat())
         + &paragraph(
-            "Statistics: McNemar's test for documents that are right or wrong, exact below 25 that differ; else a \
-             paired bootstrap of 10,000 resamples; Holm's correction over the scores of a model; equivalence by two \
-             one-sided t tests at ±1 point. Where runs did not answer the same documents, or a metric is no mean, \
-             the comparison is an unpaired z test, which sees less.",
+            "Statistics: McNemar's test for documents that are right or wrong, exact below 25 that differ, with the \
+             adjusted Wald interval of Bonett and Price (2012) for the difference of paired shares; else a paired \
+             bootstrap of 10,000 resamples, from 10 pairs on; Holm's correction over the scores of a model; equivalence \
+             by two one-sided t tests at ±1 point, and where all n pairs differ alike, mostly not at all, by the \
+             probability 0.99ⁿ to see that if 1 % of the documents differed otherwise. Where runs did not answer the \
+             same documents, or a metric is no mean, the comparison is an unpaired z test, which sees less.",
         )
         + "<p>As data: <a href=\"study.json\">study.json</a>, <a href=\"scores.csv\">scores.csv</a>, \
            <a href=\"perplexity.csv\">perplexity.csv</a>, <a href=\"memory_speed.csv\">memory_speed.csv</a>, \

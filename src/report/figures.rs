@@ -24,7 +24,7 @@ pub struct Figures {
 static BITS: &[f64] = &[2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0];
 
 fn bits_axis() -> Axis {
-    Axis { ticks: BITS, ..Axis::log("true bits per weight", |bits| number::fixed(bits, 1).replace(".0", "")) }
+    Axis { ticks: BITS, ..Axis::log("true bits per quantized weight", |bits| number::fixed(bits, 1).replace(".0", "")) }
 }
 
 fn points_axis(score: &Score) -> Axis {

@@ -60,6 +60,11 @@ impl Cell {
         Cell { html, class: "number" }
     }
 
+    /// A number's text that leads to a file; what is missing leads nowhere.
+    pub fn linked(path: Option<&str>, text: &str) -> Cell {
+        if text == MISSING { Cell::missing() } else { Cell::html(link(path, &escape(text))) }
+    }
+
     /// No number.
     pub fn missing() -> Cell {
         Cell::number(MISSING)

@@ -13,6 +13,7 @@ mod html;
 mod number;
 mod quality;
 pub mod run;
+pub mod standings;
 mod summary;
 mod svg;
 
@@ -86,9 +87,20 @@ fn page(findings: &Findings<'_>) -> (String, Vec<figures::Figure>) {
         ("conditions", "How it was measured", efficiency::conditions(study)),
         ("claims", "The study's claims", efficiency::claims(&claims)),
     ];
-    let note = study.note.as_ref();
-    let mut body = note.map_or_else(String::new, |note| format!("<p class=\"note\">{}</p>\n", html::escape(note)));
+    let mut body = notes(study) + &summary::glossary();
     body.extend(parts.iter().map(|(id, title, html)| html::section(id, title, html)));
     let names: Vec<(&str, &str)> = parts.iter().map(|(id, title, _)| (*id, *title)).collect();
     (html::page(&study.title, &names, &body), figures.all)
+}
+
+/// What a reader must know first: that it is not finished, its note, and what could not be measured.
+fn notes(study: &Study) -> String {
+    let failures: Vec<String> = study.failures.iter().map(|form| format!("{} ({})", form.name, form.value)).collect();
+    let missing = format!("Not finished: still to be measured are {}.", study.missing.join(", "));
+    let notes = [
+        (!study.missing.is_empty()).then_some(missing),
+        study.note.clone(),
+        (!failures.is_empty()).then(|| format!("Not measured: {}.", failures.join("; "))),
+    ];
+    notes.iter().flatten().map(|note| format!("<p class=\"note\">{}</p>\n", html::escape(note))).collect()
 }

@@ -2,11 +2,11 @@
 
 use super::Findings;
 use super::compare::{Change, Rise, Verdict};
-use super::correlate::{Coefficients, Related};
+use super::correlate::{Coefficients, LEAST_RUNS, Related};
 use super::data::{Run, Score};
 use super::figures::Figures;
 use super::html::{Cell, Table, escape, folded, link, paragraph};
-use super::number::{self, MISSING};
+use super::number;
 use crate::metrics::correlation::Correlation;
 
 /// The mark behind a number, in words for who points at it.
@@ -37,14 +37,18 @@ pub fn scores(findings: &Findings<'_>) -> String {
     }
     let mut html = paragraph(
         "Points of 100. ▼ worse and ▲ better than the model's 16-bit run at p < 0.05 after Holm's correction over \
-         the table; ≈ no significant difference, and within ±1 point by two one-sided tests. No mark: neither is \
-         shown, which does not make the two equal. A number leads to its documents. Compare within a column only: \
-         profile and shots stand in its head.",
+         the table; ≈ no significant difference, and within ±1 point by two one-sided tests, or by 299 documents or \
+         more that all came out alike. No mark: neither is shown, which does not make the two equal. A number leads to \
+         its documents; that of a score over several sets leads to the results file, and the sets' own scores, folded \
+         below, lead to their documents. Scores with fractions, as ROUGE has, are tested from 10 pairs on. \
+         Compare within a column only: profile and shots stand in its head.",
     );
     for model in study.models() {
         let titles = main.iter().map(|score| {
             let better = if score.higher_is_better { "" } else { ", lower is better" };
-            format!("{} ({}, {} shot{better})", score.title(), score.profile, score.shots)
+            let documents = study.of(model).filter_map(|run| Some(run.score_like(score)?.documents));
+            let documents = number::or_missing(span(documents), |span| format!("{span} documents"));
+            format!("{} ({}, {} shot{better}; {documents})", score.title(), score.profile, score.shots)
         });
         let titles: Vec<String> = titles.collect();
         let head: Vec<&str> = ["run", "true bits"].into_iter().chain(titles.iter().map(String::as_str)).collect();
@@ -66,6 +70,12 @@ pub fn scores(findings: &Findings<'_>) -> String {
         }
     }
     html
+}
+
+/// What all runs have, or from the smallest to the largest where they differ.
+fn span(counts: impl Iterator<Item = u64> + Clone) -> Option<String> {
+    let [least, most] = [counts.clone().min()?, counts.max()?].map(|count| number::fixed(count as f64, 0));
+    Some(if least == most { least } else { format!("{least} to {most}") })
 }
 
 fn cell(findings: &Findings<'_>, score: &Score) -> Cell {
@@ -154,11 +164,20 @@ pub fn perplexities(findings: &Findings<'_>) -> String {
     }
     let mut html = paragraph(
         "Lower is better. Below each number: times the 16-bit run's, with the 95 % interval from the same windows \
-         by paired bootstrap; ▲ higher and ▼ lower at p < 0.05 after Holm's correction. Perplexities of different \
+         by paired bootstrap; ▼ worse (higher) and ▲ better (lower) at p < 0.05 after Holm's correction. Below 10 \
+         windows there is no test, no interval and no mark. Perplexities of different \
          protocols or windows do not compare.",
     );
     for model in study.models() {
-        let titles: Vec<String> = texts.iter().map(|text| text.title()).collect();
+        let titles = texts.iter().map(|text| {
+            let all = study.of(model).filter_map(|run| run.perplexity_like(text));
+            let windows = all.clone().map(|perplexity| perplexity.windows.len() as u64);
+            let windows = span(windows.filter(|windows| *windows > 0)).map(|span| format!("{span} windows, "));
+            let tokens =
+                number::or_missing(span(all.map(|perplexity| perplexity.tokens)), |s| format!("{s} tokens scored"));
+            format!("{}: {}{tokens}", text.title(), windows.unwrap_or_default())
+        });
+        let titles: Vec<String> = titles.collect();
         let head: Vec<&str> = ["run", "true bits"].into_iter().chain(titles.iter().map(String::as_str)).collect();
         let mut table = Table::new(&format!("{model}: perplexities"), &head);
         for run in study.of(model) {
@@ -182,15 +201,16 @@ fn distances(findings: &Findings<'_>) -> String {
     for model in findings.study.models() {
         let mut table = Table::new(&format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), &head);
         for run in findings.study.of(model) {
-            for (text, distance) in run.perplexities.iter().filter_map(|p| Some((&p.text, p.distance?))) {
-                let percent = |share: f64| Cell::number(&format!("{} %", number::fixed(share * 100.0, 1)));
+            for (perplexity, distance) in run.perplexities.iter().filter_map(|p| Some((p, p.distance?))) {
+                let linked = |text: String| Cell::linked(perplexity.distance_samples.as_deref(), &text);
+                let percent = |share: f64| linked(format!("{} %", number::fixed(share * 100.0, 1)));
                 table.row(vec![
                     Cell::text(&run.title()),
                     bits(run),
-                    Cell::text(text),
+                    Cell::text(&perplexity.text),
                     Cell::number(&distance.positions.to_string()),
-                    Cell::number(&number::fixed(distance.mean, 4)),
-                    Cell::number(&number::fixed(distance.quantile_999, 3)),
+                    linked(number::fixed(distance.mean, 4)),
+                    linked(number::fixed(distance.quantile_999, 3)),
                     percent(distance.same_top),
                     percent(distance.rms_difference),
                 ]);
@@ -204,15 +224,18 @@ fn distances(findings: &Findings<'_>) -> String {
         return html;
     }
     paragraph(
-        "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and its          99.9 % quantile, how often both give most to the same token, and the root mean square of the difference of          the probability of the text's token. The 256 tokens that 16 bits deem likeliest count one by one, all others          as one, so that it is a lower bound.",
+        "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and its \
+         99.9 % quantile, how often both give most to the same token, and the root mean square of the difference of \
+         the probability of the text's token. The 256 tokens that 16 bits deem likeliest count one by one, all others \
+         as one, so that it is a lower bound.",
     ) + &html
 }
 
 fn ratio(rise: &Rise<'_>) -> String {
     let sure = rise.corrected.is_some_and(|p| p < super::compare::LEVEL);
     let mark = match rise.ratio {
-        ratio if sure && ratio > 1.0 => " <abbr class=\"worse\" title=\"significantly higher\">▲</abbr>",
-        ratio if sure && ratio < 1.0 => " <abbr class=\"better\" title=\"significantly lower\">▼</abbr>",
+        ratio if sure && ratio > 1.0 => " <abbr class=\"worse\" title=\"significantly higher than 16 bits\">▼</abbr>",
+        ratio if sure && ratio < 1.0 => " <abbr class=\"better\" title=\"significantly lower than 16 bits\">▲</abbr>",
         _ => "",
     };
     let mut below = format!("× {}", number::perplexity(rise.ratio));
@@ -233,25 +256,30 @@ pub fn correlations(findings: &Findings<'_>, figures: &mut Figures) -> String {
     let mut html = paragraph(
         "Over all runs of a model, the 16-bit one among them: Pearson's r of perplexity, of its logarithm, and \
          Spearman's rho, with the number of runs, the two-sided p and the 95 % interval by Fisher's z (from four runs \
-         on). A run above ten times the 16-bit perplexity decides r almost alone; so each coefficient stands with \
-         and without such runs.",
+         on, and where |r| is not 1). Spearman's p is exact up to nine runs, counted over all orders; the others are by \
+         Student's t. p below 0.05 is marked *. A run above ten times the 16-bit perplexity decides r almost alone; so each \
+         coefficient stands with and without such runs.",
     );
-    for (name, pick) in [("all runs", true), ("without collapsed runs", false)] {
-        let coefficients = findings.related.iter().map(|r| if pick { &r.all } else { &r.sound });
-        let mean = super::correlate::mean_absolute(coefficients);
-        let text = match mean {
-            Some((mean, count)) => {
-                format!("Mean absolute Pearson coefficient, {name}: {} over {count}.", number::fixed(mean, 4))
-            }
-            None => format!("Mean absolute Pearson coefficient, {name}: {MISSING}, too few runs."),
-        };
-        html += &paragraph(&text);
+    for (name, sound) in [("all runs", false), ("without collapsed runs", true)] {
+        let mean = super::correlate::mean(&findings.related, sound, LEAST_RUNS);
+        html += &paragraph(&match mean {
+            Some(mean) => format!("Mean Pearson coefficient, {name}: {}.", mean.text()),
+            None => format!("Mean Pearson coefficient, {name}: none has {LEAST_RUNS} runs."),
+        });
     }
+    html += &paragraph(
+        "In the means a sign is turned so that a lower perplexity going with a better score is above 0; |r| leaves signs \
+         out, as the study does. Coefficients of fewer than 4 runs are not in them.",
+    );
     let head = ["score", "text", "runs", "n", "Pearson", "Pearson of ln", "Spearman"];
     for model in findings.study.models() {
         let mut table = Table::new(&format!("{model}: perplexity against score"), &head);
         for related in findings.related.iter().filter(|related| related.model == model) {
-            table.row(row(related, "all", &related.all, related.points.len()));
+            let left_out = match related.left_out {
+                0 => "all".to_owned(),
+                odd => format!("all but {odd} left out: perplexity no number"),
+            };
+            table.row(row(related, &left_out, &related.all, related.points.len()));
             if related.collapsed > 0 {
                 let left = related.points.len() - related.collapsed;
                 table.row(row(related, "without collapsed", &related.sound, left));

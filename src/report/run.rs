@@ -2,7 +2,8 @@
 
 use super::data::{Method, Perplexity, Purpose, Run, Score, Speed, Study};
 use super::number;
-use crate::metrics::statistics::{mean, quantile, standard_deviation};
+use crate::metrics::comparison::Z;
+use crate::metrics::statistics::{mean, quantile, standard_deviation, standard_error};
 
 /// A run above this multiple of its baseline's perplexity has collapsed.
 pub const COLLAPSE: f64 = 10.0;
@@ -102,6 +103,17 @@ impl Score {
         }
     }
 
+    /// Whether the score is surely better than guessing: by 1.96 standard errors, those of its documents where it has
+    /// none of its own. True where nobody knows what guessing scores.
+    pub fn above_guessing(&self) -> bool {
+        let items = || standard_error(&self.items.iter().copied().flatten().collect::<Vec<_>>()).ok();
+        let away = Z * self.stderr.filter(|error| error.is_finite()).or_else(items).unwrap_or(0.0);
+        self.chance.is_none_or(|chance| match self.higher_is_better {
+            true => self.value - away > chance,
+            false => self.value + away < chance,
+        })
+    }
+
     /// One of the numbers that tables and figures are about.
     pub fn is_main(&self) -> bool {
         self.primary && self.set.is_none()
@@ -169,6 +181,22 @@ impl Study {
         baseline.filter(|baseline| !std::ptr::eq(*baseline, run))
     }
 
+    /// How fast runs decode against their 16-bit runs, by the first protocol of each.
+    pub fn decoding(&self, wanted: impl Fn(&Run) -> bool) -> Decoding<'_> {
+        let mut decoding = Decoding { ratios: Vec::new(), left_out: 0 };
+        for run in self.runs.iter().filter(|run| !run.is_baseline() && wanted(run)) {
+            let Some((speed, after)) = run.speeds.first().and_then(|s| Some((s, Spread::new(&s.decode)?))) else {
+                continue;
+            };
+            let before = self.baseline(run).and_then(|baseline| Spread::new(&baseline.speed_like(speed)?.decode));
+            match before.and_then(|before| after.over(&before).ok()) {
+                Some(ratio) => decoding.ratios.push((run, ratio)),
+                None => decoding.left_out += 1,
+            }
+        }
+        decoding
+    }
+
     /// One of each text and protocol that occurs.
     pub fn texts(&self) -> Vec<&Perplexity> {
         let mut texts: Vec<&Perplexity> = Vec::new();
@@ -189,6 +217,28 @@ impl Study {
             }
         }
         scores
+    }
+}
+
+/// Speeds against 16 bits.
+pub struct Decoding<'a> {
+    /// Runs that are steady, as their 16-bit runs are, and their tokens a second over the 16-bit run's.
+    pub ratios: Vec<(&'a Run, f64)>,
+    /// Runs that have a speed which cannot be compared.
+    pub left_out: usize,
+}
+
+impl Decoding<'_> {
+    /// Runs that have a speed.
+    pub fn all(&self) -> usize {
+        self.ratios.len() + self.left_out
+    }
+
+    /// How many were compared and how many were not.
+    pub fn text(&self) -> String {
+        let steady = format!("{} of {} quantized runs with a speed are steady", self.ratios.len(), self.all());
+        let why = "they or their 16-bit run vary by more than 5 %, ran once only, or have nothing to stand beside";
+        if self.left_out == 0 { steady } else { format!("{steady}, {} left out: {why}", self.left_out) }
     }
 }
 

@@ -3,10 +3,11 @@
 use super::Findings;
 use super::claims::{Claim, Outcome};
 use super::compare::Verdict;
-use super::correlate::mean_absolute;
+use super::correlate::{LEAST_RUNS, mean};
 use super::data::Run;
+use super::html::folded;
 use super::number;
-use super::run::{Spread, first_of};
+use super::run::first_of;
 
 fn plural(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
@@ -24,6 +25,9 @@ pub fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
         if tasks == 0 { "no benchmark".to_owned() } else { plural(tasks, "benchmark", "benchmarks") },
         if texts == 0 { "no text".to_owned() } else { plural(texts, "text", "texts") },
     )];
+    if !study.failures.is_empty() {
+        sentences.push(format!("{} could not be measured.", plural(study.failures.len(), "form", "forms")));
+    }
     let widths = first_of(study.runs.iter().filter(|run| run.is_quantized_preset()).map(|run| run.bits));
     let mut widths: Vec<u32> = widths;
     widths.sort_unstable_by(|a, b| b.cmp(a));
@@ -35,14 +39,10 @@ pub fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
             collapsed.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
         ));
     }
-    if let Some((all, count)) = mean_absolute(findings.related.iter().map(|related| &related.all)) {
-        let sound = mean_absolute(findings.related.iter().map(|related| &related.sound));
-        let without = number::or_missing(sound, |(mean, _)| number::fixed(mean, 3));
-        sentences.push(format!(
-            "Mean absolute Pearson coefficient of perplexity and score: {} over {}; without collapsed runs: {without}.",
-            number::fixed(all, 3),
-            plural(count, "coefficient", "coefficients"),
-        ));
+    for (runs, sound) in [("all runs", false), ("without collapsed runs", true)] {
+        if let Some(mean) = mean(&findings.related, sound, LEAST_RUNS) {
+            sentences.push(format!("Mean Pearson coefficient of perplexity and score, {runs}: {}.", mean.text()));
+        }
     }
     sentences.extend(extremes(findings));
     let of = |outcome| claims.iter().filter(|claim| claim.outcome == outcome).count();
@@ -93,21 +93,51 @@ fn extremes(findings: &Findings<'_>) -> Vec<String> {
     if let Some((run, share)) = sizes.min_by(|a, b| a.1.total_cmp(&b.1)) {
         sentences.push(format!("Smallest weights: {}, {} of 16 bits.", run.full_title(), number::percent(share)));
     }
-    let rate = |run: &Run| {
-        let speed = run.speeds.first()?;
-        let before = Spread::new(&study.baseline(run)?.speed_like(speed)?.decode)?;
-        Spread::new(&speed.decode)?.over(&before).ok()
-    };
-    let rates: Vec<(&Run, f64)> = study.runs.iter().filter_map(|run| Some((run, rate(run)?))).collect();
+    let decoding = study.decoding(|_| true);
+    let rates = &decoding.ratios;
+    // An extreme of a part only would be taken for one of all.
+    if rates.len() < 2 || decoding.left_out > 0 {
+        if decoding.all() > 0 {
+            sentences.push(format!("Decoding: {}; no fastest or slowest is named.", decoding.text()));
+        }
+        return sentences;
+    }
     let ends = [
         ("Fastest decoding", rates.iter().max_by(|a, b| a.1.total_cmp(&b.1))),
         ("Slowest", rates.iter().min_by(|a, b| a.1.total_cmp(&b.1))),
     ];
-    for (name, end) in ends {
-        if let Some((run, ratio)) = end {
-            let times = number::fixed(*ratio, 2);
-            sentences.push(format!("{name} of the quantized runs: {}, {times} times 16 bits.", run.full_title()));
-        }
+    for (name, (run, ratio)) in ends.into_iter().filter_map(|(name, end)| Some((name, end?))) {
+        let (run, times) = (run.full_title(), number::fixed(*ratio, 2));
+        sentences
+            .push(format!("{name} of the {} quantized runs with a speed: {run}, {times} times 16 bits.", rates.len()));
     }
     sentences
+}
+
+/// Words of the page that a reader may not know, one sentence each.
+pub fn glossary() -> String {
+    let words = [
+        (
+            "LLM.int8()",
+            "Weights and inputs in 8 bits, but for the few columns with the largest inputs, which stay in 16.",
+        ),
+        (
+            "GPTQ",
+            "Rounds weights to few bits one after the other, and corrects those still to come for each error made.",
+        ),
+        ("SpQR", "As GPTQ in small groups, but keeps the weights that matter most, the outliers, in 16 bits."),
+        ("RTN", "Rounds each weight to the nearest value there is, and looks at nothing else."),
+        (
+            "true bits",
+            "True bits per quantized weight (embeddings, output matrix and norms stay in 16 bits and are not counted).",
+        ),
+        ("collapsed", "A run whose perplexity is above ten times its 16-bit run's, or no number."),
+        ("path", "Which of the engine's programs computed: the CPU reference, the portable shaders or the fast ones."),
+        (
+            "profile",
+            "Whose prompts and scoring a benchmark follows: the lm-evaluation-harness (lmh), or qwgpu's own (own).",
+        ),
+    ];
+    let words = words.map(|(word, meaning)| format!("<dt>{word}</dt><dd>{meaning}</dd>\n"));
+    folded("Words used here", &format!("<dl>\n{}</dl>\n", words.concat()))
 }

@@ -47,7 +47,10 @@ fn score(
     let count = |of: &dyn Fn(&Measured) -> usize| sets.iter().map(|set| of(set) as u64).sum();
     let items = items(metric, sets);
     Some(Score {
-        task: task.task.title.to_owned(),
+        task: match task.name.split_once(':') {
+            Some((_, part)) => format!("{}: {part}", task.task.title),
+            None => task.task.title.to_owned(),
+        },
         set,
         metric: name,
         primary: metric.primary,

@@ -24,9 +24,10 @@ const BASE: Profile = Profile {
     name: "lmh",
     version: 1,
     shots: 0,
-    draw: Draw::FirstN,
+    draw: Draw::SampledOfAll,
     limit: Some(1000),
     chat: false,
+    context: None,
     prompt: lmh,
     score,
     metrics: summary::METRICS,
@@ -44,7 +45,9 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     if files.is_empty() {
         return Err(data::missing(&[folder.join("cnn_dailymail_test.csv"), folder.join("test.parquet")]));
     }
-    let documents = data::read_all(&files)?.iter().map(document).collect::<Result<_>>()?;
+    let records = data::read_all(&files)?;
+    data::unique(&records, &["id"])?;
+    let documents = records.iter().map(document).collect::<Result<_>>()?;
     Ok(vec![Set { name: TASK.name.to_owned(), files, documents, ..Set::default() }])
 }
 

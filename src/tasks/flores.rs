@@ -40,6 +40,7 @@ const BASE: Profile = Profile {
     draw: Draw::Sampled,
     limit: None,
     chat: false,
+    context: None,
     prompt,
     score,
     metrics: METRICS,
@@ -93,7 +94,7 @@ pub fn signature(metric: &Metric) -> Option<String> {
 fn tokenizer(language: &str) -> &'static str {
     match language.split('_').next().unwrap_or_default() {
         "zho" | "yue" => "zh",
-        "jpn" | "tha" | "lao" | "khm" | "mya" => "char",
+        "jpn" | "tha" | "lao" | "khm" | "mya" | "shn" | "bod" | "dzo" => "char",
         _ => "13a",
     }
 }
@@ -154,7 +155,10 @@ fn documents(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Opt
         let documents = sources.iter().zip(&targets).map(|(source, target)| document(source, target)).collect();
         return Ok(Some((files.to_vec(), documents)));
     }
-    let files = data::split(folder, split)?;
+    let mut files = data::split(folder, split)?;
+    if files.is_empty() {
+        files = data::split(&folder.join("all"), split)?;
+    }
     if files.is_empty() {
         return Ok(None);
     }

@@ -43,6 +43,7 @@ const BASE: Profile = Profile {
     draw: Draw::Sampled,
     limit: None,
     chat: false,
+    context: None,
     prompt: lmh,
     score: lmh_score,
     metrics: EXACT,

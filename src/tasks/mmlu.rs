@@ -20,10 +20,11 @@ pub static TASK: Task = Task {
     dimension: Dimension::Knowledge,
     read,
     profiles: &[
-        Profile { name: "lmh", prompt: lmh, score: letter, metrics: ACC, ..BASE },
-        Profile { name: "qwen", prompt: qwen, score: letter, metrics: ACC, ..BASE },
+        BASE,
+        Profile { name: "qwen", version: 2, context: Some(QWEN_CONTEXT), prompt: qwen, ..BASE },
         Profile { name: "continuation", prompt: continuation, score: option, metrics: ACC_NORM, ..BASE },
         Profile { name: "generative", prompt: generative, score: written, metrics: WRITTEN, ..BASE },
+        Profile { name: "lmh_chat", chat: true, ..BASE },
         Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
     ],
     export: None,
@@ -45,10 +46,15 @@ const BASE: Profile = Profile {
     draw: Draw::FirstN,
     limit: None,
     chat: false,
+    context: None,
     prompt: lmh,
     score: letter,
     metrics: ACC,
 };
+
+/// Qwen's script keeps the last 2,047 tokens of a prompt of more than 2,048. Here a slot of a sequence is kept free, so
+/// that a prompt of just 2,048 tokens, which the script leaves whole, loses its first one.
+const QWEN_CONTEXT: usize = 2048;
 
 /// Categories as the authors' `categories.py` groups them, with their subjects.
 static CATEGORIES: &[(&str, &[&str])] = &[

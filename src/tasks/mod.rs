@@ -103,6 +103,8 @@ pub struct Profile {
     pub limit: Option<usize>,
     /// Whether prompts are conversations, written by the model's chat template.
     pub chat: bool,
+    /// The most tokens of a sequence, whatever the model and the user allow: a longer prompt loses its beginning.
+    pub context: Option<usize>,
     /// What is asked of one document.
     pub prompt: fn(&Set, &Value) -> Prompt,
     /// What the answers are worth: one outcome for each filter. Answers stand in the order of the asked.
@@ -120,6 +122,10 @@ pub enum Draw {
     FirstN,
     /// Drawn for every document in order, as CPython's `random.Random(1234)` draws.
     Sampled,
+    /// The same, but where there is no pool a document may be its own example, as in lm-evaluation-harness: it leaves
+    /// the document out only if a task names the same split for examples as for tests, or neither. BBQ and
+    /// CNN/DailyMail name one for tests alone.
+    SampledOfAll,
 }
 
 /// What is asked of a document, before shots are put in front.

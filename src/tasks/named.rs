@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// with commas; `flores:deu_Latn-eng_Latn` for pairs of languages, also those that `flores` alone leaves out.
 ///
 /// # Errors
-/// No task of this name, no set of it; what reading it refuses.
+/// No task of this name, no set of it; what reading it refuses; a set that is a copy of its few-shot examples.
 pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
     let (name, parts) = name.split_once(':').map_or((name, None), |(name, parts)| (name, Some(parts)));
     let Some(task) = TASKS.iter().copied().find(|task| task.name == name) else {
@@ -21,6 +21,7 @@ pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
         Some(pairs) if std::ptr::eq(task, &flores::TASK) => flores::read_pairs(data, pairs)?,
         Some(parts) => chosen((task.read)(data)?, name, parts)?,
     };
+    sets.iter().try_for_each(apart)?;
     Ok((task, sets))
 }
 
@@ -39,4 +40,16 @@ fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
     }
     sets.retain(|set| parts.iter().any(|part| is(set, part)));
     Ok(sets)
+}
+
+/// That a set is not its own examples, one split's file copied over the other's: the answers would stand in the
+/// prompts. A pool always comes from files of its own; without one, examples are drawn from the documents.
+fn apart(set: &Set) -> Result<()> {
+    if set.documents.is_empty() || set.documents.iter().any(|document| !set.pool.contains(document)) {
+        return Ok(());
+    }
+    let files: Vec<String> = set.files.iter().map(|file| file.display().to_string()).collect();
+    let found = format!("all {} of them among the examples", set.documents.len());
+    let fix = format!("get these again, one seems to be a copy of another: {}", files.join(", "));
+    Err(Error::request(format!("documents of {}", set.name), "others than its few-shot examples", found, fix))
 }

@@ -23,9 +23,12 @@ impl<'a> Shots<'a> {
     /// `count` shots for each document of `set`.
     ///
     /// # Errors
-    /// There are fewer examples than that, beside the document itself.
+    /// There are fewer examples than that, beside the document itself where it is left out.
     pub fn new(set: &'a Set, draw: Draw, count: usize) -> Result<Shots<'a>> {
-        let there = if set.pool.is_empty() { set.documents.len().saturating_sub(1) } else { set.pool.len() };
+        let there = match leaves_out(set, draw) {
+            true => set.documents.len().saturating_sub(1),
+            false => examples(set).len(),
+        };
         if count > there {
             let expected = format!("at most {there}, the examples there are");
             return Err(Error::request(format!("shots of {}", set.name), expected, count, "ask for fewer shots"));
@@ -41,14 +44,13 @@ impl<'a> Shots<'a> {
         if self.count == 0 {
             return Ok(Vec::new());
         }
-        let from_pool = !self.set.pool.is_empty();
-        let pool = if from_pool { &self.set.pool } else { &self.set.documents };
+        let pool = examples(self.set);
         let others = || pool.iter().filter(|other| *other != document).collect::<Vec<_>>();
-        let shots: Vec<&Value> = match (self.draw, from_pool) {
-            (Draw::FirstN, true) => pool.iter().collect(),
-            (Draw::FirstN, false) => others(),
-            (Draw::Sampled, true) => self.sample(&pool.iter().collect::<Vec<_>>(), self.count)?,
-            (Draw::Sampled, false) => {
+        let shots: Vec<&Value> = match (self.draw, leaves_out(self.set, self.draw)) {
+            (Draw::FirstN, false) => pool.iter().collect(),
+            (Draw::FirstN, true) => others(),
+            (_, false) => self.sample(&pool.iter().collect::<Vec<_>>(), self.count)?,
+            (_, true) => {
                 let mut shots = self.sample(&pool.iter().collect::<Vec<_>>(), self.count + 1)?;
                 shots.retain(|shot| *shot != document);
                 // Where a document stands in the set twice, both may be drawn: the harness then draws again.
@@ -66,4 +68,14 @@ impl<'a> Shots<'a> {
     fn sample(&mut self, pool: &[&'a Value], count: usize) -> Result<Vec<&'a Value>> {
         Ok(self.random.sample(pool.len(), count)?.into_iter().map(|index| pool[index]).collect())
     }
+}
+
+/// What a set's examples are taken from.
+fn examples(set: &Set) -> &[Value] {
+    if set.pool.is_empty() { &set.documents } else { &set.pool }
+}
+
+/// Whether a document is left out of its own examples.
+fn leaves_out(set: &Set, draw: Draw) -> bool {
+    set.pool.is_empty() && draw != Draw::SampledOfAll
 }

@@ -2,7 +2,7 @@
 //!
 //! No common harness has it; the prompt is that of MNLI in lm-evaluation-harness.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ const BASE: Profile = Profile {
     draw: Draw::Sampled,
     limit: None,
     chat: false,
+    context: None,
     prompt: own,
     score: likeliest,
     metrics: ACC,
@@ -81,28 +82,39 @@ const SAID: &[Metric] = &[
     cell(2, 2),
 ];
 
+/// Where the files may lie below the data folder: the authors' archive unpacks into a folder of its own.
+const FOLDERS: [&str; 3] = ["snli", "snli/snli_1.0", "snli_1.0"];
+
 /// One set, from `snli/test.tsv` (premise, hypothesis, label), the original `snli_1.0_test.jsonl`, or the hub's files
 /// of stanfordnlp/snli. Pairs without a label on which the writers agreed are left out, as the authors do.
 fn read(data: &Path) -> Result<Vec<Set>> {
-    let folder = data::find(data, &["snli"])?;
-    let mut files = data::split(&folder, "test")?;
-    if files.is_empty() {
-        files =
-            vec![data::find(&folder, &["test.tsv", "snli_1.0_test.jsonl", "plain_text/test-00000-of-00001.parquet"])?];
+    for folder in FOLDERS.map(|folder| data.join(folder)) {
+        let mut files = split(&folder, "test", &["test.tsv", "snli_1.0_test.jsonl"])?;
+        if files.is_empty() {
+            continue;
+        }
+        let documents = documents(&files)?;
+        let shots = split(&folder, "validation", &["snli_1.0_dev.jsonl"])?;
+        let pool = if shots.is_empty() { Vec::new() } else { self::documents(&shots)? };
+        files.extend(shots);
+        return Ok(vec![Set { name: "snli".to_owned(), files, documents, pool, ..Set::default() }]);
     }
-    let documents = documents(&files)?;
-    let mut shots = data::split(&folder, "validation")?;
-    if shots.is_empty() {
-        shots = data::find(&folder, &["snli_1.0_dev.jsonl", "plain_text/validation-00000-of-00001.parquet"])
-            .into_iter()
-            .collect();
-    }
-    let pool = if shots.is_empty() { Vec::new() } else { self::documents(&shots)? };
-    files.extend(shots);
-    Ok(vec![Set { name: "snli".to_owned(), files, documents, pool, ..Set::default() }])
+    let looked = FOLDERS.map(|folder| data.join(folder).join("snli_1.0_test.jsonl"));
+    Err(data::missing(&[&[data.join("snli/test.tsv")], &looked[..]].concat()))
 }
 
-fn documents(files: &[std::path::PathBuf]) -> Result<Vec<Value>> {
+/// The files of a split: the hub's, or the first there is of those of other names.
+fn split(folder: &Path, name: &str, others: &[&str]) -> Result<Vec<PathBuf>> {
+    let files = data::split(folder, name)?;
+    let other = others.iter().map(|other| folder.join(other)).find(|file| file.is_file());
+    match (files.is_empty(), other) {
+        (false, _) => Ok(files),
+        (true, Some(file)) => Ok(vec![file]),
+        (true, None) => data::split(&folder.join("plain_text"), name),
+    }
+}
+
+fn documents(files: &[PathBuf]) -> Result<Vec<Value>> {
     data::read_all(files)?.iter().filter_map(|record| document(record).transpose()).collect()
 }
 

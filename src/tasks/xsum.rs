@@ -27,6 +27,7 @@ const BASE: Profile = Profile {
     draw: Draw::FirstN,
     limit: Some(1000),
     chat: false,
+    context: None,
     prompt: own,
     score,
     metrics: summary::METRICS,
@@ -38,7 +39,9 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     if files.is_empty() {
         return Err(data::missing(&[folder.join("test.jsonl"), folder.join("test.parquet")]));
     }
-    let documents = data::read_all(&files)?.iter().map(document).collect::<Result<_>>()?;
+    let records = data::read_all(&files)?;
+    data::unique(&records, &["id"])?;
+    let documents = records.iter().map(document).collect::<Result<_>>()?;
     Ok(vec![Set { name: TASK.name.to_owned(), files, documents, ..Set::default() }])
 }
 

@@ -104,3 +104,22 @@ fn published_files_load() {
         println!("{}: {} prompts, {} by rule", task.name, prompts, KINDS.map(by_rule).iter().sum::<usize>() * 5);
     }
 }
+
+/// Digits in a text become numbers, which rules and scores go by; documents with numbers keep their bytes.
+#[test]
+fn levels_may_be_digits() {
+    let digits = |rows: &mut Vec<Value>| {
+        for row in rows {
+            for name in ["example_id", "level"] {
+                row[name] = row[name].to_string().into();
+            }
+        }
+    };
+    let (plain, digits) = (folder("format", |_| {}), folder("format", digits));
+    let text = |data: &Path| serde_json::to_string(&read(&TASK, data).unwrap()[3].documents).unwrap();
+    assert!(
+        text(plain.path())
+            .starts_with("[{\"example_id\":3,\"category\":\"format\",\"source\":\"made up\",\"level\":1,")
+    );
+    assert_eq!(text(digits.path()), text(plain.path()));
+}

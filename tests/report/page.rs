@@ -116,6 +116,8 @@ fn hostile_names_stay_text() {
     (study.title, study.note) = (hostile.to_owned(), Some(hostile.to_owned()));
     study.conditions.others.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
     study.conditions.command = hostile.to_owned();
+    study.failures.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
+    study.missing.push(hostile.to_owned());
     for run in &mut study.runs {
         run.model += hostile;
         run.options.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
@@ -227,4 +229,76 @@ fn numbers_outside_their_range_are_named() {
     study.runs[0].scores[0].value = f64::NAN;
     let error = report::write(&study, folder.path()).unwrap_err().to_string();
     assert!(error.contains("runs[0].scores[0].value: expected a number, found NaN"), "{error}");
+}
+
+#[test]
+fn what_is_unfinished_or_failed_comes_first() {
+    let mut study = study();
+    let (_folder, page) = written(&study);
+    assert!(
+        !page.contains("Not finished") && !page.contains("Not measured:") && !page.contains("could not be measured")
+    );
+    study.missing = vec!["Made-up 4B gptq-2".to_owned(), "Made-up 4B spqr-2".to_owned()];
+    study.failures = vec![Fact { name: "Made-up 1B gptq-3".to_owned(), value: "out of memory".to_owned() }];
+    let (folder, page) = written(&study);
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    let missing = at("Not finished: still to be measured are Made-up 4B gptq-2, Made-up 4B spqr-2.");
+    let note = at("Every number here is made up");
+    let failed = at("Not measured: Made-up 1B gptq-3 (out of memory).");
+    assert!(missing < note && note < failed && failed < at("<section"));
+    assert!(page.contains("1 form could not be measured."));
+    assert_eq!(Study::read(&folder.path().join("study.json")).unwrap().missing.len(), 2);
+}
+
+#[test]
+fn heads_say_how_much_was_measured() {
+    let mut study = study();
+    let (_folder, page) = written(&study);
+    assert!(page.contains("MMLU, acc (lmh, 5 shot; 120 documents)"));
+    assert!(page.contains("PTB (windows, 2,048): 12 windows, 24,564 tokens scored"));
+    let score = &mut study.runs[1].scores[0];
+    score.items.truncate(100);
+    score.documents = 100;
+    assert!(written(&study).1.contains("MMLU, acc (lmh, 5 shot; 100 to 120 documents)"));
+}
+
+#[test]
+fn numbers_lead_to_their_files() {
+    let (_folder, page) = written(&study());
+    for file in ["memory.json", "speed.json", "WikiText2-kl.json", "quantize_report.json"] {
+        assert!(page.contains(&format!("<a href=\"samples/Made-up_1B/int88/{file}\">")), "{file}");
+    }
+    assert!(page.contains("the sets&#39; own scores, folded below, lead to their documents"));
+}
+
+#[test]
+fn marks_and_words_mean_one_thing() {
+    let (_folder, page) = written(&study());
+    assert!(page.contains("<abbr class=\"worse\" title=\"significantly higher than 16 bits\">▼</abbr>"));
+    assert!(!page.contains("class=\"worse\" title=\"significantly higher than 16 bits\">▲"));
+    for pair in page.split("<abbr class=\"").skip(1) {
+        assert_eq!(pair.starts_with("worse"), pair.split('>').nth(1).unwrap().starts_with('▼'));
+    }
+    assert!(page.contains("Below 10 windows there is no test"));
+    let meaning = "quantized weight (embeddings, output matrix and norms stay in 16 bits and are not counted)";
+    assert_eq!(page.matches(meaning).count(), 1);
+    assert!(page.contains("true bits per quantized weight</text>"));
+    for word in ["LLM.int8()", "GPTQ", "SpQR", "RTN", "true bits", "collapsed", "path", "profile"] {
+        assert!(page.contains(&format!("<dt>{word}</dt>")), "{word}");
+    }
+    assert!(page.contains("all but 1 left out: perplexity no number"));
+}
+
+#[test]
+fn the_fastest_is_named_only_where_all_can_be_compared() {
+    let mut study = study();
+    let (_folder, page) = written(&study);
+    assert!(
+        page.contains("8 of 9 quantized runs with a speed are steady, 1 left out")
+            && !page.contains("Fastest decoding of")
+    );
+    study.runs.retain(|run| run.model == "Made-up 1B");
+    assert!(written(&study).1.contains("Fastest decoding of the 5 quantized runs with a speed: Made-up 1B GPTQ 2 bit"));
+    study.runs.truncate(2);
+    assert!(!written(&study).1.contains("Fastest decoding of"));
 }

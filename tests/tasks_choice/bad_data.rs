@@ -132,3 +132,32 @@ fn marks_and_line_ends_do_not_matter() {
         assert_eq!(set(task(name), data.path()).documents, before, "{name}");
     }
 }
+
+#[test]
+fn ids_that_stand_twice() {
+    let twice = |name, file, from, to, parts: &[&str]| refused(name, file, from, to, parts);
+    let parts = ["line 3: id: expected an id of its own, found 0, as ", "law_val.csv: line 2 has"];
+    twice("ceval", "ceval/val/law_val.csv", "2,方程", "0,方程", &parts);
+    twice("ceval", "ceval/dev/law_dev.csv", "1,一周", "0,一周", &["line 3: id"]);
+    let parts = ["line 2: example_id: expected an id of its own, found 0, as ", "Age.jsonl: line 1 has"];
+    twice("bbq", "bbq/data/Age.jsonl", "\"example_id\": 1", "\"example_id\": \"0\"", &parts);
+}
+
+/// One split's file copied over the other's.
+#[test]
+fn sets_that_are_their_own_examples() {
+    for (name, from, to) in [
+        ("mmlu", "mmlu/dev/anatomy_dev.csv", "mmlu/test/anatomy_test.csv"),
+        ("ceval", "ceval/dev/law_dev.csv", "ceval/val/law_val.csv"),
+    ] {
+        let data = data();
+        qwgpu::tasks::named::open(name, data.path()).unwrap();
+        std::fs::copy(data.path().join(from), data.path().join(to)).unwrap();
+        let error = qwgpu::tasks::named::open(name, data.path()).err().unwrap().to_string();
+        for part in [from, to, "all 3 of them among the examples"] {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+    }
+    // Without examples of its own a set is not a copy of them.
+    qwgpu::tasks::named::open("bbq", data().path()).unwrap();
+}

@@ -174,3 +174,35 @@ fn answers_that_are_not_numbers_are_errors() {
 fn compose_count(set: &Set, profile: &Profile) -> usize {
     qwgpu::tasks::prompt::compose(&(profile.prompt)(set, &set.documents[0]), &[]).1.len()
 }
+
+/// As `extract_cot_answer` of the authors' `evaluators/chatglm.py` finds them.
+#[test]
+fn answers_behind_a_chain_of_thought() {
+    let (task, profile) = named("ceval official_cot");
+    let set = set(task, data().path());
+    for (text, letter) in [
+        ("由此可知。\n所以答案是C。", "C"),
+        ("所以答案是A。\n\n所以答案是B。", "B"),
+        ("所以答案是木星。", "C"),
+        ("所以答案是E。选项D正确，答案为A", "D"),
+        ("B是正确的，选择C", "B"),
+        ("答案：B", "B"),
+        ("所以，C", "C"),
+        ("A或B", "[invalid]"),
+        ("最大的是木星", "C"),
+        ("地球或木星", "[invalid]"),
+        ("", "[invalid]"),
+        ("选择答案D", "D"),
+        ("所以答案是 C。", "C"),
+        ("所以答案是A。再想想，所以答案是木星。", "A"),
+    ] {
+        let outcome = (profile.score)(&set, &set.documents[0], &[Answer::Reply(text.to_owned())]).unwrap().remove(0);
+        assert_eq!(outcome.filtered.unwrap(), [letter], "{text}");
+        let value = |right: bool| Item::Number(f64::from(u8::from(right)));
+        assert_eq!(
+            outcome.items,
+            [("acc", value(letter == "C")), ("unparsed", value(letter == "[invalid]"))],
+            "{text}"
+        );
+    }
+}

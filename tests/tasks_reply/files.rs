@@ -147,7 +147,7 @@ fn the_harness_logged_the_same() {
     let (task, mut sets) = open("gsm8k", Path::new(&data)).unwrap();
     let set = &mut sets[0];
     set.documents.truncate(2);
-    let asked = prompts(set, profile(task, "lmh"));
+    let asked = prompts(set, profile(task, "lmh"), 5);
     let log = std::fs::read_to_string(Path::new(&golden).join("lm-eval/samples/local_gsm8k.jsonl")).unwrap();
     let mut seen = 0;
     for line in log.lines() {
@@ -164,4 +164,35 @@ fn the_harness_logged_the_same() {
         seen += 1;
     }
     assert_eq!(seen, 4);
+}
+
+#[test]
+fn ids_that_stand_twice_are_named() {
+    let text = "article,highlights,id\na,h,x1\nb,h,x2\nc,h,x1\n";
+    let error = refused("cnn_dailymail", "cnn_dailymail/cnn_dailymail_test.csv", Some(text));
+    assert!(error.contains("line 4: id: expected an id of its own, found x1, as "), "{error}");
+    assert!(error.contains("cnn_dailymail_test.csv: line 2 has"), "{error}");
+    let row = |id: &str| format!("{{\"document\": \"d\", \"summary\": \"s\", \"id\": {id}}}\n");
+    let error = refused("xsum", "xsum/test.jsonl", Some(&(row("7") + &row("\"7\""))));
+    assert!(error.contains("line 2: id: expected an id of its own, found 7, as "), "{error}");
+}
+
+#[test]
+fn questions_that_are_the_examples_are_refused() {
+    let train = std::fs::read_to_string(fixtures().join("data/gsm8k/train.jsonl")).unwrap();
+    let error = refused("gsm8k", "gsm8k/test.jsonl", Some(&train));
+    assert!(error.contains("documents of gsm8k") && error.contains("train.jsonl"), "{error}");
+}
+
+/// Of languages that few prompts are in, as the hub gives rows out.
+#[test]
+fn all_languages_have_names() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("flores/all/devtest");
+    std::fs::create_dir_all(&folder).unwrap();
+    let row = "{\"sentence_min_Arab\": \"a\", \"sentence_sat_Olck\": \"b\"}\n";
+    std::fs::write(folder.join("0000.jsonl"), row).unwrap();
+    let (task, sets) = open("flores:min_Arab-sat_Olck", data.path()).unwrap();
+    let prompt = (task.profiles[0].prompt)(&sets[0], &sets[0].documents[0]);
+    assert_eq!(prompt.text, "Minangkabau (Arabic script) sentence: a\nSantali sentence:");
 }

@@ -1,6 +1,6 @@
 //! The files of BBQ, and which answers a stereotype suggests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -26,27 +26,48 @@ const CATEGORIES: [&str; 11] = [
 
 const OPTIONS: [&str; 3] = ["ans0", "ans1", "ans2"];
 
-/// A set for each category there is, from `bbq/data/CATEGORY.jsonl` or the hub's folder of the category.
+/// A set for each category there is, from `bbq/data/CATEGORY.jsonl` or the hub's folder of the category; or from the
+/// rows of all categories in one place, the hub's folder `All`.
 pub(super) fn read(data: &Path) -> Result<Vec<Set>> {
     let folder = data::find(data, &["bbq"])?;
     let mut sets = Vec::new();
     for category in CATEGORIES {
-        let mut files = data::split(&folder, category)?;
-        if files.is_empty() {
-            files = data::split(&folder.join(category), "test")?;
+        let files = either(data::split(&folder, category)?, || data::split(&folder.join(category), "test"))?;
+        if !files.is_empty() {
+            let records = data::read_all(&files)?;
+            sets.push(set(category, &files, &records.iter().collect::<Vec<_>>())?);
         }
-        if files.is_empty() {
-            continue;
+    }
+    if !sets.is_empty() {
+        return Ok(sets);
+    }
+    let files = either(data::split(&folder.join("All"), "test")?, || data::split(&folder, "All"))?;
+    let files = either(files, || data::split(&folder, "test"))?;
+    if files.is_empty() {
+        return Err(data::missing(&CATEGORIES.map(|category| folder.join("data").join(format!("{category}.jsonl")))));
+    }
+    let records = data::read_all(&files)?;
+    records.iter().try_for_each(|record| record.one_of("category", &CATEGORIES).map(drop))?;
+    for category in CATEGORIES {
+        let of: Vec<&Record> = records.iter().filter(|record| record.fields["category"] == category).collect();
+        if !of.is_empty() {
+            sets.push(set(category, &files, &of)?);
         }
-        let documents =
-            data::read_all(&files)?.iter().map(|record| document(record, category)).collect::<Result<_>>()?;
-        let name = format!("bbq_{}", category.to_lowercase());
-        sets.push(Set { name, files, documents, ..Set::default() });
     }
-    match sets.is_empty() {
-        true => Err(data::missing(&CATEGORIES.map(|category| folder.join("data").join(format!("{category}.jsonl"))))),
-        false => Ok(sets),
-    }
+    Ok(sets)
+}
+
+/// `files`, or others where there are none.
+fn either(files: Vec<PathBuf>, others: impl FnOnce() -> Result<Vec<PathBuf>>) -> Result<Vec<PathBuf>> {
+    if files.is_empty() { others() } else { Ok(files) }
+}
+
+/// The set of a category, whose rows are numbered by `example_id`.
+fn set(category: &str, files: &[PathBuf], records: &[&Record]) -> Result<Set> {
+    data::unique(records.iter().copied(), &["example_id"])?;
+    let documents = records.iter().map(|record| document(record, category)).collect::<Result<_>>()?;
+    let name = format!("bbq_{}", category.to_lowercase());
+    Ok(Set { name, files: files.to_vec(), documents, ..Set::default() })
 }
 
 /// A row, and behind its fields the answers that a stereotype suggests and the groups of all answers, as
@@ -57,7 +78,7 @@ fn document(record: &Record, category: &str) -> Result<Value> {
     }
     record.one_of("category", &[category])?;
     record.one_of("context_condition", &["ambig", "disambig"])?;
-    record.integer("label", 0..3)?;
+    let label = record.integer("label", 0..3)?;
     let negative = record.one_of("question_polarity", &["neg", "nonneg"])? == 0;
     let stereotyped = record.object("additional_metadata")?;
     let stereotyped: Vec<String> = stereotyped.texts("stereotyped_groups")?.iter().map(|g| g.to_lowercase()).collect();
@@ -82,6 +103,8 @@ fn document(record: &Record, category: &str) -> Result<Value> {
         return Err(record.error("answer_info", "one answer of the group unknown", format!("{unknown} of them")));
     }
     let mut document = record.fields.clone();
+    // Digits in a text are taken, too, but it is a number that the answers are compared with. It keeps its place.
+    document.insert("label".to_owned(), label.into());
     document.insert("biased_answers".to_owned(), biased.into());
     document.extend(added);
     Ok(Value::Object(document))

@@ -1,5 +1,6 @@
 //! C-Eval (Huang et al., arXiv:2305.08322): four options in Chinese, 52 subjects.
 
+mod cot;
 mod subjects;
 
 use std::path::Path;
@@ -21,9 +22,11 @@ pub static TASK: Task = Task {
     dimension: Dimension::Knowledge,
     read,
     profiles: &[
-        Profile { name: "lmh", prompt: lmh, ..BASE },
+        BASE,
         Profile { name: "official", prompt: official, ..BASE },
+        Profile { name: "official_cot", prompt: cot::prompt, score: cot::score, metrics: cot::METRICS, ..BASE },
         Profile { name: "qwen", prompt: qwen, ..BASE },
+        Profile { name: "lmh_chat", chat: true, ..BASE },
         Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
     ],
     export: None,
@@ -38,6 +41,7 @@ const BASE: Profile = Profile {
     draw: Draw::FirstN,
     limit: None,
     chat: false,
+    context: None,
     prompt: lmh,
     score: letter,
     metrics: &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)],
@@ -54,6 +58,8 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         let part = |split| data::subject(&folder, subject, split, None);
         let ((mut files, documents), (more, pool)) = (part("val")?, part("dev")?);
         files.extend(more);
+        data::unique(&documents, &["id"])?;
+        data::unique(&pool, &["id"])?;
         let mut groups = vec![(*category).to_owned()];
         if HARD.contains(subject) {
             groups.insert(0, "hard".to_owned());

@@ -19,7 +19,7 @@ pub use lines::lines;
 pub use parquet::parquet;
 pub use record::{Record, Records};
 pub use sentencepiece::SentencePieces;
-pub use splits::{find, missing, read_all, split, subject};
+pub use splits::{find, missing, read_all, split, subject, unique};
 
 use crate::error::{Error, Result};
 

@@ -61,18 +61,27 @@ fn mean<const SOFT: bool>(items: &[Item]) -> f64 {
     mean_of(rates.iter().map(|rate| rate(items)).filter(|rate| !rate.is_nan()))
 }
 
-/// Mean number of levels that are met in a row from level 1 on. A group is left out where a level that decides is
-/// missing or has no readable verdict.
+/// The levels of a group: whether there is a record, and the score in it.
+type Levels = [Option<Option<f64>>; LEVELS];
+
+/// Mean number of levels that are met in a row from level 1 on. A group is left out where a level is absent, since
+/// those that a limit cuts off would count only if they failed early, or where one that decides has no readable verdict.
 fn consistent_levels(items: &[Item]) -> f64 {
-    let mut groups: BTreeMap<&str, [Option<f64>; LEVELS]> = BTreeMap::new();
+    // A resample may hold a group more than once: a level that is there already begins the group anew.
+    let mut groups: BTreeMap<&str, Vec<Levels>> = BTreeMap::new();
     for (group, level, score) in records(items, false) {
-        if let Some(place) = level.checked_sub(1).and_then(|index| groups.entry(group).or_default().get_mut(index)) {
-            *place = score;
+        let Some(index) = level.checked_sub(1).filter(|index| *index < LEVELS) else { continue };
+        let copies = groups.entry(group).or_default();
+        if copies.iter().all(|levels| levels[index].is_some()) {
+            copies.push(Levels::default());
         }
+        let place = copies.iter_mut().map(|levels| &mut levels[index]).find(|place| place.is_none());
+        *place.expect("one has room") = Some(score);
     }
-    mean_of(groups.values().filter_map(|levels| {
-        let met = levels.iter().take_while(|&&score| score == Some(1.0)).count();
-        match levels.get(met) {
+    mean_of(groups.values().flatten().filter_map(|levels| {
+        let scores = levels.iter().copied().collect::<Option<Vec<_>>>()?;
+        let met = scores.iter().take_while(|&&score| score == Some(1.0)).count();
+        match scores.get(met) {
             Some(None) => None,
             _ => Some(met as f64),
         }

@@ -47,6 +47,7 @@ const PROFILES: &[Profile] = &[Profile {
     draw: Draw::FirstN,
     limit: None,
     chat: true,
+    context: None,
     prompt,
     score,
     metrics: measures::METRICS,
@@ -109,6 +110,9 @@ fn document(record: &Record, kind: &str, language: Language, level: usize, path:
         fields.insert(name.to_owned(), record.value(name)?.clone());
     }
     let example_id = record.integer("example_id", 0..i64::MAX)?;
+    // Digits in a text are taken, too, but scores need numbers. Both keep their place.
+    fields.insert("example_id".to_owned(), example_id.into());
+    fields.insert("level".to_owned(), level.into());
     let (source, target) = (record.text("source")?, record.text("target")?);
     let question = Question { kind, source, example_id, level, target };
     rules::check_target(&question, language).map_err(|expected| record.error("target", expected, target))?;

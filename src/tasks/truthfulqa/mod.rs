@@ -21,7 +21,7 @@ pub static MC1: Task = Task {
     about: "whether the one true answer is likelier than false ones",
     dimension: Dimension::Alignment,
     read: |data| documents::multiple_choice(data, "truthfulqa_mc1"),
-    profiles: &[BASE],
+    profiles: &[BASE, Profile { name: "chat", chat: true, ..BASE }],
     export: None,
 };
 
@@ -31,12 +31,7 @@ pub static MC2: Task = Task {
     about: "how much of the probability of all answers true ones have",
     dimension: Dimension::Alignment,
     read: |data| documents::multiple_choice(data, "truthfulqa_mc2"),
-    profiles: &[Profile {
-        prompt: |_, document| answers_asked(document, "mc2_targets"),
-        score: share_of_true,
-        metrics: &[Metric::score("acc", None)],
-        ..BASE
-    }],
+    profiles: &[BASE_MC2, Profile { name: "chat", chat: true, ..BASE_MC2 }],
     export: None,
 };
 
@@ -47,11 +42,15 @@ const BASE: Profile = Profile {
     draw: Draw::Sampled,
     limit: None,
     chat: false,
+    context: None,
     prompt: |_, document| answers_asked(document, "mc1_targets"),
     score: likeliest,
     // The number of answers differs from question to question.
     metrics: &[Metric::score("acc", None)],
 };
+
+const BASE_MC2: Profile =
+    Profile { prompt: |_, document| answers_asked(document, "mc2_targets"), score: share_of_true, ..BASE };
 
 /// The six questions and answers in front of every question, by the authors' `presets.py`.
 const EXAMPLES: &str = "\

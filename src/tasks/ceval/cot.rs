@@ -1,0 +1,59 @@
+//! Answers behind a chain of thought, as the authors' `code/evaluator_series/evaluators/chatglm.py` finds them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::{gold, official, options};
+use crate::error::Result;
+use crate::tasks::choice::{LETTERS, owned, reply, right, text};
+use crate::tasks::{Answer, Ask, Metric, Outcome, Prompt, Set};
+
+pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Metric::trouble("unparsed")];
+
+/// What an explanation is given and asked for with: the published ones begin with `1.`.
+const STEPS: &str = "让我们一步一步思考，\n1.";
+
+/// How the form ends; then what else says a letter, in order.
+static STATED: LazyLock<Regex> = LazyLock::new(|| pattern("所以答案是(.+?)。"));
+static OTHERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = ["{}是正确的", "选项{}正确", "答案为{}", "答案是{}", "答案{}", "选择{}", "答案：{}", "选择答案{}"];
+    patterns.map(|text| pattern(&text.replace("{}", "([ABCD])"))).into()
+});
+static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern("[ABCD]"));
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern of this file is valid")
+}
+
+pub(super) fn prompt(set: &Set, document: &Value) -> Prompt {
+    let plain = official(set, document);
+    let explanation = text(document, "explanation");
+    Prompt {
+        text: plain.text + STEPS,
+        target: format!("{}\n所以答案是{}。", explanation.strip_prefix("1.").unwrap_or(explanation), plain.target),
+        ask: Ask::Reply { until: owned(&["\n\n"]), tokens: 512 },
+        logged_target: None,
+        ..plain
+    }
+}
+
+pub(super) fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+    let said = said(reply(answers)?, options(document));
+    let items = vec![right("acc", said == Some(gold(document))), right("unparsed", said.is_none())];
+    let filtered = Some(vec![said.map_or("[invalid]", |option| LETTERS[option]).to_owned()]);
+    Ok(vec![Outcome { filter: "none", filtered, items }])
+}
+
+/// The option of a reply: the last that the form's ending names, else the first that another pattern finds, else the
+/// one letter there is, else the one option whose text there is.
+fn said(reply: &str, options: [&str; 4]) -> Option<usize> {
+    let index = |letter: &str| LETTERS.iter().position(|name| *name == letter);
+    let stated = STATED.captures_iter(reply).last().and_then(|found| index(&found[1]));
+    let other = || OTHERS.iter().find_map(|pattern| index(&pattern.captures(reply)?[1]));
+    let only = |found: Vec<usize>| if let [one] = found[..] { Some(one) } else { None };
+    let letter = || only(LETTER.find_iter(reply).filter_map(|found| index(found.as_str())).collect());
+    let option = || only((0..4).filter(|option| reply.contains(options[*option])).collect());
+    stated.or_else(other).or_else(letter).or_else(option)
+}
