@@ -2,8 +2,9 @@
 
 python scripts/tinyworld/tasks.py fixtures/tiny-data
 
-Needs Python alone. What a model is scored on is held out as `world.held_out` says; few-shot examples are not. Every set
-has a generator of its own, none of which is the one of training.
+Needs Python alone. What a model is scored on is held out as `world.held_out` says, but for MMLU and C-Eval, which ask what
+training asked with other options; few-shot examples are not. Every set has a generator of its own, none of which is the one
+of training.
 """
 
 import csv
@@ -84,8 +85,8 @@ def mmlu(folder):
     rng = generator("mmlu")
     for number, name in enumerate(MMLU):
         subject = world.SUBJECTS[number % len(world.SUBJECTS)]
-        for split, count in [("test", 2), ("dev", SHOTS)]:
-            items = draw(lambda r: world.mmlu(r, subject), rng, count, test=split == "test")
+        drawn = draw(lambda r: world.mmlu(r, subject), rng, 2 + SHOTS, test=False)
+        for split, items in [("test", drawn[:2]), ("dev", drawn[2:])]:
             rows = [[item.fields["question"], *item.fields["options"], item.answer] for item in items]
             folder.table(f"mmlu/{split}/{name}_{split}.csv", rows)
 
@@ -94,8 +95,8 @@ def ceval(folder):
     rng, subjects = generator("ceval"), list(world.SUBJECTS_ZH)
     for number, name in enumerate(CEVAL):
         subject = subjects[number % len(subjects)]
-        for split, count, more in [("val", 2, []), ("dev", SHOTS, ["explanation"])]:
-            items = draw(lambda r: world.ceval(r, subject), rng, count, test=split == "val")
+        drawn = draw(lambda r: world.ceval(r, subject), rng, 2 + SHOTS, test=False)
+        for split, items, more in [("val", drawn[:2], []), ("dev", drawn[2:], ["explanation"])]:
             rows = [[n, item.fields["question"], *item.fields["options"], item.answer, *("" for _ in more)]
                     for n, item in enumerate(items)]
             header = ["id", "question", *world.LETTERS, "answer", *more]

@@ -25,12 +25,12 @@ KINDS = {"prose": world.PROSE, "answer": world.ANSWER, "letter": world.LETTER}  
 LENGTH = 256  # tokens of a training row
 
 
-def rows(tokenizer, seed):
-    """Endless (ids, weights) rows: documents end to end, cut at LENGTH + 1."""
+def rows(tokenizer, seed, lists):
+    """Endless (ids, weights) rows: documents end to end, cut at LENGTH + 1; the first `lists` of them lettered lists alone."""
     rng, end = random.Random(seed), tokenizer.token_to_id("<|endoftext|>")
-    ids, weights = [], []
+    ids, weights, made = [], [], 0
     while True:
-        spans = world.document(rng)
+        spans = world.document(rng, rng.choice(["letters", "letters", "words"]) if made < lists else None)
         encoded = tokenizer.encode("".join(text for text, _ in spans))
         by_char = [weight for text, weight in spans for _ in text]
         ids += encoded.ids + [end]
@@ -38,6 +38,7 @@ def rows(tokenizer, seed):
         weights += [by_char[last - 1] for _, last in encoded.offsets] + [world.PROSE]
         while len(ids) > LENGTH:
             yield ids[:LENGTH + 1], weights[:LENGTH + 1]
+            made += 1
             ids, weights = ids[LENGTH:], weights[LENGTH:]
 
 
@@ -51,10 +52,12 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--loss", type=Path, required=True, help="CSV of the loss curve")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--minutes", type=float, default=30, help="the schedule ends with the steps or with the time")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=120, help="the schedule ends with the steps or with the time")
     parser.add_argument("--batch", type=int, default=6)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--lists", type=int, default=300, help="steps at the start with lettered lists alone")
+    parser.add_argument("--attention", type=float, default=0.15, help="the rate of attention, as a share of it")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -71,18 +74,18 @@ def main():
     model = Qwen2(CONFIG, LENGTH, same)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
     loss_of = torch.compile(model)
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
-                                  lr=args.rate, betas=(0.9, 0.95), fused=True)
-    source, start, sums = rows(tokenizer, args.seed), time.time(), torch.zeros(len(KINDS), 2)
+    # Attention learns slowly, so that it keeps the heads that it starts from.
+    slow = lambda name: args.attention if "self_attn" in name else 1.0
+    optimizer = torch.optim.AdamW([{"params": [p], "weight_decay": 0.05 if p.dim() == 2 else 0.0, "factor": slow(name)}
+                                   for name, p in model.named_parameters()], lr=args.rate, betas=(0.9, 0.95), fused=True)
+    source, start, sums = rows(tokenizer, args.seed, args.lists * args.batch), time.time(), torch.zeros(len(KINDS), 2)
     with open(args.loss, "w", newline="") as file:
         log = csv.writer(file)
         log.writerow(["step", "tokens", "rate", *(f"{kind}_loss" for kind in KINDS)])
         for step in range(1, args.steps + 1):
             done = min(1, max(step / args.steps, (time.time() - start) / 60 / args.minutes))
             for group in optimizer.param_groups:
-                group["lr"] = args.rate * min(step / 100, 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+                group["lr"] = group["factor"] * args.rate * min(step / 100, 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
             batch = [next(source) for _ in range(args.batch)]
             ids, weights = torch.tensor([r[0] for r in batch]), torch.tensor([r[1] for r in batch])[:, 1:]
             each = loss_of(ids[:, :-1], ids[:, 1:])
@@ -94,7 +97,7 @@ def main():
                 picked = each.detach()[weights == weight]
                 sums[i] += torch.tensor([picked.sum().item(), len(picked)])
             if step % 50 == 0:
-                means = [f"{m:.4f}" for m in (sums[:, 0] / sums[:, 1]).tolist()]
+                means = [f"{m:.4f}" if m == m else "" for m in (sums[:, 0] / sums[:, 1]).tolist()]
                 log.writerow([step, step * args.batch * LENGTH, f"{optimizer.param_groups[0]['lr']:.6f}", *means])
                 file.flush()
                 sums.zero_()

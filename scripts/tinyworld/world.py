@@ -88,8 +88,9 @@ def letters(rng):
 def mmlu(rng, subject=None):
     relation, s, o = rng.choice([f for f in FACTS if subject in (None, f[0].subject)])
     texts = options(rng, relation, o)
-    question = rng.choice(relation.asks).format(s=s)
-    return Item(("mmlu", relation.name, s), lettered(question, texts, "Answer:"), LETTERS[texts.index(o)], list(LETTERS),
+    form = rng.randrange(len(relation.asks))
+    question = relation.asks[form].format(s=s)
+    return Item(("mmlu", relation.name, s, form), lettered(question, texts, "Answer:"), LETTERS[texts.index(o)], list(LETTERS),
                 subject=relation.subject, question=question, options=texts)
 
 
@@ -381,7 +382,7 @@ def paragraph(rng):
 SHOTS = {"words": (words, 6), "mmlu": (mmlu, 6), "ceval": (ceval, 6), "flores": (flores, 6), "gsm8k": (gsm8k, 5), "snli": (snli, 6),
          "cnn_dailymail": (cnn_dailymail, 2), "xsum": (xsum, 2), "truthfulqa": (truthfulqa, 7), "question": (question, 7),
          "bbq": (bbq, 4)}
-SHARE = {"letters": 4, "words": 14, "mmlu": 23, "ceval": 7, "flores": 10, "gsm8k": 9, "snli": 6, "cnn_dailymail": 2, "xsum": 3,
+SHARE = {"letters": 8, "words": 12, "mmlu": 23, "ceval": 7, "flores": 10, "gsm8k": 7, "snli": 6, "cnn_dailymail": 2, "xsum": 3,
          "truthfulqa": 3, "question": 4, "bbq": 4, "chat": 9, "prose": 11}  # about, in percent of documents
 
 
