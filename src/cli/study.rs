@@ -256,7 +256,7 @@ fn form_name(model: &Model, form: &Form) -> String {
 }
 
 /// Whether the next form would fare no better.
-fn ends_all(error: &anyhow::Error) -> bool {
+pub(super) fn ends_all(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Error>() {
         Some(Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }) => false,
         // What a quantizer says of a layer.

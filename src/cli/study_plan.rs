@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::bench;
 use super::output::{columns, size};
-use super::study::{Args, Model};
+use super::study::{Args, Model, ends_all};
 use super::study_conditions::Machine;
 use super::study_form::Step;
 use crate::bench::models::{Protocol, measure};
@@ -35,7 +35,12 @@ pub(super) fn plan(args: &Args, machine: &Machine, models: &[Model], forms: &[Fo
     let head = ["model", "forms", "perplexity tokens", "prompt tokens", "reply tokens, at most", "16-bit bytes"];
     let mut rows = vec![head.map(str::to_owned)];
     let first = &models[0];
-    let [read, written] = rates(args, machine, first)?;
+    // A model that does not fit in 16 bits may fit in fewer.
+    let rates = match rates(args, machine, first) {
+        Err(error) if !ends_all(&error) => Err(format!("{error:#}")),
+        rates => Ok(rates?),
+    };
+    let [read, written] = rates.clone().unwrap_or([1.0; 2]);
     let mut seconds = 0.0;
     for model in models {
         let [texts, tasks] = Tokens::of(model, args);
@@ -47,14 +52,16 @@ pub(super) fn plan(args: &Args, machine: &Machine, models: &[Model], forms: &[Fo
         rows.push([model.name.clone(), forms, texts, prompts, replies, size(2 * model.parameters)]);
     }
     let names: Vec<&str> = forms.iter().map(|form| form.name.as_str()).collect();
-    Ok(columns(&rows)
-        + &format!(
-            "forms: {}\nat {read:.0} tokens a second read and {written:.0} written, one sequence, as measured on {}: at \
-             most {:.2} hours for what is not done yet, and the quantizing; larger models in proportion\n",
-            names.join(", "),
+    let cost = match rates {
+        Ok(_) => format!(
+            "at {read:.0} tokens a second read and {written:.0} written, one sequence, as measured on {}: at most {:.2} \
+             hours for what is not done yet, and the quantizing; larger models in proportion",
             first.name,
             seconds / 3600.0
-        ))
+        ),
+        Err(why) => format!("hours unknown, since {} does not run here in 16 bits: {why}", first.name),
+    };
+    Ok(format!("{}forms: {}\n{cost}\n", columns(&rows), names.join(", ")))
 }
 
 /// Tokens a second that the 16-bit model reads and writes, measured now or before.

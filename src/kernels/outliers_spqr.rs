@@ -49,18 +49,31 @@ fn product(t: &mut Trial, shape: [usize; 2], rows: &[usize], share: usize, bias_
     })
 }
 
-/// Each row's outliers once for all rows of x, the rows of x spread over the cores.
+/// Rows of x that share one walk over the outliers.
+const ROWS: usize = 16;
+
+/// Each outlier once for [`ROWS`] rows of x, whose values of a column lie next to each other; these rows spread over the
+/// cores. A row's sum is added up as for itself alone.
 fn host(io: &mut Io) {
     let params: Params = io.params();
     let (x, sparse, bias) = (io.f32(0), io.u32(1), io.f32(2));
     let (k, n, stride) = (params.k as usize, params.n as usize, params.y_stride as usize);
     let (starts, entries) = sparse.split_at(n + 4);
-    io.out_f32().par_chunks_mut(stride).zip(x.par_chunks(k)).for_each(|(y, x)| {
+    io.out_f32().par_chunks_mut(ROWS * stride).zip(x.par_chunks(ROWS * k)).for_each(|(y, x)| {
+        let mut columns = vec![[0.0; ROWS]; k];
+        for (number, row) in x.chunks(k).enumerate() {
+            columns.iter_mut().zip(row).for_each(|(column, value)| column[number] = *value);
+        }
         for (row, start) in starts.windows(2).take(n).enumerate() {
-            let of_row = &entries[start[0] as usize..start[1] as usize];
-            let value = |one: u32| f16::from_bits((one >> 16) as u16).to_f32();
-            let sum = of_row.iter().map(|&one| value(one) * x[(one & 0xffff) as usize]).sum();
-            finish(&params, bias, 0, row, sum, y);
+            let mut sums = [0.0; ROWS];
+            for &one in &entries[start[0] as usize..start[1] as usize] {
+                let value = f16::from_bits((one >> 16) as u16).to_f32();
+                let column = &columns[(one & 0xffff) as usize];
+                sums.iter_mut().zip(column).for_each(|(sum, x)| *sum += value * x);
+            }
+            for (y, sum) in y.chunks_mut(stride).zip(sums) {
+                finish(&params, bias, 0, row, sum, y);
+            }
         }
     });
 }
