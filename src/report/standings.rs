@@ -7,7 +7,7 @@ use super::compare::{Change, Verdict};
 /// Points that a comparable score may lie below its baseline.
 const COMPARABLE: f64 = 2.0;
 
-/// What a comparison shows about a loss of [`COMPARABLE`] points, the margin of the study's claims.
+/// What a comparison shows about a loss of 2 points, the margin of the study's claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The 16-bit score is not above guessing, so that there is nothing to lose.
