@@ -1,12 +1,19 @@
 //! Charts: points and lines over two axes, and bars with a label above each.
 
 use super::axis::{Axis, Range};
-use super::svg::{Anchor, CHARACTER, Mark, Svg, WIDTH, fit, width};
+use super::svg::{Anchor, CHARACTER, Mark, Svg, WIDTH, fit, heading, width};
 
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 const PLOT: f64 = 200.0;
 const LINE: f64 = 16.0;
+
+/// The lines of a heading, one below the other.
+fn head(svg: &mut Svg, lines: &[String]) {
+    for (number, line) in lines.iter().enumerate() {
+        svg.text("strong", (0.0, 12.0 + LINE * number as f64), Anchor::Start, line);
+    }
+}
 
 /// Points over two axes.
 pub struct Chart {
@@ -50,12 +57,14 @@ impl Chart {
         let series: Vec<&Series> = self.series.iter().filter(|s| s.points.iter().any(|p| shown(&p))).collect();
 
         let legend = legend_rows(&series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>());
-        let top = 22.0 + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64) + 8.0;
+        let heading = heading(&self.title);
+        let more = LINE * (heading.len() - 1) as f64;
+        let top = 22.0 + more + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64) + 8.0;
         let bottom = top + PLOT;
         let mut svg = Svg::new(bottom + 40.0);
-        svg.text("strong", (0.0, 12.0), Anchor::Start, &fit(&self.title, WIDTH));
+        head(&mut svg, &heading);
         for (series, (row, left)) in series.iter().zip(&legend) {
-            let middle = 26.0 + LINE * *row as f64;
+            let middle = 26.0 + more + LINE * *row as f64;
             svg.mark(series.mark, (left + 6.0, middle), "");
             svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, &fit(&series.name, WIDTH - left - 15.0));
         }
@@ -236,12 +245,14 @@ impl Bars {
         }
         let names: Vec<&str> = self.parts.iter().map(|(name, _)| name.as_str()).collect();
         let legend = if names.len() > 1 { legend_rows(&names) } else { Vec::new() };
-        let mut at = 24.0 + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64);
+        let heading = heading(&self.title);
+        let more = LINE * (heading.len() - 1) as f64;
+        let mut at = 24.0 + more + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64);
         let headings = self.bars.iter().filter(|bar| bar.heading.is_some()).count() as f64;
         let mut svg = Svg::new(at + 34.0 * self.bars.len() as f64 + 22.0 * headings + 4.0);
-        svg.text("strong", (0.0, 12.0), Anchor::Start, &fit(&self.title, WIDTH));
+        head(&mut svg, &heading);
         for ((name, class), (row, left)) in self.parts.iter().zip(&legend) {
-            let middle = 28.0 + LINE * *row as f64;
+            let middle = 28.0 + more + LINE * *row as f64;
             svg.rect(&format!("bar c{class}"), (*left, middle - 5.0), (10.0, 10.0), "");
             svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, name);
         }

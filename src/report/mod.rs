@@ -55,6 +55,14 @@ pub fn write(study: &Study, folder: &Path) -> Result<()> {
     let (page, figures) = page(&findings);
     let drawings = folder.join("figures");
     std::fs::create_dir_all(&drawings).map_err(Error::io(&drawings))?;
+    // Those of an earlier report may have other numbers.
+    for entry in std::fs::read_dir(&drawings).map_err(Error::io(&drawings))? {
+        let old = entry.map_err(Error::io(&drawings))?.path();
+        let ours = |name: &str| name.starts_with('f') && figures.iter().all(|figure| figure.slug != name);
+        if old.extension().is_some_and(|e| e == "svg") && old.file_stem().and_then(|n| n.to_str()).is_some_and(ours) {
+            std::fs::remove_file(&old).map_err(Error::io(&old))?;
+        }
+    }
     for figure in &figures {
         whole_file::write(&drawings.join(format!("{}.svg", figure.slug)), svg::document(&figure.svg))?;
     }

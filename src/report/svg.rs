@@ -133,7 +133,31 @@ pub fn fit(text: &str, width: f64) -> String {
     cut
 }
 
+/// A heading in one line or, where that is too long, in two: what stands before its first `: `, and the rest.
+pub fn heading(title: &str) -> Vec<String> {
+    // Bold letters are wider.
+    let room = WIDTH / 1.12;
+    let parts = match title.split_once(": ") {
+        Some((first, rest)) if width(title) > room => vec![first, rest],
+        _ => vec![title],
+    };
+    parts.into_iter().map(|part| fit(part, room)).collect()
+}
+
 /// Width that `text` takes, about.
 pub fn width(text: &str) -> f64 {
     text.chars().map(|c| if c.is_ascii() { CHARACTER } else { 2.0 * CHARACTER }).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_headings_take_two_lines() {
+        assert_eq!(heading("GSM8K: exact_match"), ["GSM8K: exact_match"]);
+        let long = "qwen2.5-coder-0.5b-instruct-q4_k_m: perplexity, WikiText2";
+        assert_eq!(heading(long), ["qwen2.5-coder-0.5b-instruct-q4_k_m", "perplexity, WikiText2"]);
+        assert!(heading(&"a".repeat(99))[0].ends_with('…'));
+    }
 }
