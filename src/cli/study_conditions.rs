@@ -4,11 +4,10 @@ use serde_json::json;
 
 use super::bench;
 use super::study::{Args, Model};
-use super::study_form::Step;
+use super::study_form::{Step, digest};
 use crate::bench::report::commit;
 use crate::checkpoint::Checkpoint;
 use crate::date;
-use crate::digest::sha256;
 use crate::generate::open;
 use crate::report::data::{Conditions, Fact};
 
@@ -59,8 +58,7 @@ pub(super) fn stored(checkpoint: &Checkpoint) -> String {
 pub(super) fn conditions(args: &Args, machine: &Machine, models: &[Model]) -> Conditions {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
     let digests = models.iter().flat_map(|model| {
-        let texts =
-            model.texts.iter().map(|(text, ids)| (text.title.to_owned(), sha256(bytemuck::cast_slice::<_, u8>(ids))));
+        let texts = model.texts.iter().map(|(text, ids)| (text.title.to_owned(), digest(ids)));
         let own = [(String::new(), model.digest.clone()), ("tokenizer".to_owned(), model.tokenizer.clone())];
         own.into_iter()
             .chain(texts.map(|(title, digest)| (format!("tokens of {title}"), digest)))

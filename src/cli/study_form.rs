@@ -299,6 +299,7 @@ impl<'a> Measuring<'a> {
 /// How a folder was quantized, as it says itself.
 const REPORT: &str = "quantize_report.json";
 
-fn digest(ids: &[u32]) -> String {
+/// Of tokens.
+pub(super) fn digest(ids: &[u32]) -> String {
     sha256(bytemuck::cast_slice::<_, u8>(ids))
 }

@@ -101,7 +101,7 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Error::io(path))?;
-        let (header, kept, whole) = read(path, &text)?;
+        let Contents { header, kept, whole } = read(path, &text)?;
         let mut journal =
             Journal { path: path.to_owned(), file, begun: now, kept, unsynced: 0, synced: Instant::now() };
         // What was torn goes, so that the next line begins on its own.
@@ -224,7 +224,7 @@ pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
     let mut all: Option<Merged> = None;
     for path in paths {
         let text = std::fs::read(path).map_err(Error::io(path))?;
-        let (header, kept, _) = read(path, &text)?;
+        let Contents { header, kept, .. } = read(path, &text)?;
         let Some(Header { identity, begun, settings }) = header else {
             return Err(Error::malformed(path, "line 1", "a journal", "an empty file", "run its share again"));
         };
@@ -253,9 +253,16 @@ fn differs(first: &Value, second: &Value, others: &[&str]) -> Option<String> {
     names.find(|name| first[name.as_str()] != second[name.as_str()]).cloned()
 }
 
-/// What `text` holds, and how many of its bytes are whole lines.
-#[allow(clippy::type_complexity, reason = "used here only")]
-fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kept>, usize)> {
+/// What a journal holds.
+struct Contents {
+    header: Option<Header>,
+    kept: HashMap<String, Kept>,
+    /// Bytes of whole lines.
+    whole: usize,
+}
+
+/// What `text` holds.
+fn read(path: &Path, text: &[u8]) -> Result<Contents> {
     let mut header: Option<Header> = None;
     let mut kept = HashMap::new();
     let mut at = 0;
@@ -289,7 +296,7 @@ fn read(path: &Path, text: &[u8]) -> Result<(Option<Header>, HashMap<String, Kep
         }
         at = whole;
     }
-    Ok((header, kept, at))
+    Ok(Contents { header, kept, whole: at })
 }
 
 /// A line's JSON, if its check sum is right.
