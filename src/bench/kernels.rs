@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Clock, Probes, Progress, Spread, Took, usage};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Gpu, tuning};
-use crate::kernels::KERNELS;
+use crate::formats;
 use crate::plan::trial::{self, Checked};
 use crate::plan::{Backend, Case, Kernel, Needs, ProgramId, Trial, Variant};
 
@@ -57,7 +57,7 @@ pub fn clock(gpu: &Gpu) -> Clock {
 /// Measures the adapter's copy bandwidth and multiply-add rate.
 pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
     let mut rate = |name: &str| -> Result<Row> {
-        let kernel = KERNELS.iter().find(|k| k.name == name).expect("the probes are in the list");
+        let kernel = formats::kernels().find(|k| k.name == name).expect("the probes are in the list");
         let case = kernel.cases.iter().find(|c| c.bench).expect("a probe has a case to time");
         Ok(time_case(gpu, kernel, case, None)?.swap_remove(0))
     };
@@ -71,7 +71,7 @@ pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
 
 /// Times all cases whose `kernel/case` contains `filter`.
 pub fn time(gpu: &mut Gpu, filter: &str, probes: &Probes, progress: Progress) -> Result<Vec<Row>> {
-    let cases = KERNELS.iter().flat_map(|&kernel| kernel.cases.iter().filter(|c| c.bench).map(move |c| (kernel, c)));
+    let cases = formats::kernels().flat_map(|kernel| kernel.cases.iter().filter(|c| c.bench).map(move |c| (kernel, c)));
     let cases: Vec<_> = cases.filter(|(k, c)| format!("{}/{}", k.name, c.name).contains(filter)).collect();
     let mut rows = Vec::new();
     for (number, (kernel, case)) in cases.iter().enumerate() {
@@ -223,8 +223,8 @@ pub struct Check {
 /// Compares the chosen variant of every kernel with the reference.
 pub fn self_check(gpu: &mut Gpu, progress: Progress) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
-    for (number, &kernel) in KERNELS.iter().enumerate() {
-        progress(kernel.name, number, KERNELS.len())?;
+    for (number, kernel) in formats::kernels().enumerate() {
+        progress(kernel.name, number, formats::kernels().count())?;
         let variant = gpu.variant(kernel).0;
         let mut check = Check {
             kernel: kernel.name.into(),

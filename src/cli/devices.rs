@@ -6,7 +6,7 @@ use super::Outcome;
 use super::output::{print_json, print_out};
 use crate::error::Error;
 use crate::gpu::{self, tuning};
-use crate::kernels::KERNELS;
+use crate::formats;
 use crate::plan::Needs;
 
 pub const HELP: &str = "\
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 /// The variant and constants each kernel would run with.
 fn kernels(facts: &gpu::Facts) -> serde_json::Value {
     let subgroup = if facts.has.contains(Needs::SUBGROUP) { facts.subgroup_max } else { 1 };
-    let choices = KERNELS.iter().map(|&kernel| {
+    let choices = formats::kernels().map(|kernel| {
         let (variant, consts) = tuning::choose(kernel, facts.class, facts.has, subgroup);
         let consts: serde_json::Map<_, _> = consts.iter().map(|(n, v)| (n.to_owned(), json!(v))).collect();
         (kernel.name.to_owned(), json!({ "variant": variant.name, "constants": consts }))
@@ -81,7 +81,7 @@ fn describe(f: &gpu::Facts) -> String {
         f.max_workgroup_size,
         f.max_workgroup_memory >> 10,
     );
-    for &kernel in KERNELS {
+    for kernel in formats::kernels() {
         let (variant, consts) = tuning::choose(kernel, f.class, f.has, subgroup);
         let consts: Vec<String> = consts.iter().map(|(name, value)| format!("{name}={value}")).collect();
         text += &format!("     {:<18} {:<16} {}\n", kernel.name, variant.name, consts.join(" "));

@@ -10,7 +10,7 @@ use super::output::{print_json, print_out, size};
 use super::{Outcome, interrupt, progress};
 use crate::error::Result;
 use crate::gpu::{self, Class, Facts, Gpu, Options};
-use crate::kernels::KERNELS;
+use crate::formats::kernels;
 use crate::model::{Config, weights};
 use crate::plan::trial::run_case;
 use crate::plan::{Kernel, Needs, Variant};
@@ -102,10 +102,10 @@ fn examine(adapter: gpu::Adapter) -> Result<Vec<Finding>> {
         }
     };
     let start = Instant::now();
-    let bar = progress::counted("kernels", KERNELS.len() as u64);
+    let bar = progress::counted("kernels", kernels().count() as u64);
     let mut cases = 0;
     let mut failed = Vec::new();
-    for &kernel in KERNELS {
+    for kernel in kernels() {
         bar.set_message(kernel.name);
         for case in kernel.cases.iter().filter(|case| !case.bench) {
             interrupt::check()?;
@@ -126,7 +126,7 @@ fn examine(adapter: gpu::Adapter) -> Result<Vec<Finding>> {
     if failed.is_empty() {
         let seconds = start.elapsed().as_secs_f64();
         let message =
-            format!("{name}: {} kernels agree with the reference in {cases} cases ({seconds:.1} s)", KERNELS.len());
+            format!("{name}: {} kernels agree with the reference in {cases} cases ({seconds:.1} s)", kernels().count());
         findings.insert(0, Finding::ok("kernels", message));
     }
     findings.extend(failed);

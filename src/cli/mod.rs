@@ -13,6 +13,7 @@ mod eval_table;
 mod generate;
 mod interrupt;
 mod machine;
+mod method_args;
 mod model;
 mod output;
 mod ppl;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
 use crate::gpu;
 use crate::plan::{Needs, Path};
-use crate::quant::Quant;
+use crate::formats::Quant;
 use crate::quantize::Settings;
 
 #[derive(Args, Clone, Debug)]

@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::method_args::{MethodArgs, expect_bits, method};
 use super::model::{DeviceArgs, PathArg, announce};
 use super::output::{note, print_json, print_out, read_text, size};
 use super::{Outcome, count, interrupt, progress};
@@ -15,9 +16,9 @@ use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::{load, open};
 use crate::model::Config;
-use crate::quant::{Method, Quant};
+use crate::formats::method::{Method, Quant, RunOptions};
 use crate::quantize::calibration::{self, Wanted};
-use crate::quantize::{self, Job, LayerReport, Outliers, Settings, Watch};
+use crate::quantize::{self, Job, LayerReport, Settings, Watch};
 
 pub const HELP: &str = "\
 Methods: rtn rounds to the nearest code; int8 is LLM.int8(); gptq and spqr correct the columns still to come
@@ -47,16 +48,22 @@ pub struct Args {
     /// The folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// rtn, int8, gptq or spqr
+    /// Quantization method
     #[arg(long, value_name = "METHOD", value_parser = method)]
-    method: Method,
+    method: &'static Method,
     /// Bits of a code: 8, 4, 3 or 2 [default: 8 for int8, else 4]
     #[arg(long, value_name = "BITS")]
     bits: Option<u32>,
     #[command(flatten)]
     calibration: Calibration,
     #[command(flatten)]
-    options: Options,
+    options: MethodArgs,
+    /// Gather all inputs of a layer before any of its linears is quantized
+    #[arg(help_heading = "Method", long)]
+    no_true_sequential: bool,
+    /// Leave linears of this name unquantized; may be given several times
+    #[arg(help_heading = "Method", long, value_name = "NAME")]
+    skip: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print the report as JSON
@@ -83,172 +90,11 @@ pub struct Calibration {
     pub field: String,
 }
 
-#[derive(clap::Args, Clone, Debug, Default)]
-pub struct Options {
-    /// Columns that share a scale; -1 is a whole row [default: 128, spqr 16]
-    #[arg(help_heading = "Method", long, value_name = "COLUMNS", allow_negative_numbers = true)]
-    group_size: Option<i64>,
-    /// A grid with its zero in the middle
-    #[arg(help_heading = "Method", long)]
-    sym: bool,
-    /// Quantize columns in the order of the Hessian's diagonal, largest first (spqr does unless told not to)
-    #[arg(help_heading = "Method", long, overrides_with = "no_act_order")]
-    act_order: bool,
-    /// Quantize columns as they lie
-    #[arg(help_heading = "Method", long)]
-    no_act_order: bool,
-    /// Fit the groups of the weight's own columns before anything is corrected (gptq)
-    #[arg(help_heading = "Method", long)]
-    static_groups: bool,
-    /// Gather all of a layer's inputs before any of its linears is quantized
-    #[arg(help_heading = "Method", long)]
-    no_true_sequential: bool,
-    /// Share of the mean of the Hessian's diagonal added to it [default: 0.01, spqr 1]
-    #[arg(help_heading = "Method", long, value_name = "SHARE")]
-    percdamp: Option<f32>,
-    /// Added to --percdamp for as long as the factorization fails [default: 0.01]
-    #[arg(help_heading = "Method", long, value_name = "SHARE")]
-    damp_auto_increment: Option<f32>,
-    /// Search each range for the smallest error, to this power
-    #[arg(help_heading = "Method", long, value_name = "POWER", num_args = 0..=1, default_missing_value = "2.4")]
-    mse: Option<f32>,
-    /// Fit groups below 128 columns to weights as corrected so far (gptq)
-    #[arg(help_heading = "Method", long)]
-    fresh_groups: bool,
-    /// Choose codes by the scale as it is stored, in f16
-    #[arg(help_heading = "Method", long)]
-    f16_scale_grid: bool,
-    /// As the references: half the range for a group without negative weights (--sym)
-    #[arg(help_heading = "Method", long)]
-    reference_sym: bool,
-    /// Bits of the codes of scales (spqr) [default: 3]
-    #[arg(help_heading = "Method", long, value_name = "BITS")]
-    scale_bits: Option<u32>,
-    /// Bits of the codes of zeros (spqr) [default: 3]
-    #[arg(help_heading = "Method", long, value_name = "BITS")]
-    zero_bits: Option<u32>,
-    /// Weights with a larger relative error are kept apart (spqr) [default: 0.2]
-    #[arg(help_heading = "Method", long, value_name = "THRESHOLD", group = "outliers")]
-    outlier_threshold: Option<f32>,
-    /// Find the threshold that keeps this share of the weights apart (spqr)
-    #[arg(help_heading = "Method", long, value_name = "SHARE", group = "outliers")]
-    outlier_share: Option<f64>,
-    /// Find the threshold that gives this many true bits a weight (spqr)
-    #[arg(help_heading = "Method", long, value_name = "BITS", group = "outliers")]
-    bits_per_weight: Option<f64>,
-    /// Keep no weights apart (spqr)
-    #[arg(help_heading = "Method", long, group = "outliers")]
-    no_outliers: bool,
-    /// Fit statistics with the outliers in (spqr): faster, worse
-    #[arg(help_heading = "Method", long)]
-    simplified_outliers: bool,
-    /// Order columns by a greedy chain of rank correlations (spqr)
-    #[arg(help_heading = "Method", long)]
-    spearman: bool,
-    /// As the reference: choose codes by statistics in f32, which are then stored in f16 (spqr)
-    #[arg(help_heading = "Method", long)]
-    reference_f32_stats: bool,
-    /// Inputs this large stay out of the 8-bit product (int8) [default: 6]
-    #[arg(help_heading = "Method", long, value_name = "VALUE")]
-    threshold: Option<f32>,
-    /// Leave linears of this name as they are; may be given several times
-    #[arg(help_heading = "Method", long, value_name = "NAME")]
-    skip: Vec<String>,
-}
-
-pub fn method(text: &str) -> std::result::Result<Method, String> {
-    Method::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| "expected rtn, int8, gptq or spqr".to_owned())
-}
-
-impl Options {
-    /// # Errors
-    /// An option that the method has no use for.
-    fn expect_used_by(&self, method: Method) -> Result<()> {
-        use Method::{Gptq, Int8, Rtn, Spqr};
-        let given: &[(&str, bool, &[Method])] = &[
-            ("--group-size", self.group_size.is_some(), &[Rtn, Gptq, Spqr]),
-            ("--sym", self.sym, &[Rtn, Gptq]),
-            ("--act-order", self.act_order, &[Gptq, Spqr]),
-            ("--no-act-order", self.no_act_order, &[Gptq, Spqr]),
-            ("--static-groups", self.static_groups, &[Gptq]),
-            ("--percdamp", self.percdamp.is_some(), &[Gptq, Spqr]),
-            ("--damp-auto-increment", self.damp_auto_increment.is_some(), &[Gptq, Spqr]),
-            ("--mse", self.mse.is_some(), &[Rtn, Gptq]),
-            ("--fresh-groups", self.fresh_groups, &[Gptq]),
-            ("--f16-scale-grid", self.f16_scale_grid, &[Rtn, Gptq]),
-            ("--reference-sym", self.reference_sym, &[Rtn, Gptq]),
-            ("--scale-bits", self.scale_bits.is_some(), &[Spqr]),
-            ("--zero-bits", self.zero_bits.is_some(), &[Spqr]),
-            ("--outlier-threshold", self.outlier_threshold.is_some(), &[Spqr]),
-            ("--outlier-share", self.outlier_share.is_some(), &[Spqr]),
-            ("--bits-per-weight", self.bits_per_weight.is_some(), &[Spqr]),
-            ("--no-outliers", self.no_outliers, &[Spqr]),
-            ("--simplified-outliers", self.simplified_outliers, &[Spqr]),
-            ("--spearman", self.spearman, &[Spqr]),
-            ("--reference-f32-stats", self.reference_f32_stats, &[Spqr]),
-            ("--threshold", self.threshold.is_some(), &[Int8]),
-        ];
-        for (option, given, methods) in given {
-            if *given && !methods.contains(&method) {
-                let names: Vec<_> = methods.iter().map(|m| m.name()).collect();
-                let expected = format!("--method {}", names.join(" or "));
-                return Err(Error::request(*option, expected, method.name(), "leave the option out"));
-            }
-        }
-        Ok(())
-    }
-
-    fn settings(&self, quant: Quant) -> Result<Settings> {
-        self.expect_used_by(quant.method)?;
-        let base = Settings::new(quant);
-        let group_size = match self.group_size {
-            None => base.group_size,
-            Some(-1) if quant.method != Method::Spqr => None,
-            Some(group) if group > 0 => Some(group as usize),
-            Some(group) => {
-                let fix = "give a multiple of 32 (spqr: of 16), or -1 for whole rows";
-                return Err(Error::request("--group-size", "a number of columns", group, fix));
-            }
-        };
-        let outliers = match (self.outlier_threshold, self.outlier_share, self.bits_per_weight) {
-            (Some(threshold), ..) => Outliers::Threshold(threshold),
-            (_, Some(share), _) => Outliers::Share(share),
-            (.., Some(bits)) => Outliers::BitsPerWeight(bits),
-            _ if self.no_outliers => Outliers::None,
-            _ => base.outliers,
-        };
-        Ok(Settings {
-            group_size,
-            sym: self.sym,
-            act_order: self.act_order || base.act_order && !self.no_act_order && !self.spearman,
-            static_groups: self.static_groups,
-            true_sequential: !self.no_true_sequential,
-            percdamp: self.percdamp.unwrap_or(base.percdamp),
-            damp_auto_increment: self.damp_auto_increment.unwrap_or(base.damp_auto_increment),
-            mse: self.mse,
-            fresh_groups: self.fresh_groups,
-            f16_scale_grid: self.f16_scale_grid,
-            reference_sym: self.reference_sym,
-            scale_bits: self.scale_bits.unwrap_or(base.scale_bits),
-            zero_bits: self.zero_bits.unwrap_or(base.zero_bits),
-            outliers,
-            simplified_outliers: self.simplified_outliers,
-            spearman: self.spearman,
-            reference_f32_stats: self.reference_f32_stats,
-            threshold: self.threshold.unwrap_or(base.threshold),
-            skip: self.skip.clone(),
-            ..base
-        })
-    }
-}
-
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let bits = args.bits.unwrap_or(if args.method == Method::Int8 { 8 } else { 4 });
-    if !args.method.bits().contains(&bits) {
-        let expected = format!("one of {:?} for {}", args.method.bits(), args.method.name());
-        return Err(Error::request("--bits", expected, bits, "choose another width or method").into());
-    }
-    let settings = args.options.settings(Quant { method: args.method, bits })?;
+    let (method, bits) = (args.method, args.bits.unwrap_or(args.method.default_bits));
+    expect_bits(method, bits)?;
+    let run = RunOptions { true_sequential: !args.no_true_sequential, skip: args.skip.clone() };
+    let settings = Settings { quant: Quant { method, bits }, options: args.options.options(method)?, run };
     let report = quantize(&args.model, settings, &args.calibration, &args.device, &args.out)?;
     if args.json {
         print_json(&report)?;
@@ -276,7 +122,7 @@ pub fn quantize(
 pub fn cached(model: &Path, settings: Settings, from: &Calibration, device: &DeviceArgs) -> anyhow::Result<PathBuf> {
     let checkpoint = Checkpoint::open(model)?;
     // Of what a method does without, its cached result must not depend.
-    let file = from.file.clone().filter(|_| settings.quant().method.is_calibrated());
+    let file = from.file.clone().filter(|_| settings.quant.method.calibrated);
     let job = job(&checkpoint, model, settings, &Calibration { file, ..from.clone() })?;
     let digest = Sha256::digest(job.identity()?.as_bytes());
     let name = hex(&digest[..8]);

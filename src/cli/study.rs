@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::eval::{Prepared, Settings, What, whole_names};
 use super::model::{DeviceArgs, ModelArgs, PathArg};
 use super::output::{note, print_out};
-use super::quantize::{self, Calibration};
+use super::method_args;
+use super::quantize::Calibration;
 use super::study_conditions::{Machine, conditions, stored};
 use super::study_form::Measuring;
 use super::study_plan::plan;
@@ -17,7 +18,7 @@ use crate::eval::limits::Limits;
 use crate::eval::perplexity;
 use crate::generate::{Loaded, load};
 use crate::model::Config;
-use crate::quant::Method;
+use crate::formats::method::Method;
 use crate::quantize::model_digest;
 use crate::report::data::{Fact, SCHEMA, Study};
 use crate::study::texts::Text;
@@ -48,8 +49,8 @@ pub struct Args {
     #[arg(long, value_enum)]
     preset: Option<Preset>,
     /// Methods beside 16 bit: int8, gptq, spqr, rtn [default: int8,gptq,spqr]
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = quantize::method)]
-    methods: Option<Vec<Method>>,
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method_args::method)]
+    methods: Option<Vec<&'static Method>>,
     /// Widths of methods that have several [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]
     bits: Option<Vec<u32>>,
@@ -141,7 +142,7 @@ impl Args {
 
 /// What is measured, after the preset.
 struct Matrix {
-    methods: Vec<Method>,
+    methods: Vec<&'static Method>,
     bits: Vec<u32>,
     extras: Extras,
     texts: Vec<&'static Text>,
@@ -150,12 +151,11 @@ struct Matrix {
 
 impl Matrix {
     fn of(args: &Args) -> Result<Matrix> {
-        use Method::{Gptq, Int8, Spqr};
-        let (methods, bits, texts): (&[Method], &[u32], &[&str]) = match args.preset {
-            None => (&[Int8, Gptq, Spqr], &[8, 4, 3, 2], &["wikitext2"]),
-            Some(Preset::Correlation) => (&[Gptq, Spqr], &[4, 3], &["wikitext2", "ptb", "c4"]),
-            Some(Preset::Outliers) => (&[Gptq, Spqr], &[4, 3, 2], &["wikitext2"]),
-            Some(Preset::Efficiency) => (&[Int8, Gptq], &[8, 4], &[]),
+        let (methods, bits, texts): (&[&str], &[u32], &[&str]) = match args.preset {
+            None => (&["int8", "gptq", "spqr"], &[8, 4, 3, 2], &["wikitext2"]),
+            Some(Preset::Correlation) => (&["gptq", "spqr"], &[4, 3], &["wikitext2", "ptb", "c4"]),
+            Some(Preset::Outliers) => (&["gptq", "spqr"], &[4, 3, 2], &["wikitext2"]),
+            Some(Preset::Efficiency) => (&["int8", "gptq"], &[8, 4], &[]),
         };
         let outliers = args.preset == Some(Preset::Outliers);
         let texts = args.texts.clone().unwrap_or_else(|| texts.iter().map(|text| (*text).to_owned()).collect());
@@ -164,7 +164,7 @@ impl Matrix {
             return Err(Error::request("--bits", "some of 8, 4, 3, 2", wrong, "choose among these"));
         }
         Ok(Matrix {
-            methods: args.methods.clone().unwrap_or_else(|| methods.to_vec()),
+            methods: args.methods.clone().unwrap_or_else(|| methods.iter().filter_map(|name| Method::find(name)).collect()),
             bits,
             extras: Extras { ablation: args.ablation || outliers, equal_bits: args.equal_bits || outliers },
             texts: texts.iter().map(|name| Text::named(name)).collect::<Result<_>>()?,
@@ -178,10 +178,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&args.out).map_err(Error::io(&args.out))?;
     let forms = forms(&matrix.methods, &matrix.bits, matrix.extras);
     let calibrated =
-        |form: &Form| form.settings.as_ref().is_some_and(|s| [Method::Gptq, Method::Spqr].contains(&s.quant().method));
+        |form: &Form| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
     if args.calibration.file.is_none() && forms.iter().any(calibrated) {
         let fix = "give a text, .jsonl or .json; --methods int8,rtn does without";
-        return Err(Error::request("--calibration", "a file for gptq and spqr", "none", fix).into());
+        return Err(Error::request("--calibration", format!("a file for {}", Method::calibrated_names()), "none", fix).into());
     }
     let mut machine = Machine::new(args)?;
     let mut models: Vec<Model> = Vec::new();

@@ -9,7 +9,7 @@ use crate::gpu::{self, Class, Facts, Gpu};
 use crate::model::{Config, Progress, Qwen, Source};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::plan::{Backend, Path};
-use crate::quant::Quant;
+use crate::formats::Quant;
 use crate::text::{ChatTemplate, Tokenizer, Vocabulary};
 
 /// What runs a model.

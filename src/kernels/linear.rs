@@ -1,46 +1,46 @@
-//! What all products y = x · Wᵀ + bias share, whatever W is packed as: parameters, the parts a weight is
-//! split in, where the product goes, the reference and the quicker CPU forms. A packing says how its rows
-//! widen ([`Rows`]); the rest is here.
+//! The product y = x · Wᵀ + bias for every format: parameters, row blocks, output, reference and the faster CPU
+//! forms. A format adds how one of its rows is dequantized ([`DequantizeRow`]).
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::plan::{Element, Io, Kernel, Plan, Tensor, Trial};
 
-/// Some rows of a weight, small enough for one binding: the tensors of its packing in binding order.
+/// Some rows of a weight, small enough for one binding: the tensors of its layout in binding order.
 #[derive(Clone, Debug)]
-pub struct Part {
-    /// The part's first row in the whole weight.
+pub struct RowBlock {
+    /// First row of the block in the whole weight.
     pub row0: usize,
     pub rows: usize,
+    /// Tensors of the format, in binding order.
     pub tensors: Vec<Tensor>,
 }
 
-/// Where a product goes.
+/// Destination of a product.
 #[derive(Clone, Copy, Debug)]
-pub enum Into {
+pub enum Output {
     /// A new tensor.
     New,
-    /// Added to this one: the residual stream.
+    /// Added to this tensor: the residual stream.
     Add(Tensor),
 }
 
-/// How a weight is cut: what a product's shaders are specialized for.
+/// Numbers that a product's shaders are specialized for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Packing {
-    /// Bits of a code; 0 where nothing is coded.
+pub struct WeightLayout {
+    /// Bits of a code; 0 for weights without codes.
     pub bits: u32,
-    /// Columns that share a scale, where there are groups.
-    pub group: usize,
-    /// Bits of a scale's code and of a zero's, where those are coded too.
+    /// Columns that share a scale; 0 for formats without groups.
+    pub group_size: usize,
+    /// Bits of the codes of scales and of zeros; 0 where those are not coded.
     pub scale_bits: u32,
     pub zero_bits: u32,
-    /// From where on an input is an outlier, where those are multiplied apart.
+    /// LLM.int8(): inputs of at least this magnitude are outliers; 0 for other formats.
     pub threshold: f32,
 }
 
-impl Packing {
-    /// Bytes of a row of codes, in whole blocks of 128, or of bf16.
+impl WeightLayout {
+    /// Returns the bytes of a row of codes, in whole blocks of 128 columns, or of bf16.
     pub fn row_bytes(self, cols: usize) -> u64 {
         match self.bits {
             0 => 2 * cols as u64,
@@ -52,107 +52,88 @@ impl Packing {
 /// Parameters of every matvec, matmul and dequantize, as in shaders/lib/product.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
+pub(crate) struct Params {
     pub m: u32,
     pub k: u32,
     pub n: u32,
-    /// Columns of the whole output, and where this part's begin.
+    /// Columns of the whole output, and the first column of this row block.
     pub y_stride: u32,
     pub y_col: u32,
     pub flags: u32,
-    pub group: u32,
+    pub group_size: u32,
     /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH` and `ZERO_WIDTH`.
     pub bits: u32,
     pub scale_bits: u32,
     pub zero_bits: u32,
 }
 
-pub(super) const BIAS: u32 = 1;
-pub(super) const ADD: u32 = 2;
+pub(crate) const BIAS: u32 = 1;
+pub(crate) const ADD: u32 = 2;
 
-/// x · Wᵀ + bias, as a plan is asked for it: x [m, k], or [m, ..] where the format packs inputs too, W [n, k]
-/// in parts, bias [1, n].
+/// Arguments of x · Wᵀ + bias: x [m, k], or [m, ..] where the format packs inputs too, W [n, k] in row
+/// blocks, bias [1, n].
 #[derive(Clone, Copy)]
-pub struct Product<'a> {
+pub struct LinearArgs<'a> {
     pub x: Tensor,
     pub k: usize,
-    pub parts: &'a [Part],
-    pub packing: Packing,
+    pub row_blocks: &'a [RowBlock],
+    pub layout: WeightLayout,
     pub bias: Option<Tensor>,
-    pub into: Into,
+    pub output: Output,
 }
 
 impl Plan {
-    /// Adds the product by `kernel`, a step a part.
-    pub(super) fn product(&mut self, kernel: &'static Kernel, name: &str, product: Product) -> Tensor {
-        let Product { x, k, parts, packing, bias, into } = product;
-        let last = parts.last().expect("a weight has parts");
+    /// Adds the product by `kernel`, one step for each row block. Returns y [m, n].
+    pub(crate) fn linear(&mut self, kernel: &'static Kernel, name: &str, args: LinearArgs) -> Tensor {
+        let LinearArgs { x, k, row_blocks, layout, bias, output } = args;
+        let last = row_blocks.last().expect("a weight has rows");
         let (m, n) = (x.rows, last.row0 + last.rows);
         assert!(k.is_multiple_of(32), "{name}: {k} columns");
-        let y = match into {
-            Into::New => self.scratch(m, n, Element::F32),
-            Into::Add(y) => y,
+        let y = match output {
+            Output::New => self.scratch(m, n, Element::F32),
+            Output::Add(y) => y,
         };
         y.expect("y", m, n, Element::F32);
         if let Some(bias) = bias {
             bias.expect("bias", 1, n, Element::F32);
         }
-        for part in parts {
-            let flags = if bias.is_some() { BIAS } else { 0 } | if matches!(into, Into::Add(_)) { ADD } else { 0 };
+        for block in row_blocks {
+            let flags = if bias.is_some() { BIAS } else { 0 } | if matches!(output, Output::Add(_)) { ADD } else { 0 };
             let params = Params {
                 m: m as u32,
                 k: k as u32,
-                n: part.rows as u32,
+                n: block.rows as u32,
                 y_stride: n as u32,
-                y_col: part.row0 as u32,
+                y_col: block.row0 as u32,
                 flags,
-                ..Params::of(packing)
+                ..Params::of(layout)
             };
             // Every binding must be bound: without a bias x stands in, unread.
             let bind: Vec<Tensor> =
-                [x].into_iter().chain(part.tensors.iter().copied()).chain([bias.unwrap_or(x), y]).collect();
-            let weight: u64 = part.tensors.iter().map(|t| t.bytes()).sum();
-            let step = self.add(kernel, name, params, &bind, [m, part.rows], 2 * (m * k * part.rows) as u64);
-            step.bytes = weight + x.bytes() + (4 * m * part.rows) as u64;
-            step.consts = consts(packing);
+                [x].into_iter().chain(block.tensors.iter().copied()).chain([bias.unwrap_or(x), y]).collect();
+            let weight: u64 = block.tensors.iter().map(|t| t.bytes()).sum();
+            let step = self.add(kernel, name, params, &bind, [m, block.rows], 2 * (m * k * block.rows) as u64);
+            step.bytes = weight + x.bytes() + (4 * m * block.rows) as u64;
+            step.consts = consts(layout);
         }
-        y
-    }
-
-    /// Adds the widening of one part to f32: [rows, k].
-    pub(super) fn widen(
-        &mut self,
-        kernel: &'static Kernel,
-        name: &str,
-        part: &Part,
-        k: usize,
-        packing: Packing,
-    ) -> Tensor {
-        let y = self.scratch(part.rows, k, Element::F32);
-        let params = Params { m: 1, k: k as u32, n: part.rows as u32, ..Params::of(packing) };
-        let unread = part.tensors[0];
-        let bind: Vec<Tensor> = [unread].into_iter().chain(part.tensors.iter().copied()).chain([unread, y]).collect();
-        let step = self.add(kernel, name, params, &bind, [1, part.rows * k / 8], 0);
-        step.bytes = part.tensors.iter().map(|t| t.bytes()).sum::<u64>() + y.bytes();
-        step.consts = consts(packing);
         y
     }
 }
 
 impl Params {
-    fn of(packing: Packing) -> Params {
-        let Packing { bits, group, scale_bits, zero_bits, .. } = packing;
-        Params { group: group as u32, bits, scale_bits, zero_bits, ..Params::zeroed() }
+    fn of(layout: WeightLayout) -> Params {
+        let WeightLayout { bits, group_size, scale_bits, zero_bits, .. } = layout;
+        Params { group_size: group_size as u32, bits, scale_bits, zero_bits, ..Params::zeroed() }
     }
 }
 
-fn consts(packing: Packing) -> Vec<(&'static str, u32)> {
-    let all = [("BITS", packing.bits), ("SCALE_WIDTH", packing.scale_bits), ("ZERO_WIDTH", packing.zero_bits)];
+fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
+    let all = [("BITS", layout.bits), ("SCALE_WIDTH", layout.scale_bits), ("ZERO_WIDTH", layout.zero_bits)];
     all.into_iter().filter(|(_, bits)| *bits > 0).collect()
 }
 
-/// How a packing's rows widen: the words of its tensors, the parameters, the row, where to.
-pub(super) type Rows = fn(&[&[u32]], &Params, usize, &mut [f32]);
+/// How a layout's rows dequantize_row: the words of its tensors, the parameters, the row, where to.
+pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);
 
 /// What the CPU forms read of a step.
 struct Inputs<'a> {
@@ -169,7 +150,7 @@ fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
 }
 
 /// Adds bias and what was there before, as the flags say.
-pub(super) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum: f32, y: &mut [f32]) {
+pub(crate) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum: f32, y: &mut [f32]) {
     let y = &mut y[row * params.y_stride as usize + params.y_col as usize + col];
     let bias = if params.flags & BIAS != 0 { bias[params.y_col as usize + col] } else { 0.0 };
     let before = if params.flags & ADD != 0 { *y } else { 0.0 };
@@ -177,7 +158,7 @@ pub(super) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum:
 }
 
 /// The definition of a product.
-pub(super) fn reference(io: &mut Io, rows: Rows) {
+pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
     let Inputs { params, x, weight, bias } = inputs(io);
     let k = params.k as usize;
     let mut w = vec![0.0; k];
@@ -190,16 +171,8 @@ pub(super) fn reference(io: &mut Io, rows: Rows) {
     }
 }
 
-/// The definition of widening.
-pub(super) fn widened(io: &mut Io, rows: Rows) {
-    let Inputs { params, weight, .. } = inputs(io);
-    for (row, y) in io.out_f32().chunks_exact_mut(params.k as usize).enumerate() {
-        rows(&weight, &params, row, y);
-    }
-}
-
 /// A product of few rows, the columns spread over the cores.
-pub(super) fn host_matvec(io: &mut Io, rows: Rows) {
+pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
     const COLS: usize = 64;
     let Inputs { params, x, weight, bias } = inputs(io);
     let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
@@ -220,7 +193,7 @@ pub(super) fn host_matvec(io: &mut Io, rows: Rows) {
 
 /// With sixteen partial sums, which the compiler keeps in vector registers.
 #[inline(always)]
-pub(super) fn dot(x: &[f32], w: &[f32]) -> f32 {
+pub(crate) fn dot(x: &[f32], w: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
     let (xs, ws) = (x.chunks_exact(LANES), w.chunks_exact(LANES));
@@ -235,7 +208,7 @@ pub(super) fn dot(x: &[f32], w: &[f32]) -> f32 {
 
 /// A product of many rows: each core widens some rows of the weight at a time and multiplies them by the `gemm`
 /// crate.
-pub(super) fn host_matmul(io: &mut Io, rows: Rows) {
+pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
     const PART: usize = 128;
     let Inputs { params, x, weight, bias } = inputs(io);
     let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
@@ -289,39 +262,39 @@ pub(super) fn host_matmul(io: &mut Io, rows: Rows) {
     }
 }
 
-/// A trial of a product of [m, k] with a weight in parts of so many rows each; `pack` makes the tensors of
-/// a part.
-pub(super) fn trial(
+/// A trial of a product of [m, k] with a weight in row blocks of `rows`; `pack` makes the tensors of
+/// one block.
+pub(crate) fn trial(
     t: &mut Trial,
     kernel: &'static Kernel,
     [m, k]: [usize; 2],
     rows: &[usize],
     bias_and_add: [bool; 2],
-    packing: Packing,
+    layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
     let x = t.f32(m, k);
-    trial_of(t, kernel, (x, k), rows, bias_and_add, packing, pack)
+    trial_of(t, kernel, (x, k), rows, bias_and_add, layout, pack)
 }
 
 /// The same for an x of k columns that is there already.
-pub(super) fn trial_of(
+pub(crate) fn trial_of(
     t: &mut Trial,
     kernel: &'static Kernel,
     (x, k): (Tensor, usize),
     rows: &[usize],
     [bias, add]: [bool; 2],
-    packing: Packing,
+    layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
     let (m, n) = (x.rows, rows.iter().sum());
-    let mut parts = Vec::new();
+    let mut row_blocks = Vec::new();
     let mut row0 = 0;
     for &rows in rows {
-        parts.push(Part { row0, rows, tensors: pack(t, rows) });
+        row_blocks.push(RowBlock { row0, rows, tensors: pack(t, rows) });
         row0 += rows;
     }
     let bias = bias.then(|| t.f32(1, n));
-    let into = if add { Into::Add(t.f32(m, n)) } else { Into::New };
-    t.plan.product(kernel, "", Product { x, k, parts: &parts, packing, bias, into })
+    let output = if add { Output::Add(t.f32(m, n)) } else { Output::New };
+    t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output })
 }

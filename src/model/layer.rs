@@ -5,7 +5,7 @@ use super::{Config, Progress, Source};
 use crate::error::Result;
 use crate::kernels::Attention;
 use crate::plan::{Backend, Plan, Tensor};
-use crate::quant::{Input, Linear};
+use crate::formats::{Activation, Linear};
 
 /// A decoder layer of the Qwen2 family.
 pub struct Layer {
@@ -122,12 +122,12 @@ impl Layer {
     }
 
     /// Input of q, k and v: the normed residual stream x [m, hidden].
-    pub fn attention_input(&self, plan: &mut Plan, x: Tensor) -> Input {
-        Input::new(plan.rms_norm("input_layernorm", x, 0, x.rows, self.input_layernorm, self.rms_norm_eps))
+    pub fn attention_input(&self, plan: &mut Plan, x: Tensor) -> Activation {
+        Activation::new(plan.rms_norm("input_layernorm", x, 0, x.rows, self.input_layernorm, self.rms_norm_eps))
     }
 
     /// Attention over the sequence, whose cache takes this input's keys and values: the input of o_proj.
-    pub fn attend(&self, plan: &mut Plan, h: &mut Input, s: &Sequence) -> Tensor {
+    pub fn attend(&self, plan: &mut Plan, h: &mut Activation, s: &Sequence) -> Tensor {
         let q = self.q_proj.apply(plan, "self_attn.q_proj", h);
         let k = self.k_proj.apply(plan, "self_attn.k_proj", h);
         let v = self.v_proj.apply(plan, "self_attn.v_proj", h);
@@ -141,17 +141,17 @@ impl Layer {
 
     /// Adds o_proj of `a` to the residual stream.
     pub fn add_attention(&self, plan: &mut Plan, a: Tensor, x: Tensor) {
-        self.o_proj.add_to(plan, "self_attn.o_proj", &mut Input::new(a), x);
+        self.o_proj.add_to(plan, "self_attn.o_proj", &mut Activation::new(a), x);
     }
 
     /// Input of gate and up: the normed residual stream after attention.
-    pub fn mlp_input(&self, plan: &mut Plan, x: Tensor) -> Input {
+    pub fn mlp_input(&self, plan: &mut Plan, x: Tensor) -> Activation {
         let norm = self.post_attention_layernorm;
-        Input::new(plan.rms_norm("post_attention_layernorm", x, 0, x.rows, norm, self.rms_norm_eps))
+        Activation::new(plan.rms_norm("post_attention_layernorm", x, 0, x.rows, norm, self.rms_norm_eps))
     }
 
     /// silu(gate) · up: the input of down_proj.
-    pub fn activate(&self, plan: &mut Plan, h: &mut Input) -> Tensor {
+    pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Tensor {
         let gate = self.gate_proj.apply(plan, "mlp.gate_proj", h);
         let up = self.up_proj.apply(plan, "mlp.up_proj", h);
         plan.silu_mul("mlp.silu_mul", gate, up)
@@ -159,7 +159,7 @@ impl Layer {
 
     /// Adds down_proj of `h` to the residual stream.
     pub fn add_mlp(&self, plan: &mut Plan, h: Tensor, x: Tensor) {
-        self.down_proj.add_to(plan, "mlp.down_proj", &mut Input::new(h), x);
+        self.down_proj.add_to(plan, "mlp.down_proj", &mut Activation::new(h), x);
     }
 
     /// The whole layer, in place on x.

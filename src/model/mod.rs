@@ -11,7 +11,7 @@ pub use weights::{Progress, Source};
 use crate::error::Result;
 use crate::kernels::rope_table;
 use crate::plan::{Backend, Element, Plan, Tensor};
-use crate::quant::{Input, Linear};
+use crate::formats::{Activation, Linear};
 
 /// A decoder of the Qwen2 family (Qwen1.5, Qwen2, Qwen2.5), its weights on a device.
 pub struct Qwen {
@@ -63,7 +63,7 @@ impl Qwen {
         }
         let norm = w.vector("model.norm.weight", hidden)?;
         let lm_head = if config.tie_word_embeddings {
-            Linear { name: "lm_head".into(), parts: embed_tokens.parts.clone(), ..embed_tokens }
+            embed_tokens.clone()
         } else {
             w.matrix("lm_head", config.vocab_size, hidden)?
         };
@@ -74,7 +74,8 @@ impl Qwen {
     /// layer's output [m, hidden], before the final norm.
     pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
         plan.scope("model");
-        let x = plan.embed_bf16(token, &self.embed_tokens.parts);
+        let embed = self.embed_tokens.format.embed.expect("loading checked that the format holds embeddings");
+        let x = embed(plan, token, &self.embed_tokens);
         for (i, layer) in self.layers.iter().enumerate() {
             plan.scope(format!("model.layers.{i}"));
             layer.forward(plan, x, &Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] });
@@ -87,13 +88,13 @@ impl Qwen {
     /// [rows, vocab_size].
     pub fn logits(&self, plan: &mut Plan, x: Tensor, row0: usize, rows: usize) -> Tensor {
         let h = plan.rms_norm("model.norm", x, row0, rows, self.norm, self.config.rms_norm_eps);
-        self.lm_head.apply(plan, "lm_head", &mut Input::new(h))
+        self.lm_head.apply(plan, "lm_head", &mut Activation::new(h))
     }
 
     /// Whether a row's output depends on the rows that pass with it: LLM.int8() decides for all rows of a pass
     /// together which columns of the input are outliers.
     pub fn rows_depend(&self) -> bool {
-        self.layers.iter().flat_map(|layer| layer.linears()).any(|(_, linear)| linear.packing.threshold > 0.0)
+        self.layers.iter().flat_map(|layer| layer.linears()).any(|(_, linear)| (linear.format.rows_depend)(linear.layout))
     }
 
     pub fn layers(&self) -> &[Layer] {

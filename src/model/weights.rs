@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use super::Config;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::kernels::{Packing, Part};
+use crate::formats::file::{self, Quantization};
+use crate::formats::linear::{Orders, row_blocks};
+use crate::formats::{Linear, Quant, QuantizedWeight, bf16};
+use crate::kernels::{RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
-use crate::quant::file::{self, Quantization};
-use crate::quant::linear::{Orders, parts_of};
-use crate::quant::{BF16, Linear, Packed, Quant, random};
 
 /// Where weights come from.
 #[derive(Clone, Copy)]
@@ -89,10 +89,7 @@ impl<'a> Weights<'a> {
         let bias = if bias { Some(self.vector(&format!("{name}.bias"), rows)?) } else { None };
         let linear = match self.packed(name, rows, cols)? {
             Some(packed) => {
-                let mut linear = Linear::upload(self.backend, name, &packed, &mut self.orders)?;
-                if let Some(threshold) = self.quantization.as_ref().and_then(Quantization::threshold) {
-                    linear.packing.threshold = threshold;
-                }
+                let linear = Linear::upload(self.backend, name, &*packed, &mut self.orders)?;
                 self.done += linear.weight_bytes();
                 (self.progress)(self.done, self.total, name)?;
                 linear
@@ -102,7 +99,7 @@ impl<'a> Weights<'a> {
         Ok(Linear { bias, ..linear })
     }
 
-    fn packed(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Packed>> {
+    fn packed(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
         match self.source {
             Source::Checkpoint(checkpoint) => match &self.quantization {
                 Some(quantization) => file::read(checkpoint, name, rows, cols, quantization),
@@ -111,7 +108,8 @@ impl<'a> Weights<'a> {
             Source::Random { quant: None, .. } => Ok(None),
             Source::Random { quant: Some(quant), seed } => {
                 self.loaded += 1;
-                Ok(Some(random::packed(quant, rows, cols, seed.wrapping_add((self.loaded as u32) << 8))))
+                let seed = seed.wrapping_add((self.loaded as u32) << 8);
+                Ok(Some((quant.method.random)(quant.bits, rows, cols, seed)))
             }
         }
     }
@@ -122,21 +120,20 @@ impl<'a> Weights<'a> {
         if let Source::Checkpoint(checkpoint) = self.source {
             expect(checkpoint, &weight, &[rows, cols])?;
         }
-        let packing = Packing::default();
-        let mut parts = Vec::new();
-        for range in parts_of(self.backend, &weight, rows, packing.row_bytes(cols))? {
+        let layout = WeightLayout::default();
+        let mut blocks = Vec::new();
+        for range in row_blocks(self.backend, &weight, rows, layout.row_bytes(cols))? {
             let tensor = self.backend.create(&weight, range.len(), cols, Element::Bf16)?;
             self.fill(&weight, tensor, range.start)?;
-            parts.push(Part { row0: range.start, rows: range.len(), tensors: vec![tensor] });
+            blocks.push(RowBlock { row0: range.start, rows: range.len(), tensors: vec![tensor] });
         }
         self.loaded += 1;
         Ok(Linear {
-            format: &BF16,
-            name: name.to_owned(),
+            format: &bf16::FORMAT,
             rows,
             cols,
-            packing,
-            parts,
+            layout,
+            row_blocks: blocks,
             bias: None,
             order: None,
             counted_bytes: 0,

@@ -1,15 +1,14 @@
 //! The folder under way: names of its pieces, what a resumed run reads back, and its end.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Job, LayerReport, Settings};
+use super::{Job, LayerReport};
 use crate::checkpoint::{Checkpoint, NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::load::vocabulary;
-use crate::quant::Method;
-use crate::quant::file::Quantization;
+use crate::formats::file::Quantization;
 use crate::text;
 
 /// A digest of a model: its config, the names and shapes of its tensors, and of each file its size and 4 KiB
@@ -37,14 +36,6 @@ pub(super) fn piece(layer: usize) -> String {
     format!("block-{layer:05}")
 }
 
-/// The type of what is left unquantized: readers of GPTQ want f16.
-pub(super) fn rest_type(settings: &Settings) -> &'static str {
-    match settings.quant().method {
-        Method::Rtn | Method::Gptq => "F16",
-        Method::Int8 | Method::Spqr => "BF16",
-    }
-}
-
 pub(super) fn read_report(work: &Work, layer: usize) -> Result<LayerReport> {
     let path = work.path(&format!("{}.json", piece(layer)));
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
@@ -55,7 +46,7 @@ pub(super) fn read_report(work: &Work, layer: usize) -> Result<LayerReport> {
 /// Embedding, final norm and output matrix, the small files, and the folder's name.
 pub(super) fn finish(job: &Job, work: Work, quantization: &Quantization, report: &Value) -> Result<()> {
     const HEAD: &str = "head";
-    let dtype = rest_type(&job.settings);
+    let dtype = quantization.layout.rest_type();
     if !work.has(HEAD) {
         let mut names = vec!["model.embed_tokens.weight", "model.norm.weight"];
         if !job.config.tie_word_embeddings {
@@ -64,16 +55,11 @@ pub(super) fn finish(job: &Job, work: Work, quantization: &Quantization, report:
         let tensors = names.iter().map(|name| NewTensor::from_checkpoint(job.checkpoint, name, dtype));
         work.write(HEAD, &tensors.collect::<Result<Vec<_>>>()?)?;
     }
-    let mut said = quantization.to_json();
-    if let Some("gptq") = said.get("quant_method").and_then(Value::as_str) {
-        said.insert("damp_percent".into(), json!(job.settings.percdamp));
-        said.insert("true_sequential".into(), json!(job.settings.true_sequential));
-        said.insert("static_groups".into(), json!(job.settings.static_groups));
-    }
+    let config = quantization.layout.to_json();
     let name = if dtype == "F16" { "float16" } else { "bfloat16" };
     let origin = job.checkpoint.path();
     let mut files =
-        files_beside_weights(job.checkpoint, &said, name, |vocab| text::tokenizer_json(vocabulary(vocab), origin))?;
+        files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocabulary(vocab), origin))?;
     let report = serde_json::to_string_pretty(report).expect("numbers and names") + "\n";
     files.push(NewFile { name: "quantize_report.json".into(), bytes: report.into_bytes() });
     let pieces: Vec<String> =

@@ -17,20 +17,21 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use folder::model_digest;
-use folder::{finish, piece, read_report, rest_type};
+use folder::{finish, piece, read_report};
 pub use report::{Entry, LayerReport};
-pub use settings::{Outliers, Settings};
+pub use settings::Settings;
 use stages::{Bench, Sample, Stage};
 
 use crate::checkpoint::{Checkpoint, NewTensor, Work};
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::methods::{self, Factor, FactorOptions, Hessian, Order, Solved, Weight};
+use crate::formats::file::{self, Quantization};
+use crate::formats::linear::Orders;
+use crate::formats::method::{Calibration, MethodOptions, OutlierSearch};
+use crate::formats::solver::{Factor, FactorOptions, Hessian, Weight};
+use crate::formats::{Linear, QuantizedWeight};
 use crate::model::{Config, Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
-use crate::quant::file::{self, Quantization};
-use crate::quant::linear::Orders;
-use crate::quant::{Linear, Method, Packed};
 
 /// What is to be quantized, how, and on what.
 pub struct Job<'a> {
@@ -66,7 +67,7 @@ impl Job<'_> {
         let samples = hex(sha.finalize());
         let identity = json!({
             "model": model_digest(self.checkpoint)?,
-            "settings": self.settings,
+            "settings": self.settings.to_json(),
             "samples": samples,
             "version": env!("CARGO_PKG_VERSION"),
         });
@@ -75,7 +76,7 @@ impl Job<'_> {
 
     fn check(&self) -> Result<()> {
         self.settings.check()?;
-        if self.settings.quant().method.is_calibrated() && self.samples.is_empty() {
+        if self.settings.quant.method.calibrated && self.samples.is_empty() {
             let fix = "give a text, JSONL documents or instructions with --calibration";
             return Err(Error::request("--calibration", "samples for this method", "none", fix));
         }
@@ -114,13 +115,18 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
     job.check()?;
     let Some(work) = Work::open(out, &job.identity()?)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
-    let quantization = job.settings.in_files();
+    let quantization = job.settings.folder();
     let longest = job.samples.iter().map(Vec::len).max().unwrap_or(0);
     let mut samples = embed(job)?;
     let bench = if samples.is_empty() { None } else { Some(Bench::new(backend, &job.config, longest)?) };
-    let threshold = match (job.settings.wanted_share(), &bench) {
-        (Some(share), Some(bench)) => Some(found_threshold(job, share, &work, backend, bench, &samples, watch)?),
+    let search = job.settings.options.outlier_search(job.settings.quant.bits);
+    let threshold = match (&search, &bench) {
+        (Some(search), Some(bench)) => Some(found_threshold(job, search, &work, backend, bench, &samples, watch)?),
         _ => None,
+    };
+    let options = match (&search, threshold) {
+        (Some(search), Some(threshold)) => (search.with_threshold)(threshold),
+        _ => job.settings.options.clone(),
     };
 
     let mut reports = Vec::new();
@@ -132,7 +138,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
         let mut layer =
             Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut |_, _, _| watch.alive())?;
         let mut layer_run =
-            LayerRun { job, i, threshold, quantization: &quantization, orders: Orders::default(), backend, watch };
+            LayerRun { job, i, options: &*options, quantization: &quantization, orders: Orders::default(), backend, watch };
         if done {
             // Its linears as they were written carry the samples on.
             reports.push(read_report(&work, i)?);
@@ -173,7 +179,8 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
 struct LayerRun<'a, 'w> {
     job: &'a Job<'a>,
     i: usize,
-    threshold: Option<f32>,
+    /// Options with the threshold found, if there was a search.
+    options: &'a dyn MethodOptions,
     quantization: &'a Quantization,
     orders: Orders,
     backend: &'w mut dyn Backend,
@@ -213,18 +220,18 @@ impl<'a> LayerRun<'a, '_> {
                 entries.push(entry);
                 solved.push((*name, packed));
             }
-            if self.job.settings.true_sequential && bench.is_some() {
+            if self.job.settings.run.true_sequential && bench.is_some() {
                 for (name, packed) in solved.iter().filter(|(name, _)| subset.contains(name)) {
-                    self.replace(layer, name, packed)?;
+                    self.replace(layer, name, &**packed)?;
                 }
             }
         }
         let mut tensors = Vec::new();
         for (name, packed) in &solved {
-            if !self.job.settings.true_sequential && bench.is_some() {
-                self.replace(layer, name, packed)?;
+            if !self.job.settings.run.true_sequential && bench.is_some() {
+                self.replace(layer, name, &**packed)?;
             }
-            tensors.extend(file::write(&self.name(name), packed, self.quantization)?);
+            tensors.extend(self.quantization.layout.write(&self.name(name), &**packed)?);
         }
         self.add_rest(layer, &mut tensors)?;
         Ok((entries, tensors))
@@ -234,47 +241,32 @@ impl<'a> LayerRun<'a, '_> {
         &mut self,
         linear: &str,
         hessian: Option<&'h Hessian>,
-        factor: &mut Option<Factor<'h>>,
-    ) -> Result<(Entry, Packed)> {
+        factor: &mut SharedFactor<'h>,
+    ) -> Result<(Entry, Box<dyn QuantizedWeight>)> {
         let name = self.name(linear);
         let (values, rows, cols) = weight_values(self.job.checkpoint, &name)?;
         let weight = Weight { name: &name, values: &values, rows, cols };
-        let settings = &self.job.settings;
-        let calibrated = || hessian.expect("a calibrated method has samples");
-        let solved: Solved = match settings.quant().method {
-            Method::Rtn => methods::rtn(&weight, &settings.grid(), hessian)?,
-            Method::Int8 => methods::int8(&weight, hessian)?,
-            Method::Gptq => {
-                let factor = factor_for(settings, calibrated(), &weight, factor)?;
-                methods::gptq(&weight, factor, &settings.gptq())?
-            }
-            Method::Spqr => {
-                let factor = factor_for(settings, calibrated(), &weight, factor)?;
-                methods::spqr(&weight, factor, &settings.spqr(self.threshold))?
-            }
+        let factor = match hessian {
+            Some(hessian) => factor_for(self.options, hessian, &weight, factor)?,
+            None => None,
         };
-        let error = solved.relative_error.unwrap_or_else(|| plain_error(&values, &solved.packed));
-        for note in &solved.notes {
+        let calibration = Calibration { hessian, factor };
+        let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, calibration)?;
+        let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
+        for note in &quantized.notes {
             self.watch.note(&format!("{name}: {note}"));
         }
-        let entry = Entry::new(linear, &solved, error);
-        // As a run that goes on after this layer will read it, so that both compute the same.
-        let packed = match solved.packed {
-            Packed::Grid(grid) => Packed::Grid(grid.sorted()),
-            other => other,
-        };
-        Ok((entry, packed))
+        let entry = Entry::new(linear, &quantized, error);
+        // As a run that resumes after this layer will read it, so that both compute the same.
+        Ok((entry, quantized.weight.as_stored()))
     }
 
     /// Puts a packed weight in the layer, in place of what was there.
-    fn replace(&mut self, layer: &mut Layer, linear: &str, packed: &Packed) -> Result<()> {
+    fn replace(&mut self, layer: &mut Layer, linear: &str, weight: &dyn QuantizedWeight) -> Result<()> {
         let name = self.name(linear);
         let slot = layer.linear_mut(linear);
         let bias = slot.bias;
-        let mut new = Linear::upload(self.backend, &name, packed, &mut self.orders)?;
-        if let Some(threshold) = self.quantization.threshold() {
-            new.packing.threshold = threshold;
-        }
+        let new = Linear::upload(self.backend, &name, weight, &mut self.orders)?;
         *slot = Linear { bias, ..new };
         Ok(())
     }
@@ -285,7 +277,7 @@ impl<'a> LayerRun<'a, '_> {
         let shapes: Vec<_> = layer.linears().iter().map(|(name, l)| (*name, l.rows, l.cols)).collect();
         for (name, rows, cols) in shapes {
             if let Some(packed) = file::read(&written, &self.name(name), rows, cols, self.quantization)? {
-                self.replace(layer, name, &packed)?;
+                self.replace(layer, name, &*packed)?;
             }
         }
         Ok(())
@@ -305,25 +297,28 @@ impl<'a> LayerRun<'a, '_> {
             }
         }
         for name in names {
-            tensors.push(NewTensor::from_checkpoint(self.job.checkpoint, &name, rest_type(&self.job.settings))?);
+            tensors.push(NewTensor::from_checkpoint(self.job.checkpoint, &name, self.quantization.layout.rest_type())?);
         }
         Ok(())
     }
 }
 
-/// The factor of a subset's Hessian, made once; a greedy order is each weight's own.
+/// Factor of a Hessian, kept for the linears that ask for the same one.
+type SharedFactor<'h> = Option<(FactorOptions, Factor<'h>)>;
+
+/// Returns the factor that the options ask for. None: the method needs none.
 fn factor_for<'f, 'h>(
-    settings: &Settings,
+    options: &dyn MethodOptions,
     hessian: &'h Hessian,
     weight: &Weight,
-    shared: &'f mut Option<Factor<'h>>,
-) -> Result<&'f Factor<'h>> {
-    if settings.spearman || shared.is_none() {
-        let base = settings.factor();
-        let order = if settings.spearman { Order::Given(methods::spearman(weight)) } else { base.order };
-        *shared = Some(Factor::new(hessian, &FactorOptions { order, ..base })?);
+    shared: &'f mut SharedFactor<'h>,
+) -> Result<Option<&'f Factor<'h>>> {
+    let Some(wanted) = options.factor(weight) else { return Ok(None) };
+    if shared.as_ref().is_none_or(|(known, _)| *known != wanted) {
+        let factor = Factor::new(hessian, &wanted)?;
+        *shared = Some((wanted, factor));
     }
-    Ok(shared.as_ref().expect("just made"))
+    Ok(shared.as_ref().map(|(_, factor)| factor))
 }
 
 /// A weight in f32, as the model holds it: rounded to bf16.
@@ -340,9 +335,9 @@ fn weight_values(checkpoint: &Checkpoint, name: &str) -> Result<(Vec<f32>, usize
 }
 
 /// Σ(w - ŵ)² / Σw².
-fn plain_error(values: &[f32], packed: &Packed) -> f64 {
+fn plain_error(values: &[f32], quantized: &dyn QuantizedWeight) -> f64 {
     let square = |v: f32| f64::from(v) * f64::from(v);
-    let wrong: f64 = packed.dequantize().iter().zip(values).map(|(q, w)| square(q - w)).sum();
+    let wrong: f64 = quantized.dequantize().iter().zip(values).map(|(q, w)| square(q - w)).sum();
     wrong / values.iter().map(|&w| square(w)).sum::<f64>().max(f64::MIN_POSITIVE)
 }
 
@@ -366,7 +361,7 @@ fn embed(job: &Job) -> Result<Vec<Sample>> {
 /// The threshold for a wanted share: that of the run before, or a new one.
 fn found_threshold(
     job: &Job,
-    share: f64,
+    search: &OutlierSearch<'_>,
     work: &Work,
     backend: &mut dyn Backend,
     bench: &Bench,
@@ -378,11 +373,11 @@ fn found_threshold(
     let threshold = match known {
         Some(threshold) => threshold,
         None => {
-            let threshold = search::threshold(job, share, backend, bench, samples, watch)?;
+            let threshold = search::threshold(job, search, backend, bench, samples, watch)?;
             work.write_bytes(FILE, &serde_json::to_vec(&threshold).expect("a number"))?;
             threshold
         }
     };
-    watch.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", share * 100.0));
+    watch.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", search.share * 100.0));
     Ok(threshold)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Settings;
-use crate::methods::Solved;
+use crate::formats::solver::Quantized;
 
 /// One linear.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,19 +43,19 @@ fn short(value: f64) -> f64 {
 }
 
 impl Entry {
-    pub fn new(name: &str, solved: &Solved, relative_error: f64) -> Entry {
-        let (rows, cols) = (solved.packed.rows(), solved.packed.cols());
-        let bits = solved.packed.true_bits();
+    pub fn new(name: &str, quantized: &Quantized, relative_error: f64) -> Entry {
+        let (rows, cols) = (quantized.weight.rows(), quantized.weight.cols());
+        let bits = quantized.weight.true_bits();
         Entry {
             name: name.to_owned(),
             rows,
             cols,
             bits_per_weight: short(bits as f64 / (rows * cols) as f64),
             weight_bytes: bits.div_ceil(8),
-            outlier_share: short(solved.outlier_share),
+            outlier_share: short(quantized.outlier_share),
             relative_error: short(relative_error),
-            loss: short(solved.loss),
-            notes: solved.notes.clone(),
+            loss: short(quantized.loss),
+            notes: quantized.notes.clone(),
         }
     }
 
@@ -92,14 +92,14 @@ impl LayerReport {
 pub fn report(settings: &Settings, threshold: Option<f32>, calibration: &Value, layers: &[LayerReport]) -> Value {
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears));
     json!({
-        "method": settings.method,
-        "bits": settings.bits,
+        "method": settings.quant.method.name,
+        "bits": settings.quant.bits,
         "bits_per_weight": bits_per_weight,
         "outlier_share": outlier_share,
         "outlier_threshold": threshold,
         "weight_bytes": weight_bytes,
         "seconds": layers.iter().map(|l| l.seconds).sum::<f64>(),
-        "settings": settings,
+        "settings": settings.to_json(),
         "calibration": calibration,
         "layers": layers,
     })

@@ -5,7 +5,8 @@
 use super::stages::{Bench, Sample, Stage};
 use super::{Job, Watch, factor_for, weight_values};
 use crate::error::Result;
-use crate::methods::{SpqrOptions, Weight, outlier_share};
+use crate::formats::method::OutlierSearch;
+use crate::formats::solver::Weight;
 use crate::model::{Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
 
@@ -21,7 +22,7 @@ const TILES: usize = 4;
 /// The relative threshold for `share` of the model's weights, and the share it is expected to give.
 pub fn threshold(
     job: &Job,
-    share: f64,
+    search: &OutlierSearch<'_>,
     backend: &mut dyn Backend,
     bench: &Bench,
     samples: &[Sample],
@@ -53,12 +54,12 @@ pub fn threshold(
                 }
                 let (values, rows, cols) = weight_values(job.checkpoint, &name)?;
                 let weight = Weight { name: &name, values: &values, rows, cols };
-                let factor = factor_for(&job.settings, &hessian, &weight, &mut shared)?;
+                let Some(factor) = factor_for(&*job.settings.options, &hessian, &weight, &mut shared)? else { continue };
                 weights += values.len() as f64;
                 for (threshold, outliers) in thresholds.iter().zip(&mut outliers) {
                     watch.alive()?;
-                    let options = SpqrOptions { outlier_threshold: Some(*threshold), ..job.settings.spqr(None) };
-                    *outliers += outlier_share(&weight, factor, &options, TILES)? * values.len() as f64;
+                    let share = (search.outlier_share)(&weight, factor, *threshold, TILES)?;
+                    *outliers += share * values.len() as f64;
                 }
             }
         }
@@ -66,7 +67,7 @@ pub fn threshold(
         backend.keep_residents(kept);
     }
     let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();
-    Ok(between(&thresholds, &shares, share))
+    Ok(between(&thresholds, &shares, search.share))
 }
 
 /// The threshold at `share`, by straight lines between the logarithms; shares fall as thresholds rise.

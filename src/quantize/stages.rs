@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::{Reach, hessian, rope_table};
-use crate::methods::Hessian;
+use crate::formats::solver::Hessian;
 use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 

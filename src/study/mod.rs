@@ -3,8 +3,8 @@
 pub mod scores;
 pub mod texts;
 
-use crate::quant::{Method as QuantMethod, Quant};
-use crate::quantize::{Outliers, Settings};
+use crate::formats::method::{Comparison, Method as QuantMethod, Quant};
+use crate::quantize::Settings;
 use crate::report::data::{Fact, Method, Purpose};
 
 /// A form of a model.
@@ -24,14 +24,14 @@ pub struct Form {
 /// What is compared beside the methods at their presets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// SpQR without outliers, and with groups of 128.
+    /// Ablations: other options of a method.
     pub ablation: bool,
-    /// SpQR at the true bits of GPTQ one bit wider.
+    /// A method at the true bits of another one bit wider.
     pub equal_bits: bool,
 }
 
 /// The forms of one model, the 16-bit one first. A method with a single width takes part whatever `bits` are.
-pub fn forms(methods: &[QuantMethod], wanted: &[u32], extras: Extras) -> Vec<Form> {
+pub fn forms(methods: &[&'static QuantMethod], wanted: &[u32], extras: Extras) -> Vec<Form> {
     let mut forms = vec![Form {
         name: "bf16".into(),
         method: Method::Bf16,
@@ -41,56 +41,36 @@ pub fn forms(methods: &[QuantMethod], wanted: &[u32], extras: Extras) -> Vec<For
         options: Vec::new(),
     }];
     for &method in methods {
-        let of_method = method.bits();
+        let of_method = method.bits;
         // The widest first, however they were given.
         for bits in [8, 4, 3, 2] {
             if !of_method.contains(&bits) || of_method.len() > 1 && !wanted.contains(&bits) {
                 continue;
             }
             let quant = Quant { method, bits };
-            forms.push(form(quant, "", Settings::new(quant), Purpose::Preset, None));
-            if method == QuantMethod::Spqr {
-                forms.extend(of_spqr(quant, extras));
-            }
+            let wanted = |c: &&Comparison| if c.equal_bits { extras.equal_bits } else { extras.ablation };
+            forms.extend(form(quant, None));
+            forms.extend(method.comparisons.iter().filter(wanted).filter_map(|c| form(quant, Some(c))));
         }
     }
     forms
 }
 
-fn of_spqr(quant: Quant, extras: Extras) -> Vec<Form> {
-    let base = Settings::new(quant);
-    let mut forms = Vec::new();
-    if extras.ablation {
-        let without = Settings { outliers: Outliers::None, ..base.clone() };
-        forms.push(form(quant, "-no-outliers", without, Purpose::Ablation, Some(("outliers", "none".into()))));
-        let large = Settings { group_size: Some(128), ..base.clone() };
-        forms.push(form(quant, "-group-128", large, Purpose::Ablation, Some(("group size", "128".into()))));
+/// Returns a form of a method: at its defaults, or as a comparison has it.
+fn form(quant: Quant, comparison: Option<&Comparison>) -> Option<Form> {
+    let mut settings = Settings::new(quant);
+    let mut name = format!("{}-{}", quant.method.name, quant.bits);
+    let mut purpose = Purpose::Preset;
+    let mut facts = Vec::new();
+    if let Some(comparison) = comparison {
+        let (options, value) = (comparison.options)(quant.bits)?;
+        settings.options = options;
+        name = format!("{name}-{}", comparison.name);
+        purpose = if comparison.equal_bits { Purpose::EqualBits } else { Purpose::Ablation };
+        facts.push(Fact { name: comparison.option.to_owned(), value });
     }
-    // What GPTQ takes with one more bit, scales and zeros of groups of 128 counted.
-    let budget = f64::from(quant.bits + 1) * (1.0 + 1.0 / 128.0) + 16.0 / 128.0;
-    if extras.equal_bits && budget > base.bits_without_outliers() && quant.bits < 8 {
-        let equal = Settings { outliers: Outliers::BitsPerWeight(budget), ..base };
-        let option = ("true bits", format!("{budget:.3}"));
-        forms.push(form(quant, "-equal-bits", equal, Purpose::EqualBits, Some(option)));
-    }
-    forms
-}
-
-fn form(quant: Quant, suffix: &str, settings: Settings, purpose: Purpose, option: Option<(&str, String)>) -> Form {
-    let method = match quant.method {
-        QuantMethod::Rtn => Method::Rtn,
-        QuantMethod::Int8 => Method::Int8,
-        QuantMethod::Gptq => Method::Gptq,
-        QuantMethod::Spqr => Method::Spqr,
-    };
-    Form {
-        name: format!("{}-{}{suffix}", quant.method.name(), quant.bits),
-        method,
-        bits: quant.bits,
-        settings: Some(settings),
-        purpose,
-        options: option.into_iter().map(|(name, value)| Fact { name: name.to_owned(), value }).collect(),
-    }
+    let method = serde_json::from_value(quant.method.name.into()).expect("the report knows every method");
+    Some(Form { name, method, bits: quant.bits, settings: Some(settings), purpose, options: facts })
 }
 
 #[cfg(test)]
@@ -99,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_studys_matrix() {
-        let all = [QuantMethod::Int8, QuantMethod::Gptq, QuantMethod::Spqr];
+        let all = ["int8", "gptq", "spqr"].map(|name| QuantMethod::find(name).unwrap());
         let names =
             |extras| -> Vec<String> { forms(&all, &[8, 4, 3, 2], extras).into_iter().map(|form| form.name).collect() };
         let plain = ["bf16", "int8-8", "gptq-8", "gptq-4", "gptq-3", "gptq-2", "spqr-8", "spqr-4", "spqr-3", "spqr-2"];
@@ -110,9 +90,8 @@ mod tests {
         }
         assert_eq!(forms(&all, &[3], Extras::default())[1].name, "int8-8");
         let equal = forms(&all, &[2], Extras { ablation: false, equal_bits: true });
-        let Some(Settings { outliers: Outliers::BitsPerWeight(bits), .. }) = equal.last().unwrap().settings else {
-            panic!("{equal:?}")
-        };
+        let options = equal.last().unwrap().settings.as_ref().unwrap().options.to_json();
+        let bits = options["bits_per_weight"].as_f64().unwrap();
         assert!((bits - 3.1484375).abs() < 1e-9, "{bits}");
     }
 }

@@ -1,0 +1,88 @@
+//! Product of one row, or a few, and a bf16 weight: what decoding spends its time on.
+
+use crate::kernels::linear::{self, Params, WeightLayout};
+use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
+use crate::wgsl;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matvec_bf16",
+    variants: &[
+        Variant {
+            name: "subgroup",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matvec_bf16_subgroup", "lib/product"),
+            consts: &[("WG", 128), ("TILE", 8)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_bf16", "lib/product"),
+            consts: &[("WG", 64)],
+            tile: |_| [1, 4],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "int64_subgroup",
+            needs: Needs::INT64.union(Needs::SUBGROUP8),
+            wgsl: wgsl!("matvec_bf16_int64_subgroup", "lib/fold", "lib/product"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matvec_bf16_rows_subgroup", "lib/fold", "lib/product"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_bf16_rows", "lib/product"),
+            consts: &[("WG", 8), ("ROWS", 8)],
+            tile: |c| [1, c.get("ROWS")],
+            nmse: 1e-10,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
+    cases: &[
+        Case { name: "896x896", bench: true, build: |t| product(t, &KERNEL, 1, 896, &[896], false, false) },
+        Case { name: "4864x896", bench: true, build: |t| product(t, &KERNEL, 1, 896, &[4864], false, false) },
+        Case { name: "896x4864_add", bench: true, build: |t| product(t, &KERNEL, 1, 4864, &[896], false, true) },
+        Case { name: "9472x3584", bench: true, build: |t| product(t, &KERNEL, 1, 3584, &[9472], false, false) },
+        Case { name: "37x64_bias", bench: false, build: |t| product(t, &KERNEL, 1, 64, &[37], true, false) },
+        Case {
+            name: "3_rows_of_100x96_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, 3, 96, &[100], true, true),
+        },
+        Case { name: "two_parts_bias", bench: false, build: |t| product(t, &KERNEL, 1, 160, &[33, 70], true, false) },
+    ],
+};
+
+/// Row `n` of a bf16 weight.
+pub(super) fn dequantize_row(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
+    let w: &[u16] = bytemuck::cast_slice(weight[0]);
+    for (wide, w) in row.iter_mut().zip(&w[n * params.k as usize..]) {
+        // Widened by hand: the crate's conversion also quiets NaN, which loading has excluded.
+        *wide = f32::from_bits(u32::from(*w) << 16);
+    }
+}
+
+/// A trial of a product, for matvec and matmul alike.
+pub(super) fn product(
+    t: &mut Trial,
+    kernel: &'static Kernel,
+    m: usize,
+    k: usize,
+    rows: &[usize],
+    bias: bool,
+    add: bool,
+) -> Tensor {
+    linear::trial(t, kernel, [m, k], rows, [bias, add], WeightLayout::default(), |t, rows| vec![t.bf16(rows, k)])
+}

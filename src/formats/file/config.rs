@@ -1,0 +1,107 @@
+//! `quantization_config` of config.json.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::{Map, Value};
+
+use super::{Fields, FolderLayout, folder_formats};
+use crate::checkpoint::{Checkpoint, Source};
+use crate::error::{Error, Result};
+
+const KEY: &str = "quantization_config";
+/// Files in which AutoGPTQ kept it before config.json had it.
+const ELSEWHERE: &[&str] = &["quantize_config.json", "quant_config.json"];
+const LONGEST: u64 = 4 << 20;
+pub(crate) const OTHERS: &str = "use the original weights, or a GPTQ or bitsandbytes 8-bit version of the model";
+
+/// Quantization of a folder's linears.
+#[derive(Debug)]
+pub struct Quantization {
+    pub layout: Box<dyn FolderLayout>,
+    /// What a user should know: settings that were assumed, values that tools disagree on.
+    pub notes: Notes,
+}
+
+/// Notes for the user, added while a folder is read.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    /// Adds a note. Only the first few are kept: one setting may concern hundreds of tensors.
+    pub fn add(&self, note: String) {
+        const MOST: usize = 8;
+        let mut notes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if notes.len() < MOST {
+            notes.push(note);
+        }
+    }
+
+    /// Returns the notes so far.
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+}
+
+impl Quantization {
+    pub fn new(layout: Box<dyn FolderLayout>) -> Quantization {
+        Quantization { layout, notes: Notes::default() }
+    }
+
+    /// Reads what a checkpoint says of its quantization. None: it is not quantized.
+    ///
+    /// # Errors
+    /// A method or setting is unknown, or this version does not compute it.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Option<Quantization>> {
+        let folder = checkpoint.path();
+        if let Some(config) = checkpoint.config.get(KEY).filter(|config| !config.is_null()) {
+            let file = folder.join("config.json");
+            return match config {
+                Value::Object(map) => {
+                    Quantization::parse(&Fields { map, file: &file, within: "quantization_config." }).map(Some)
+                }
+                other => {
+                    let fix = "take config.json as its authors published it";
+                    Err(Error::malformed(&file, KEY, "an object", other, fix))
+                }
+            };
+        }
+        let Some(file) = ELSEWHERE.iter().map(|name| folder.join(name)).find(|file| file.is_file()) else {
+            return Ok(None);
+        };
+        let mut map = object(&file)?;
+        // These files are older than the field.
+        map.entry("quant_method").or_insert("gptq".into());
+        Quantization::parse(&Fields { map: &map, file: &file, within: "" }).map(Some)
+    }
+
+    fn parse(fields: &Fields) -> Result<Quantization> {
+        let notes = Notes::default();
+        let named = fields.text(&["quant_method", "method"])?;
+        for format in folder_formats() {
+            let found = match named {
+                Some(name) => name == format.quant_method,
+                None => (format.implied)(fields)?,
+            };
+            if found {
+                return Ok(Quantization { layout: (format.parse)(fields, &notes)?, notes });
+            }
+        }
+        match named {
+            Some(other) => Err(fields.unsupported("quant_method", format!("{other:?}"), OTHERS)),
+            None => {
+                let known: Vec<_> = folder_formats().map(|format| format.quant_method).collect();
+                Err(fields.bad("quant_method", &format!("one of {}", known.join(", ")), &Value::Null))
+            }
+        }
+    }
+}
+
+fn object(file: &Path) -> Result<Map<String, Value>> {
+    let source = Source::open(file)?;
+    source.refuse_placeholder("a JSON file")?;
+    serde_json::from_slice(&source.read_all(LONGEST)?).map_err(|error| {
+        let field = format!("line {}, column {}", error.line(), error.column());
+        Error::malformed(file, field, "an object in JSON", error, "fetch the folder again")
+    })
+}

@@ -1,0 +1,91 @@
+//! Fields of `quantization_config`, each under the names that tools gave it.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+const FIX: &str = "take the file as the model's authors published it";
+
+/// Fields of a JSON object, with the file they came from for errors.
+pub struct Fields<'a> {
+    pub map: &'a Map<String, Value>,
+    pub file: &'a Path,
+    /// Prefix of a field's name in errors: `quantization_config.`.
+    pub within: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// Returns an error about the value of a field.
+    pub fn bad(&self, field: &str, expected: &str, found: &Value) -> Error {
+        Error::malformed(self.file, format!("{}{field}", self.within), expected, found, FIX)
+    }
+
+    /// Returns an error about a value that this version does not compute.
+    pub fn unsupported(&self, field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
+        let what = format!("{}{field} {value}", self.within);
+        Error::Unsupported { file: self.file.to_owned(), what, fix: fix.to_owned() }
+    }
+
+    /// Returns the value under any of these names; null is none. Two that differ are an error.
+    pub fn find(&self, names: &[&'a str]) -> Result<Option<(&'a str, &'a Value)>> {
+        let given = |name: &&'a str| Some((*name, self.map.get(*name).filter(|value| !value.is_null())?));
+        let mut found = names.iter().filter_map(given);
+        let first = found.next();
+        match (first, found.find(|(_, value)| first.is_some_and(|(_, one)| one != *value))) {
+            (Some((name, value)), Some((other, differs))) => {
+                Err(self.bad(other, &format!("{value}, as {name} says"), differs))
+            }
+            _ => Ok(first),
+        }
+    }
+
+    /// Returns a string.
+    pub fn text(&self, names: &[&'a str]) -> Result<Option<&'a str>> {
+        match self.find(names)? {
+            None => Ok(None),
+            Some((_, Value::String(text))) => Ok(Some(text)),
+            Some((name, other)) => Err(self.bad(name, "a name", other)),
+        }
+    }
+
+    /// Returns true or false.
+    pub fn flag(&self, names: &[&'a str]) -> Result<Option<bool>> {
+        match self.find(names)? {
+            None => Ok(None),
+            Some((_, Value::Bool(flag))) => Ok(Some(*flag)),
+            Some((name, other)) => Err(self.bad(name, "true or false", other)),
+        }
+    }
+
+    /// Returns a whole number and the name it stands under.
+    pub fn whole(&self, names: &[&'a str]) -> Result<Option<(&'a str, i64)>> {
+        match self.find(names)? {
+            None => Ok(None),
+            Some((name, value)) => match value.as_i64() {
+                Some(number) => Ok(Some((name, number))),
+                None => Err(self.bad(name, "a whole number", value)),
+            },
+        }
+    }
+
+    /// Returns the bits of a code: 2, 3, 4 or 8.
+    pub fn bits(&self) -> Result<Option<u32>> {
+        match self.whole(&["bits", "w_bit", "wbits"])? {
+            None => Ok(None),
+            Some((_, bits @ (2 | 3 | 4 | 8))) => Ok(Some(bits as u32)),
+            Some((name, other)) => Err(self.bad(name, "2, 3, 4 or 8", &other.into())),
+        }
+    }
+
+    /// Returns the columns of a group; the inner None is a whole row.
+    pub fn group_size(&self) -> Result<Option<Option<usize>>> {
+        match self.whole(&["group_size", "q_group_size"])? {
+            None => Ok(None),
+            Some((_, -1)) => Ok(Some(None)),
+            Some((_, group @ 1..=0xff_ffff)) => Ok(Some(Some(group as usize))),
+            Some((name, other)) => Err(self.bad(name, "a number of columns, or -1 for a whole row", &other.into())),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Grid weights as the kernels see them: w = scale · (code - zero).
+//!
+//! Tensors of a row block, in binding order: codes, rows padded to whole blocks of 128 \[n, `code_words`(k, bits)\];
+//! scales in f16, two to a word \[groups, padded(n) / 2\]; zeros of [`zero_bits`] \[groups, padded(n) · zero_bits / 32\].
+
+use half::f16;
+
+use crate::formats::codes::{code_words, unpack};
+use crate::kernels::linear::{self, Params, WeightLayout};
+use crate::plan::{Kernel, Tensor, Trial};
+
+/// Returns n rounded up so that a row of zeros fills whole words at every width.
+pub(super) fn padded(n: usize) -> usize {
+    n.next_multiple_of(32)
+}
+
+/// Returns the width of a zero on the device: that of a code, but 4 for 3 bits, which would cross words.
+pub(super) fn zero_bits(bits: u32) -> u32 {
+    if bits == 3 { 4 } else { bits }
+}
+
+/// Writes row `n` as f32.
+pub(super) fn dequantize_row(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
+    let (codes, scales, zeros) = (weight[0], weight[1], weight[2]);
+    let (bits, group_size) = (params.bits, params.group_size as usize);
+    let words = &codes[n * code_words(row.len(), bits)..];
+    let stride = padded(params.n as usize);
+    for (g, row) in row.chunks_mut(group_size).enumerate() {
+        let at = g * stride + n;
+        let scale = f16::from_bits((scales[at / 2] >> (at % 2 * 16)) as u16).to_f32();
+        let width = zero_bits(bits) as usize;
+        let zero = (zeros[at * width / 32] >> (at * width % 32)) & ((1 << width) - 1);
+        let zero = zero as f32;
+        // 32 codes are `bits` whole words.
+        for (unit, row) in row.chunks_exact_mut(32).enumerate() {
+            let words = &words[(g * group_size / 32 + unit) * bits as usize..];
+            unpack(words, bits, |j, code| row[j] = scale * (code as f32 - zero));
+        }
+    }
+}
+
+/// Adds a trial of a product: random codes and zeros, scales that differ.
+pub(super) fn product(
+    t: &mut Trial,
+    kernel: &'static Kernel,
+    shape: [usize; 2],
+    rows: &[usize],
+    [bits, group_size]: [usize; 2],
+    [bias, add]: [bool; 2],
+) -> Tensor {
+    let layout = WeightLayout { bits: bits as u32, group_size, ..WeightLayout::default() };
+    linear::trial(t, kernel, shape, rows, [bias, add], layout, |t, rows| tensors(t, rows, shape[1], layout))
+}
+
+/// Returns random tensors of a row block.
+pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize, layout: WeightLayout) -> Vec<Tensor> {
+    let (groups, width) = (k / layout.group_size, zero_bits(layout.bits) as usize);
+    let codes = t.bits(rows, code_words(k, layout.bits));
+    let scale = |i: usize| u32::from(f16::from_f32((1 + i * 7 % 13) as f32 / 64.0).to_bits());
+    let scales = t.words(groups, padded(rows) / 2, |i| scale(2 * i) | scale(2 * i + 1) << 16);
+    let zeros = t.bits(groups, padded(rows) * width / 32);
+    if layout.bits == 3 {
+        let words = &mut t.residents.last_mut().expect("just added").1;
+        words.iter_mut().for_each(|word| *word &= 0x7777_7777);
+    }
+    vec![codes, scales, zeros]
+}

@@ -1,0 +1,94 @@
+//! Product of many rows and a weight on a uniform grid (GPTQ, RTN), straight from its codes.
+
+use crate::kernels::linear;
+use super::layout::{product, dequantize_row};
+use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::wgsl;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul_grid",
+    variants: &[
+        Variant {
+            name: "coop",
+            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
+            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("LANES", 32), ("BITS", 4)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/matmul", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("BITS", 4)],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matmul_grid_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("BITS", 4)],
+            tile: |_| [32, 32],
+            nmse: 1e-10,
+        },
+        // See matmul_bf16.
+        Variant {
+            name: "coop_emulated",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("LANES", 32), ("STEP", 16), ("BITS", 4)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
+    cases: &[
+        Case {
+            name: "q8_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], [8, 128], [false, false]),
+        },
+        Case {
+            name: "q4_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], [4, 128], [false, false]),
+        },
+        Case {
+            name: "q3_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], [3, 128], [false, false]),
+        },
+        Case {
+            name: "q2_128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], [2, 128], [false, false]),
+        },
+        Case {
+            name: "q4_128x896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 4864], &[896], [4, 128], [false, true]),
+        },
+        Case {
+            name: "q8_7x37x64_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [7, 64], &[37], [8, 64], [true, true]),
+        },
+        Case {
+            name: "q4_70x130x160",
+            bench: false,
+            build: |t| product(t, &KERNEL, [70, 160], &[130], [4, 32], [false, false]),
+        },
+        Case {
+            name: "q3_33x70x96",
+            bench: false,
+            build: |t| product(t, &KERNEL, [33, 96], &[70], [3, 96], [false, false]),
+        },
+        Case {
+            name: "q2_5_rows_two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [5, 192], &[33, 70], [2, 64], [true, false]),
+        },
+    ],
+};

@@ -1,0 +1,244 @@
+//! RTN and GPTQ as methods: their options.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
+use crate::error::{Error, Result};
+use crate::formats::file::FolderLayout;
+use crate::formats::method::{Calibration, Method, RunOptions, Solver};
+use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
+
+pub static RTN: Method = Method {
+    name: "rtn",
+    title: "RTN",
+    about: "rounds to the nearest code",
+    format: &FORMAT,
+    bits: &[2, 3, 4, 8],
+    default_bits: 4,
+    calibrated: false,
+    options: || Box::new(RtnOptions::default()),
+    #[cfg(feature = "cli")]
+    args: <RtnOptions as clap::Args>::augment_args_for_update,
+    comparisons: &[],
+    has_outliers: false,
+    random,
+};
+
+pub static GPTQ: Method = Method {
+    name: "gptq",
+    title: "GPTQ",
+    about: "rounds column after column and corrects the columns still to come (Frantar et al., 2022)",
+    format: &FORMAT,
+    bits: &[2, 3, 4, 8],
+    default_bits: 4,
+    calibrated: true,
+    options: || Box::new(GptqOptions::default()),
+    #[cfg(feature = "cli")]
+    args: <GptqOptions as clap::Args>::augment_args_for_update,
+    comparisons: &[],
+    has_outliers: false,
+    random,
+};
+
+/// Columns that share a scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupSize {
+    /// A multiple of 32 that divides the columns.
+    Columns(usize),
+    /// The whole row.
+    Row,
+}
+
+impl GroupSize {
+    /// Returns the columns, or None for the whole row.
+    pub fn columns(self) -> Option<usize> {
+        match self {
+            GroupSize::Columns(columns) => Some(columns),
+            GroupSize::Row => None,
+        }
+    }
+}
+
+impl FromStr for GroupSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<GroupSize, String> {
+        match text.parse::<i64>() {
+            Ok(-1) => Ok(GroupSize::Row),
+            Ok(columns) if columns > 0 && columns <= 1 << 24 => Ok(GroupSize::Columns(columns as usize)),
+            _ => Err("give a multiple of 32, or -1 for the whole row".into()),
+        }
+    }
+}
+
+impl fmt::Display for GroupSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GroupSize::Columns(columns) => columns.fmt(f),
+            GroupSize::Row => f.write_str("-1"),
+        }
+    }
+}
+
+impl Serialize for GroupSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.columns().map_or(-1, |columns| columns as i64).serialize(serializer)
+    }
+}
+
+/// Options of the grid that RTN and GPTQ share.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+pub struct GridOptions {
+    /// Columns that share a scale; -1 is a whole row
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMNS", allow_negative_numbers = true))]
+    pub group_size: GroupSize,
+    /// Symmetric grid: its zero is the middle code
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub sym: bool,
+    /// Search each range for the smallest Σ|w - ŵ| to this power [2.4 in the references]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "POWER", num_args = 0..=1, default_missing_value = "2.4"))]
+    pub mse: Option<f32>,
+    /// Halve the range of groups without negative weights, as the references do with --sym
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub reference_sym: bool,
+    /// Choose codes by the scale as it is stored, in f16
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub f16_scale_grid: bool,
+}
+
+impl Default for GridOptions {
+    /// Asymmetric groups of 128 without a search.
+    fn default() -> GridOptions {
+        GridOptions {
+            group_size: GroupSize::Columns(128),
+            sym: false,
+            mse: None,
+            reference_sym: false,
+            f16_scale_grid: false,
+        }
+    }
+}
+
+impl GridOptions {
+    /// Returns the layout of a folder. Asymmetric zeros are written unchanged (version 2): version 1 cannot hold a
+    /// zero of 0, and GPTQModel refuses it.
+    fn folder(&self, bits: u32, desc_act: bool, run: &RunOptions) -> GptqFolder {
+        let zeros = if self.sym { Zeros::LessOne } else { Zeros::Unchanged };
+        GptqFolder {
+            true_sequential: run.true_sequential,
+            ..GptqFolder::new(bits, self.group_size.columns(), self.sym, desc_act, zeros)
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.mse {
+            Some(power) if !(power > 0.0 && power.is_finite()) => {
+                Err(Error::request("mse", "a power above 0", power, "the references take 2.4"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Options of RTN.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+pub struct RtnOptions {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub grid: GridOptions,
+}
+
+impl Solver for RtnOptions {
+    fn check(&self, _: u32) -> Result<()> {
+        self.grid.check()
+    }
+
+    fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {
+        None
+    }
+
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
+        rtn(weight, bits, &self.grid, calibration.hessian)
+    }
+
+    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderLayout> {
+        // GPTQ's default; readers expect the field.
+        let damp_percent = Some(GptqOptions::default().percdamp);
+        Box::new(GptqFolder { damp_percent, ..self.grid.folder(bits, false, run) })
+    }
+}
+
+/// Options of GPTQ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+pub struct GptqOptions {
+    #[serde(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub grid: GridOptions,
+    /// Quantize columns in the order of the Hessian's diagonal, largest first
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", action = clap::ArgAction::Set))]
+    pub act_order: bool,
+    /// Fit groups of the weight's own columns before any correction; with --act-order inference needs no gather
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub static_groups: bool,
+    /// Share of the mean of the Hessian's diagonal that is added to the diagonal
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub percdamp: f32,
+    /// Added to --percdamp for as long as the factorization fails
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub damp_auto_increment: f32,
+    /// Fit groups below 128 columns to the weights as corrected so far
+    ///
+    /// The references fit them to what the last 128 columns began with; at 2 bits that is better.
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub fresh_groups: bool,
+}
+
+impl Default for GptqOptions {
+    /// As the reference of GPTQ, with the retries of GPTQModel.
+    fn default() -> GptqOptions {
+        GptqOptions {
+            grid: GridOptions::default(),
+            act_order: false,
+            static_groups: false,
+            percdamp: 0.01,
+            damp_auto_increment: 0.01,
+            fresh_groups: false,
+        }
+    }
+}
+
+impl Solver for GptqOptions {
+    fn check(&self, _: u32) -> Result<()> {
+        check_percdamp(self.percdamp, self.damp_auto_increment)?;
+        self.grid.check()
+    }
+
+    fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {
+        Some(FactorOptions {
+            order: if self.act_order { Order::Activation } else { Order::Identity },
+            dead: Dead::One,
+            percdamp: self.percdamp,
+            damp_auto_increment: self.damp_auto_increment,
+        })
+    }
+
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
+        gptq(weight, calibration.factor(weight)?, bits, self)
+    }
+
+    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderLayout> {
+        let scattered = self.act_order && !self.static_groups;
+        Box::new(GptqFolder {
+            damp_percent: Some(self.percdamp),
+            static_groups: self.static_groups,
+            ..self.grid.folder(bits, scattered, run)
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Product of many rows and a weight of LLM.int8() (Dettmers et al., 2022); see `matvec_int8`.
+
+use crate::kernels::linear;
+use super::layout::{product, dequantize_row};
+use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::wgsl;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul_int8",
+    variants: &[
+        // See matvec_int8; it asks for subgroups as a sign of such hardware only. In front of coop because its
+        // sums are exact, as the reference's are.
+        Variant {
+            name: "dp4a",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
+            consts: &[],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "coop",
+            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
+            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_int8", "lib/product"),
+            consts: &[("LANES", 32)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/matmul", "lib/weights_int8", "lib/product"),
+            consts: &[],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matmul_int8_rows_subgroup", "lib/weights_int8", "lib/product"),
+            consts: &[],
+            tile: |_| [32, 32],
+            nmse: 1e-10,
+        },
+        // See matmul_bf16.
+        Variant {
+            name: "coop_emulated",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_int8", "lib/product"),
+            consts: &[("LANES", 32), ("STEP", 16)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
+    cases: &[
+        Case {
+            name: "128x896x896_bias",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[896], 0.999, [true, false]),
+        },
+        Case {
+            name: "128x4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 896], &[4864], 0.999, [false, false]),
+        },
+        Case {
+            name: "128x896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [128, 4864], &[896], 0.999, [false, true]),
+        },
+        Case {
+            name: "7x37x64_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [7, 64], &[37], 0.95, [true, true]),
+        },
+        Case {
+            name: "70x130x160_all_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [70, 160], &[130], 1e-9, [false, false]),
+        },
+        Case {
+            name: "33x70x96_no_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [33, 96], &[70], 0.0, [false, false]),
+        },
+        Case {
+            name: "5_rows_two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [5, 96], &[33, 70], 0.9, [true, false]),
+        },
+    ],
+};

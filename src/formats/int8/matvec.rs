@@ -1,0 +1,83 @@
+//! Product of one row, or a few, and a weight of LLM.int8() (Dettmers et al., 2022), with x as
+//! `int8_quantize` makes it: codes by exact integer dot products and columns with an outlier in f32, or
+//! all of it in f32, which is the same but for the order of roundings.
+
+use crate::kernels::linear;
+use super::layout::{product, dequantize_row};
+use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::wgsl;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matvec_int8",
+    variants: &[
+        // Hardware with subgroups has the dot product of four bytes as a rule; elsewhere it is spelled out.
+        Variant {
+            name: "dp4a",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matvec_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
+            consts: &[("WG", 128), ("TILE", 16)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("lib/matvec", "lib/weights_int8", "lib/product"),
+            consts: &[("WG", 64)],
+            tile: |_| [1, 4],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "int64_subgroup",
+            needs: Needs::INT64.union(Needs::SUBGROUP8),
+            wgsl: wgsl!("matvec_int8_int64_subgroup", "lib/fold", "lib/product"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matvec_int8_rows_subgroup", "lib/weights_int8", "lib/fold", "lib/product"),
+            consts: &[],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
+    cases: &[
+        Case { name: "896x896", bench: true, build: |t| product(t, &KERNEL, [1, 896], &[896], 0.99, [false, false]) },
+        Case { name: "4864x896", bench: true, build: |t| product(t, &KERNEL, [1, 896], &[4864], 0.99, [false, false]) },
+        Case {
+            name: "896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 4864], &[896], 0.99, [false, true]),
+        },
+        Case {
+            name: "9472x3584",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 3584], &[9472], 0.99, [false, false]),
+        },
+        Case {
+            name: "37x64_no_outliers_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 64], &[37], 0.0, [true, false]),
+        },
+        Case {
+            name: "37x96_all_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 96], &[37], 1e-9, [false, false]),
+        },
+        Case {
+            name: "3_rows_of_100x96_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [3, 96], &[100], 0.9, [true, true]),
+        },
+        Case {
+            name: "two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 160], &[33, 70], 0.8, [true, false]),
+        },
+    ],
+};

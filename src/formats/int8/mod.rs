@@ -1,0 +1,107 @@
+//! LLM.int8(): w = scale · code / 127, with the row's largest magnitude as scale. Columns of the input with an outlier
+//! are multiplied in f32. Dettmers et al. 2022, arXiv 2208.07339.
+
+mod config;
+mod file;
+mod layout;
+mod matmul;
+mod matvec;
+mod outliers;
+mod quantize;
+mod solve;
+
+use std::ops::Range;
+
+pub use config::{Int8Folder, Int8Options, METHOD};
+pub use solve::int8;
+
+use super::linear::{Activation, Linear};
+use super::{DeviceTensor, Format, QuantizedWeight};
+use crate::kernels::{Output, WeightLayout};
+use crate::plan::{Element, Plan, Tensor};
+
+/// Inputs of at least this magnitude are outliers, unless a model says otherwise.
+pub const THRESHOLD: f32 = 6.0;
+
+pub static FORMAT: Format = Format {
+    name: "int8",
+    kernels: &[&outliers::KERNEL, &quantize::KERNEL, &matvec::KERNEL, &matmul::KERNEL],
+    product,
+    embed: None,
+    // The rows of a pass decide together which columns of the input are outliers.
+    rows_depend: |layout| layout.threshold > 0.0,
+    folder: Some(&config::FOLDER),
+};
+
+fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
+    let threshold = linear.layout.threshold;
+    let x = input.once(FORMAT.name, threshold, |x| quantize::quantize_rows(plan, name, x, threshold));
+    let kernel = if x.rows == 1 { &matvec::KERNEL } else { &matmul::KERNEL };
+    plan.linear(kernel, name, linear.args(x, output))
+}
+
+/// Weight of LLM.int8().
+#[derive(Clone, Debug, PartialEq)]
+pub struct Int8 {
+    pub rows: usize,
+    pub cols: usize,
+    /// \[rows\]\[cols\], none -128.
+    pub codes: Vec<i8>,
+    /// \[rows\]; SCB in the files.
+    pub scales: Vec<f32>,
+    /// Inputs of at least this magnitude are outliers; 0: none are.
+    pub threshold: f32,
+}
+
+impl QuantizedWeight for Int8 {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn layout(&self) -> WeightLayout {
+        layout::layout(self.threshold)
+    }
+
+    /// The tensors that `layout` describes.
+    fn device_tensors(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
+        let (n, words) = (rows.len(), self.cols / 4);
+        let codes = &self.codes[rows.start * self.cols..rows.end * self.cols];
+        let codes = bytemuck::pod_collect_to_vec(codes);
+        let scales = self.scales[rows].iter().map(|scale| scale.to_bits()).collect();
+        vec![
+            DeviceTensor { name: "codes", rows: n, cols: words, element: Element::U32, words: codes },
+            DeviceTensor { name: "scales", rows: 1, cols: n, element: Element::F32, words: scales },
+        ]
+    }
+
+    fn dequantize(&self) -> Vec<f32> {
+        let row =
+            |(codes, scale): (&[i8], &f32)| codes.iter().map(|&c| f32::from(c) * scale / 127.0).collect::<Vec<_>>();
+        self.codes.chunks_exact(self.cols).zip(&self.scales).flat_map(row).collect()
+    }
+
+    fn true_bits(&self) -> u64 {
+        8 * (self.rows * self.cols) as u64 + 32 * self.rows as u64
+    }
+
+    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
+        self
+    }
+}
+
+/// Returns a weight of random codes; see [`super::Method::random`].
+fn random(_: u32, rows: usize, cols: usize, seed: u32) -> Box<dyn QuantizedWeight> {
+    let codes = super::codes::random_words(rows * cols / 4, seed);
+    // Codes of LLM.int8() never are -128.
+    let codes: Vec<i8> = bytemuck::cast_slice(&codes).iter().map(|&c: &i8| c.max(-127)).collect();
+    // Values uniform over -a to a have the standard deviation a / √3.
+    Box::new(Int8 { rows, cols, codes, scales: vec![(3.0 / cols as f32).sqrt(); rows], threshold: THRESHOLD })
+}

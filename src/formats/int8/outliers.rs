@@ -1,0 +1,92 @@
+//! Columns with an outlier: bit k % 32 of mask\[k / 32\] is set if |x\[m, k\]|, rounded to f16, is at least the
+//! threshold in any row m.
+
+use bytemuck::{Pod, Zeroable};
+use half::f16;
+
+use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::wgsl;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    m: u32,
+    k: u32,
+    threshold: f32,
+}
+
+/// The first power of two that f16 does not hold: from there on all are outliers.
+const BEYOND_F16: f32 = 65536.0;
+
+/// The threshold that shaders compare with; 0 stands for none, as in bitsandbytes.
+pub(super) fn effective(threshold: f32) -> f32 {
+    if threshold > 0.0 { threshold.min(BEYOND_F16) } else { BEYOND_F16 }
+}
+
+/// |x| rounded to f16.
+pub(super) fn magnitude(x: f32) -> f32 {
+    f16::from_f32(x).to_f32().abs().min(BEYOND_F16)
+}
+
+/// The mask over the rows of x, k columns each.
+pub(super) fn outliers(x: &[f32], k: usize, threshold: f32) -> Vec<u32> {
+    let mut mask = vec![0; k / 32];
+    for (at, &x) in x.iter().enumerate() {
+        let c = at % k;
+        mask[c / 32] |= u32::from(magnitude(x) >= threshold) << (c % 32);
+    }
+    mask
+}
+
+/// The columns of x [m, k] with an outlier: [1, k / 32] words.
+pub(super) fn outlier_mask(plan: &mut Plan, name: &str, x: Tensor, threshold: f32) -> Tensor {
+    assert!(x.cols.is_multiple_of(32), "{name}: {} columns", x.cols);
+    let mask = plan.scratch(1, x.cols / 32, Element::U32);
+    let params = Params { m: x.rows as u32, k: x.cols as u32, threshold: effective(threshold) };
+    plan.add(&KERNEL, name, params, &[x, mask], [1, x.cols / 32], 0);
+    mask
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "int8_outliers",
+    variants: &[Variant {
+        name: "portable",
+        needs: Needs::empty(),
+        wgsl: wgsl!("int8_outliers", "lib/f16_round"),
+        consts: &[("WG", 128)],
+        tile: |_| [1, 1],
+        nmse: 0.0,
+    }],
+    reference,
+    host: None,
+    cases: &[
+        Case { name: "128x896", bench: true, build: |t| mask(t, 128, 896, 0.999) },
+        Case { name: "128x4864", bench: true, build: |t| mask(t, 128, 4864, 0.999) },
+        Case { name: "3x96", bench: false, build: |t| mask(t, 3, 96, 0.9) },
+        Case { name: "33x64_all", bench: false, build: |t| mask(t, 33, 64, 1e-6) },
+        Case { name: "160_one_row", bench: false, build: |t| mask(t, 1, 160, 0.5) },
+    ],
+};
+
+fn mask(t: &mut Trial, m: usize, k: usize, threshold: f32) -> Tensor {
+    let x = t.f32(m, k);
+    outlier_mask(&mut t.plan, "", x, threshold)
+}
+
+fn reference(io: &mut Io) {
+    let Params { k, threshold, .. } = io.params();
+    let mask = outliers(io.f32(0), k as usize, threshold);
+    io.out_u32().copy_from_slice(&mask);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_f16_does_not_hold_is_an_outlier() {
+        assert_eq!(outliers(&[65519.0; 32], 32, effective(0.0)), [0]);
+        assert_eq!(outliers(&[-65520.0; 32], 32, effective(0.0)), [u32::MAX]);
+        assert_eq!(outliers(&[f32::NAN; 32], 32, effective(6.0)), [u32::MAX]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Linear layers on a device: y = x · Wᵀ + bias.
+
+use std::ops::Range;
+
+use super::{Format, QuantizedWeight};
+use crate::error::{Error, Result};
+use crate::kernels::{LinearArgs, Output, RowBlock, WeightLayout};
+use crate::plan::{Backend, Element, Plan, Tensor};
+
+/// Linear layer y = x · Wᵀ + bias with W \[rows, cols\].
+#[derive(Clone, Debug)]
+pub struct Linear {
+    pub format: &'static Format,
+    pub rows: usize,
+    pub cols: usize,
+    pub layout: WeightLayout,
+    pub row_blocks: Vec<RowBlock>,
+    pub bias: Option<Tensor>,
+    /// \[1, cols\]: stored column k multiplies column order\[k\] of x.
+    pub order: Option<Tensor>,
+    /// Bytes that the format's formula counts for a quantized weight; 0 for an unquantized one.
+    pub counted_bytes: u64,
+}
+
+/// Last order of columns uploaded: linears with the same input share theirs.
+#[derive(Clone, Debug, Default)]
+pub struct Orders(Option<(Vec<u32>, Tensor)>);
+
+impl Orders {
+    fn upload(&mut self, backend: &mut dyn Backend, name: &str, order: &[u32]) -> Result<Tensor> {
+        if let Some((known, tensor)) = &self.0
+            && known == order
+        {
+            return Ok(*tensor);
+        }
+        let tensor = backend.create(&format!("{name}.order"), 1, order.len(), Element::U32)?;
+        backend.write(None, tensor, 0, order)?;
+        self.0 = Some((order.to_vec(), tensor));
+        Ok(tensor)
+    }
+}
+
+/// Input of one or more linears, with the forms of it that formats derived: gathered columns, eight bits.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    /// \[m, k\]
+    pub x: Tensor,
+    derived: Vec<(Derived, Tensor)>,
+}
+
+/// Form of an activation that several linears may share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Derived {
+    /// Columns in the order of this tensor.
+    Ordered(Tensor),
+    /// As a format computes it, by the format's name and a number.
+    Of(&'static str, f32),
+}
+
+impl Activation {
+    pub fn new(x: Tensor) -> Activation {
+        Activation { x, derived: Vec::new() }
+    }
+
+    fn derive(&mut self, what: Derived, make: impl FnOnce(Tensor) -> Tensor) -> Tensor {
+        if let Some((_, tensor)) = self.derived.iter().find(|(known, _)| *known == what) {
+            return *tensor;
+        }
+        let tensor = make(self.x);
+        self.derived.push((what, tensor));
+        tensor
+    }
+
+    /// Returns x with its columns in `order`.
+    pub fn in_order(&mut self, plan: &mut Plan, name: &str, order: Option<Tensor>) -> Tensor {
+        match order {
+            None => self.x,
+            Some(order) => {
+                self.derive(Derived::Ordered(order), |x| plan.gather(&format!("{name}.gather"), x, order))
+            }
+        }
+    }
+
+    /// Returns what `make` computes of x, once for each `format` and `number`.
+    pub fn once(&mut self, format: &'static str, number: f32, make: impl FnOnce(Tensor) -> Tensor) -> Tensor {
+        self.derive(Derived::Of(format, number), make)
+    }
+}
+
+/// Splits rows of `row_bytes` each into blocks that the device can bind: of equal size and whole tiles of 32
+/// rows, so that statistics shared by rows stay together.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] if a binding does not hold one tile.
+pub fn row_blocks(backend: &dyn Backend, name: &str, rows: usize, row_bytes: u64) -> Result<Vec<Range<usize>>> {
+    const TILE: usize = 32;
+    let most = (backend.max_tensor_bytes() / row_bytes) as usize / TILE * TILE;
+    if most == 0 {
+        return Err(Error::OutOfMemory {
+            what: name.to_owned(),
+            bytes: row_bytes * TILE as u64,
+            limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
+            fix: "take another --device".into(),
+        });
+    }
+    let each = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(TILE);
+    Ok((0..rows).step_by(each).map(|row0| row0..rows.min(row0 + each)).collect())
+}
+
+impl Linear {
+    /// Creates the tensors of a quantized weight.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device refuses.
+    pub fn upload(
+        backend: &mut dyn Backend,
+        name: &str,
+        weight: &dyn QuantizedWeight,
+        orders: &mut Orders,
+    ) -> Result<Linear> {
+        let (rows, cols) = (weight.rows(), weight.cols());
+        let order = weight.order().map(|order| orders.upload(backend, name, order)).transpose()?;
+        let mut blocks = Vec::new();
+        for range in row_blocks(backend, name, rows, weight.row_bytes())? {
+            let mut tensors = Vec::new();
+            for t in weight.device_tensors(range.clone()) {
+                let tensor = backend.create(&format!("{name}.{}", t.name), t.rows, t.cols, t.element)?;
+                backend.write(None, tensor, 0, &t.words)?;
+                tensors.push(tensor);
+            }
+            blocks.push(RowBlock { row0: range.start, rows: range.len(), tensors });
+        }
+        Ok(Linear {
+            format: weight.format(),
+            rows,
+            cols,
+            layout: weight.layout(),
+            row_blocks: blocks,
+            bias: None,
+            order,
+            counted_bytes: weight.true_bits().div_ceil(8),
+        })
+    }
+
+    /// Adds the product as a new tensor \[m, rows\].
+    pub fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
+        (self.format.product)(plan, name, input, self, Output::New)
+    }
+
+    /// Adds the product to `y`.
+    pub fn add_to(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor) {
+        (self.format.product)(plan, name, input, self, Output::Add(y));
+    }
+
+    /// Returns the kernels' arguments for the product of x.
+    pub(super) fn args(&self, x: Tensor, output: Output) -> LinearArgs<'_> {
+        LinearArgs { x, k: self.cols, row_blocks: &self.row_blocks, layout: self.layout, bias: self.bias, output }
+    }
+
+    /// Returns the bytes of weight, bias and order.
+    pub fn bytes(&self) -> u64 {
+        self.weight_bytes() + self.bias.iter().chain(&self.order).map(|t| t.bytes()).sum::<u64>()
+    }
+
+    /// Returns the bytes of the weight alone.
+    pub fn weight_bytes(&self) -> u64 {
+        self.row_blocks.iter().flat_map(|block| &block.tensors).map(|t| t.bytes()).sum()
+    }
+}

@@ -1,0 +1,118 @@
+//! Formats: how a weight is held on the host, in files and on a device, and how a product by it is computed.
+//!
+//! A format is one folder here and one value in [`FORMATS`]. A method makes weights of a format from a trained
+//! weight; it is one value in [`METHODS`].
+//!
+//! | format | weight w of a code q | methods |
+//! |---|---|---|
+//! | [`bf16`] | unquantized | |
+//! | [`grid`] | scale · (q - zero) for groups of columns | RTN, GPTQ |
+//! | [`int8`] | scale · q / 127 for rows | LLM.int8() |
+//! | [`spqr`] | as grid with quantized statistics, plus sparse outliers | SpQR |
+
+pub mod bf16;
+pub mod codes;
+pub mod file;
+pub mod grid;
+pub mod int8;
+pub mod linear;
+pub mod method;
+pub mod solver;
+pub mod spqr;
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+
+use crate::kernels::{KERNELS, Output, WeightLayout};
+use crate::plan::{Element, Kernel, Plan, Tensor};
+
+pub use linear::{Activation, Linear};
+pub use method::{METHODS, Method, MethodOptions, Quant};
+
+/// Storage of a weight on a device and the product by it.
+pub struct Format {
+    pub name: &'static str,
+    /// Kernels that only this format has.
+    pub kernels: &'static [&'static Kernel],
+    pub product: ProductFn,
+    /// Adds the lookup of `token` \[1, m\] in an embedding of this format: \[m, cols\] in f32. None: the format
+    /// holds no embeddings.
+    pub embed: Option<fn(&mut Plan, Tensor, &Linear) -> Tensor>,
+    /// Returns whether a row's product depends on the other rows of its pass.
+    pub rows_depend: fn(WeightLayout) -> bool,
+    /// Layout in a model folder. None: weights of this format are plain tensors of a checkpoint.
+    pub folder: Option<&'static file::FolderFormat>,
+}
+
+/// Adds x · Wᵀ + bias: step name, input, weight, destination. Returns y \[m, rows\].
+pub type ProductFn = fn(&mut Plan, &str, &mut Activation, &Linear, Output) -> Tensor;
+
+/// Every format.
+pub static FORMATS: &[&Format] = &[&bf16::FORMAT, &grid::FORMAT, &int8::FORMAT, &spqr::FORMAT];
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Returns every kernel: those of the model, then those of each format.
+pub fn kernels() -> impl Iterator<Item = &'static Kernel> + Clone {
+    KERNELS.iter().chain(FORMATS.iter().flat_map(|format| format.kernels)).copied()
+}
+
+/// Quantized weight W \[rows, cols\] on the host, rows = outputs.
+pub trait QuantizedWeight: Any + fmt::Debug + Send + Sync {
+    fn format(&self) -> &'static Format;
+    fn rows(&self) -> usize;
+    fn cols(&self) -> usize;
+
+    /// Returns the numbers that kernels are specialized for.
+    fn layout(&self) -> WeightLayout;
+
+    /// Returns the order of the stored columns: stored column k is column `order[k]` of W. None: their own.
+    fn order(&self) -> Option<&[u32]> {
+        None
+    }
+
+    /// Returns the bytes that a row takes in the largest tensor on the device.
+    fn row_bytes(&self) -> u64 {
+        self.layout().row_bytes(self.cols())
+    }
+
+    /// Returns the device tensors of some rows, in binding order.
+    fn device_tensors(&self, rows: Range<usize>) -> Vec<DeviceTensor>;
+
+    /// Returns W \[rows, cols\] in f32, columns in their own order.
+    fn dequantize(&self) -> Vec<f32>;
+
+    /// Returns the bits that hold the weight: codes, scales, zeros, statistics, outliers with their columns and
+    /// row starts, order of columns.
+    fn true_bits(&self) -> u64;
+
+    /// Returns the weight as a reader of its folder will find it. GPTQ files say the group of each column, not
+    /// the order within a group.
+    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight>;
+}
+
+impl dyn QuantizedWeight {
+    /// Returns the weight as its own type.
+    pub fn downcast_ref<T: QuantizedWeight>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// Contents of a tensor to be created on a device.
+#[derive(Clone, Debug)]
+pub struct DeviceTensor {
+    /// Appended to the weight's name: `codes`.
+    pub name: &'static str,
+    pub rows: usize,
+    pub cols: usize,
+    pub element: Element,
+    pub words: Vec<u32>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Linears of this program's SpQR folders, with R rows, C columns, G groups and E outliers:
+//!
+//! | part | type | shape |
+//! |---|---|---|
+//! | spqr_q | U32 | [R, C · bits / 32] |
+//! | spqr_sc, spqr_zc | U8 | [G, R] |
+//! | spqr_s2 | F16 | [G, R / 16, 4] |
+//! | spqr_rows | U32 | [R + 1] |
+//! | spqr_cols | U16 | [E] |
+//! | spqr_vals | F16 | [E] |
+//! | spqr_perm | U16 (U32 is read too) | [C], absent where columns are in their own order |
+
+use half::f16;
+
+use super::config::{OutlierMeaning, SpqrFolder};
+use super::Spqr;
+use crate::checkpoint::NewTensor;
+use crate::error::Result;
+use crate::formats::codes::code;
+use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves};
+
+/// One more than the highest column of an outlier.
+const MOST_COLUMNS: usize = 1 << 16;
+
+pub(super) fn read(linear: &LinearFile, folder: &SpqrFolder) -> Result<Spqr> {
+    let (rows, cols) = (linear.rows, linear.cols);
+    if rows % 16 != 0 || cols % 32 != 0 || cols % folder.group_size != 0 || cols > MOST_COLUMNS {
+        let what = format!("{} of [{rows}, {cols}] in groups of {} in an SpQR folder", linear.prefix, folder.group_size);
+        let fix = "rows must be a multiple of 16; columns one of 32 and of the group, and at most 65536";
+        return Err(linear.unsupported(what, fix));
+    }
+    let groups = cols / folder.group_size;
+    linear.expect("spqr_q", &["U32"], &[rows, cols * folder.bits as usize / 32])?;
+    linear.expect("spqr_sc", &["U8"], &[groups, rows])?;
+    linear.expect("spqr_zc", &["U8"], &[groups, rows])?;
+    linear.expect("spqr_s2", &["F16"], &[groups, rows / 16, 4])?;
+    linear.expect("spqr_rows", &["U32"], &[rows + 1])?;
+    let outliers = linear.typed("spqr_cols", &["U16"], "fetch the folder again")?.elements();
+    linear.expect("spqr_cols", &["U16"], &[outliers])?;
+    linear.expect("spqr_vals", &["F16"], &[outliers])?;
+    let stats = linear.halves("spqr_s2")?.chunks_exact(4).map(|s| [s[0], s[1], s[2], s[3]]).collect();
+    let (row_start, columns) = outlier_places(linear, outliers)?;
+    let mut weight = Spqr {
+        rows,
+        cols,
+        bits: folder.bits,
+        group_size: folder.group_size,
+        scale_bits: folder.scale_bits,
+        zero_bits: folder.zero_bits,
+        codes: linear.words("spqr_q")?,
+        scale_codes: small_codes(linear, "spqr_sc", folder.scale_bits)?,
+        zero_codes: small_codes(linear, "spqr_zc", folder.zero_bits)?,
+        stats,
+        row_start,
+        columns,
+        values: linear.halves("spqr_vals")?,
+        order: order(linear)?,
+    };
+    if folder.outliers == OutlierMeaning::Replace {
+        make_additive(linear, &mut weight)?;
+    }
+    Ok(weight)
+}
+
+fn small_codes(linear: &LinearFile, part: &str, bits: u32) -> Result<Vec<u8>> {
+    let codes = linear.bytes(part)?;
+    match codes.iter().position(|&code| u32::from(code) >> bits != 0) {
+        None => Ok(codes),
+        Some(at) => Err(linear.bad_element(part, at, format!("a code of {bits} bits"), codes[at])),
+    }
+}
+
+/// Row starts that count up to all outliers, and columns that increase within each row.
+fn outlier_places(linear: &LinearFile, outliers: usize) -> Result<(Vec<u32>, Vec<u16>)> {
+    let row_start = linear.words("spqr_rows")?;
+    let ends = [(0, 0), (linear.rows, outliers)];
+    for (at, expected) in ends {
+        if row_start[at] as usize != expected {
+            let expected = format!("{expected}, as spqr_cols has {outliers} outliers");
+            return Err(linear.bad_element("spqr_rows", at, expected, row_start[at]));
+        }
+    }
+    if let Some(row) = row_start.windows(2).position(|pair| pair[0] > pair[1]) {
+        let expected = format!("{} or more, the row's own start", row_start[row]);
+        return Err(linear.bad_element("spqr_rows", row + 1, expected, row_start[row + 1]));
+    }
+    let bytes = linear.bytes("spqr_cols")?;
+    let columns: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    if let Some(at) = columns.iter().position(|&column| usize::from(column) >= linear.cols) {
+        return Err(linear.bad_element("spqr_cols", at, format!("a column below {}", linear.cols), columns[at]));
+    }
+    for bounds in row_start.windows(2) {
+        let (start, end) = (bounds[0] as usize, bounds[1] as usize);
+        if let Some(at) = columns[start..end].windows(2).position(|pair| pair[0] >= pair[1]) {
+            let at = start + at + 1;
+            let expected = format!("a column above {}, the one before it in the row", columns[at - 1]);
+            return Err(linear.bad_element("spqr_cols", at, expected, columns[at]));
+        }
+    }
+    Ok((row_start, columns))
+}
+
+fn order(linear: &LinearFile) -> Result<Option<Vec<u32>>> {
+    let Some(tensor) = linear.info("spqr_perm") else { return Ok(None) };
+    let wide = tensor.storage.name == "U32";
+    linear.expect("spqr_perm", &["U16", "U32"], &[linear.cols])?;
+    let perm: Vec<u32> = match wide {
+        true => linear.words("spqr_perm")?,
+        false => linear
+            .bytes("spqr_perm")?
+            .chunks_exact(2)
+            .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
+            .collect(),
+    };
+    linear.check_order("spqr_perm", &perm)?;
+    Ok(Some(perm))
+}
+
+/// Turns outliers that are the weights themselves into what is to be added.
+fn make_additive(linear: &LinearFile, weight: &mut Spqr) -> Result<()> {
+    let row_words = weight.cols * weight.bits as usize / 32;
+    for row in 0..weight.rows {
+        let words = &weight.codes[row * row_words..][..row_words];
+        for at in weight.row_start[row] as usize..weight.row_start[row + 1] as usize {
+            let column = usize::from(weight.columns[at]);
+            let (scale, zero) = weight.statistics(column / weight.group_size, row);
+            let dense = scale * (code(words, column, weight.bits) as f32 - zero);
+            let delta = f16::from_f32(weight.values[at].to_f32() - dense);
+            if !delta.is_finite() {
+                return Err(linear.bad_element("spqr_vals", at, "a weight near its row's others", weight.values[at]));
+            }
+            weight.values[at] = delta;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn write(prefix: &str, weight: &Spqr, folder: &SpqrFolder) -> Vec<NewTensor<'static>> {
+    let Spqr { rows, cols, bits, group_size, scale_bits, zero_bits, .. } = *weight;
+    let written = SpqrFolder { bits, group_size, scale_bits, zero_bits, outliers: OutlierMeaning::Add };
+    assert_eq!(&written, folder, "{prefix}: settings of the folder");
+    assert!(cols <= MOST_COLUMNS, "{prefix}: {cols} columns");
+    let groups = weight.groups();
+    let tensor = |part: &str, dtype: &str, shape: &[usize], bytes: Vec<u8>| {
+        NewTensor::from_bytes(format!("{prefix}.{part}"), dtype, shape, bytes)
+    };
+    let narrow = |numbers: &mut dyn Iterator<Item = u16>| numbers.flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let stats: Vec<f16> = weight.stats.concat();
+    let outliers = weight.values.len();
+    let mut tensors = vec![
+        tensor("spqr_q", "U32", &[rows, cols * bits as usize / 32], bytes_of(&weight.codes)),
+        tensor("spqr_sc", "U8", &[groups, rows], weight.scale_codes.clone()),
+        tensor("spqr_zc", "U8", &[groups, rows], weight.zero_codes.clone()),
+        tensor("spqr_s2", "F16", &[groups, rows / 16, 4], bytes_of_halves(&stats)),
+        tensor("spqr_rows", "U32", &[rows + 1], bytes_of(&weight.row_start)),
+        tensor("spqr_cols", "U16", &[outliers], narrow(&mut weight.columns.iter().copied())),
+        tensor("spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
+    ];
+    if let Some(perm) = &weight.order {
+        tensors.push(tensor("spqr_perm", "U16", &[cols], narrow(&mut perm.iter().map(|&column| column as u16))));
+    }
+    tensors
+}

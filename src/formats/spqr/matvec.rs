@@ -1,0 +1,109 @@
+//! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
+
+use crate::kernels::linear;
+use super::layout::{TrialWeight, product, dequantize_row};
+use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::wgsl;
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matvec_spqr",
+    variants: &[
+        Variant {
+            name: "subgroup",
+            needs: Needs::SUBGROUP,
+            wgsl: wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [1, 8],
+            nmse: 1e-10,
+        },
+        // The codes by 64-bit loads; see matvec_grid.
+        Variant {
+            name: "int64_subgroup",
+            needs: Needs::SUBGROUP8.union(Needs::INT64),
+            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
+            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [1, 32],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            tile: |_| [1, 32],
+            nmse: 1e-10,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
+    cases: &[
+        Case {
+            name: "q8_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q4_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q2_4864x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_896x896",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 896], &[896], TrialWeight([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q3_896x4864_add",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), [false, true]),
+        },
+        Case {
+            name: "q3_9472x3584",
+            bench: true,
+            build: |t| product(t, &KERNEL, [1, 3584], &[9472], TrialWeight([3, 3, 3], 16, 1), [false, false]),
+        },
+        Case {
+            name: "q8_48x64_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 64], &[48], TrialWeight([8, 8, 7], 64, 3), [true, false]),
+        },
+        Case {
+            name: "q4_16x96_all_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 96], &[16], TrialWeight([4, 4, 5], 48, 100), [false, false]),
+        },
+        Case {
+            name: "q3_3_rows_of_80x96_bias_add",
+            bench: false,
+            build: |t| product(t, &KERNEL, [3, 96], &[80], TrialWeight([3, 3, 3], 16, 3), [true, true]),
+        },
+        Case {
+            name: "q3_80x288_no_outliers",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), [false, false]),
+        },
+        Case {
+            name: "q2_two_parts_bias",
+            bench: false,
+            build: |t| product(t, &KERNEL, [1, 320], &[32, 80], TrialWeight([2, 6, 2], 32, 5), [true, false]),
+        },
+    ],
+};

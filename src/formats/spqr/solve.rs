@@ -1,0 +1,200 @@
+//! SpQR: error feedback as in GPTQ, in groups so small that their scales and zeros are quantized
+//! too, with the weights that cost most stored apart. Dettmers et al. 2023, arXiv 2306.03078.
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::statistics::{self, Statistics, TOGETHER, code};
+use super::{Spqr, SpqrOptions};
+use crate::error::{Error, Result};
+use crate::formats::codes::pack;
+use crate::formats::solver::tile::{ROWS, Tile, block, feed};
+use crate::formats::solver::{Factor, Quantized, Weight};
+
+/// Checks that the options suit the weight.
+fn check(weight: &Weight<'_>, bits: u32, options: &SpqrOptions) -> Result<()> {
+    let wrong = |expected: &str, found: String| {
+        Err(Error::request(weight.name, expected, found, "choose another setting or leave this weight as it is"))
+    };
+    let Weight { rows, cols, .. } = *weight;
+    if ![2, 3, 4, 8].contains(&bits) {
+        return wrong("2, 3, 4 or 8 bits", bits.to_string());
+    }
+    if !(2..=8).contains(&options.scale_bits) || !(2..=8).contains(&options.zero_bits) {
+        return wrong("statistics of 2 to 8 bits", format!("{} and {}", options.scale_bits, options.zero_bits));
+    }
+    let words = (cols * bits as usize).is_multiple_of(32);
+    if !rows.is_multiple_of(TOGETHER) || !words || cols > 1 << 16 {
+        return wrong(
+            "rows a multiple of 16, at most 65536 columns, codes of a row that fill words",
+            format!("{rows} x {cols}"),
+        );
+    }
+    if !options.group_size.is_multiple_of(16) || !cols.is_multiple_of(options.group_size) {
+        return wrong("groups of a multiple of 16 that divides the columns", options.group_size.to_string());
+    }
+    Ok(())
+}
+
+/// Quantizes `weight` to codes of `bits` in the order of `factor`, in which columns are then stored.
+///
+/// # Errors
+/// The options do not suit the weight, or a number is not finite.
+pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions) -> Result<Quantized> {
+    weight.check_with(factor)?;
+    check(weight, bits, options)?;
+    let tiles = solve_tiles(weight, factor, bits, options, 1);
+    let packed = assemble(weight, factor, bits, options, &tiles);
+    if !packed.stats.iter().flatten().all(|statistic| statistic.is_finite()) {
+        return Err(Error::NotFinite {
+            step: "storing it in f16".to_owned(),
+            tensor: format!("a statistic of {}", weight.name),
+        });
+    }
+    let mut done = Quantized::new(weight, Box::new(packed), Some(factor.hessian));
+    done.loss = tiles.iter().map(|tile| tile.loss).sum::<f64>() / 2.0;
+    done.outlier_share = share(&tiles, weight.cols);
+    done.notes = factor.notes();
+    Ok(done)
+}
+
+/// The share of outliers that these options give, without what else [`spqr`] computes and on every
+/// `every`th 64 rows only: what a search for the threshold calls.
+pub fn outlier_share(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, every: usize) -> Result<f64> {
+    weight.check_with(factor)?;
+    check(weight, bits, options)?;
+    Ok(share(&solve_tiles(weight, factor, bits, options, every), weight.cols))
+}
+
+fn share(tiles: &[QuantizedTile], cols: usize) -> f64 {
+    let (found, all) = tiles.iter().fold((0, 0), |(found, all), tile| (found + tile.outliers.len(), all + tile.rows));
+    found as f64 / (all * cols).max(1) as f64
+}
+
+struct QuantizedTile {
+    rows: usize,
+    /// \[cols\]\[rows\]
+    codes: Vec<f32>,
+    /// A group each.
+    statistics: Vec<Statistics>,
+    /// Row, column, value, in the order of columns.
+    outliers: Vec<(usize, u16, f16)>,
+    loss: f64,
+}
+
+fn solve_tiles(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, every: usize) -> Vec<QuantizedTile> {
+    let threshold = options.threshold().map_or(f32::INFINITY, |relative| relative * typical(weight, factor));
+    let tiles = (0..weight.rows).into_par_iter().step_by(ROWS * every);
+    tiles.map(|first| solve(Tile::new(weight, first, factor.perm.as_deref()), factor, bits, options, threshold)).collect()
+}
+
+/// The mean over columns of variance / U_cc²: the squared error of a column set to its mean.
+fn typical(weight: &Weight<'_>, factor: &Factor<'_>) -> f32 {
+    let (rows, cols) = (weight.rows as f64, weight.cols);
+    let mut means = vec![0.0f64; cols];
+    let mut squares = vec![0.0f64; cols];
+    for row in weight.values.chunks_exact(cols) {
+        means.iter_mut().zip(row).for_each(|(mean, &w)| *mean += f64::from(w) / rows);
+    }
+    for row in weight.values.chunks_exact(cols) {
+        for ((square, mean), &w) in squares.iter_mut().zip(&means).zip(row) {
+            *square += (f64::from(w) - mean).powi(2);
+        }
+    }
+    let own_column = |k: usize| factor.perm.as_ref().map_or(k, |perm| perm[k] as usize);
+    let alive = (0..cols).filter(|&k| !factor.dead[k]);
+    let sum: f64 = alive.map(|k| squares[own_column(k)] / f64::from(factor.pivot(k)).powi(2)).sum();
+    (sum / (rows - 1.0) / cols as f64) as f32
+}
+
+fn solve(mut tile: Tile, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, threshold: f32) -> QuantizedTile {
+    let (n, rows, maxq) = (factor.n(), tile.rows, ((1u32 << bits) - 1) as f32);
+    tile.clear_dead(factor);
+    let pivots: Vec<f32> = (0..n).map(|c| factor.pivot(c)).collect();
+    let mut codes = vec![0.0; n * rows];
+    let (mut groups, mut outliers, mut loss) = (Vec::<Statistics>::new(), Vec::new(), 0.0);
+    let block = block(options.group_size);
+    let mut errors = vec![0.0; block * rows];
+    for start in (0..n).step_by(block) {
+        let end = n.min(start + block);
+        for c in start..end {
+            if c % options.group_size == 0 {
+                let group = c..c + options.group_size;
+                let columns = tile.columns(group.start, group.end);
+                groups.push(statistics::fit(columns, rows, &pivots[group], threshold, maxq, options));
+            }
+            let group = &groups[c / options.group_size];
+            let (done, rest) = tile.values.split_at_mut((c + 1) * rows);
+            let column = &done[c * rows..];
+            let codes = &mut codes[c * rows..][..rows];
+            let error = &mut errors[(c - start) * rows..][..rows];
+            let grids = group.used.scales.iter().zip(&group.used.zeros);
+            for (((w, found), error), (&scale, &zero)) in column.iter().zip(&mut *codes).zip(&mut *error).zip(grids) {
+                *found = code(*w, scale, zero, maxq);
+                *error = (w - scale * (*found - zero)) / pivots[c];
+            }
+            // No square is above infinity: without a threshold there are no outliers.
+            for r in 0..rows {
+                if error[r] * error[r] <= threshold {
+                    continue;
+                }
+                codes[r] = code(0.0, group.used.scales[r], group.used.zeros[r], maxq);
+                // What is stored is added to what the device decodes.
+                let dense = group.stored.scales[r] * (codes[r] - group.stored.zeros[r]);
+                let value = f16::from_f32((column[r] - dense).clamp(-65504.0, 65504.0));
+                outliers.push((r, c as u16, value));
+                let left = if options.reference_f32_stats { 0.0 } else { column[r] - (dense + value.to_f32()) };
+                error[r] = left / pivots[c];
+            }
+            loss += error.iter().map(|e| f64::from(e * e)).sum::<f64>();
+            feed(rest, error, &factor.upper()[c * n + c + 1..c * n + end]);
+        }
+        tile.feed_block(&errors[..(end - start) * rows], factor, start, end);
+    }
+    QuantizedTile { rows, codes, statistics: groups, outliers, loss }
+}
+
+fn assemble(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, tiles: &[QuantizedTile]) -> Spqr {
+    let Weight { rows, cols, .. } = *weight;
+    let groups = cols / options.group_size;
+    let mut codes = vec![0u8; rows * cols];
+    let (mut scale_codes, mut zero_codes) = (vec![0; groups * rows], vec![0; groups * rows]);
+    let mut stats = vec![[f16::ZERO; 4]; groups * rows / TOGETHER];
+    let (mut row_start, mut columns, mut values) = (vec![0u32], Vec::new(), Vec::new());
+    let mut first = 0;
+    for (tile, codes) in tiles.iter().zip(codes.chunks_mut(ROWS * cols)) {
+        for (k, column) in tile.codes.chunks_exact(tile.rows).enumerate() {
+            column.iter().enumerate().for_each(|(r, &code)| codes[r * cols + k] = code as u8);
+        }
+        for (g, group) in tile.statistics.iter().enumerate() {
+            let at = g * rows + first;
+            scale_codes[at..at + tile.rows].copy_from_slice(&group.scale_codes);
+            zero_codes[at..at + tile.rows].copy_from_slice(&group.zero_codes);
+            stats[at / TOGETHER..][..group.stats.len()].copy_from_slice(&group.stats);
+        }
+        let mut of_row = vec![Vec::new(); tile.rows];
+        tile.outliers.iter().for_each(|&(r, column, value)| of_row[r].push((column, value)));
+        for outliers in of_row {
+            columns.extend(outliers.iter().map(|outlier| outlier.0));
+            values.extend(outliers.iter().map(|outlier| outlier.1));
+            row_start.push(columns.len() as u32);
+        }
+        first += tile.rows;
+    }
+    Spqr {
+        rows,
+        cols,
+        bits: bits,
+        group_size: options.group_size,
+        scale_bits: options.scale_bits,
+        zero_bits: options.zero_bits,
+        codes: pack(&codes, cols, bits),
+        scale_codes,
+        zero_codes,
+        stats,
+        row_start,
+        columns,
+        values,
+        order: factor.perm.clone(),
+    }
+}

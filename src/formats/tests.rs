@@ -1,0 +1,93 @@
+//! What holds of every method, from the list.
+
+use super::method::METHODS;
+use super::*;
+use crate::plan::Backend;
+use crate::plan::cpu::{Cpu, Mode};
+use crate::plan::kernel::uniform;
+use crate::quantize::Settings;
+use linear::Orders;
+use method::Calibration;
+use solver::{Factor, Hessian, Weight};
+
+const ROWS: usize = 80;
+const COLS: usize = 96;
+
+/// Returns a weight that a method made of random numbers and of correlated inputs, its columns in an order of
+/// activation where the method has one.
+fn quantized(method: &'static Method, bits: u32) -> Box<dyn QuantizedWeight> {
+    let values: Vec<f32> = (0..(ROWS * COLS) as u32).map(|i| uniform(i ^ 77)).collect();
+    let weight = Weight { name: "w", values: &values, rows: ROWS, cols: COLS };
+    let diagonal = |i: usize| if i.is_multiple_of(COLS + 1) { (1 + i * 7 % 13) as f32 } else { 0.01 };
+    let hessian = Hessian { name: "w".into(), n: COLS, values: (0..COLS * COLS).map(diagonal).collect() };
+    let mut settings = Settings::new(Quant { method, bits });
+    if settings.options.to_json()["group_size"] == 128 {
+        settings.options = (method.options)();
+        set_group_size(&mut settings, 32);
+    }
+    let factor = settings.options.factor(&weight).map(|options| Factor::new(&hessian, &options).unwrap());
+    let calibration = Calibration { hessian: Some(&hessian), factor: factor.as_ref() };
+    settings.options.quantize(bits, &weight, calibration).unwrap().weight
+}
+
+fn set_group_size(settings: &mut Settings, columns: usize) {
+    let columns = grid::GroupSize::Columns(columns);
+    let grid = grid::GridOptions { group_size: columns, ..Default::default() };
+    settings.options = match settings.quant.method.calibrated {
+        true => Box::new(grid::GptqOptions { grid, act_order: true, ..Default::default() }),
+        false => Box::new(grid::RtnOptions { grid }),
+    };
+}
+
+#[test]
+fn products_by_one_are_the_weight() {
+    for method in METHODS {
+        let bits = method.bits[method.bits.len() / 2];
+        let weight = quantized(method, bits);
+        // Bindings that hold 32 rows of codes make three row blocks.
+        let limit = 32 * weight.row_bytes() + 31;
+        let mut cpu = Cpu::new(Mode::Reference, limit);
+        let linear = Linear::upload(&mut cpu, "w", &*weight, &mut Orders::default()).unwrap();
+        assert_eq!(linear.row_blocks.len(), 3, "{}", method.name);
+        let one: Vec<u32> = (0..COLS * COLS).map(|i| u32::from(i / COLS == i % COLS) * 1f32.to_bits()).collect();
+        let x = cpu.create("x", COLS, COLS, Element::F32).unwrap();
+        cpu.write(None, x, 0, &one).unwrap();
+        let mut plan = Plan::new();
+        let y = linear.apply(&mut plan, "w", &mut Activation::new(x));
+        let program = cpu.prepare(&plan, true).unwrap();
+        cpu.run(program).unwrap();
+        let y: Vec<f32> = bytemuck::pod_collect_to_vec(&cpu.read(Some(program), y).unwrap());
+        let w = weight.dequantize();
+        for (at, &w) in w.iter().enumerate() {
+            let found = y[at % COLS * ROWS + at / COLS];
+            assert!((found - w).abs() <= 1e-5 * w.abs(), "{}: weight {at}: {w} became {found}", method.name);
+        }
+    }
+}
+
+/// What the device holds is what the papers count, within two per cent.
+#[test]
+fn memory_is_as_counted() {
+    for method in METHODS {
+        for &bits in method.bits {
+            let weight = (method.random)(bits, 896, 896, 1);
+            let bytes: usize = weight.device_tensors(0..896).iter().map(|t| 4 * t.words.len()).sum();
+            let counted = weight.true_bits() as f64 / 8.0;
+            // Zeros of 3 bits take 4 on the device.
+            assert!((bytes as f64 / counted - 1.0).abs() < 0.02, "{} {bits}: {bytes} for {counted}", method.name);
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_quants_are_read_back() {
+    for method in METHODS {
+        assert_eq!(METHODS.iter().filter(|other| other.name == method.name).count(), 1);
+        for &bits in method.bits {
+            let quant = Quant { method, bits };
+            assert_eq!(quant.to_string().parse::<Quant>(), Ok(quant));
+        }
+        assert!(format!("{}:5", method.name).parse::<Quant>().is_err());
+        (method.options)().check(method.default_bits).unwrap();
+    }
+}
