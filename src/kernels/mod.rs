@@ -39,7 +39,7 @@ pub mod weights_spqr;
 pub use argmax::NOT_FINITE;
 pub use attention_decode::{Attention, Reach};
 pub use linear::{Into, Packing, Part, Product};
-pub use rope::rope_table;
+pub use rope::{RopeScaling, rope_table};
 
 use crate::plan::Kernel;
 
