@@ -1,8 +1,8 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
-// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for position[r] - window < j <= position[r],
+// s the slot of key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
 // One workgroup computes one head of one row: WG keys at a time, one key an invocation for the
 // scores and one or two of the head's dimensions an invocation for the sum, under a running maximum.
-struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32 }
+struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32, window: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
@@ -24,12 +24,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let kv_width = params.kv_heads * dim;
     let q_at = (row * params.heads + head) * dim / 4u;
     let keys = position[row] + 1u;
+    let oldest = keys - min(keys, params.window);
     let own = reach[row];
 
     var highest = -3.0e38;
     var total = 0.0;
     var sum = vec2<f32>();
-    for (var first = 0u; first < keys; first += WG) {
+    for (var first = oldest; first < keys; first += WG) {
         let j = first + lane;
         var score = -3.0e38;
         if j < keys {

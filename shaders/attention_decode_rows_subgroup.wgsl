@@ -1,10 +1,10 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
-// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for position[r] - window < j <= position[r],
+// s the slot of key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // One workgroup computes one head of one row: LANES keys at a time, one key a lane for the scores and up
 // to eight quads of the head's dimensions a lane for the sum, under a running maximum; shuffles hand the
 // weights around. Made for software adapters, where a barrier is dear.
-struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32 }
+struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32, window: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
@@ -38,12 +38,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     let kv_width = params.kv_heads * quads;
     let q_at = (row * params.heads + head) * quads;
     let keys = position[row] + 1u;
+    let oldest = keys - min(keys, params.window);
     let own = reach[row];
 
     var highest = -3.0e38;
     var total = 0.0; // of this lane's keys
     var sum: array<vec4<f32>, PARTS>;
-    for (var first = 0u; first < keys; first += LANES) {
+    for (var first = oldest; first < keys; first += LANES) {
         let j = min(first + lane, keys - 1u);
         let k_at = slot_of(j, own) * kv_width + kv_head * quads;
         var products: vec4<f32>;

@@ -1,11 +1,11 @@
-// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for j <= position[r], s the slot of
-// key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
+// y[r, h] = sum over j of softmax_j(scale * q[r, h] . k[s, g]) * v[s, g], for position[r] - window < j <= position[r],
+// s the slot of key j by lib/reach.wgsl, and the key/value head g = h / (heads / kv_heads).
 // One workgroup computes one head of ROWS rows. Neighbouring rows of one reach go together, so that a key or
 // value is read once for all of them: WG keys at a time, one key an invocation for the scores and one or two
 // of the head's dimensions an invocation for the sums, under a running maximum for each row. A row's sums do
 // not depend on which rows go with it.
 const ROWS: u32 = 8;
-struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32 }
+struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32, window: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> position: array<u32>;
@@ -42,13 +42,19 @@ fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32)
 
     // Rows before and after see nothing and are not written.
     var keys: array<u32, ROWS>;
+    var oldest: array<u32, ROWS>;
     var q_at: array<u32, ROWS>;
     var most = 0u;
+    var least = 0xffffffffu;
     for (var r = 0u; r < ROWS; r++) {
         let row = row0 + clamp(r, start, end - 1u);
         keys[r] = select(0u, position[row] + 1u, r >= start && r < end);
         q_at[r] = (row * q_width + head * dim) / 4u;
         most = max(most, keys[r]);
+        oldest[r] = keys[r] - min(keys[r], params.window);
+        if keys[r] > 0u {
+            least = min(least, oldest[r]);
+        }
     }
 
     var highest: array<f32, ROWS>;
@@ -58,10 +64,11 @@ fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32)
     for (var r = 0u; r < ROWS; r++) {
         highest[r] = -3.0e38;
     }
-    for (var first = 0u; first < most; first += WG) {
+    // From a multiple of WG on, so that a row's keys are cut the same way whichever rows go with it.
+    for (var first = least / WG * WG; first < most; first += WG) {
         let j = first + lane;
         var scores = array<f32, ROWS>();
-        if j < most {
+        if j >= least && j < most {
             let k_at = (slot_of(j, own) * kv_width + kv_head * dim) / 4u;
             for (var d = 0u; d < dim / 4u; d++) {
                 let key = k[k_at + d];
@@ -71,7 +78,7 @@ fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32)
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            let seen = j < keys[r];
+            let seen = j >= oldest[r] && j < keys[r];
             let score = select(-3.0e38, params.scale * scores[r], seen);
             let above = max(highest[r], workgroup_max(score, lane));
             let fade = exp(highest[r] - above);
@@ -84,9 +91,10 @@ fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32)
             high[r] *= fade;
         }
 
+        let begin = max(least, first) - first;
         let count = min(WG, most - first);
         if lane < dim {
-            for (var i = 0u; i < count; i++) {
+            for (var i = begin; i < count; i++) {
                 let value = v[slot_of(first + i, own) * kv_width + kv_head * dim + lane];
                 for (var r = 0u; r < ROWS; r++) {
                     low[r] += weight[i][r] * value;
@@ -94,7 +102,7 @@ fn together(row0: u32, start: u32, end: u32, head: u32, kv_head: u32, lane: u32)
             }
         }
         if lane + WG < dim {
-            for (var i = 0u; i < count; i++) {
+            for (var i = begin; i < count; i++) {
                 let value = v[slot_of(first + i, own) * kv_width + kv_head * dim + lane + WG];
                 for (var r = 0u; r < ROWS; r++) {
                     high[r] += weight[i][r] * value;

@@ -1,6 +1,6 @@
 // y[r, c] = weight[c] * x[row0 + r, c] / sqrt(mean over c of x[row0 + r, c]^2 + eps)
 // One workgroup computes one row.
-struct Params { cols: u32, row0: u32, eps: f32 }
+struct Params { cols: u32, row0: u32, eps: f32, rows: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -10,9 +10,17 @@ struct Params { cols: u32, row0: u32, eps: f32 }
 override WG: u32 = 128;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let from_row = (params.row0 + group.y) * params.cols;
-    let to_row = group.y * params.cols;
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = group.x + group.z * groups.x;
+    if row >= params.rows {
+        return;
+    }
+    let from_row = (params.row0 + row) * params.cols;
+    let to_row = row * params.cols;
     var squares = 0.0;
     for (var c = lane; c < params.cols; c += WG) {
         let value = x[from_row + c];

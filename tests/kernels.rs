@@ -10,7 +10,7 @@ use qwgpu::gpu::{self, Gpu, Options};
 use qwgpu::kernels::KERNELS;
 use qwgpu::plan::cpu::{Cpu, Mode};
 use qwgpu::plan::trial::run_case;
-use qwgpu::plan::{Backend, Case, Kernel, Needs, Variant};
+use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor, Variant};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -43,6 +43,10 @@ fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_
     let small_only = is_slow(&adapter.facts);
     let gpu = Gpu::open(adapter, options).unwrap_or_else(|e| panic!("{label}: {e}"));
     let gpu = Arc::new(Mutex::new(gpu));
+    let device = Arc::clone(&gpu);
+    tests.push(Test::test(format!("views/{label}"), move || {
+        views_share_memory(&mut *device.lock().unwrap_or_else(|e| e.into_inner()))
+    }));
     for &kernel in KERNELS {
         for variant in kernel.variants {
             if webgpu_limits && variant.needs != Needs::empty() {
@@ -78,6 +82,41 @@ fn is_slow(facts: &gpu::Facts) -> bool {
 fn on_gpu(kernel: &'static Kernel, variant: &'static Variant, case: &Case, gpu: &mut Gpu) -> Result<(), Failed> {
     gpu.force(kernel, variant);
     check(kernel, case, gpu)
+}
+
+/// Runs a plan that binds views of scratch tensors, with their memory shared, and compares with the reference,
+/// where every tensor has its own.
+fn views_share_memory(device: &mut dyn Backend) -> Result<(), Failed> {
+    fn run(backend: &mut dyn Backend, keep: bool) -> qwgpu::Result<Vec<f32>> {
+        let created = backend.residents();
+        let mut filled = |rows: usize, cols: usize| -> qwgpu::Result<Tensor> {
+            let tensor = backend.create("x", rows, cols, Element::F32)?;
+            let words: Vec<u32> = (1..).take(rows * cols).map(|i| (i as f32 * 0.37).sin().to_bits()).collect();
+            backend.write(None, tensor, 0, &words)?;
+            Ok(tensor)
+        };
+        let (x, whole, head) = (filled(5, 96)?, filled(1, 96)?, filled(1, 16)?);
+        let mut plan = Plan::new();
+        let a = plan.rms_norm("a", x, 0, 5, whole, 1e-6);
+        let b = plan.head_norm("b", a, head, 1e-6);
+        let c = plan.silu_mul("c", a, b);
+        let d = plan.head_norm("d", c, head, 1e-6);
+        let y = plan.silu_mul("y", b, d);
+        let program = backend.prepare(&plan, keep)?;
+        backend.run(program)?;
+        let words = backend.read(Some(program), y)?;
+        backend.release(program);
+        backend.keep_residents(created);
+        Ok(words.into_iter().map(f32::from_bits).collect())
+    }
+    let expected = run(&mut Cpu::new(Mode::Reference, u64::MAX), true)?;
+    let shared = run(&mut Cpu::new(Mode::Reference, u64::MAX), false)?;
+    let found = run(device, false)?;
+    if expected.iter().all(|value| *value == 0.0) || shared != expected {
+        return Err("the reference's own views are wrong".into());
+    }
+    let difference = qwgpu::plan::compare::compare(&expected, &found);
+    if difference.nmse < 1e-10 { Ok(()) } else { Err(format!("{difference:?}").into()) }
 }
 
 fn check(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<(), Failed> {

@@ -14,6 +14,16 @@ pub(super) struct Params {
     head_dim: u32,
     scale: f32,
     rows: u32,
+    /// Keys that a row sees, its own included; `u32::MAX` for all.
+    window: u32,
+}
+
+impl Params {
+    /// Returns the numbers of the keys that a row at `position` sees.
+    fn keys(&self, position: u32) -> std::ops::Range<u32> {
+        let end = position + 1;
+        end.saturating_sub(self.window)..end
+    }
 }
 
 /// The tensors of one attention step.
@@ -29,6 +39,8 @@ pub struct Attention {
     pub k: Tensor,
     pub v: Tensor,
     pub head_dim: usize,
+    /// Sliding window (Mistral): row r sees only the last `window` of these keys, its own included.
+    pub window: Option<usize>,
 }
 
 /// Where a row's keys lie in the cache: sequences that begin alike share the slots of their beginning. Three
@@ -72,6 +84,7 @@ impl Plan {
         let (heads, kv_heads) = (width / dim, a.k.cols / dim);
         assert!(heads * dim == width && heads.is_multiple_of(kv_heads), "{name}: {heads} of {kv_heads} heads");
         assert!(dim.is_multiple_of(4) && dim <= 256, "{name}: head_dim {dim}");
+        assert!(a.window != Some(0), "{name}: a window of no keys");
         a.position.expect("position", 1, m, Element::U32);
         a.reach.expect("reach", m, 4, Element::U32);
         a.v.expect("v", a.k.rows, a.k.cols, Element::F32);
@@ -82,9 +95,10 @@ impl Plan {
             head_dim: dim as u32,
             scale: 1.0 / (dim as f32).sqrt(),
             rows: m as u32,
+            window: a.window.map_or(u32::MAX, |keys| u32::try_from(keys).unwrap_or(u32::MAX)),
         };
         // Counted at full context; a shorter one does less.
-        let flops = 4 * (m * a.k.rows * width) as u64;
+        let flops = 4 * (m * a.k.rows.min(a.window.unwrap_or(usize::MAX)) * width) as u64;
         self.add(kernel, name, params, &[a.position, a.reach, a.q, a.k, a.v, y], [m, heads], flops);
         y
     }
@@ -120,9 +134,20 @@ pub static KERNEL: Kernel = Kernel {
         Case {
             name: "4_rows_that_share",
             bench: false,
-            build: |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200),
+            build: |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None),
         },
         Case { name: "dim_20", bench: false, build: |t| attend(t, &KERNEL, 2, 131, [3, 3, 20], 140) },
+        Case {
+            name: "window_150_of_300",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150)),
+        },
+        Case { name: "window_1", bench: false, build: |t| attend_at(t, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1)) },
+        Case {
+            name: "window_of_rows_that_share",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13)),
+        },
     ],
 };
 
@@ -135,22 +160,22 @@ pub(super) fn attend(
     [heads, kv_heads, head_dim]: [usize; 3],
     capacity: usize,
 ) -> Tensor {
-    attend_at(
-        t,
-        kernel,
-        (0..m as u32).map(|r| (first as u32 + r, Reach::ALONE)).collect(),
-        [heads, kv_heads, head_dim],
-        capacity,
-    )
+    attend_at(t, kernel, alone(m, first as u32), [heads, kv_heads, head_dim], capacity, None)
 }
 
-/// The same with each row's number of keys and reach; no slot is read that is not below `capacity`.
+/// Returns position and reach of `m` rows of one sequence, from position `first` on.
+pub(super) fn alone(m: usize, first: u32) -> Vec<(u32, Reach)> {
+    (first..).take(m).map(|position| (position, Reach::ALONE)).collect()
+}
+
+/// Builds a trial of attention from each row's position and reach, whose slots are below `capacity`.
 pub(super) fn attend_at(
     t: &mut Trial,
     kernel: &'static Kernel,
     rows: Vec<(u32, Reach)>,
     [heads, kv_heads, head_dim]: [usize; 3],
     capacity: usize,
+    window: Option<usize>,
 ) -> Tensor {
     let m = rows.len();
     let position = t.u32(1, m, rows.iter().map(|row| row.0));
@@ -161,7 +186,7 @@ pub(super) fn attend_at(
         *word = (f32::from_bits(*word) * 4.0).to_bits();
     }
     let (k, v) = (t.f32(capacity, kv_heads * head_dim), t.f32(capacity, kv_heads * head_dim));
-    t.plan.attention_by(kernel, "", Attention { position, reach, q, k, v, head_dim })
+    t.plan.attention_by(kernel, "", Attention { position, reach, q, k, v, head_dim, window })
 }
 
 /// `m` rows behind a common beginning of `shared` keys: sequences of one to nine rows each, some of which
@@ -196,12 +221,13 @@ pub(super) fn reference(io: &mut Io) {
         let at = head / (heads / params.kv_heads as usize) * dim;
         let of_key = |j: u32| reach[row].slot(j) as usize * width + at;
         let dot = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-        let scores = (0..=position[row]).map(|j| params.scale * dot(&q[i * dim..][..dim], &k[of_key(j)..][..dim]));
+        let keys = params.keys(position[row]);
+        let scores = keys.clone().map(|j| params.scale * dot(&q[i * dim..][..dim], &k[of_key(j)..][..dim]));
         let mut weights: Vec<f32> = scores.collect();
         let total = exponents(&mut weights);
         y.fill(0.0);
-        for (j, weight) in weights.iter().enumerate() {
-            for (y, v) in y.iter_mut().zip(&v[of_key(j as u32)..][..dim]) {
+        for (j, weight) in keys.zip(&weights) {
+            for (y, v) in y.iter_mut().zip(&v[of_key(j)..][..dim]) {
                 *y += weight * v;
             }
         }
@@ -230,7 +256,7 @@ pub(super) fn host(io: &mut Io) {
         let row = i / kv_heads;
         let first = i % kv_heads * dim;
         let slots: Vec<usize> =
-            (0..=position[row]).map(|j| reach[row].slot(j) as usize * kv_heads * dim + first).collect();
+            params.keys(position[row]).map(|j| reach[row].slot(j) as usize * kv_heads * dim + first).collect();
         let mut scores = vec![0.0f32; together / dim * slots.len()];
         let q = &q[i * together..][..together];
         widest.dispatch(Scores { q, k, slots: &slots, dim, scale: params.scale, scores: &mut scores });

@@ -1,7 +1,7 @@
 //! Causal attention of many rows: the same as `attention_decode`, with keys and values read once for
 //! several rows.
 
-use super::attention_decode::{attend, attend_at, host, reference, sharing};
+use super::attention_decode::{alone, attend, attend_at, host, reference, sharing};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -27,8 +27,23 @@ pub static KERNEL: Kernel = Kernel {
         Case {
             name: "61_rows_that_share",
             bench: false,
-            build: |t| attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350),
+            build: |t| attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350, None),
         },
         Case { name: "9_rows_dim_20", bench: false, build: |t| attend(t, &KERNEL, 9, 0, [3, 3, 20], 9) },
+        Case {
+            name: "13_rows_of_window_150",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, alone(13, 270), [2, 1, 256], 300, Some(150)),
+        },
+        Case {
+            name: "40_rows_of_window_7",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, alone(40, 0), [3, 3, 20], 40, Some(7)),
+        },
+        Case {
+            name: "61_rows_of_window_40_that_share",
+            bench: false,
+            build: |t| attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350, Some(40)),
+        },
     ],
 };

@@ -21,7 +21,7 @@ mod token_nll;
 pub use argmax::NOT_FINITE;
 pub use attention_decode::{Attention, Reach};
 pub use linear::{LinearArgs, Output, RowBlock, WeightLayout};
-pub use rope::rope_table;
+pub use rope::{RopeScaling, rope_table};
 
 use crate::plan::Kernel;
 

@@ -11,6 +11,7 @@ struct Params {
     cols: u32,
     row0: u32,
     eps: f32,
+    rows: u32,
 }
 
 impl Plan {
@@ -19,9 +20,19 @@ impl Plan {
         assert!(row0 + rows <= x.rows, "{name}: rows {row0}+{rows} of {x:?}");
         weight.expect("weight", 1, x.cols, Element::F32);
         let y = self.scratch(rows, x.cols, Element::F32);
-        let params = Params { cols: x.cols as u32, row0: row0 as u32, eps };
-        self.add(&KERNEL, name, params, &[x, weight, y], [rows, x.cols], 4 * (rows * x.cols) as u64);
+        let params = Params { cols: x.cols as u32, row0: row0 as u32, eps, rows: rows as u32 };
+        // Rows are counted as columns of cells, which fold where they are more than one dimension holds.
+        self.add(&KERNEL, name, params, &[x, weight, y], [1, rows], 4 * (rows * x.cols) as u64);
         y
+    }
+
+    /// Norms each head of `x` [m, heads · head_dim] on its own by `weight` [1, head_dim], as Qwen3 does with
+    /// queries and keys. Returns [m, heads · head_dim].
+    pub fn head_norm(&mut self, name: &str, x: Tensor, weight: Tensor, eps: f32) -> Tensor {
+        let heads = x.cols / weight.cols;
+        assert_eq!(heads * weight.cols, x.cols, "{name}: heads of {} in {x:?}", weight.cols);
+        let rows = x.rows * heads;
+        self.rms_norm(name, x.reshaped(rows, weight.cols), 0, rows, weight, eps).reshaped(x.rows, x.cols)
     }
 }
 
@@ -32,7 +43,7 @@ pub static KERNEL: Kernel = Kernel {
         needs: Needs::empty(),
         wgsl: wgsl!("rms_norm", "lib/reduce"),
         consts: &[("WG", 128)],
-        tile: |_| [1, u32::MAX],
+        tile: |_| [1, 1],
         nmse: 1e-11,
     }],
     reference,
@@ -41,6 +52,10 @@ pub static KERNEL: Kernel = Kernel {
         Case { name: "1x896", bench: true, build: |t| norm(t, 1, 896, 0, 1) },
         Case { name: "128x3584", bench: true, build: |t| norm(t, 128, 3584, 0, 128) },
         Case { name: "last_of_5x100", bench: false, build: |t| norm(t, 5, 100, 4, 1) },
+        // More workgroups than one dimension holds.
+        Case { name: "70000x4", bench: false, build: |t| norm(t, 70_000, 4, 0, 70_000) },
+        Case { name: "heads_32x128_of_3", bench: false, build: |t| head_norm(t, 3, 32, 128) },
+        Case { name: "heads_3x20_of_5", bench: false, build: |t| head_norm(t, 5, 3, 20) },
     ],
 };
 
@@ -49,8 +64,13 @@ fn norm(t: &mut crate::plan::Trial, m: usize, cols: usize, row0: usize, rows: us
     t.plan.rms_norm("", x, row0, rows, weight, 1e-6)
 }
 
+fn head_norm(t: &mut crate::plan::Trial, m: usize, heads: usize, head_dim: usize) -> Tensor {
+    let (x, weight) = (t.f32(m, heads * head_dim), t.f32(1, head_dim));
+    t.plan.head_norm("", x, weight, 1e-6)
+}
+
 fn reference(io: &mut Io) {
-    let Params { cols, row0, eps } = io.params();
+    let Params { cols, row0, eps, .. } = io.params();
     let (x, weight) = (io.f32(0), io.f32(1));
     let cols = cols as usize;
     for (r, y) in io.out_f32().chunks_exact_mut(cols).enumerate() {

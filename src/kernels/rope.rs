@@ -12,13 +12,68 @@ struct Params {
     head_dim: u32,
 }
 
-/// The angles' cosines and sines, [positions, head_dim]: half a row of each. They are made on the
-/// CPU, where sin and cos are good for large angles; angles are the f32 products of position and
-/// inverse frequency, as the references have them.
-pub fn rope_table(positions: usize, head_dim: usize, theta: f64) -> Vec<f32> {
-    let half = head_dim / 2;
-    let frequencies: Vec<f32> =
-        (0..half).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32)).collect();
+/// A change of the rotation's frequencies that lets a model run beyond the context it was trained at.
+/// Field names are those of `rope_scaling` in config.json.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum RopeScaling {
+    #[default]
+    None,
+    /// Every frequency divided by `factor` (Chen et al., 2023).
+    Linear { factor: f32 },
+    /// Llama 3.1's: low frequencies divided by `factor`, high ones kept, a ramp between.
+    Llama3 {
+        factor: f32,
+        low_freq_factor: f32,
+        high_freq_factor: f32,
+        /// Tokens of the context before scaling.
+        original_max_position_embeddings: usize,
+    },
+    /// The frequencies' divisors, [head_dim / 2]: `rope_freqs.weight` of a GGUF file.
+    Factors(Vec<f32>),
+}
+
+impl RopeScaling {
+    /// Scales `frequencies` [head_dim / 2] in place, in f32 and in the order of transformers' operations.
+    ///
+    /// # Panics
+    /// If there are not as many factors as frequencies.
+    fn scale(&self, frequencies: &mut [f32]) {
+        match self {
+            RopeScaling::None => {}
+            RopeScaling::Linear { factor } => frequencies.iter_mut().for_each(|f| *f /= factor),
+            RopeScaling::Factors(factors) => {
+                assert_eq!(factors.len(), frequencies.len(), "a factor for each frequency");
+                frequencies.iter_mut().zip(factors).for_each(|(f, factor)| *f /= factor);
+            }
+            &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                let context = original_max_position_embeddings as f32;
+                for f in frequencies {
+                    let wavelength = 2.0 * std::f32::consts::PI / *f;
+                    if wavelength > context / low_freq_factor {
+                        *f /= factor;
+                    } else if wavelength >= context / high_freq_factor {
+                        let smooth = (context / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                        *f = (1.0 - smooth) * *f / factor + smooth * *f;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the radians that each pair of a head turns by from one position to the next, [head_dim / 2].
+fn frequencies(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f32> {
+    let mut frequencies: Vec<f32> =
+        (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32)).collect();
+    scaling.scale(&mut frequencies);
+    frequencies
+}
+
+/// Computes the angles' cosines and sines, [positions, head_dim]: half a row of each. The CPU does it,
+/// where sin and cos are good for large angles; angles are the f32 products of position and
+/// frequency, as the references have them.
+pub fn rope_table(positions: usize, head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f32> {
+    let frequencies = frequencies(head_dim, theta, scaling);
     let mut table = Vec::with_capacity(positions * head_dim);
     for position in 0..positions {
         let angles = frequencies.iter().map(|f| f64::from(position as f32 * f));
@@ -81,6 +136,48 @@ fn reference(io: &mut Io) {
                 first[i] = a * cosines[i] - b * sines[i];
                 second[i] = b * cosines[i] + a * sines[i];
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequencies_equal_those_of_the_published_formulas() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rope_frequencies.json");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!(cases.len() >= 5);
+        for case in &cases {
+            let number = |field: &str| case[field].as_f64().unwrap();
+            let numbers = |field: &str| -> Vec<f32> {
+                case[field].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+            };
+            let factor = |field: &str| number(field) as f32;
+            let scaling = match case["rope_type"].as_str().unwrap() {
+                "default" => RopeScaling::None,
+                "linear" => RopeScaling::Linear { factor: factor("factor") },
+                "llama3" => RopeScaling::Llama3 {
+                    factor: factor("factor"),
+                    low_freq_factor: factor("low_freq_factor"),
+                    high_freq_factor: factor("high_freq_factor"),
+                    original_max_position_embeddings: number("original_max_position_embeddings") as usize,
+                },
+                "factors" => RopeScaling::Factors(numbers("factors")),
+                other => panic!("{other}"),
+            };
+            let name = case["name"].as_str().unwrap();
+            let (expected, head_dim) = (numbers("frequencies"), number("head_dim") as usize);
+            let found = frequencies(head_dim, number("rope_theta"), &scaling);
+            assert_eq!(expected.len(), found.len(), "{name}");
+            for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                // The script computes in f64; theta^x alone costs f32 a few units in the last place.
+                let error = (expected - found).abs() / expected;
+                assert!(error < 2e-6, "{name}, pair {i}: expected {expected}, found {found}");
+            }
+            let table = rope_table(3, head_dim, number("rope_theta"), &scaling);
+            assert_eq!(table[2 * head_dim], f64::from(2.0 * found[0]).cos() as f32, "{name}");
         }
     }
 }

@@ -135,7 +135,7 @@ impl Layer {
         plan.rope("self_attn.q_rope", position, s.rope, q);
         plan.rope_kv("self_attn.k_cache", [position, slot], s.rope, k, s.k);
         plan.kv_write("self_attn.v_cache", slot, v, s.v);
-        let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim: self.head_dim };
+        let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim: self.head_dim, window: None };
         plan.attention("self_attn.attention", attention)
     }
 

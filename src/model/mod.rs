@@ -9,7 +9,7 @@ pub use layer::{Layer, Rows, Sequence};
 pub use weights::{Progress, Source};
 
 use crate::error::Result;
-use crate::kernels::rope_table;
+use crate::kernels::{RopeScaling, rope_table};
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::formats::{Activation, Linear};
 
@@ -41,7 +41,7 @@ impl Cache {
         };
         let (k, v) = (make("k")?, make("v")?);
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
-        let table = rope_table(capacity, config.head_dim, config.rope_theta);
+        let table = rope_table(capacity, config.head_dim, config.rope_theta, &RopeScaling::None);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
         Ok(Cache { k, v, rope, capacity })
     }

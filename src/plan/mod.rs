@@ -74,6 +74,15 @@ impl Tensor {
         Tensor { rows, ..self }
     }
 
+    /// Returns the same elements as `rows` rows of `cols` columns: a view, which shares this tensor's memory.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    pub fn reshaped(self, rows: usize, cols: usize) -> Tensor {
+        assert!(rows * cols == self.rows * self.cols, "[{rows}, {cols}] of {self:?}");
+        Tensor { rows, cols, ..self }
+    }
+
     /// Panics unless the shape and the element are as a kernel needs them: a wrong shape here is
     /// our own bug, since files are checked when they are loaded.
     pub fn expect(self, what: &str, rows: usize, cols: usize, element: Element) {

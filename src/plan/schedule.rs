@@ -101,4 +101,19 @@ mod tests {
         assert!(slots.bytes.len() <= 3);
         assert_eq!(assign(&plan, true).bytes.len(), plan.scratch.len());
     }
+
+    #[test]
+    fn a_view_keeps_its_tensor_alive() {
+        // x is last used as a view, after which alone its memory is free.
+        let mut plan = Plan::new();
+        let [x, a, b, c] = [(); 4].map(|()| plan.scratch(2, 64, Element::F32));
+        let view = x.reshaped(8, 16);
+        for bind in [vec![x], vec![x, a], vec![view, a, b], vec![b, c]] {
+            plan.add(&crate::plan::kernel::NOTHING, "s", 0u32, &bind, [1, 1], 0);
+        }
+        let slots = assign(&plan, false);
+        let [x, a, b, c] = [0, 1, 2, 3].map(|tensor| slots.of[tensor]);
+        assert!(x != a && x != b && a != b, "{slots:?}");
+        assert!(c == x || c == a, "no memory is taken again: {slots:?}");
+    }
 }

@@ -6,8 +6,8 @@
 //! so that quantized inputs propagate (METHODS 3.4).
 
 use crate::error::{Error, Result};
-use crate::kernels::{Reach, hessian, rope_table};
 use crate::formats::solver::Hessian;
+use crate::kernels::{Reach, RopeScaling, hessian, rope_table};
 use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 
@@ -59,7 +59,7 @@ impl Bench {
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
         let k = backend.create("k", capacity, config.kv_size(), Element::F32)?;
         let v = backend.create("v", capacity, config.kv_size(), Element::F32)?;
-        let table = rope_table(capacity, config.head_dim, config.rope_theta);
+        let table = rope_table(capacity, config.head_dim, config.rope_theta, &RopeScaling::None);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
         let positions: Vec<u32> = (0..capacity as u32).collect();
         backend.write(None, position, 0, &positions)?;
