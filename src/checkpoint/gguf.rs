@@ -174,5 +174,5 @@ fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo>
         return Err(header.bad(&field("offset"), format!("a multiple of the alignment {alignment}"), offset));
     }
     shape.reverse();
-    Ok(TensorInfo { name, shape, storage, bytes, file: 0, offset })
+    Ok(TensorInfo { name, shape, storage, bytes, file: 0, offset, interleaved: None })
 }

@@ -6,6 +6,7 @@ use super::source::{Source, brief};
 use crate::error::{Error, Result};
 
 pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
+pub(super) const DAMAGED_MODEL: &str = "the file is damaged or its conversion went wrong; download it again";
 const LONGEST_NAME: u64 = 65_535;
 const BUFFER_BYTES: u64 = 64 << 10;
 
@@ -53,7 +54,7 @@ impl Array {
         self.count == 0
     }
 
-    /// The strings of an array of strings. `key` names it in errors.
+    /// Reads the strings of an array of strings. `key` names it in errors.
     pub fn strings(&self, source: &Source, key: &str) -> Result<Vec<String>> {
         // An empty string takes 8 bytes in the file and more in memory.
         let most = source.len().saturating_mul(2) / size_of::<String>() as u64;
@@ -68,17 +69,39 @@ impl Array {
         Ok(strings)
     }
 
-    /// The numbers of an array of 32-bit integers.
+    /// Reads the numbers of an array of 32-bit integers.
     pub fn integers(&self, source: &Source, key: &str) -> Result<Vec<i32>> {
         if self.element != 4 && self.element != 5 {
             return Err(self.unlike("an array of 32-bit integers", source, key));
         }
-        let mut header = Header::new(source, self.at);
-        let mut integers = Vec::with_capacity(self.count as usize);
-        for _ in 0..self.count {
-            integers.push(header.bytes(key).map(i32::from_le_bytes)?);
+        self.words(source, key, i32::from_le_bytes)
+    }
+
+    /// Reads the numbers of an array of 32-bit floats, which must be finite.
+    pub fn floats(&self, source: &Source, key: &str) -> Result<Vec<f32>> {
+        if self.element != 6 {
+            return Err(self.unlike("an array of 32-bit floats", source, key));
         }
-        Ok(integers)
+        let floats = self.words(source, key, f32::from_le_bytes)?;
+        match floats.iter().position(|float| !float.is_finite()) {
+            Some(at) => Err(Error::malformed(
+                source.path(),
+                format!("{key}, element {at}"),
+                "a finite number",
+                floats[at],
+                DAMAGED,
+            )),
+            None => Ok(floats),
+        }
+    }
+
+    fn words<T>(&self, source: &Source, key: &str, word: fn([u8; 4]) -> T) -> Result<Vec<T>> {
+        let mut header = Header::new(source, self.at);
+        let mut words = Vec::with_capacity(self.count as usize);
+        for _ in 0..self.count {
+            words.push(word(header.bytes(key)?));
+        }
+        Ok(words)
     }
 
     fn unlike(&self, expected: &str, source: &Source, key: &str) -> Error {

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::source::Source;
+use super::source::{Source, brief};
 use super::tensors::{TensorInfo, Tensors};
-use super::{Checkpoint, TokenizerSource, safetensors};
+use super::{Checkpoint, SpecialTokens, TokenizerSource, safetensors};
 use crate::error::{Error, Result};
 
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Sizes no such file reaches; parsed JSON takes several times its bytes.
 const LONGEST_CONFIG: u64 = 4 << 20;
 const LONGEST_INDEX: u64 = 64 << 20;
@@ -39,12 +40,17 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
         true => json_object(&folder.join("generation_config.json"))?,
         false => Map::new(),
     };
+    let tokenizer_config = match names.has(TOKENIZER_CONFIG) {
+        true => json_object(&folder.join(TOKENIZER_CONFIG))?,
+        false => Map::new(),
+    };
     Ok(Checkpoint {
         path: folder.to_owned(),
         config,
         generation,
         tokenizer: TokenizerSource::Json(tokenizer.read_all(LONGEST_TOKENIZER)?),
-        chat_template: chat_template(folder, &names)?,
+        special_tokens: special_tokens(&folder.join(TOKENIZER_CONFIG), &tokenizer_config)?,
+        chat_template: chat_template(folder, &names, &tokenizer_config)?,
         tensors: match names.has(INDEX) {
             true => sharded(folder, &weights)?,
             false => unsharded(folder, &weights)?,
@@ -233,30 +239,44 @@ fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
 }
 
 /// chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.
-fn chat_template(folder: &Path, names: &Names) -> Result<Option<String>> {
+fn chat_template(folder: &Path, names: &Names, tokenizer_config: &Map<String, Value>) -> Result<Option<String>> {
     let jinja = "chat_template.jinja";
     if names.has(jinja) {
         return read_text(&folder.join(jinja), LONGEST_CONFIG).map(Some);
     }
-    let config = "tokenizer_config.json";
-    if !names.has(config) {
-        return Ok(None);
-    }
-    let path = folder.join(config);
     let named =
         |template: &Value| (template["name"] == "default").then(|| template["template"].as_str().map(str::to_owned))?;
-    match json_object(&path)?.get("chat_template") {
+    match tokenizer_config.get("chat_template") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(template)) => Ok(Some(template.clone())),
         Some(Value::Array(list)) if list.iter().any(|item| named(item).is_some()) => Ok(list.iter().find_map(named)),
         Some(_) => Err(Error::malformed(
-            &path,
+            &folder.join(TOKENIZER_CONFIG),
             "chat_template",
             "a string, or a list with a template named \"default\"",
             "something else",
             INCOMPLETE,
         )),
     }
+}
+
+/// Reads the special tokens of tokenizer_config.json, which spells one as a text or as an object with `content`.
+fn special_tokens(path: &Path, tokenizer_config: &Map<String, Value>) -> Result<SpecialTokens> {
+    let bad = |field: &str, expected: &str, found: &Value| {
+        let fix = "the file is damaged; fetch it again";
+        Error::malformed(path, field, expected, brief(&found.to_string()), fix)
+    };
+    let token = |field: &str| {
+        let Some(value) = tokenizer_config.get(field).filter(|value| !value.is_null()) else { return Ok(None) };
+        let text = value.as_str().or_else(|| value.get("content")?.as_str());
+        text.map(|text| Some(text.to_owned())).ok_or_else(|| bad(field, "a token's text", value))
+    };
+    let add_bos = match tokenizer_config.get("add_bos_token") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(add)) => Some(*add),
+        Some(other) => return Err(bad("add_bos_token", "true or false", other)),
+    };
+    Ok(SpecialTokens { bos: token("bos_token")?, eos: token("eos_token")?, add_bos })
 }
 
 fn read_text(path: &Path, limit: u64) -> Result<String> {

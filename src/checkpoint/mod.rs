@@ -7,7 +7,9 @@
 mod architecture;
 mod blocks;
 pub mod gguf;
+mod gguf_config;
 mod gguf_header;
+mod gguf_vocab;
 mod hub;
 pub mod safetensors;
 mod source;
@@ -41,6 +43,7 @@ pub struct Checkpoint {
     /// generation_config.json, empty where the folder has none; for GGUF the special token ids.
     pub generation: Map<String, Value>,
     pub tokenizer: TokenizerSource,
+    pub special_tokens: SpecialTokens,
     /// The Jinja text of the chat template.
     pub chat_template: Option<String>,
     tensors: Tensors,
@@ -54,22 +57,40 @@ pub enum TokenizerSource {
     Gguf(GgufVocab),
 }
 
-/// A byte-level BPE vocabulary as GGUF stores it.
+/// Texts of the tokens that begin and end a text: tokenizer_config.json's, or those of the GGUF header.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpecialTokens {
+    pub bos: Option<String>,
+    pub eos: Option<String>,
+    /// Whether a prompt starts with `bos`; None leaves it to tokenizer.json.
+    pub add_bos: Option<bool>,
+}
+
+/// A vocabulary as GGUF stores it.
 #[derive(Debug, Clone)]
 pub struct GgufVocab {
+    /// "gpt2" for byte-level BPE (Qwen, Llama 3), "llama" for SentencePiece (Llama 2, Mistral).
+    pub model: String,
     /// Name of the pre-tokenizer, such as "qwen2".
     pub pre: Option<String>,
-    /// Tokens in the byte-level alphabet; the index is the id.
+    /// Tokens, in the byte-level alphabet for "gpt2"; the index is the id.
     pub tokens: Vec<String>,
-    /// For each token: 1 normal, 3 control, 4 user-defined, 5 unused, 6 byte.
+    /// For each token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub token_types: Vec<i32>,
-    /// "left right"; the index is the rank.
+    /// For each token of "llama": the higher, the earlier it is merged. Empty for "gpt2".
+    pub scores: Vec<f32>,
+    /// "left right"; the index is the rank. Empty for most files of "llama".
     pub merges: Vec<String>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
+    /// The token that ends a turn, where a file names it apart from `eos`.
+    pub eot: Option<u32>,
     pub pad: Option<u32>,
-    /// Whether a prompt starts with `bos`.
+    pub unknown: Option<u32>,
+    /// Whether a prompt starts with `bos`; llama.cpp's default where the file does not say.
     pub add_bos: bool,
+    /// Whether "llama" puts a space before a text.
+    pub add_space_prefix: bool,
 }
 
 impl Checkpoint {
@@ -93,6 +114,7 @@ impl Checkpoint {
             config: self.config.clone(),
             generation: self.generation.clone(),
             tokenizer: self.tokenizer.clone(),
+            special_tokens: self.special_tokens.clone(),
             chat_template: self.chat_template.clone(),
             tensors,
         }
@@ -135,6 +157,11 @@ impl Checkpoint {
     /// See [`Tensors::read_bf16`].
     pub fn read_bf16(&self, name: &str, elements: Range<usize>, out: &mut Vec<u16>) -> Result<()> {
         self.tensors.read_bf16(name, elements, out)
+    }
+
+    /// See [`Tensors::read_rows`].
+    pub fn read_rows(&self, name: &str, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        self.tensors.read_rows(name, rows, out)
     }
 
     /// See [`Tensors::read_bytes`].

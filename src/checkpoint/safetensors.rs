@@ -108,7 +108,7 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
     });
     match (shape, size) {
         (Some(shape), Some(size)) if size as u64 == bytes => {
-            Ok(TensorInfo { name, shape, storage, bytes, file, offset: begin })
+            Ok(TensorInfo { name, shape, storage, bytes, file, offset: begin, interleaved: None })
         }
         (_, size) => Err(bad(
             "shape",

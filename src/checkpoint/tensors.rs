@@ -29,12 +29,39 @@ pub struct TensorInfo {
     /// Its file's number, and where it starts there.
     pub(super) file: usize,
     pub(super) offset: u64,
+    /// Rows of a head whose rows are stored in the order 0, h, 1, h + 1, ..., where h is half of them (GGUF's
+    /// Llama). Reading returns them in the order 0, 1, 2, ...
+    pub(super) interleaved: Option<usize>,
 }
 
 impl TensorInfo {
     /// Number of elements. It fits: the parsers derived `bytes` from it with checked arithmetic.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Returns the number of elements of a row, along the last index.
+    pub fn cols(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Reads bytes from position `at` of the tensor on, its rows in order.
+    fn read_at(&self, source: &Source, mut at: u64, mut out: &mut [u8]) -> Result<()> {
+        let Some(head) = self.interleaved else {
+            return source.read_at(self.offset + at, out);
+        };
+        // Rows are whole blocks, which the parser has checked.
+        let row_bytes = (self.cols() / self.storage.elements * self.storage.bytes) as u64;
+        let (head, half) = (head as u64, head as u64 / 2);
+        while !out.is_empty() {
+            let (row, within) = (at / row_bytes, at % row_bytes);
+            let stored = row / head * head + row % half * 2 + row % head / half;
+            let (part, rest) = out.split_at_mut(((row_bytes - within) as usize).min(out.len()));
+            source.read_at(self.offset + stored * row_bytes + within, part)?;
+            at += part.len() as u64;
+            out = rest;
+        }
+        Ok(())
     }
 }
 
@@ -126,7 +153,17 @@ impl Tensors {
         out.clear();
         out.resize(elements.len() / storage.elements * storage.bytes, 0);
         let start = (elements.start / storage.elements) as u64 * storage.bytes as u64;
-        self.files[tensor.file].read_at(tensor.offset + start, out)
+        tensor.read_at(&self.files[tensor.file], start, out)
+    }
+
+    /// Replaces what `out` held by the bytes of whole rows as the file stores them, blocks included; rows are
+    /// numbered as in Hugging Face's tensor of this name.
+    ///
+    /// # Errors
+    /// No such tensor; rows outside it; a file that shrank.
+    pub fn read_rows(&self, name: &str, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
+        let cols = self.get(name).map_or(0, TensorInfo::cols);
+        self.read_bytes(name, rows.start.saturating_mul(cols)..rows.end.saturating_mul(cols), out)
     }
 
     /// The tensor, once `elements` is known to be a part of it in whole blocks.
@@ -185,7 +222,7 @@ impl Tensors {
             let count = at_once.min(blocks - done);
             let buffer = &mut buffer[..count * storage.bytes];
             let start = (first + done as u64) * storage.bytes as u64;
-            self.files[tensor.file].read_at(tensor.offset + start, buffer)?;
+            tensor.read_at(&self.files[tensor.file], start, buffer)?;
             take(done * storage.elements, count * storage.elements, buffer)?;
             done += count;
         }

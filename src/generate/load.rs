@@ -199,6 +199,11 @@ pub fn config_file(path: &FilePath) -> PathBuf {
 pub fn tokenizer(checkpoint: &Checkpoint, path: &FilePath) -> Result<Tokenizer> {
     match &checkpoint.tokenizer {
         TokenizerSource::Json(bytes) => Tokenizer::from_json(bytes, &path.join("tokenizer.json")),
+        TokenizerSource::Gguf(vocab) if vocab.model != "gpt2" => Err(Error::Unsupported {
+            file: path.to_owned(),
+            what: format!("tokenizer.ggml.model {}", vocab.model),
+            fix: "use the original Hugging Face folder".into(),
+        }),
         TokenizerSource::Gguf(vocab) => Tokenizer::from_vocabulary(vocabulary(vocab), path),
     }
 }

@@ -1,8 +1,8 @@
 //! GGUF files that are sound as containers and must be refused as models, or for their size.
 
-use crate::bad_gguf::{spoilt, with_key, with_tensor, with_value};
+use crate::bad_gguf::{file, spoilt, with_key, with_tensor, with_value};
 use crate::sample::{self, Tensor, array, gguf, string, text, texts, u32};
-use crate::{Case, case};
+use crate::{Case, Files, case};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -41,8 +41,49 @@ pub fn cases() -> Vec<Case> {
         ),
         case(
             "another tokenizer",
-            &["bad.gguf", "tokenizer.ggml.model llama"],
+            &["bad.gguf", "tokenizer.ggml.model bert"],
+            with_value("tokenizer.ggml.model", text("bert")),
+        ),
+        case(
+            "SentencePiece without scores",
+            &["bad.gguf", "tokenizer.ggml.scores", "32-bit floats"],
             with_value("tokenizer.ggml.model", text("llama")),
+        ),
+        case(
+            "SentencePiece with a score NaN",
+            &["bad.gguf", "tokenizer.ggml.scores, element 31", "NaN"],
+            spoilt(|gguf| {
+                *gguf.key("tokenizer.ggml.model") = text("llama");
+                let scores = [vec![0; 31 * 4], f32::NAN.to_le_bytes().to_vec()].concat();
+                gguf.keys.push((b"tokenizer.ggml.scores".to_vec(), array(6, 32, &scores)));
+            }),
+        ),
+        case(
+            "heads rotated in part",
+            &["bad.gguf", "qwen2.rope.dimension_count 2", "heads of 4"],
+            with_key("qwen2.rope.dimension_count", u32(2)),
+        ),
+        case("interleaved rows that no heads divide", &["bad.gguf", "q_proj.weight, dimensions", "2 heads"], {
+            let mut gguf = sample::llama();
+            let q = gguf.tensor("blk.0.attn_q.weight");
+            (q.dims[1], q.data) = (6, vec![0; 6 * 32]);
+            file(gguf.bytes())
+        }),
+        case("no heads", &["bad.gguf", "q_proj.weight, dimensions", "0 heads"], {
+            let mut gguf = sample::llama();
+            *gguf.key("llama.attention.head_count") = u32(0);
+            file(gguf.bytes())
+        }),
+        case(
+            "factors of another head",
+            &["bad.gguf", "rope_freqs.weight", "2, half of a head"],
+            with_factors(&[1.0; 3], None),
+        ),
+        case("factor of zero", &["bad.gguf", "rope_freqs.weight", "positive"], with_factors(&[1.0, 0.0], None)),
+        case(
+            "factors and another scaling",
+            &["bad.gguf", "rope.scaling.type", "rope_freqs.weight"],
+            with_factors(&[1.0; 2], Some("yarn")),
         ),
         case(
             "more tokens than rows",
@@ -90,6 +131,16 @@ pub fn cases() -> Vec<Case> {
             }),
         ),
     ]
+}
+
+/// The Llama sample with factors of the rotation's frequencies, and a type of scaling.
+fn with_factors(factors: &[f32], scaling: Option<&str>) -> Files {
+    let mut gguf = sample::llama();
+    let data = factors.iter().flat_map(|factor| factor.to_le_bytes()).collect();
+    let (name, dims) = ("rope_freqs.weight".to_owned(), vec![factors.len() as u64]);
+    gguf.tensors.push(Tensor { name, dims, kind: 0, offset: None, data });
+    gguf.keys.extend(scaling.map(|kind| (b"llama.rope.scaling.type".to_vec(), text(kind))));
+    file(gguf.bytes())
 }
 
 /// As many keys as a header may have, each as small as can be.

@@ -6,6 +6,7 @@ mod bad_gguf;
 mod bad_gguf_model;
 mod bad_quantized;
 mod bad_safetensors;
+mod families;
 mod memory;
 mod sample;
 
@@ -216,6 +217,7 @@ fn write_fuzz_seeds() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut seeds = vec![
         ("gguf", "sound".to_owned(), sample::gguf().bytes()),
+        ("gguf", "sound llama".to_owned(), sample::llama().bytes()),
         ("safetensors", "sound".to_owned(), sample::shard(|_| true)),
     ];
     for case in [bad_gguf::cases(), bad_gguf_model::cases()].into_iter().flatten() {

@@ -111,6 +111,26 @@ pub fn quantized() -> Checkpoint {
     gguf.open().unwrap()
 }
 
+/// The sample as llama.cpp's converter writes a Llama: without biases, and the rows of each head of queries
+/// and keys, which Hugging Face rotates as two halves, with the halves' rows in turn.
+pub fn llama() -> Gguf {
+    let mut gguf = gguf();
+    for (name, value) in &mut gguf.keys {
+        *name = String::from_utf8(name.clone()).unwrap().replace("qwen2.", "llama.").into_bytes();
+        if name == b"general.architecture" {
+            *value = text("llama");
+        }
+    }
+    gguf.tensors.retain(|tensor| !tensor.name.ends_with(".bias"));
+    for name in ["blk.0.attn_q.weight", "blk.0.attn_k.weight"] {
+        let data = &mut gguf.tensor(name).data;
+        // Heads of four rows, rows of eight values of four bytes.
+        let heads = data.chunks_exact(4 * 32);
+        *data = heads.flat_map(|head| [0, 2, 1, 3].map(|row| &head[row * 32..][..32]).concat()).collect();
+    }
+    gguf
+}
+
 impl Gguf {
     pub fn key(&mut self, name: &str) -> &mut Vec<u8> {
         let found = self.keys.iter_mut().find(|key| key.0 == name.as_bytes());
