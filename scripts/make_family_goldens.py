@@ -38,7 +38,7 @@ LLAMA3_ROPE = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor"
 # Each is one value: what is special to the family stands here.
 FAMILIES = {
     "qwen3": {
-        "config": transformers.Qwen3Config, "tokenizer": vocabulary.qwen3, "seed": 1,
+        "config": transformers.Qwen3Config, "tokenizer": vocabulary.qwen3, "seed": 32,
         "fields": {
             "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4,
             "num_key_value_heads": 2, "head_dim": 32, "vocab_size": 384, "rms_norm_eps": 1e-6,
@@ -48,7 +48,7 @@ FAMILIES = {
         "stop": ["<|im_end|>", "<|endoftext|>"], "bos": "<|endoftext|>",
     },
     "llama3.1": {
-        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama3, "seed": 12, "old_spelling": True,
+        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama3, "seed": 1, "old_spelling": True,
         "drop": ["head_dim"],
         "fields": {
             "hidden_size": 96, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 3,
@@ -58,7 +58,7 @@ FAMILIES = {
         "stop": ["<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"], "bos": "<|begin_of_text|>",
     },
     "llama3.2": {
-        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama3, "seed": 3,
+        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama3, "seed": 5,
         "fields": {
             "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
             "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 360, "rms_norm_eps": 1e-5,
@@ -69,7 +69,7 @@ FAMILIES = {
     },
     # The first releases: neither rope_theta (10000 is meant) nor head_dim.
     "llama2": {
-        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama2, "seed": 4, "old_spelling": True,
+        "config": transformers.LlamaConfig, "tokenizer": vocabulary.llama2, "seed": 2, "old_spelling": True,
         "drop": ["head_dim", "rope_theta", "attention_bias", "mlp_bias"],
         "fields": {
             "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -79,7 +79,7 @@ FAMILIES = {
         "stop": ["</s>"], "bos": "<s>",
     },
     "mistral": {
-        "config": transformers.MistralConfig, "tokenizer": vocabulary.mistral, "seed": 5,
+        "config": transformers.MistralConfig, "tokenizer": vocabulary.mistral, "seed": 1,
         "fields": {
             "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
             "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 416, "rms_norm_eps": 1e-5, "sliding_window": 24,
@@ -125,7 +125,7 @@ def randomize(model, seed):
             drawn = 1 + 0.2 * drawn
         elif "embed_tokens" in name:
             # A tied embedding is the output matrix too: wide enough for logits that differ by a few units.
-            drawn *= 3.0 / value.shape[1] ** 0.5 if tied else 1.0
+            drawn *= 2.0 / value.shape[1] ** 0.5 if tied else 1.0
         elif "lm_head" in name:
             drawn *= 3.0 / value.shape[1] ** 0.5
         else:
