@@ -58,7 +58,7 @@ pub fn engine(engine: &Engine, prompt: usize, generated: usize) -> Counted {
 pub fn shape(config: &Config, prompt: usize, generated: usize, chunk: usize) -> Result<Counted> {
     let mut counter = Counter::default();
     let model =
-        Qwen::load(config.clone(), Source::Random { seed: 0, quant: None }, &mut counter, &mut |_, _, _| Ok(()))?;
+        Qwen::load(config.clone(), Source::Random { seed: 0, quant: None }, &mut counter, &mut ())?;
     Ok(engine(&Engine::new(Box::new(counter), model, prompt + generated, chunk)?, prompt, generated))
 }
 

@@ -1,10 +1,11 @@
 //! One decoder layer: its weights, and its forward pass in the pieces that quantization stops between.
 
 use super::weights::Weights;
-use super::{Config, Progress, Source};
+use super::{Config, Source};
 use crate::error::Result;
 use crate::kernels::Attention;
 use crate::plan::{Backend, Plan, Tensor};
+use crate::progress::Progress;
 use crate::quant::{Input, Linear};
 
 /// A decoder layer of the Qwen2 family.
@@ -67,7 +68,7 @@ impl Layer {
         source: Source,
         i: usize,
         backend: &mut dyn Backend,
-        progress: Progress,
+        progress: &mut dyn Progress,
     ) -> Result<Layer> {
         Layer::read(&mut Weights::new(source, backend, progress, config)?, config, i)
     }

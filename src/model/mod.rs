@@ -6,11 +6,12 @@ pub mod weights;
 
 pub use config::Config;
 pub use layer::{Layer, Rows, Sequence};
-pub use weights::{Progress, Source};
+pub use weights::Source;
 
 use crate::error::Result;
 use crate::kernels::rope_table;
 use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::progress::Progress;
 use crate::quant::{Input, Linear};
 
 /// A decoder of the Qwen2 family (Qwen1.5, Qwen2, Qwen2.5), its weights on a device.
@@ -53,7 +54,7 @@ impl Cache {
 
 impl Qwen {
     /// Loads the weights a `source` has for `config`; see [`weights`].
-    pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: Progress) -> Result<Qwen> {
+    pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Qwen> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;

@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::kernels::{Packing, Part};
 use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::progress::Progress;
 use crate::quant::file::{self, Quantization};
 use crate::quant::linear::{Orders, parts_of};
 use crate::quant::{BF16, Linear, Packed, Quant, random};
@@ -24,9 +25,6 @@ pub enum Source<'a> {
     },
 }
 
-/// Called with the bytes on the device, all bytes, and the tensor under way; an error stops loading.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64, &str) -> Result<()>;
-
 /// Elements decoded at a time by one core.
 const PIECE: usize = 1 << 20;
 
@@ -35,7 +33,7 @@ pub(super) struct Weights<'a> {
     quantization: Option<Quantization>,
     orders: Orders,
     backend: &'a mut dyn Backend,
-    progress: Progress<'a>,
+    progress: &'a mut dyn Progress,
     done: u64,
     total: u64,
     loaded: usize,
@@ -45,7 +43,7 @@ impl<'a> Weights<'a> {
     pub fn new(
         source: Source<'a>,
         backend: &'a mut dyn Backend,
-        progress: Progress<'a>,
+        progress: &'a mut dyn Progress,
         config: &Config,
     ) -> Result<Weights<'a>> {
         if let Source::Checkpoint(checkpoint) = source {
@@ -94,7 +92,7 @@ impl<'a> Weights<'a> {
                     linear.packing.threshold = threshold;
                 }
                 self.done += linear.weight_bytes();
-                (self.progress)(self.done, self.total, name)?;
+                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
                 linear
             }
             None => self.matrix(name, rows, cols)?,
@@ -179,7 +177,7 @@ impl<'a> Weights<'a> {
                     values.chunks_exact(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
                 self.backend.write(None, tensor, (start - first) / 2, &words)?;
                 self.done += words.len() as u64 * 4;
-                (self.progress)(self.done, self.total, name)?;
+                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
             }
         }
         Ok(())
@@ -187,7 +185,7 @@ impl<'a> Weights<'a> {
 
     fn advance(&mut self, tensor: Tensor, name: &str) -> Result<()> {
         self.done += tensor.bytes();
-        (self.progress)(self.done, self.total, name)
+        self.progress.at(&format!("loading {name}"), self.done, self.total)
     }
 }
 

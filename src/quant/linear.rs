@@ -66,7 +66,7 @@ pub fn parts_of(backend: &dyn Backend, name: &str, rows: usize, row_bytes: u64) 
             what: name.to_owned(),
             bytes: row_bytes * TILE as u64,
             limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
-            fix: "take another --device".into(),
+            fix: "take another `device`".into(),
         });
     }
     let each = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(TILE);

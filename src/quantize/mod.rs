@@ -7,6 +7,7 @@ pub mod calibration;
 mod folder;
 mod report;
 mod search;
+pub mod session;
 mod settings;
 mod stages;
 
@@ -28,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::methods::{self, Factor, FactorOptions, Hessian, Order, Solved, Weight};
 use crate::model::{Config, Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
+use crate::progress::{Progress, Step};
 use crate::quant::file::{self, Quantization};
 use crate::quant::linear::Orders;
 use crate::quant::{Linear, Method, Packed};
@@ -41,18 +43,6 @@ pub struct Job<'a> {
     pub samples: Vec<Vec<u32>>,
     /// What the report says of where the samples came from.
     pub calibration: Value,
-}
-
-/// Who watches. Errors stop the run.
-pub trait Watch {
-    /// Now at step `done` of `total` of this.
-    fn at(&mut self, what: &str, done: usize, total: usize) -> Result<()>;
-    /// Still at it.
-    fn alive(&mut self) -> Result<()>;
-    /// A layer is done.
-    fn layer(&mut self, report: &LayerReport) -> Result<()>;
-    /// Something a person should know.
-    fn note(&mut self, line: &str);
 }
 
 impl Job<'_> {
@@ -76,8 +66,8 @@ impl Job<'_> {
     fn check(&self) -> Result<()> {
         self.settings.check()?;
         if self.settings.quant().method.is_calibrated() && self.samples.is_empty() {
-            let fix = "give a text, JSONL documents or instructions with --calibration";
-            return Err(Error::request("--calibration", "samples for this method", "none", fix));
+            let fix = "give a text, JSONL documents or instructions";
+            return Err(Error::request("`calibration`", "samples for this method", "none", fix));
         }
         if Quantization::of(self.checkpoint)?.is_some() {
             return Err(Error::Unsupported {
@@ -99,10 +89,10 @@ impl Job<'_> {
         let longest = self.config.max_position_embeddings;
         match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
             Some(sample) => Err(Error::request(
-                "--length",
+                "`length`",
                 format!("samples of 1 to {longest} tokens, what the model was trained for"),
                 sample.len(),
-                "give a smaller --length",
+                "give a smaller `length`",
             )),
             None => Ok(()),
         }
@@ -110,7 +100,7 @@ impl Job<'_> {
 }
 
 /// Quantizes into the folder `out`. None: a run before had finished it.
-pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Watch) -> Result<Option<Value>> {
+pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
     job.check()?;
     let Some(work) = Work::open(out, &job.identity()?)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
@@ -119,20 +109,29 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
     let mut samples = embed(job)?;
     let bench = if samples.is_empty() { None } else { Some(Bench::new(backend, &job.config, longest)?) };
     let threshold = match (job.settings.wanted_share(), &bench) {
-        (Some(share), Some(bench)) => Some(found_threshold(job, share, &work, backend, bench, &samples, watch)?),
+        (Some(share), Some(bench)) => Some(found_threshold(job, share, &work, backend, bench, &samples, progress)?),
         _ => None,
     };
 
     let mut reports = Vec::new();
-    let mut start = Instant::now();
+    let begun = Instant::now();
+    let mut start = begun;
     for i in 0..layers {
-        watch.at("quantizing", i, layers)?;
+        let mut step = Step::new(progress, "quantizing", i, layers);
+        step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
         let mut layer =
-            Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut |_, _, _| watch.alive())?;
-        let mut layer_run =
-            LayerRun { job, i, threshold, quantization: &quantization, orders: Orders::default(), backend, watch };
+            Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut step)?;
+        let mut layer_run = LayerRun {
+            job,
+            i,
+            threshold,
+            quantization: &quantization,
+            orders: Orders::default(),
+            backend,
+            progress: &mut step,
+        };
         if done {
             // Its linears as they were written carry the samples on.
             reports.push(read_report(&work, i)?);
@@ -152,18 +151,18 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
             && let Some(bench) = &bench
         {
             if done {
-                bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
-                bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
+                bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut step)?;
+                bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut step)?;
                 start = Instant::now();
             }
-            bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+            bench.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
         }
         backend.keep_residents(kept);
         if !done {
-            watch.layer(&reports[i])?;
+            progress.note(&reports[i].line(begun.elapsed().as_secs_f64()));
         }
     }
-    watch.at("writing", layers, layers)?;
+    Step::new(progress, "writing", layers, layers).alive()?;
     let report = report::report(&job.settings, threshold, &job.calibration, &reports);
     finish(job, work, &quantization, &report)?;
     Ok(Some(report))
@@ -177,7 +176,7 @@ struct LayerRun<'a, 'w> {
     quantization: &'a Quantization,
     orders: Orders,
     backend: &'w mut dyn Backend,
-    watch: &'w mut dyn Watch,
+    progress: &'w mut dyn Progress,
 }
 
 impl<'a> LayerRun<'a, '_> {
@@ -198,8 +197,7 @@ impl<'a> LayerRun<'a, '_> {
             let gathered = match bench {
                 Some(bench) => {
                     let name = self.name(subset[0]);
-                    let watch = &mut *self.watch;
-                    bench.run(self.backend, layer, stage, samples, Some(&name), &mut |_| watch.alive())?
+                    bench.run(self.backend, layer, stage, samples, Some(&name), self.progress)?
                 }
                 None => None,
             };
@@ -208,7 +206,7 @@ impl<'a> LayerRun<'a, '_> {
                 if self.job.settings.skips(&self.name(name)) {
                     continue;
                 }
-                self.watch.alive()?;
+                self.progress.at(name, 0, 0)?;
                 let (entry, packed) = self.solve(name, gathered.as_ref(), &mut factor)?;
                 entries.push(entry);
                 solved.push((*name, packed));
@@ -255,7 +253,7 @@ impl<'a> LayerRun<'a, '_> {
         };
         let error = solved.relative_error.unwrap_or_else(|| plain_error(&values, &solved.packed));
         for note in &solved.notes {
-            self.watch.note(&format!("{name}: {note}"));
+            self.progress.note(&format!("{name}: {note}"));
         }
         let entry = Entry::new(linear, &solved, error);
         // As a run that goes on after this layer will read it, so that both compute the same.
@@ -371,18 +369,18 @@ fn found_threshold(
     backend: &mut dyn Backend,
     bench: &Bench,
     samples: &[Sample],
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<f32> {
     const FILE: &str = "threshold.json";
     let known = std::fs::read(work.path(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let threshold = match known {
         Some(threshold) => threshold,
         None => {
-            let threshold = search::threshold(job, share, backend, bench, samples, watch)?;
+            let threshold = search::threshold(job, share, backend, bench, samples, progress)?;
             work.write_bytes(FILE, &serde_json::to_vec(&threshold).expect("a number"))?;
             threshold
         }
     };
-    watch.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", share * 100.0));
+    progress.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", share * 100.0));
     Ok(threshold)
 }

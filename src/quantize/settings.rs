@@ -94,21 +94,21 @@ impl Settings {
             Err(Error::request(option, expected.to_owned(), found, fix.to_owned()))
         };
         if !(self.percdamp > 0.0 && self.percdamp.is_finite()) {
-            return bad("--percdamp", "a number above 0", self.percdamp.to_string(), "the references take 0.01 to 1");
+            return bad("`percdamp`", "a number above 0", self.percdamp.to_string(), "the references take 0.01 to 1");
         }
         if self.spearman && self.act_order {
-            return bad("--spearman", "one order of columns", "--act-order too".into(), "leave one of them out");
+            return bad("`spearman`", "one order of columns", "`act_order` too".into(), "leave one of them out");
         }
         match self.outliers {
             Outliers::Share(share) if !(share > 0.0 && share < 0.5) => {
-                bad("--outlier-share", "a share above 0 and below 0.5", share.to_string(), "1 % is 0.01")
+                bad("`outlier_share`", "a share above 0 and below 0.5", share.to_string(), "1 % is 0.01")
             }
             Outliers::BitsPerWeight(bits) if bits <= self.bits_without_outliers() => {
                 let least = format!("above {:.3}, which SpQR takes without outliers", self.bits_without_outliers());
-                bad("--bits-per-weight", &least, bits.to_string(), "give more, fewer --bits or a larger --group-size")
+                bad("`bits_per_weight`", &least, bits.to_string(), "give more, fewer `bits` or a larger `group_size`")
             }
             Outliers::Threshold(t) if !(t >= 0.0 && t.is_finite()) => {
-                bad("--outlier-threshold", "a number of 0 or more", t.to_string(), "the reference takes 0.2")
+                bad("`outlier_threshold`", "a number of 0 or more", t.to_string(), "the reference takes 0.2")
             }
             _ => Ok(()),
         }

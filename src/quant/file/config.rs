@@ -339,7 +339,7 @@ fn spqr(fields: &Fields) -> Result<SpqrFile> {
         Some("qwgpu-1") => (),
         other => {
             let found = other.map_or("of its authors' package".to_owned(), |name| format!("variant {name:?}"));
-            let fix = "quantize the original weights with `qwgpu quantize --method spqr`";
+            let fix = "quantize the original weights with SpQR";
             return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
         }
     }
