@@ -12,6 +12,8 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("date", &[]),
     ("digest", &[]),
+    ("units", &[]),
+    ("progress", &["error"]),
     ("whole_file", &["error"]),
     ("checkpoint", &["error"]),
     ("text", &["digest", "error"]),
@@ -20,18 +22,34 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("kernels", &["plan"]),
     ("quant", &["plan", "kernels", "checkpoint", "error"]),
     ("methods", &["quant", "error"]),
-    ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
-    ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
+    ("model", &["plan", "kernels", "quant", "checkpoint", "progress", "error"]),
+    ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "progress", "error"]),
     (
         "quantize",
-        &["digest", "generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"],
+        &[
+            "digest", "units", "generate", "gpu", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint",
+            "progress", "error",
+        ],
     ),
+    ("session", &["generate", "quantize", "quant", "progress", "error"]),
     ("metrics", &["error"]),
     ("report", &["whole_file", "metrics", "error"]),
     ("tasks", &["metrics", "error"]),
-    ("eval", &["date", "digest", "whole_file", "generate", "tasks", "metrics", "text", "error"]),
-    ("study", &["report", "eval", "quantize", "quant", "tasks", "error"]),
-    ("bench", &["whole_file", "generate", "gpu", "model", "kernels", "plan", "error"]),
+    (
+        "eval",
+        &[
+            "date", "digest", "whole_file", "generate", "quantize", "tasks", "metrics", "text", "checkpoint",
+            "progress", "error",
+        ],
+    ),
+    ("bench", &["whole_file", "generate", "gpu", "model", "kernels", "plan", "progress", "error"]),
+    (
+        "study",
+        &[
+            "report", "bench", "session", "eval", "quantize", "quant", "generate", "model", "checkpoint", "tasks",
+            "metrics", "whole_file", "date", "digest", "progress", "error",
+        ],
+    ),
 ];
 
 /// What the crate's root exports, and the module it comes from.
