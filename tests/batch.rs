@@ -128,8 +128,9 @@ fn replies_together_are_replies_alone() {
     for device in devices() {
         let mut engine = engine(&device, 400);
         let shared = ids(0, 30);
-        let asked: Vec<BatchPrompt> =
-            (0..11).map(|n| BatchPrompt { ids: ids(n + 50, 1 + n as usize * 5 % 23), limit: 1 + n as usize % 12 }).collect();
+        let asked: Vec<BatchPrompt> = (0..11)
+            .map(|n| BatchPrompt { ids: ids(n + 50, 1 + n as usize * 5 % 23), limit: 1 + n as usize % 12 })
+            .collect();
         let together = replies(&mut engine, &shared, &asked, 7);
         for (number, asked) in asked.iter().enumerate() {
             assert_eq!(replies(&mut engine, &shared, std::slice::from_ref(asked), 7)[0], together[number]);

@@ -1,21 +1,18 @@
 //! `qwgpu bench`: how fast kernels and models are here.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::json;
 
-use super::model::{DeviceArgs, ModelArgs, PathArg};
-use super::output::{Outcome, note, print_json, print_out};
 use super::bench_all;
+use super::measure::{measure_model, open};
+use super::model::{DeviceArgs, ModelArgs};
+use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
-use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::report::Report;
-use crate::bench::{Probes, kernels, tables, usage};
+use crate::bench::{kernels, tables, usage};
 use crate::error::Error;
-use crate::generate::Run;
-use crate::gpu::Gpu;
 use crate::text::read_text;
 use crate::units::binary_bytes;
 
@@ -101,16 +98,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Opens the adapter that kernels are timed on.
-pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
-    if device.path == PathArg::Cpu {
-        return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
-    }
-    let gpu = device.choice().open_gpu()?;
-    note(&Run::on(&gpu.facts, gpu.path()).to_string());
-    Ok(gpu)
-}
-
 fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
     let mut gpu = open(&args.device)?;
     let probes = kernels::probe(&mut gpu)?;
@@ -151,22 +138,6 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
         print_out(&format!("{:<34}{}\n", "host memory, most at once", binary_bytes(peak)))?;
     }
     Ok(Outcome::Done)
-}
-
-/// Loads a model and measures it.
-pub fn measure_model(
-    model: &ModelArgs,
-    prompt: usize,
-    generated: usize,
-    repeats: Option<usize>,
-    probes: Option<&Probes>,
-) -> anyhow::Result<Measured> {
-    let start = Instant::now();
-    let mut loaded = model.load()?;
-    let load_s = start.elapsed().as_secs_f64();
-    let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
-    let protocol = Protocol { prompt, generated, repeats };
-    Ok(measure(&mut loaded, &model.label(), load_s, protocol, probes, &mut Bar::new())?)
 }
 
 fn table(args: &Table) -> anyhow::Result<Outcome> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::bench::{measure_model, open};
+use super::measure::{measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;

@@ -123,12 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn say(
-    conversation: &mut Conversation,
-    model: &mut Model,
-    text: &str,
-    options: &ReplyOptions,
-) -> anyhow::Result<()> {
+fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: &ReplyOptions) -> anyhow::Result<()> {
     let hold: Hold = interrupt::hold();
     let result = conversation.say(model, text, options, &mut |piece| {
         if interrupt::pressed() {

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::model::ModelArgs;
 use super::output::{Outcome, print_json, print_out};
-use super::values::count;
 use super::progress::Bar;
+use super::values::count;
 use crate::error::Error;
 use crate::generate::{Output, load_reference};
-use crate::progress::Progress;
 use crate::plan::check::{Parting, Seen, check};
+use crate::progress::Progress;
 
 pub const HELP: &str = "\
 Loads the model twice, on the device and for the f32 reference on the CPU, and runs a prefill and one

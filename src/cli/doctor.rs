@@ -167,7 +167,8 @@ fn abilities(facts: &Facts) -> Vec<Finding> {
     }
     let binding = facts.max_binding.min(facts.max_buffer);
     if binding < BINDING {
-        let message = format!("{name}: a binding holds {}, so that weights are cut into more parts", binary_bytes(binding));
+        let message =
+            format!("{name}: a binding holds {}, so that weights are cut into more parts", binary_bytes(binding));
         findings.push(Finding::slow("binding", message, "another WGPU_BACKEND may offer more"));
     }
     for (need, what) in [(Needs::SUBGROUP, "subgroup operations"), (Needs::F16, "f16 arithmetic")] {
@@ -208,12 +209,14 @@ fn memory(free: u64) -> Finding {
     match fits {
         Some((bytes, name)) => {
             let weights = binary_bytes(*bytes);
-            let message = format!("{} of memory free: room for {name} in bf16 ({weights} of weights)", binary_bytes(free));
+            let message =
+                format!("{} of memory free: room for {name} in bf16 ({weights} of weights)", binary_bytes(free));
             Finding::ok("memory", message)
         }
         None => {
             let (bytes, name) = sizes[0];
-            let message = format!("{} of memory free: {name} in bf16 takes {}", binary_bytes(free), binary_bytes(bytes));
+            let message =
+                format!("{} of memory free: {name} in bf16 takes {}", binary_bytes(free), binary_bytes(bytes));
             Finding::slow("memory", message, "close other programs")
         }
     }

@@ -5,11 +5,11 @@ use std::time::Instant;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::json;
 
+use super::interrupt;
 use super::model::ModelArgs;
 use super::output::{Outcome, note, print_json, print_out};
-use super::values::{count, utf8};
 use super::sampling::SamplingArgs;
-use super::interrupt;
+use super::values::{count, utf8};
 use crate::bench::usage;
 use crate::generate::{Flow, Model, Reply, ReplyOptions, Sampling};
 use crate::text::Message;

@@ -12,6 +12,7 @@ mod eval_table;
 mod generate;
 mod interrupt;
 mod machine;
+mod measure;
 mod model;
 mod options;
 mod output;
@@ -21,7 +22,6 @@ mod quantize;
 mod sampling;
 mod study;
 mod values;
-
 
 use std::ffi::OsString;
 use std::process::ExitCode;

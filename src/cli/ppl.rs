@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::model::ModelArgs;
 use super::output::{Outcome, print_json, print_out};
-use super::values::count;
 use super::progress::Bar;
+use super::values::count;
 use crate::error::Error;
 use crate::eval::{perplexity, word_perplexity};
 use crate::text::read_text;

@@ -101,7 +101,8 @@ impl Evaluation {
     /// Returns the requests of `shard` that have no answer in `journal`.
     pub fn missing<'a>(&'a self, shard: Shard, journal: &'a Journal) -> impl Iterator<Item = &'a Request> {
         let sets = self.tasks.iter().flat_map(|task| &task.sets);
-        let documents = sets.flat_map(move |set| set.documents.iter().enumerate().filter(move |(id, _)| shard.has(*id)));
+        let documents =
+            sets.flat_map(move |set| set.documents.iter().enumerate().filter(move |(id, _)| shard.has(*id)));
         documents.map(|(_, request)| request).filter(|request| journal.get(&request.key).is_none())
     }
 
@@ -139,13 +140,7 @@ impl Evaluation {
     /// # Errors
     /// The judge cannot be asked; those of the journal; what `progress` returns.
     #[cfg(feature = "judge")]
-    pub fn judge(
-        &self,
-        judge: &Judge,
-        shard: Shard,
-        journal: &mut Journal,
-        progress: &mut dyn Progress,
-    ) -> Result<()> {
+    pub fn judge(&self, judge: &Judge, shard: Shard, journal: &mut Journal, progress: &mut dyn Progress) -> Result<()> {
         let mut wanted: Vec<(String, String)> = Vec::new();
         for task in &self.tasks {
             for set in measured(task, journal.responses(), Some(judge.model())) {

@@ -54,7 +54,9 @@ impl Response {
     /// Why there are none.
     pub fn answers(&self) -> Result<Vec<Answer>, &str> {
         match self {
-            Response::Choices(choices) => Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect()),
+            Response::Choices(choices) => {
+                Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect())
+            }
             Response::Reply(text) => Ok(vec![Answer::Reply(text.clone())]),
             Response::Error(why) => Err(why),
         }

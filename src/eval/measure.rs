@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::requests::{Request, PreparedSet, PreparedTask};
 use super::journal::{Response, verdict_key};
+use super::requests::{PreparedSet, PreparedTask, Request};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
 use crate::tasks::{Item, Metric, Outcome, Over, Set};
@@ -44,9 +44,17 @@ pub struct Number {
 }
 
 /// Scores the documents of `task`, set by set, that have answers in `responses`, and verdicts of `judge` where needed.
-pub fn measured<'a>(task: &'a PreparedTask, responses: &'a HashMap<String, Response>, judge: Option<&str>) -> Vec<SetResult<'a>> {
+pub fn measured<'a>(
+    task: &'a PreparedTask,
+    responses: &'a HashMap<String, Response>,
+    judge: Option<&str>,
+) -> Vec<SetResult<'a>> {
     let measure = |set: &'a PreparedSet| {
-        let known = set.documents.iter().enumerate().filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
+        let known = set
+            .documents
+            .iter()
+            .enumerate()
+            .filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
         let sample = |(id, request, response): (usize, &'a Request, &'a Response)| {
             let document = &set.set.documents[id];
             let outcomes = match response.answers() {

@@ -181,8 +181,7 @@ impl Maker<'_> {
         let (context, continuations) = if profile.chat {
             let turns = if self.settings.fewshot_as_multiturn { Turns::Each } else { Turns::One };
             let (messages, continuations) = prompt::messages(&prompt, shots, turns);
-            let messages: Vec<Message> =
-                messages.into_iter().map(|m| Message::new(m.role, &m.content)).collect();
+            let messages: Vec<Message> = messages.into_iter().map(|m| Message::new(m.role, &m.content)).collect();
             (self.chat.render(&messages, true)?, continuations)
         } else {
             prompt::compose(&prompt, shots)

@@ -55,8 +55,7 @@ impl Runner<'_> {
 
     fn set(&mut self, set: &PreparedSet, shard: Shard) -> Result<()> {
         let of_shard = set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id)).map(|(_, request)| request);
-        let mut missing: Vec<&Request> =
-            of_shard.filter(|request| self.journal.get(&request.key).is_none()).collect();
+        let mut missing: Vec<&Request> = of_shard.filter(|request| self.journal.get(&request.key).is_none()).collect();
         if missing.is_empty() {
             return Ok(());
         }

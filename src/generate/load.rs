@@ -103,12 +103,7 @@ impl Model {
 
 /// Loads `spec` on `device` for sequences of at most `context` tokens (none: 4096, or what the model
 /// was trained for if that is less). `progress` receives the bytes of weights that are loaded.
-pub fn load(
-    spec: &Spec,
-    device: &DeviceChoice,
-    context: Option<usize>,
-    progress: &mut dyn Progress,
-) -> Result<Model> {
+pub fn load(spec: &Spec, device: &DeviceChoice, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     load_on(spec, device.open()?, context, progress)
 }
 
@@ -138,12 +133,7 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 }
 
 /// Loads as [`load`] does, on a device that is open already.
-pub fn load_on(
-    spec: &Spec,
-    opened: Opened,
-    context: Option<usize>,
-    progress: &mut dyn Progress,
-) -> Result<Model> {
+pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint = match spec {
         Spec::Files(path) => Some(Checkpoint::open(path)?),
         Spec::Random { .. } => None,

@@ -11,8 +11,8 @@ pub mod sample;
 
 pub use batch::{Question, TokenScore};
 pub use conversation::Conversation;
-pub use engine::{Engine, Flow, Output};
 pub use device::{Compute, DeviceChoice, Opened, Run};
+pub use engine::{Engine, Flow, Output};
 pub use load::{Model, Spec, load, load_on, load_reference};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};

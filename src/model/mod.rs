@@ -54,7 +54,12 @@ impl Cache {
 
 impl Qwen {
     /// Loads the weights a `source` has for `config`; see [`weights`].
-    pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Qwen> {
+    pub fn load(
+        config: Config,
+        source: Source,
+        backend: &mut dyn Backend,
+        progress: &mut dyn Progress,
+    ) -> Result<Qwen> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;

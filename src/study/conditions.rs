@@ -39,7 +39,10 @@ pub fn conditions(settings: &StudySettings, machine: &Machine, models: &[StudyMo
         seeds: vec![fact("few-shot examples", "1234".into()), fact("bootstrap", "0".into())],
         others: [
             fact("calibration", settings.calibration.file.as_ref().map_or("none".into(), |f| f.display().to_string())),
-            fact("calibration samples", format!("{} of {} tokens", settings.calibration.samples, settings.calibration.length)),
+            fact(
+                "calibration samples",
+                format!("{} of {} tokens", settings.calibration.samples, settings.calibration.length),
+            ),
         ]
         .into_iter()
         .chain(models.iter().flat_map(StudyModel::facts))

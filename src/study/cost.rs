@@ -79,7 +79,8 @@ impl Cost {
         let mut seconds = 0.0;
         for (model, cost) in models.iter().zip(&costs) {
             let larger = model.parameters as f64 / first.parameters as f64;
-            let of_form = (cost.perplexity_tokens + cost.prompt_tokens) as f64 / read + cost.reply_tokens as f64 / written;
+            let of_form =
+                (cost.perplexity_tokens + cost.prompt_tokens) as f64 / read + cost.reply_tokens as f64 / written;
             seconds += larger * of_form * forms.len() as f64;
         }
         let forms = forms.iter().map(|form| form.name.clone()).collect();

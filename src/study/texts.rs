@@ -73,7 +73,13 @@ fn c4(path: &Path, text: &str) -> Result<String> {
     let documents = text.lines().take(DOCUMENTS).enumerate().map(|(number, line)| {
         let bad = |found: String| {
             let place = format!("line {}", number + 1);
-            Error::malformed(path, place, "a JSON object with a string in \"text\"", found, "take the file as published")
+            Error::malformed(
+                path,
+                place,
+                "a JSON object with a string in \"text\"",
+                found,
+                "take the file as published",
+            )
         };
         let value: Value = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
         value["text"].as_str().map(str::to_owned).ok_or_else(|| bad("none".into()))
