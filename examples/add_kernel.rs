@@ -57,7 +57,7 @@ fn gelu(trial: &mut Trial, count: usize) -> Tensor {
 fn reference(io: &mut Io) {
     let x = io.f32(0);
     for (y, v) in io.out_f32().iter_mut().zip(x) {
-        *y = 0.5 * v * (1.0 + (0.797_884_56 * (v + 0.044_715 * v * v * v)).tanh());
+        *y = 0.5 * v * (1.0 + (0.797_884_6 * (v + 0.044_715 * v * v * v)).tanh());
     }
 }
 
