@@ -1,7 +1,37 @@
-//! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
+//! Low-bit inference, quantization and evaluation of language models on any GPU, from WGSL compute shaders.
+//!
+//! ```no_run
+//! # fn main() -> qwgpu::Result<()> {
+//! let mut model = qwgpu::Model::open("Qwen2.5-0.5B-Instruct")?;
+//! model.chat("Why is the sky blue?", |piece| print!("{piece}"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Model`] opens a Hugging Face folder or a GGUF file; [`OpenOptions`] choose the device and quantize on the way.
+//! [`eval::Evaluation`] runs benchmarks, [`study::Study`] compares quantized forms of models and writes a report, and
+//! [`quantize::session::quantize`] writes a quantized folder. What takes long reports to a [`Progress`], which can
+//! cancel it. The folder `examples` has a short program for each.
+//!
+//! # Modules, from the bottom up
+//!
+//! - [`plan`], [`gpu`], [`kernels`]: plans of steps over tensors, the adapters that run them, and the kernels with
+//!   their CPU references.
+//! - [`checkpoint`], [`text`]: files of models; tokenizers and chat templates.
+//! - [`quant`], [`methods`]: formats of quantized weights, and the methods that make them.
+//! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
+//! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
+//! - [`tasks`], [`metrics`], [`eval`]: benchmarks as data, measures, and evaluations.
+//! - [`bench`](mod@bench), [`study`], [`report`]: speed and memory, studies, and their reports.
+//!
+//! # Features
+//!
+//! All are on by default. `cli` is the command line and its binary, `judge` the HTTP client of a judge, `parquet` the
+//! reader of data sets in Parquet. The engine alone needs none.
 
 pub mod bench;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod date;
 pub mod digest;
@@ -14,11 +44,17 @@ pub mod kernels;
 pub mod metrics;
 pub mod model;
 pub mod plan;
+pub mod progress;
 pub mod quantize;
 pub mod report;
+pub mod session;
 pub mod study;
 pub mod tasks;
 pub mod text;
+pub mod units;
 pub mod whole_file;
 
 pub use error::{Error, Result};
+pub use generate::{Compute, Conversation, DeviceChoice, Model, ReplyOptions};
+pub use progress::Progress;
+pub use session::OpenOptions;

@@ -3,24 +3,23 @@
 
 use std::path::Path;
 
-use qwgpu::generate::{Asked, Device, Engine, Event, Flow, Question, Spec, TokenScore, load};
-use qwgpu::gpu::{self, Options};
-use qwgpu::plan;
+use qwgpu::generate::{BatchPrompt, Compute, DeviceChoice, Engine, Event, Flow, Question, Spec, TokenScore, load};
+use qwgpu::gpu;
 
-fn devices() -> Vec<Device> {
-    let mut devices = vec![Device::Cpu];
+fn devices() -> Vec<DeviceChoice> {
+    let mut devices = vec![DeviceChoice::cpu()];
     for adapter in gpu::adapters() {
-        for path in [plan::Path::Fast, plan::Path::Portable] {
-            let options = Options { path, ..Options::default() };
-            devices.push(Device::Gpu { wanted: Some(adapter.facts.index.to_string()), require_gpu: false, options });
+        for path in [Compute::Fast, Compute::Portable] {
+            let device = Some(adapter.facts.index.to_string());
+            devices.push(DeviceChoice { path, device, ..DeviceChoice::default() });
         }
     }
     devices
 }
 
-fn engine(device: &Device, context: usize) -> Engine {
+fn engine(device: &DeviceChoice, context: usize) -> Engine {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen");
-    load(&Spec::Files(folder), device, Some(context), &mut |_, _, _| Ok(())).unwrap().engine
+    load(&Spec::Files(folder), device, Some(context), &mut ()).unwrap().engine
 }
 
 /// Some tokens, each draw others.
@@ -54,7 +53,7 @@ fn a_score_depends_on_nothing_else() {
     for device in devices() {
         // Small enough that the questions need several rounds of the cache.
         let mut engine = engine(&device, 300);
-        let (shared, questions) = (ids(0, 50), questions(if matches!(device, Device::Cpu) { 24 } else { 9 }));
+        let (shared, questions) = (ids(0, 50), questions(if device.path == Compute::Cpu { 24 } else { 9 }));
         let together = score(&mut engine, &shared, &questions);
         for (number, question) in questions.iter().enumerate() {
             let alone = score(&mut engine, &shared, std::slice::from_ref(question));
@@ -88,7 +87,7 @@ fn scores_are_those_of_a_sequence_alone() {
 
 #[test]
 fn the_greedy_token_is_nothing_below() {
-    let mut engine = engine(&Device::Cpu, 100);
+    let mut engine = engine(&DeviceChoice::cpu(), 100);
     let prompt = ids(3, 20);
     let mut reply = Vec::new();
     engine
@@ -103,7 +102,7 @@ fn the_greedy_token_is_nothing_below() {
     assert!(scores[0][1][0].below > 0.0);
 }
 
-fn replies(engine: &mut Engine, shared: &[u32], asked: &[Asked], stop: u32) -> Vec<Vec<u32>> {
+fn replies(engine: &mut Engine, shared: &[u32], asked: &[BatchPrompt], stop: u32) -> Vec<Vec<u32>> {
     let mut replies = vec![Vec::new(); asked.len()];
     let mut ended = vec![false; asked.len()];
     engine
@@ -129,8 +128,9 @@ fn replies_together_are_replies_alone() {
     for device in devices() {
         let mut engine = engine(&device, 400);
         let shared = ids(0, 30);
-        let asked: Vec<Asked> =
-            (0..11).map(|n| Asked { ids: ids(n + 50, 1 + n as usize * 5 % 23), limit: 1 + n as usize % 12 }).collect();
+        let asked: Vec<BatchPrompt> = (0..11)
+            .map(|n| BatchPrompt { ids: ids(n + 50, 1 + n as usize * 5 % 23), limit: 1 + n as usize % 12 })
+            .collect();
         let together = replies(&mut engine, &shared, &asked, 7);
         for (number, asked) in asked.iter().enumerate() {
             assert_eq!(replies(&mut engine, &shared, std::slice::from_ref(asked), 7)[0], together[number]);
@@ -150,19 +150,19 @@ fn replies_together_are_replies_alone() {
 #[test]
 fn answers_that_do_not_fit_together_are_scored_apart() {
     let question = Question { ids: ids(1, 40), answers: (0..9).map(|n| ids(n + 2, 5 + n as usize)).collect() };
-    let wide = score(&mut engine(&Device::Cpu, 300), &[], std::slice::from_ref(&question));
-    let narrow = score(&mut engine(&Device::Cpu, 64), &[], std::slice::from_ref(&question));
+    let wide = score(&mut engine(&DeviceChoice::cpu(), 300), &[], std::slice::from_ref(&question));
+    let narrow = score(&mut engine(&DeviceChoice::cpu(), 64), &[], std::slice::from_ref(&question));
     assert_eq!(wide, narrow);
     assert!(wide[0].iter().flatten().all(|token| token.nll.is_finite()));
 }
 
 #[test]
 fn a_question_above_the_context_is_refused() {
-    let mut engine = engine(&Device::Cpu, 64);
+    let mut engine = engine(&DeviceChoice::cpu(), 64);
     let question = Question { ids: ids(1, 60), answers: vec![ids(2, 9)] };
     let error = engine.score(&[], &[question], &mut |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.contains("at most 63 tokens") && error.contains("68"), "{error}");
-    let asked = Asked { ids: ids(1, 40), limit: 30 };
+    let asked = BatchPrompt { ids: ids(1, 40), limit: 30 };
     let error = engine.replies(&[], &[asked], &mut |_, _| Ok(Flow::Continue)).unwrap_err().to_string();
     assert!(error.contains("at most 63 tokens"), "{error}");
 }

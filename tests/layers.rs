@@ -12,6 +12,8 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("date", &[]),
     ("digest", &[]),
+    ("units", &[]),
+    ("progress", &["error"]),
     ("whole_file", &["error"]),
     ("checkpoint", &["error"]),
     ("text", &["digest", "error"]),
@@ -20,18 +22,68 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("kernels", &["plan"]),
     ("quant", &["plan", "kernels", "checkpoint", "error"]),
     ("methods", &["quant", "error"]),
-    ("model", &["plan", "kernels", "quant", "checkpoint", "error"]),
-    ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "error"]),
+    ("model", &["plan", "kernels", "quant", "checkpoint", "progress", "error"]),
+    ("generate", &["gpu", "model", "plan", "kernels", "quant", "text", "checkpoint", "progress", "error"]),
     (
         "quantize",
-        &["digest", "generate", "model", "methods", "quant", "plan", "kernels", "text", "checkpoint", "error"],
+        &[
+            "digest",
+            "units",
+            "generate",
+            "gpu",
+            "model",
+            "methods",
+            "quant",
+            "plan",
+            "kernels",
+            "text",
+            "checkpoint",
+            "progress",
+            "error",
+        ],
     ),
+    ("session", &["generate", "quantize", "quant", "progress", "error"]),
     ("metrics", &["error"]),
     ("report", &["whole_file", "metrics", "error"]),
     ("tasks", &["metrics", "error"]),
-    ("eval", &["date", "digest", "whole_file", "generate", "tasks", "metrics", "text", "error"]),
-    ("study", &["report", "eval", "quantize", "quant", "tasks", "error"]),
-    ("bench", &["whole_file", "generate", "gpu", "model", "kernels", "plan", "error"]),
+    (
+        "eval",
+        &[
+            "date",
+            "digest",
+            "whole_file",
+            "generate",
+            "quantize",
+            "tasks",
+            "metrics",
+            "text",
+            "checkpoint",
+            "progress",
+            "error",
+        ],
+    ),
+    ("bench", &["whole_file", "generate", "gpu", "model", "kernels", "plan", "progress", "error"]),
+    (
+        "study",
+        &[
+            "report",
+            "bench",
+            "session",
+            "eval",
+            "quantize",
+            "quant",
+            "generate",
+            "model",
+            "checkpoint",
+            "tasks",
+            "metrics",
+            "whole_file",
+            "date",
+            "digest",
+            "progress",
+            "error",
+        ],
+    ),
 ];
 
 /// What the crate's root exports, and the module it comes from.
@@ -133,6 +185,48 @@ fn heads(path: &str) -> Vec<&str> {
     }
     heads.retain(|head| !head.is_empty());
     heads
+}
+
+/// The files of a module that another of its files names by `super::`, through what its `mod.rs` exports.
+fn siblings(text: &str, exports: &[(String, String)], files: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let code: String = code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("super::") {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || ":_(".contains(c)) {
+            continue;
+        }
+        for head in heads(&code[at + "super::".len()..]) {
+            let exported = exports.iter().find(|(name, _)| name == head).map(|(_, file)| file.as_str());
+            let file = exported.unwrap_or(head);
+            found.insert(if files.contains(file) { file.to_owned() } else { "mod".to_owned() });
+        }
+    }
+    found
+}
+
+#[test]
+fn files_of_a_module_import_each_other_in_no_circle() {
+    for module in ["cli", "eval", "study"] {
+        let files = files(&format!("src/{module}"), "rs");
+        let names: BTreeSet<String> = files.iter().map(|(name, _)| name.clone()).collect();
+        let root = &files.iter().find(|(name, _)| name == "mod").unwrap().1;
+        let exports: Vec<(String, String)> = root
+            .match_indices("pub use ")
+            .filter_map(|(at, _)| root[at + "pub use ".len()..].split_once("::"))
+            .flat_map(|(file, rest)| heads(rest).into_iter().map(|name| (name.to_owned(), file.to_owned())))
+            .collect();
+        // A module's own file comes last: it may name all others.
+        let mut left: Vec<(&String, BTreeSet<String>)> =
+            files.iter().filter(|(name, _)| name != "mod").map(|(n, t)| (n, siblings(t, &exports, &names))).collect();
+        while !left.is_empty() {
+            let waiting: BTreeSet<String> =
+                left.iter().map(|(name, _)| (*name).clone()).chain(["mod".into()]).collect();
+            let before = left.len();
+            left.retain(|(_, imports)| !imports.is_disjoint(&waiting));
+            assert!(left.len() < before, "{module}: a circle among {left:?}");
+        }
+    }
 }
 
 #[test]

@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use qwgpu::generate::{Device, Flow, Loaded, Spec, load};
-use qwgpu::gpu::{self, Options};
-use qwgpu::plan::{self, Needs};
+use qwgpu::generate::{Compute, DeviceChoice, Flow, Model, Spec, load};
+use qwgpu::gpu;
+use qwgpu::plan::Needs;
 use safetensors::SafeTensors;
 
 fn main() {
@@ -44,21 +44,21 @@ fn main() {
 }
 
 /// The CPU, and every way to use each adapter.
-fn devices() -> Vec<(String, Device)> {
-    let mut devices = vec![("cpu".to_owned(), Device::Cpu)];
+fn devices() -> Vec<(String, DeviceChoice)> {
+    let mut devices = vec![("cpu".to_owned(), DeviceChoice::cpu())];
     for adapter in gpu::adapters() {
         let facts = adapter.facts;
         let label = format!("{}_{}", facts.index, facts.name.split(['(', ' ']).next().unwrap_or(""));
-        let mut add = |how: &str, options: Options| {
-            let wanted = Some(facts.index.to_string());
-            devices.push((format!("{label}_{how}"), Device::Gpu { wanted, require_gpu: false, options }));
+        let mut add = |how: &str, choice: DeviceChoice| {
+            let device = Some(facts.index.to_string());
+            devices.push((format!("{label}_{how}"), DeviceChoice { device, ..choice }));
         };
-        add("fast", Options::default());
-        add("portable", Options { path: plan::Path::Portable, ..Options::default() });
-        add("webgpu", Options { webgpu_limits: true, ..Options::default() });
+        add("fast", DeviceChoice::default());
+        add("portable", DeviceChoice { path: Compute::Portable, ..DeviceChoice::default() });
+        add("webgpu", DeviceChoice { webgpu_limits: true, ..DeviceChoice::default() });
         for (name, feature) in facts.has.iter_names() {
-            let options = Options { without: feature, ..Options::default() };
-            add(&format!("without_{}", name.to_lowercase()), options);
+            let choice = DeviceChoice { without: feature, ..DeviceChoice::default() };
+            add(&format!("without_{}", name.to_lowercase()), choice);
         }
     }
     devices
@@ -96,23 +96,23 @@ impl Golden<'_> {
 
 /// A device's largest allowed difference of logits, and the gap below which a greedy choice between
 /// the two best may fall either way. Reasons: docs/NUMERICS.md.
-fn tolerance(device: &Device) -> f32 {
-    match device {
-        Device::Cpu => 2e-3,
-        Device::Gpu { options, .. } if options.path == plan::Path::Portable || options.webgpu_limits => 2e-3,
+fn tolerance(device: &DeviceChoice) -> f32 {
+    match device.path {
+        Compute::Cpu | Compute::Portable => 2e-3,
+        Compute::Fast if device.webgpu_limits => 2e-3,
         // Adapters with cooperative matrices multiply in f16.
-        Device::Gpu { wanted, options, .. } => {
-            let index = wanted.as_deref().and_then(|w| w.parse::<usize>().ok());
+        Compute::Fast => {
+            let index = device.device.as_deref().and_then(|w| w.parse::<usize>().ok());
             let coop = gpu::adapters()
                 .into_iter()
-                .any(|a| Some(a.facts.index) == index && (a.facts.has - options.without).contains(Needs::COOP_MATRIX));
+                .any(|a| Some(a.facts.index) == index && (a.facts.has - device.without).contains(Needs::COOP_MATRIX));
             if coop { 2e-2 } else { 2e-3 }
         }
     }
 }
 
 /// Tokens of a greedy continuation until a stop or `count`.
-fn greedy(loaded: &mut Loaded, ids: &[u32], count: usize) -> Result<Vec<u32>, Failed> {
+fn greedy(loaded: &mut Model, ids: &[u32], count: usize) -> Result<Vec<u32>, Failed> {
     let mut tokens = Vec::new();
     loaded.engine.truncate(0);
     loaded.engine.greedy(ids, count, |token| {
@@ -131,13 +131,13 @@ fn same_choices(what: &str, expected: &[u32], found: &[u32], gaps: &[f32], least
     Ok(())
 }
 
-fn bundled(folder: &Path, name: &str, device: &Device) -> Result<(), Failed> {
+fn bundled(folder: &Path, name: &str, device: &DeviceChoice) -> Result<(), Failed> {
     let bytes = std::fs::read(folder.join(format!("{name}-golden.safetensors")))?;
     let golden = Golden(SafeTensors::deserialize(&bytes)?);
     let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
     let metadata = metadata.metadata().clone().unwrap_or_default();
     let spec = Spec::parse(folder.join(name).to_str().ok_or("a path in UTF-8")?)?;
-    let mut loaded = load(&spec, device, None, &mut |_, _, _| Ok(()))?;
+    let mut loaded = load(&spec, device, None, &mut ())?;
     // transformers chooses among all rows of the output matrix, those beyond the tokenizer's too.
     loaded.engine.set_vocab(usize::MAX);
     // Small models sum less: twenty times below what the real one is allowed.
@@ -145,7 +145,7 @@ fn bundled(folder: &Path, name: &str, device: &Device) -> Result<(), Failed> {
     for prompt in ["raw", "chat", "long"] {
         let ids = golden.ids(&format!("{prompt}.input_ids"));
         let text = &metadata[&format!("{prompt}.text")];
-        let tokenizer = loaded.tokenizer.as_ref().ok_or("a tokenizer")?;
+        let tokenizer = loaded.tokenizer()?;
         if tokenizer.encode(text)? != ids {
             return Err(format!("{prompt}: other prompt ids").into());
         }
@@ -184,10 +184,10 @@ fn close(what: &str, expected: f64, found: f64) -> Result<(), Failed> {
 }
 
 /// The figures of the real model: see the goldens' own README for how they were made.
-fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
+fn real(model: &Path, folder: &Path, device: &DeviceChoice) -> Result<(), Failed> {
     let prompts: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("prompts.json"))?)?;
     let spec = Spec::parse(model.to_str().ok_or("a path in UTF-8")?)?;
-    let mut loaded = load(&spec, device, None, &mut |_, _, _| Ok(()))?;
+    let mut loaded = load(&spec, device, None, &mut ())?;
     for name in ["english", "code", "chat"] {
         let bytes = std::fs::read(folder.join(format!("logits_{name}.safetensors")))?;
         let golden = Golden(SafeTensors::deserialize(&bytes)?);
@@ -197,7 +197,7 @@ fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
         };
         let ids: Vec<u32> = list("input_ids")?.iter().map(|id| *id as u32).collect();
         let text = prompts[name]["prompt"].as_str().ok_or("a prompt")?;
-        if loaded.tokenizer.as_ref().ok_or("a tokenizer")?.encode(text)? != ids {
+        if loaded.tokenizer()?.encode(text)? != ids {
             return Err(format!("{name}: other prompt ids").into());
         }
         loaded.engine.truncate(0);
@@ -205,7 +205,7 @@ fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
         let expected = golden.f32("last_logits");
         let off = largest(&expected, &logits[..expected.len()]);
         let highest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
-        let allowed = if matches!(device, Device::Cpu) { 1e-4 * highest } else { tolerance(device) };
+        let allowed = if device.path == Compute::Cpu { 1e-4 * highest } else { tolerance(device) };
         eprintln!("real {name}: logits off by {off:.1e}, allowed {allowed:.1e}");
         let close = off <= allowed;
         if !close {
@@ -218,12 +218,12 @@ fn real(model: &Path, folder: &Path, device: &Device) -> Result<(), Failed> {
         same_choices(name, &golden.ids("greedy_ids")[..32], &found, &gaps, least)?;
     }
     // Two thousand tokens take a software adapter minutes: once by its fast path is enough.
-    if matches!(device, Device::Gpu { options, .. } if options.path == plan::Path::Portable) {
+    if device.path == Compute::Portable {
         return Ok(());
     }
     let goldens: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("perplexity.json"))?)?;
     let expected = goldens["base_f32"]["nll_per_window"][0].as_f64().ok_or("nll_per_window")?;
     let text = std::fs::read_to_string(folder.join("text/test-head.txt"))?;
-    let ids = loaded.tokenizer.as_ref().ok_or("a tokenizer")?.encode(&text)?;
+    let ids = loaded.tokenizer()?.encode(&text)?;
     close("window 0", expected, qwgpu::eval::perplexity::window_nll(&mut loaded.engine, &ids[..2048])?)
 }

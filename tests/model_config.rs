@@ -5,13 +5,13 @@ mod micro;
 
 use micro::{Weight, with_config, with_weights};
 use qwgpu::Error;
-use qwgpu::generate::{Device, Flow, Loaded, Sampling, Settings, Spec, load};
+use qwgpu::generate::{DeviceChoice, Flow, Model, ReplyOptions, Sampling, Spec, load};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-fn open(folder: &TempDir) -> qwgpu::Result<Loaded> {
+fn open(folder: &TempDir) -> qwgpu::Result<Model> {
     let spec = Spec::parse(folder.path().to_str().unwrap())?;
-    load(&spec, &Device::Cpu, None, &mut |_, _, _| Ok(()))
+    load(&spec, &DeviceChoice::cpu(), None, &mut ())
 }
 
 /// The error's message, which names the folder's file and all of `words`.
@@ -36,8 +36,8 @@ fn bad_field(field: &str, value: Value) {
 }
 
 /// The greedy continuation of a few tokens.
-fn continuation(loaded: &mut Loaded) -> Vec<u32> {
-    let settings = Settings { max_new_tokens: 8, sampling: Sampling::GREEDY, ignore_eos: true };
+fn continuation(loaded: &mut Model) -> Vec<u32> {
+    let settings = ReplyOptions { max_new_tokens: 8, sampling: Sampling::GREEDY, ignore_eos: true };
     loaded.reply(&[1, 2, 3], &settings, &mut |_| Ok(Flow::Continue)).unwrap().ids
 }
 
@@ -254,8 +254,8 @@ fn the_largest_sizes_allowed_end_in_an_error_and_not_in_an_overflow() {
 fn a_context_beyond_the_model() {
     let spec = Spec::parse(micro::folder().to_str().unwrap()).unwrap();
     for context in [0, 513] {
-        let error = load(&spec, &Device::Cpu, Some(context), &mut |_, _, _| Ok(())).err().expect("an error");
+        let error = load(&spec, &DeviceChoice::cpu(), Some(context), &mut ()).err().expect("an error");
         let message = error.to_string();
-        assert!(message.contains("--context") && message.contains("1 to 512"), "{message}");
+        assert!(message.contains("context") && message.contains("1 to 512"), "{message}");
     }
 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use command::{ended, ends, json, qwgpu, stderr};
-use qwgpu::generate::{Device, Loaded, Spec, load};
-use qwgpu::gpu;
+use qwgpu::generate::{Compute, DeviceChoice, Model, Spec, load};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -45,17 +44,16 @@ fn quantize(folder: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
     (out, json(&output))
 }
 
-fn loaded(folder: &Path, device: &Device) -> Loaded {
-    load(&Spec::Files(folder.to_owned()), device, None, &mut |_, _, _| Ok(())).unwrap()
+fn loaded(folder: &Path, device: &DeviceChoice) -> Model {
+    load(&Spec::Files(folder.to_owned()), device, None, &mut ()).unwrap()
 }
 
-fn devices() -> Vec<Device> {
-    let on = |options| Device::Gpu { wanted: None, require_gpu: false, options };
-    let portable = gpu::Options { path: qwgpu::plan::Path::Portable, ..Default::default() };
-    vec![Device::Cpu, on(gpu::Options::default()), on(portable)]
+fn devices() -> Vec<DeviceChoice> {
+    let on = |path| DeviceChoice { path, ..DeviceChoice::default() };
+    [Compute::Cpu, Compute::Fast, Compute::Portable].map(on).into()
 }
 
-fn logits(folder: &Path, device: &Device, ids: &[u32]) -> Vec<f32> {
+fn logits(folder: &Path, device: &DeviceChoice, ids: &[u32]) -> Vec<f32> {
     loaded(folder, device).engine.logits(ids).unwrap()
 }
 
@@ -67,7 +65,7 @@ fn largest(a: &[f32], b: &[f32]) -> f32 {
 fn every_method_runs_on_every_path() {
     let folder = tempfile::tempdir().unwrap();
     let ids: Vec<u32> = (0..40).map(|i| i * 7 % 250).collect();
-    let original = logits(&fixture("micro-qwen"), &Device::Cpu, &ids);
+    let original = logits(&fixture("micro-qwen"), &DeviceChoice::cpu(), &ids);
     let scale = original.iter().fold(0.0f32, |a, b| a.max(b.abs()));
     for (name, more, nominal, far) in [
         ("rtn8", &["--method", "rtn", "--bits", "8", "--group-size", "32"][..], 8.0, 0.02),
@@ -83,7 +81,7 @@ fn every_method_runs_on_every_path() {
         let bits = report["bits_per_weight"].as_f64().unwrap();
         assert!(bits > nominal && bits < nominal + 4.0, "{name}: {bits} true bits");
         assert!(out.join("quantize_report.json").exists() && !folder.path().join(format!("{name}.partial")).exists());
-        let cpu = logits(&out, &Device::Cpu, &ids);
+        let cpu = logits(&out, &DeviceChoice::cpu(), &ids);
         let off = largest(&cpu, &original) / scale;
         assert!(off > 0.0 && off < far, "{name}: {off} of the largest logit away from the original");
         for device in &devices()[1..] {

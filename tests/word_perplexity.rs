@@ -6,7 +6,7 @@ use std::path::Path;
 
 use command::{ended, ends, json, qwgpu};
 use qwgpu::eval::word_perplexity::detokenized;
-use qwgpu::generate::{Device, Spec, load};
+use qwgpu::generate::{DeviceChoice, Spec, load};
 
 const PREFIX: u32 = 256;
 
@@ -24,11 +24,11 @@ fn pages_are_predicted_whole() {
     let found = json(&ended(0, output));
 
     let spec = Spec::Files(model);
-    let mut loaded = load(&spec, &Device::Cpu, None, &mut |_, _, _| Ok(())).unwrap();
+    let mut loaded = load(&spec, &DeviceChoice::cpu(), None, &mut ()).unwrap();
     let most = loaded.engine.context() - 1;
     let (mut sum, mut tokens) = (0.0, 0);
     for page in [short, &long] {
-        let ids = loaded.tokenizer.as_ref().unwrap().encode(&detokenized(page)).unwrap();
+        let ids = loaded.tokenizer().unwrap().encode(&detokenized(page)).unwrap();
         tokens += ids.len();
         let mut nll = |inputs: &[u32], targets: &[u32]| -> Vec<f64> {
             loaded.engine.truncate(0);

@@ -3,12 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Probes, Progress, Spread, Took, usage};
+use super::{Clock, Probes, Spread, Took, usage};
 use crate::error::{Error, Result};
-use crate::gpu::{Class, Gpu, tuning};
 use crate::formats;
+use crate::generate::{Compute, DeviceChoice};
+use crate::gpu::{Class, Facts, Gpu, tuning};
 use crate::plan::trial::{self, Checked};
 use crate::plan::{Backend, Case, Kernel, Needs, ProgramId, Trial, Variant};
+use crate::progress::Progress;
 
 /// Bytes of weights that a timed program walks over: more than any adapter's cache keeps.
 const WALK_BYTES: u64 = 128 << 20;
@@ -69,13 +71,23 @@ pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
     Ok(Probes { copy_bytes: copy.bytes, copy: took(&copy)?, fma_flops: fma.flops, fma: took(&fma)? })
 }
 
+/// Measures the rates of the adapter that a model will run on; the CPU reference has none.
+pub fn probes(device: &DeviceChoice) -> Result<Option<(Facts, Probes)>> {
+    if device.path == Compute::Cpu {
+        return Ok(None);
+    }
+    let mut gpu = device.open_gpu()?;
+    let probes = probe(&mut gpu)?;
+    Ok(Some((gpu.facts, probes)))
+}
+
 /// Times all cases whose `kernel/case` contains `filter`.
-pub fn time(gpu: &mut Gpu, filter: &str, probes: &Probes, progress: Progress) -> Result<Vec<Row>> {
+pub fn time(gpu: &mut Gpu, filter: &str, probes: &Probes, progress: &mut dyn Progress) -> Result<Vec<Row>> {
     let cases = formats::kernels().flat_map(|kernel| kernel.cases.iter().filter(|c| c.bench).map(move |c| (kernel, c)));
     let cases: Vec<_> = cases.filter(|(k, c)| format!("{}/{}", k.name, c.name).contains(filter)).collect();
     let mut rows = Vec::new();
     for (number, (kernel, case)) in cases.iter().enumerate() {
-        progress(&format!("{}/{}", kernel.name, case.name), number, cases.len())?;
+        progress.at(&format!("{}/{}", kernel.name, case.name), number as u64, cases.len() as u64)?;
         rows.extend(time_case(gpu, kernel, case, Some(probes))?);
     }
     Ok(rows)
@@ -221,10 +233,10 @@ pub struct Check {
 }
 
 /// Compares the chosen variant of every kernel with the reference.
-pub fn self_check(gpu: &mut Gpu, progress: Progress) -> Result<Vec<Check>> {
+pub fn self_check(gpu: &mut Gpu, progress: &mut dyn Progress) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for (number, kernel) in formats::kernels().enumerate() {
-        progress(kernel.name, number, formats::kernels().count())?;
+        progress.at(kernel.name, number as u64, formats::kernels().count() as u64)?;
         let variant = gpu.variant(kernel).0;
         let mut check = Check {
             kernel: kernel.name.into(),

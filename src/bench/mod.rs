@@ -13,11 +13,6 @@ pub mod usage;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
-
-/// Called with what is under way and how much of all is done; an error stops the measurement.
-pub type Progress<'a> = &'a mut dyn FnMut(&str, usize, usize) -> Result<()>;
-
 /// What measured a kernel's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,9 +5,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::count;
-use super::{Probes, Progress, Spread, Took, usage};
+use super::{Probes, Spread, Took, usage};
 use crate::error::{Error, Result};
-use crate::generate::{Flow, Loaded};
+use crate::generate::{Flow, Model};
+use crate::progress::Progress;
 
 /// What is run.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +61,12 @@ pub struct Speed {
 
 /// Runs `protocol`. Shares need the `probes` of the same adapter.
 pub fn measure(
-    loaded: &mut Loaded,
-    model: &str,
+    model: &mut Model,
+    name: &str,
     load_s: f64,
     protocol: Protocol,
     probes: Option<&Probes>,
-    progress: Progress,
+    progress: &mut dyn Progress,
 ) -> Result<Measured> {
     let Protocol { prompt, generated, repeats } = protocol;
     if prompt == 0 || generated == 0 || repeats == 0 {
@@ -73,29 +74,29 @@ pub fn measure(
         return Err(Error::request("prompt, generated and repeats", "1 or more each", found, "give larger numbers"));
     }
     // Any tokens do: none of the work depends on which.
-    let vocab = loaded.engine.model.config.vocab_size.min(100_000);
+    let vocab = model.engine.model.config.vocab_size.min(100_000);
     let ids: Vec<u32> = (0..=prompt).map(|i| ((i * 7919 + 785) % vocab) as u32).collect();
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
     let mut cold = 0.0;
-    let total = (repeats + 1) * (prompt + generated);
+    let total = ((repeats + 1) * (prompt + generated)) as u64;
     for repeat in 0..=repeats {
         let what = if repeat == 0 { "warming up".to_owned() } else { format!("run {repeat} of {repeats}") };
         let mut done = repeat * (prompt + generated);
-        progress(&what, done, total)?;
-        loaded.engine.truncate(0);
+        progress.at(&what, done as u64, total)?;
+        model.engine.truncate(0);
         let before = Took::start();
-        loaded.engine.prefill(&ids[..prompt])?;
+        model.engine.prefill(&ids[..prompt])?;
         let fed = before.stop();
         done += prompt;
-        progress(&what, done, total)?;
+        progress.at(&what, done as u64, total)?;
         let before = Took::start();
         let mut first = 0.0;
-        loaded.engine.greedy(&ids[prompt..], generated, |_| {
+        model.engine.greedy(&ids[prompt..], generated, |_| {
             if first == 0.0 {
                 first = before.at.elapsed().as_secs_f64();
             }
             done += 1;
-            progress(&what, done, total)?;
+            progress.at(&what, done as u64, total)?;
             Ok(Flow::Continue)
         })?;
         let continued = before.stop();
@@ -106,16 +107,16 @@ pub fn measure(
             decode.push(continued);
         }
     }
-    let (weight_bytes, cache_bytes, scratch_bytes) = loaded.engine.memory();
-    let work = count::engine(&loaded.engine, prompt, generated);
-    let probes = probes.filter(|_| loaded.run.path != "cpu");
-    let software = loaded.run.software;
+    let (weight_bytes, cache_bytes, scratch_bytes) = model.engine.memory();
+    let work = count::engine(&model.engine, prompt, generated);
+    let probes = probes.filter(|_| model.run.path != "cpu");
+    let software = model.run.software;
     Ok(Measured {
-        model: model.to_owned(),
+        model: name.to_owned(),
         prompt,
         generated,
         repeats,
-        chunk: loaded.engine.chunk(),
+        chunk: model.engine.chunk(),
         load_s,
         cold_first_token_s: cold,
         prefill: speed(&prefill, prompt, work.prefill, probes, software),

@@ -1,18 +1,20 @@
 //! `qwgpu bench`: how fast kernels and models are here.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::json;
 
-use super::model::{DeviceArgs, ModelArgs, PathArg};
-use super::output::{note, print_json, print_out, read_text, size};
-use super::{Outcome, bench_all, count, interrupt, progress};
-use crate::bench::models::{Measured, Protocol, measure};
+use super::bench_all;
+use super::measure::{measure_model, open};
+use super::model::{DeviceArgs, ModelArgs};
+use super::output::{Outcome, note, print_json, print_out};
+use super::progress::Bar;
+use super::values::count;
 use crate::bench::report::Report;
-use crate::bench::{Probes, kernels, tables, usage};
+use crate::bench::{kernels, tables, usage};
 use crate::error::Error;
-use crate::gpu::{self, Gpu};
+use crate::text::read_text;
+use crate::units::binary_bytes;
 
 pub const HELP: &str = "\
 Shares are of this adapter's own rates: the bandwidth of the copy kernel and the multiply-adds a second of
@@ -96,33 +98,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Opens the adapter that kernels are timed on.
-pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
-    if device.path == PathArg::Cpu {
-        return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
-    }
-    let adapter = gpu::select(gpu::adapters(), device.device.as_deref(), device.require_gpu)?;
-    let gpu = Gpu::open(adapter, device.options())?;
-    super::model::announce(&crate::generate::load::run_on(&gpu.facts, gpu.path()));
-    Ok(gpu)
-}
-
-/// A bar for a measurement's progress, until it is dropped.
-pub fn watch(what: &str) -> impl FnMut(&str, usize, usize) -> crate::Result<()> + use<> {
-    let bar = progress::counted(what, 0).with_finish(indicatif::ProgressFinish::AndClear);
-    move |now: &str, done: usize, total: usize| {
-        interrupt::check()?;
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-        bar.set_message(now.to_owned());
-        Ok(())
-    }
-}
-
 fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
     let mut gpu = open(&args.device)?;
     let probes = kernels::probe(&mut gpu)?;
-    let rows = kernels::time(&mut gpu, &args.filter, &probes, &mut watch("kernels"))?;
+    let rows = kernels::time(&mut gpu, &args.filter, &probes, &mut Bar::new())?;
     if rows.is_empty() {
         let fix = "`qwgpu bench kernels` without --filter times all";
         return Err(Error::request("--filter", "part of a kernel/case", &args.filter, fix).into());
@@ -138,7 +117,7 @@ fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
 }
 
 fn decode(args: &Decode) -> anyhow::Result<Outcome> {
-    let (adapter, probes) = probes(&args.model.device)?.unzip();
+    let (adapter, probes) = kernels::probes(&args.model.device.choice())?.unzip();
     let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
     let model = ModelArgs { context: Some(context), ..args.model.clone() };
     let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats, probes.as_ref())?;
@@ -156,36 +135,9 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
         print_out(&format!("{name:<34}{value}\n"))?;
     }
     if let Some(peak) = measured.peak_host_bytes {
-        print_out(&format!("{:<34}{}\n", "host memory, most at once", size(peak)))?;
+        print_out(&format!("{:<34}{}\n", "host memory, most at once", binary_bytes(peak)))?;
     }
     Ok(Outcome::Done)
-}
-
-/// The adapter that a model will run on, and its rates; the CPU reference has none.
-pub(super) fn probes(device: &DeviceArgs) -> anyhow::Result<Option<(gpu::Facts, Probes)>> {
-    if device.path == PathArg::Cpu {
-        return Ok(None);
-    }
-    let adapter = gpu::select(gpu::adapters(), device.device.as_deref(), device.require_gpu)?;
-    let mut gpu = Gpu::open(adapter, device.options())?;
-    let probes = kernels::probe(&mut gpu)?;
-    Ok(Some((gpu.facts, probes)))
-}
-
-/// Loads a model and measures it.
-pub fn measure_model(
-    model: &ModelArgs,
-    prompt: usize,
-    generated: usize,
-    repeats: Option<usize>,
-    probes: Option<&Probes>,
-) -> anyhow::Result<Measured> {
-    let start = Instant::now();
-    let mut loaded = model.load()?;
-    let load_s = start.elapsed().as_secs_f64();
-    let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
-    let protocol = Protocol { prompt, generated, repeats };
-    Ok(measure(&mut loaded, &model.label(), load_s, protocol, probes, &mut watch("tokens"))?)
 }
 
 fn table(args: &Table) -> anyhow::Result<Outcome> {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::bench::{measure_model, open, watch};
+use super::measure::{measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
-use super::output::{note, print_json, print_out};
-use super::{Outcome, count};
+use super::output::{Outcome, note, print_json, print_out};
+use super::progress::Bar;
+use super::values::count;
 use crate::bench::report::{Report, SCHEMA, Skipped, commit};
 use crate::bench::{kernels, tables};
 use crate::date;
@@ -62,8 +63,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         edited_shaders: args.device.shaders.is_some(),
         clock: kernels::clock(&gpu),
         probes,
-        checks: kernels::self_check(&mut gpu, &mut watch("self-check"))?,
-        kernels: kernels::time(&mut gpu, "", &probes, &mut watch("kernels"))?,
+        checks: kernels::self_check(&mut gpu, &mut Bar::new())?,
+        kernels: kernels::time(&mut gpu, "", &probes, &mut Bar::new())?,
         models: Vec::new(),
         skipped: Vec::new(),
     };

@@ -12,11 +12,12 @@ use rustyline::{
 
 use super::interrupt::{self, Hold};
 use super::model::ModelArgs;
-use super::output::{note, print_out, utf8};
+use super::options::with_options;
+use super::output::{Outcome, note, print_out};
 use super::sampling::SamplingArgs;
-use super::{Outcome, count};
+use super::values::{count, utf8};
 use crate::error::Error;
-use crate::generate::{Conversation, Flow, Loaded, Reply, Sampling, Settings};
+use crate::generate::{Conversation, Flow, Model, Reply, ReplyOptions, Sampling};
 
 pub const HELP: &str = "\
 Each line is a message; the replies go to standard output as they come, all else to standard error.
@@ -93,10 +94,10 @@ fn parse(line: &str) -> Line<'_> {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     args.model.expect_tokenizer()?;
-    let mut loaded = args.model.load()?;
-    let recommended = Sampling::recommended(&loaded.generation, Path::new(&args.model.model))?;
+    let mut model = args.model.load()?;
+    let recommended = Sampling::recommended(&model.generation, Path::new(&args.model.model))?;
     let sampling = args.sampling.over(recommended)?;
-    let settings = Settings { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false };
+    let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false };
     let mut conversation = Conversation::new(args.system.as_deref());
     let mut input = Input::open()?;
     if let Input::Terminal(_) = input {
@@ -105,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     while let Some(line) = input.next()? {
         match parse(&line) {
             Line::Nothing => {}
-            Line::Say(text) => say(&mut conversation, &mut loaded, text, &settings)?,
+            Line::Say(text) => say(&mut conversation, &mut model, text, &options)?,
             Line::Reset => {
                 conversation.reset();
                 note("the conversation starts afresh");
@@ -122,9 +123,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn say(conversation: &mut Conversation, loaded: &mut Loaded, text: &str, settings: &Settings) -> anyhow::Result<()> {
+fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: &ReplyOptions) -> anyhow::Result<()> {
     let hold: Hold = interrupt::hold();
-    let result = conversation.say(loaded, text, settings, &mut |piece| {
+    let result = conversation.say(model, text, options, &mut |piece| {
         if interrupt::pressed() {
             return Ok(Flow::Stop);
         }
@@ -137,12 +138,12 @@ fn say(conversation: &mut Conversation, loaded: &mut Loaded, text: &str, setting
     match result {
         Ok(reply) => {
             print_out("\n")?;
-            note(&summary(loaded, &reply, settings, stopped));
+            note(&summary(model, &reply, options, stopped));
             Ok(())
         }
         // The message did not fit; the conversation goes on without it.
         Err(error @ Error::Request { .. }) => {
-            note(&format!("qwgpu: {error}"));
+            note(&with_options(&format!("qwgpu: {error}")));
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -150,15 +151,15 @@ fn say(conversation: &mut Conversation, loaded: &mut Loaded, text: &str, setting
 }
 
 /// `[9 tokens at 41.3/s; read 12 at 210.0/s; 64 of 4096 in context]`
-fn summary(loaded: &Loaded, reply: &Reply, settings: &Settings, stopped: bool) -> String {
+fn summary(model: &Model, reply: &Reply, options: &ReplyOptions, stopped: bool) -> String {
     let at = |rate: Option<f64>| rate.map(|r| format!(" at {r:.1}/s")).unwrap_or_default();
-    let engine = &loaded.engine;
-    let finished = reply.ids.last().is_some_and(|id| loaded.stop.contains(id));
+    let engine = &model.engine;
+    let finished = reply.ids.last().is_some_and(|id| model.stop.contains(id));
     let why = if stopped {
         "; stopped"
     } else if finished {
         ""
-    } else if reply.ids.len() >= settings.max_new_tokens {
+    } else if reply.ids.len() >= options.max_new_tokens {
         "; cut at --max-new-tokens"
     } else {
         "; the context is full: /reset starts afresh, a larger --context holds more"

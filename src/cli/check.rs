@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::output::{print_json, print_out};
-use super::{Outcome, count, interrupt, progress};
+use super::output::{Outcome, print_json, print_out};
+use super::progress::Bar;
+use super::values::count;
 use crate::error::Error;
 use crate::generate::{Output, load_reference};
 use crate::plan::check::{Parting, Seen, check};
+use crate::progress::Progress;
 
 pub const HELP: &str = "\
 Loads the model twice, on the device and for the f32 reference on the CPU, and runs a prefill and one
@@ -42,22 +44,16 @@ struct Worst {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let mut loaded = args.model.load()?;
-    let spec = args.model.spec()?;
+    let mut bar = Bar::new();
+    let spec = args.model.options().spec(&args.model.model, &mut bar)?;
+    let mut loaded = args.model.load_spec(&spec, &mut bar)?;
     // One prefill, then a step of its own.
     let most = loaded.engine.chunk().min(loaded.engine.context() - 1);
     if args.tokens > most {
         let fix = "a chunk of the prompt and one more token must fit";
         return Err(Error::request("--tokens", format!("at most {most}"), args.tokens, fix).into());
     }
-    let bar = progress::bytes("reference");
-    let mut reference = load_reference(&spec, &mut loaded.engine, &mut |done, total, _| {
-        interrupt::check()?;
-        bar.set_length(total);
-        bar.set_position(done);
-        Ok(())
-    })?;
-    bar.finish_and_clear();
+    let mut reference = load_reference(&spec, &mut loaded.engine, &mut bar)?;
 
     // Any tokens will do, as long as they differ; the last one is left for the decode step.
     let vocab = loaded.engine.model.config.vocab_size.min(100_000) as u32;
@@ -70,11 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         loaded.engine.place(ids)?;
         reference.engine.place(ids)?;
         let (plan, _) = loaded.engine.plan(ids.len(), Output::Token);
-        let bar = progress::counted(phase, plan.steps.len() as u64);
         let mut seen = |s: Seen| {
-            interrupt::check()?;
-            bar.set_position(s.number as u64);
-            bar.set_message(s.step.name.clone());
+            bar.at(&format!("{phase}: {}", s.step.name), s.number as u64, plan.steps.len() as u64)?;
             let name = s.step.kernel.name;
             let at = worst.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
                 worst.push((name, Worst::default()));
@@ -88,7 +81,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             Ok(())
         };
         let found = check(&plan, reference.engine.backend(), loaded.engine.backend(), &mut seen)?;
-        bar.finish_and_clear();
         loaded.engine.skip(ids.len());
         reference.engine.skip(ids.len());
         if let Some(found) = found {

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::Outcome;
-use super::output::{print_json, print_out};
+use super::output::{Outcome, print_json, print_out};
 use crate::error::Error;
-use crate::gpu::{self, tuning};
 use crate::formats;
+use crate::gpu::{self, tuning};
 use crate::plan::Needs;
 
 pub const HELP: &str = "\

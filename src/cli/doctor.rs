@@ -6,14 +6,16 @@ use serde_json::json;
 
 use super::diagnosis::{Finding, Level, drivers};
 use super::machine::Machine;
-use super::output::{print_json, print_out, size};
-use super::{Outcome, interrupt, progress};
+use super::output::{Outcome, print_json, print_out};
+use super::progress::Bar;
 use crate::error::Result;
-use crate::gpu::{self, Class, Facts, Gpu, Options};
 use crate::formats::kernels;
+use crate::gpu::{self, Class, Facts, Gpu, Options};
 use crate::model::{Config, weights};
 use crate::plan::trial::run_case;
 use crate::plan::{Kernel, Needs, Variant};
+use crate::progress::Progress;
+use crate::units::binary_bytes;
 
 pub const HELP: &str = "\
 Looks at drivers, permissions, limits and memory, and runs the small test cases of every kernel on
@@ -102,13 +104,12 @@ fn examine(adapter: gpu::Adapter) -> Result<Vec<Finding>> {
         }
     };
     let start = Instant::now();
-    let bar = progress::counted("kernels", kernels().count() as u64);
+    let mut bar = Bar::new();
     let mut cases = 0;
     let mut failed = Vec::new();
-    for kernel in kernels() {
-        bar.set_message(kernel.name);
+    for (number, kernel) in kernels().enumerate() {
         for case in kernel.cases.iter().filter(|case| !case.bench) {
-            interrupt::check()?;
+            bar.at(kernel.name, number as u64, kernels().count() as u64)?;
             cases += 1;
             let variant = gpu.variant(kernel).0;
             let wrong = match run_case(kernel, case, &mut gpu) {
@@ -120,9 +121,8 @@ fn examine(adapter: gpu::Adapter) -> Result<Vec<Finding>> {
             // A device that fails once may fail at everything after: the other kernels speak for themselves.
             break;
         }
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    drop(bar);
     if failed.is_empty() {
         let seconds = start.elapsed().as_secs_f64();
         let message =
@@ -167,7 +167,8 @@ fn abilities(facts: &Facts) -> Vec<Finding> {
     }
     let binding = facts.max_binding.min(facts.max_buffer);
     if binding < BINDING {
-        let message = format!("{name}: a binding holds {}, so that weights are cut into more parts", size(binding));
+        let message =
+            format!("{name}: a binding holds {}, so that weights are cut into more parts", binary_bytes(binding));
         findings.push(Finding::slow("binding", message, "another WGPU_BACKEND may offer more"));
     }
     for (need, what) in [(Needs::SUBGROUP, "subgroup operations"), (Needs::F16, "f16 arithmetic")] {
@@ -207,13 +208,15 @@ fn memory(free: u64) -> Finding {
     let fits = sizes.iter().rev().find(|(bytes, _)| bytes / 10 * 11 < free);
     match fits {
         Some((bytes, name)) => {
-            let weights = size(*bytes);
-            let message = format!("{} of memory free: room for {name} in bf16 ({weights} of weights)", size(free));
+            let weights = binary_bytes(*bytes);
+            let message =
+                format!("{} of memory free: room for {name} in bf16 ({weights} of weights)", binary_bytes(free));
             Finding::ok("memory", message)
         }
         None => {
             let (bytes, name) = sizes[0];
-            let message = format!("{} of memory free: {name} in bf16 takes {}", size(free), size(bytes));
+            let message =
+                format!("{} of memory free: {name} in bf16 takes {}", binary_bytes(free), binary_bytes(bytes));
             Finding::slow("memory", message, "close other programs")
         }
     }

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::output::columns;
-use crate::eval::asked::AskedTask;
-use crate::eval::layout::Finished;
+use crate::eval::EvalRun;
+use crate::eval::requests::PreparedTask;
 
-/// The first prompt of each set.
-pub(super) fn prompts(tasks: &[AskedTask]) -> String {
+/// Formats the first prompt of each set.
+pub(super) fn prompts(tasks: &[PreparedTask]) -> String {
     let mut text = String::new();
     for (task, set) in tasks.iter().flat_map(|task| task.sets.iter().map(move |set| (task, set))) {
         let Some(first) = set.documents.first() else { continue };
@@ -27,11 +27,11 @@ pub(super) fn prompts(tasks: &[AskedTask]) -> String {
     text
 }
 
-/// The results as people read them.
-pub(super) fn table(finished: &Finished, results: &Value) -> String {
+/// Formats the results as a table.
+pub(super) fn table(run: &EvalRun, results: &Value) -> String {
     let mut rows = vec![["task", "profile", "shots", "n", "metric", "value", "stderr", "chance"].map(str::to_owned)];
     let mut notes = String::new();
-    for (task, sets) in &finished.tasks {
+    for (task, sets) in &run.tasks {
         let names = results["results"].as_object().into_iter().flatten().map(|(name, _)| name);
         let of_task = |name: &&String| {
             let group = format!("{}_", task.task.name);
@@ -39,7 +39,7 @@ pub(super) fn table(finished: &Finished, results: &Value) -> String {
                 || (results["groups"].get(name.as_str()).is_some() && name.starts_with(&group))
         };
         let groups: Vec<&String> = names.filter(of_task).collect();
-        let single: Vec<&String> = sets.iter().map(|set| &set.set.set.name).collect();
+        let single: Vec<&String> = sets.iter().map(|set| &set.data().name).collect();
         for name in if groups.is_empty() || sets.len() <= 3 { [groups, single].concat() } else { groups } {
             let entry = &results["results"][name];
             for metric in task.profile.metrics {
@@ -64,7 +64,7 @@ pub(super) fn table(finished: &Finished, results: &Value) -> String {
             }
         }
         for set in sets {
-            let name = &set.set.set.name;
+            let name = &set.data().name;
             for (count, what) in [
                 (set.errors(), "documents have no score; see `error` in the samples"),
                 (set.missing, "documents were not asked"),

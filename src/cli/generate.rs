@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::json;
 
+use super::interrupt;
 use super::model::ModelArgs;
-use super::output::{note, print_json, print_out, read_text, size, utf8};
+use super::output::{Outcome, note, print_json, print_out};
 use super::sampling::SamplingArgs;
-use super::{Outcome, interrupt};
+use super::values::{count, utf8};
 use crate::bench::usage;
-use crate::generate::{Flow, Loaded, Reply, Sampling, Settings};
+use crate::generate::{Flow, Model, Reply, ReplyOptions, Sampling};
 use crate::text::Message;
+use crate::text::read_text;
+use crate::units::binary_bytes;
 
 pub const HELP: &str = "\
 The text goes to standard output as it comes, rates and memory to standard error. Without a sampling
@@ -45,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", conflicts_with = "raw", value_parser = OsStringValueParser::new().try_map(utf8))]
     system: Option<String>,
     /// Stop after so many tokens
-    #[arg(long, default_value_t = 128, value_name = "N", value_parser = super::count)]
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = count)]
     max_new_tokens: usize,
     /// Go on past the tokens that end a reply
     #[arg(long)]
@@ -64,11 +66,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => args.prompt.clone().unwrap_or_default(),
     };
     let start = Instant::now();
-    let mut loaded = args.model.load()?;
-    let ids = prompt_ids(args, &loaded, &prompt)?;
-    let settings = Settings { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: args.ignore_eos };
+    let mut model = args.model.load()?;
+    let ids = prompt_ids(args, &model, &prompt)?;
+    let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: args.ignore_eos };
     let fed = start.elapsed();
-    let reply = loaded.reply(&ids, &settings, &mut |piece| {
+    let reply = model.reply(&ids, &options, &mut |piece| {
         if !args.json && !interrupt::pressed() {
             // Only a closed standard output fails, and that ends the program in `print_out`.
             let _ = print_out(piece);
@@ -78,44 +80,38 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let first_token_s = (fed + reply.prefill).as_secs_f64();
     if args.json {
         interrupt::check()?;
-        print_json(&object(args, &loaded, &ids, &reply, first_token_s))?;
+        print_json(&object(args, &model, &ids, &reply, first_token_s))?;
     } else {
         print_out("\n")?;
-        if loaded.tokenizer.is_none() {
+        if !model.has_tokenizer() {
             print_out(&format!("{:?}\n", reply.ids))?;
         }
-        note(&summary(&loaded, &ids, &reply, first_token_s));
+        note(&summary(&model, &ids, &reply, first_token_s));
         interrupt::check()?;
     }
     Ok(Outcome::Done)
 }
 
-fn prompt_ids(args: &Args, loaded: &Loaded, prompt: &str) -> anyhow::Result<Vec<u32>> {
-    let Some(tokenizer) = &loaded.tokenizer else {
-        // A random model has no words: the prompt's bytes stand for tokens.
-        return Ok(prompt.bytes().map(u32::from).collect());
-    };
-    if args.raw {
-        return Ok(tokenizer.encode(prompt)?);
+fn prompt_ids(args: &Args, model: &Model, prompt: &str) -> anyhow::Result<Vec<u32>> {
+    if args.raw || !model.has_tokenizer() {
+        return Ok(model.encode(prompt)?);
     }
-    let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
-    let mut messages: Vec<Message> = args.system.iter().map(|system| message("system", system)).collect();
-    messages.push(message("user", prompt));
-    let chat = loaded.chat.as_ref().context("the model has no chat template; use --raw")?;
-    Ok(tokenizer.encode(&chat.render(&messages, true)?)?)
+    let mut messages: Vec<Message> = args.system.iter().map(|system| Message::new("system", system)).collect();
+    messages.push(Message::new("user", prompt));
+    Ok(model.encode_chat(&messages)?)
 }
 
-fn object(args: &Args, loaded: &Loaded, ids: &[u32], reply: &Reply, first_token_s: f64) -> serde_json::Value {
-    let (weights, cache, scratch) = loaded.engine.memory();
+fn object(args: &Args, model: &Model, ids: &[u32], reply: &Reply, first_token_s: f64) -> serde_json::Value {
+    let (weights, cache, scratch) = model.engine.memory();
     json!({
         "model": args.model.model,
         "prompt_ids": ids,
         "generated_ids": reply.ids,
         "text": reply.text,
-        "raw": args.raw || loaded.tokenizer.is_none(),
-        "adapter": loaded.run.adapter,
-        "software": loaded.run.software,
-        "path": loaded.run.path,
+        "raw": args.raw || !model.has_tokenizer(),
+        "adapter": model.run.adapter,
+        "software": model.run.software,
+        "path": model.run.path,
         "weight_bytes": weights,
         "cache_bytes": cache,
         "scratch_bytes": scratch,
@@ -126,8 +122,8 @@ fn object(args: &Args, loaded: &Loaded, ids: &[u32], reply: &Reply, first_token_
     })
 }
 
-fn summary(loaded: &Loaded, ids: &[u32], reply: &Reply, first_token_s: f64) -> String {
-    let (weights, cache, scratch) = loaded.engine.memory();
+fn summary(model: &Model, ids: &[u32], reply: &Reply, first_token_s: f64) -> String {
+    let (weights, cache, scratch) = model.engine.memory();
     let at = |rate: Option<f64>| rate.map(|r| format!(" at {r:.2}/s")).unwrap_or_default();
     format!(
         "{} prompt tokens{}, {} new{}; first token after {first_token_s:.1} s; weights {}, cache {}, scratch {}{}",
@@ -135,9 +131,9 @@ fn summary(loaded: &Loaded, ids: &[u32], reply: &Reply, first_token_s: f64) -> S
         at(reply.prefill_tokens_per_s()),
         reply.ids.len(),
         at(reply.decode_tokens_per_s()),
-        size(weights),
-        size(cache),
-        size(scratch),
-        usage::peak_bytes().map(|b| format!(", host peak {}", size(b))).unwrap_or_default(),
+        binary_bytes(weights),
+        binary_bytes(cache),
+        binary_bytes(scratch),
+        usage::peak_bytes().map(|b| format!(", host peak {}", binary_bytes(b))).unwrap_or_default(),
     )
 }

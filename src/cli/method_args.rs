@@ -95,7 +95,8 @@ impl Args for MethodArgs {
     fn augment_args(command: Command) -> Command {
         all_arguments().into_iter().fold(command, |command, (id, (arg, methods))| {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            let whose = if methods.len() == METHODS.len() { String::new() } else { format!(" ({})", methods.join(", ")) };
+            let whose =
+                if methods.len() == METHODS.len() { String::new() } else { format!(" ({})", methods.join(", ")) };
             let help = format!("{help}{whose}{}", defaults(&id));
             command.arg(arg.help(help).help_heading("Method").required(false))
         })
@@ -106,12 +107,10 @@ impl Args for MethodArgs {
     }
 }
 
-/// Returns the method of a `--method` value.
-pub fn method(text: &str) -> std::result::Result<&'static Method, String> {
-    Method::find(text).ok_or_else(|| format!("expected {}", Method::names()))
-}
-
-/// Returns the widths of a method for messages.
+/// Checks that a method has codes of `bits`.
+///
+/// # Errors
+/// Names `--bits` and the method's widths.
 pub fn expect_bits(method: &'static Method, bits: u32) -> Result<()> {
     match method.bits.contains(&bits) {
         true => Ok(()),

@@ -8,27 +8,28 @@ mod devices;
 mod diagnosis;
 mod doctor;
 mod eval;
-mod eval_judge;
 mod eval_table;
 mod generate;
 mod interrupt;
 mod machine;
+mod measure;
 mod method_args;
 mod model;
+mod options;
 mod output;
 mod ppl;
 mod progress;
 mod quantize;
 mod sampling;
 mod study;
-mod study_conditions;
-mod study_form;
-mod study_plan;
+mod values;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::output::Outcome;
 use crate::error::Error;
 
 /// Runs Qwen models on any GPU, from WGSL compute shaders, and measures what they do there.
@@ -89,21 +90,15 @@ enum Command {
     Bench(bench::Args),
 }
 
-/// How a command ended, if not with an error.
-pub(crate) enum Outcome {
-    Done,
-    /// A check or comparison failed; it has been printed.
-    Failed,
-}
-
 /// Parses this process's arguments, runs the command and says how it ended.
 pub fn main() -> ExitCode {
     main_with(std::env::args_os())
 }
 
-/// The same with other arguments, the first of which names the program.
-pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
-    let cli = Cli::parse_from(arguments);
+/// Parses `arguments`, the first of which names the program, runs the command and says how it ended.
+pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let cli = Cli::parse_from(&arguments);
     interrupt::install();
     let result = match cli.command {
         Command::Doctor(args) => doctor::run(&args),
@@ -114,7 +109,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
         Command::Check(args) => check::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Merge(args) => eval::merge(&args),
-        Command::Study(args) => study::run(&args),
+        Command::Study(args) => study::run(&args, &arguments),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
@@ -125,7 +120,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsStrin
             let code = exit_code(&error);
             // The interruption is the user's own doing: no message needed.
             if code != 130 {
-                output::note(&format!("qwgpu: {error:#}"));
+                output::note(&options::with_options(&format!("qwgpu: {error:#}")));
             }
             ExitCode::from(code)
         }
@@ -139,9 +134,4 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(Error::Interrupted) => 130,
         _ => 2,
     }
-}
-
-/// An argument that is a whole number of one or more, for clap.
-pub(crate) fn count(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number of 1 or more".to_owned())
 }

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::output::{note, size};
-use super::quantize::{self, Calibration};
-use super::{interrupt, progress};
+use super::progress::Bar;
+use super::values::{count, feature};
 use crate::error::Error;
-use crate::generate::{Device, Loaded, Run, Spec, load_on, open};
-use crate::gpu;
-use crate::plan::{Needs, Path};
 use crate::formats::Quant;
-use crate::quantize::Settings;
+use crate::generate::{Compute, DeviceChoice, Model, Spec, load_on};
+use crate::plan::Needs;
+use crate::progress::Progress;
+use crate::quantize::calibration::Calibration;
+use crate::session::OpenOptions;
+use crate::units::binary_bytes;
 
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
@@ -21,7 +22,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Longest sequence in tokens [default: 4096, or less if the model was trained for less]
-    #[arg(long, value_name = "TOKENS", value_parser = super::count)]
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
     pub context: Option<usize>,
     /// Quantize the decoder layers: int8, or rtn, gptq or spqr with bits, such as gptq:4
     #[arg(long, value_name = "METHOD:BITS")]
@@ -30,10 +31,10 @@ pub struct ModelArgs {
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
     /// Calibration samples
-    #[arg(long, default_value_t = 128, value_name = "N", value_parser = super::count)]
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = count)]
     pub calibration_samples: usize,
     /// Tokens of a calibration sample
-    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = super::count)]
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
     pub calibration_length: usize,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -80,56 +81,40 @@ pub enum LimitsArg {
 }
 
 impl PathArg {
-    /// As the command line spells it.
+    /// Returns the name that the command line uses.
     pub fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }
 }
 
 impl LimitsArg {
-    /// As the command line spells it.
+    /// Returns the name that the command line uses.
     pub fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }
 }
 
-fn feature(text: &str) -> Result<Needs, String> {
-    let known = || Needs::all().iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>().join(", ");
-    Needs::from_name(&text.to_uppercase().replace('-', "_")).ok_or_else(|| format!("known features: {}", known()))
+impl From<PathArg> for Compute {
+    fn from(path: PathArg) -> Compute {
+        match path {
+            PathArg::Portable => Compute::Portable,
+            PathArg::Fast => Compute::Fast,
+            PathArg::Cpu => Compute::Cpu,
+        }
+    }
 }
 
 impl DeviceArgs {
-    pub fn options(&self) -> gpu::Options {
-        gpu::Options {
-            path: if self.path == PathArg::Portable { Path::Portable } else { Path::Fast },
+    /// Returns the device that the options choose.
+    pub fn choice(&self) -> DeviceChoice {
+        DeviceChoice {
+            path: self.path.into(),
+            device: self.device.clone(),
+            require_gpu: self.require_gpu,
             webgpu_limits: self.limits == LimitsArg::Webgpu,
             without: self.without.iter().fold(Needs::empty(), |all, one| all | *one),
             shaders: self.shaders.clone(),
         }
-    }
-
-    /// # Errors
-    /// Options that contradict `--path cpu`.
-    pub fn device(&self) -> anyhow::Result<Device> {
-        if self.path != PathArg::Cpu {
-            let (wanted, require_gpu) = (self.device.clone(), self.require_gpu);
-            return Ok(Device::Gpu { wanted, require_gpu, options: self.options() });
-        }
-        if self.require_gpu {
-            let reason = "--require-gpu, but --path cpu computes on the CPU".to_owned();
-            return Err(Error::NoAdapter { reason, fix: "leave one of them out".into() }.into());
-        }
-        if let Some(device) = &self.device {
-            let fix = "leave one of them out";
-            return Err(Error::request(
-                "--device",
-                "--path portable or fast with it",
-                format!("--path cpu and --device {device}"),
-                fix,
-            )
-            .into());
-        }
-        Ok(Device::Cpu)
     }
 }
 
@@ -145,59 +130,48 @@ impl ModelArgs {
         }
     }
 
-    /// What --model and --quant name together.
-    pub fn spec(&self) -> anyhow::Result<Spec> {
-        Ok(match (Spec::parse(&self.model)?, self.quant) {
-            (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
-            (Spec::Files(path), Some(quant)) => {
-                let from = Calibration {
-                    file: self.calibration.clone(),
-                    samples: self.calibration_samples,
-                    length: self.calibration_length,
-                    seed: None,
-                    field: "text".into(),
-                };
-                Spec::Files(quantize::cached(&path, Settings::new(quant), &from, &self.device)?)
-            }
-            (files, None) => files,
-        })
+    /// Returns how the model is opened.
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions {
+            device: self.device.choice(),
+            context: self.context,
+            quant: self.quant,
+            calibration: Calibration {
+                file: self.calibration.clone(),
+                samples: self.calibration_samples,
+                length: self.calibration_length,
+                ..Calibration::default()
+            },
+        }
     }
 
-    /// The model as results name it.
+    /// Returns the model's name in results.
     pub fn label(&self) -> String {
         self.quant.map_or(self.model.clone(), |quant| format!("{} {quant}", self.model))
     }
 
-    /// Says where the model will run, then loads it, with a bar.
-    pub fn load(&self) -> anyhow::Result<Loaded> {
-        let spec = self.spec()?;
-        let opened = open(&self.device.device()?)?;
-        announce(&opened.run);
-        let bar = progress::bytes("loading");
-        let mut report = |done, total, tensor: &str| {
-            interrupt::check()?;
-            bar.set_length(total);
-            bar.set_position(done);
-            bar.set_message(tensor.to_owned());
-            Ok(())
-        };
-        let loaded = load_on(&spec, opened, self.context, &mut report);
-        bar.finish_and_clear();
-        let loaded = loaded.with_context(|| format!("cannot load {}", self.model))?;
-        let (held, counted) = loaded.engine.model.packed_bytes();
+    /// Opens the model with a bar.
+    pub fn load(&self) -> anyhow::Result<Model> {
+        let mut bar = Bar::new();
+        let options = self.options();
+        let spec = options.spec(&self.model, &mut bar)?;
+        self.load_spec(&spec, &mut bar)
+    }
+
+    /// Loads `spec`, which the options named, with a bar.
+    pub fn load_spec(&self, spec: &Spec, bar: &mut Bar) -> anyhow::Result<Model> {
+        let opened = self.device.choice().open()?;
+        bar.note(&opened.run.to_string());
+        let model = load_on(spec, opened, self.context, bar);
+        let model = model.with_context(|| format!("cannot load {}", self.model))?;
+        let (held, counted) = model.engine.model.packed_bytes();
         if counted > 0 {
-            note(&format!(
+            bar.note(&format!(
                 "quantized weights: {} on the device, {} by the method's formula",
-                size(held),
-                size(counted)
+                binary_bytes(held),
+                binary_bytes(counted)
             ));
         }
-        Ok(loaded)
+        Ok(model)
     }
-}
-
-/// Says on standard error what runs, before anything else, so that nobody takes a CPU for a GPU.
-pub fn announce(run: &Run) {
-    let software = if run.software && run.path != "cpu" { " [software: computes on the CPU]" } else { "" };
-    note(&format!("adapter: {}{software}, path: {}", run.adapter, run.path));
 }

@@ -1,13 +1,14 @@
 //! `qwgpu ppl`: perplexity by disjoint windows.
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::output::{print_json, print_out, read_text};
-use super::{Outcome, count, interrupt, progress};
+use super::output::{Outcome, print_json, print_out};
+use super::progress::Bar;
+use super::values::count;
 use crate::error::Error;
 use crate::eval::{perplexity, word_perplexity};
+use crate::text::read_text;
 
 pub const HELP: &str = "\
 The text's tokens are cut into windows that do not overlap; a shorter rest is dropped. Each window
@@ -73,31 +74,10 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
         return Err(Error::request("--text", "words", "none", "give a raw WikiText file").into());
     }
     args.model.expect_tokenizer()?;
-    let mut loaded = args.model.load()?;
-    let tokenizer = loaded.tokenizer.as_ref().context("the model brings no tokenizer")?;
-    if prefix as usize >= tokenizer.vocab_size() {
-        let expected = format!("a token below {}", tokenizer.vocab_size());
-        return Err(Error::request("--prefix-token", expected, prefix, "151643 is <|endoftext|> of Qwen").into());
-    }
+    let mut model = args.model.load()?;
     let pages = word_perplexity::pages(&text);
     let pages = &pages[..args.pages.unwrap_or(usize::MAX).min(pages.len())];
-    let bar = progress::counted("pages", pages.len() as u64);
-    bar.tick();
-    let mut total = word_perplexity::Total::default();
-    for page in pages {
-        interrupt::check()?;
-        let ids = tokenizer.encode(&word_perplexity::detokenized(page))?;
-        total.sum += word_perplexity::page_sum(&mut loaded.engine, &ids, prefix)?;
-        total.tokens += ids.len();
-        total.words += word_perplexity::words(page);
-        total.bytes += page.len();
-        bar.inc(1);
-        bar.set_message(format!("word perplexity so far {:.4}", total.word_perplexity()));
-    }
-    bar.finish_and_clear();
-    if !total.sum.is_finite() {
-        return Err(Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() }.into());
-    }
+    let total = word_perplexity::measure(&mut model, pages, prefix, &mut Bar::new())?;
     if args.json {
         print_json(&json!({
             "model": args.model.model,
@@ -111,10 +91,10 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
             "word_perplexity": total.word_perplexity(),
             "byte_perplexity": total.byte_perplexity(),
             "bits_per_byte": total.bits_per_byte(),
-            "adapter": loaded.run.adapter,
-            "software": loaded.run.software,
-            "path": loaded.run.path,
-            "tokenizer": tokenizer.digest(),
+            "adapter": model.run.adapter,
+            "software": model.run.software,
+            "path": model.run.path,
+            "tokenizer": model.tokenizer()?.digest(),
         }))?;
     } else {
         print_out(&format!(
@@ -135,23 +115,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let text = read_text(&args.text)?;
     args.model.expect_tokenizer()?;
-    let mut loaded = args.model.load()?;
-    let tokenizer = loaded.tokenizer.as_ref().context("the model brings no tokenizer")?;
-    let ids = tokenizer.encode(&text)?;
+    let mut model = args.model.load()?;
+    let ids = model.encode(&text)?;
     let windows = perplexity::windows(&ids, args.window, args.windows)?;
-    let bar = progress::counted("windows", windows.len() as u64);
-    bar.tick();
-    let mut nll = Vec::new();
-    for window in &windows {
-        interrupt::check()?;
-        nll.push(perplexity::window_nll(&mut loaded.engine, window)?);
-        bar.inc(1);
-        bar.set_message(format!("ppl so far {:.4}", perplexity::perplexity(&nll)));
-    }
-    bar.finish_and_clear();
+    let nll = perplexity::window_nlls(&mut model.engine, &windows, &mut Bar::new())?;
     let ppl = perplexity::perplexity(&nll);
-    let (weights, cache, scratch) = loaded.engine.memory();
-    let (packed, counted) = loaded.engine.model.packed_bytes();
+    let (weights, cache, scratch) = model.engine.memory();
+    let (packed, counted) = model.engine.model.packed_bytes();
     let scored = windows.len() * (args.window - 1);
     if args.json {
         print_json(&json!({
@@ -164,15 +134,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "ppl": ppl,
             "tokens": scored,
             "text_tokens": ids.len(),
-            "adapter": loaded.run.adapter,
-            "software": loaded.run.software,
-            "path": loaded.run.path,
+            "adapter": model.run.adapter,
+            "software": model.run.software,
+            "path": model.run.path,
             "weight_bytes": weights,
             "packed_bytes": packed,
             "packed_bytes_by_formula": counted,
             "cache_bytes": cache,
             "scratch_bytes": scratch,
-            "tokenizer": tokenizer.digest(),
+            "tokenizer": model.tokenizer()?.digest(),
         }))?;
     } else {
         for (number, nll) in nll.iter().enumerate() {

@@ -1,28 +1,17 @@
 //! `qwgpu study`: several forms of several models, measured alike, and the report of it.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use super::eval::{Prepared, Settings, What, whole_names};
-use super::model::{DeviceArgs, ModelArgs, PathArg};
-use super::output::{note, print_out};
-use super::method_args;
-use super::quantize::Calibration;
-use super::study_conditions::{Machine, conditions, stored};
-use super::study_form::Measuring;
-use super::study_plan::plan;
-use super::{Outcome, count};
-use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use super::model::{DeviceArgs, PathArg};
+use super::output::{Outcome, columns, note, print_out};
+use super::progress::Bar;
+use super::quantize::CalibrationArgs;
+use super::values::{count, lengths, method, preset};
 use crate::eval::limits::Limits;
-use crate::eval::perplexity;
-use crate::generate::{Loaded, load};
-use crate::model::Config;
 use crate::formats::method::Method;
-use crate::quantize::model_digest;
-use crate::report::data::{Fact, SCHEMA, Study};
-use crate::study::texts::Text;
-use crate::study::{Extras, Form, forms};
+use crate::study::{Cost, Extras, Matrix, Preset, Study, StudySettings};
+use crate::units::binary_bytes;
 
 pub const HELP: &str = "\
 Measures each model as it is and quantized by each method at each width: perplexity on texts, benchmarks, memory and
@@ -45,11 +34,11 @@ pub struct Args {
     /// A Hugging Face folder or a .gguf file; may be given several times
     #[arg(long, value_name = "MODEL", required = true)]
     model: Vec<String>,
-    /// One of the study's experiments
-    #[arg(long, value_enum)]
+    /// One of the study's experiments: correlation, outliers or efficiency
+    #[arg(long, value_name = "PRESET", value_parser = preset)]
     preset: Option<Preset>,
     /// Methods beside 16 bit: int8, gptq, spqr, rtn [default: int8,gptq,spqr]
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method_args::method)]
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method)]
     methods: Option<Vec<&'static Method>>,
     /// Widths of methods that have several [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]
@@ -75,7 +64,7 @@ pub struct Args {
     /// First tokens of each text over which the divergence from the 16-bit model is measured, at most a window; 0
     /// leaves it out
     #[arg(long, default_value_t = 2048, value_name = "TOKENS")]
-    pub(super) kl_tokens: usize,
+    kl_tokens: usize,
     /// The folder with tasks' data and texts
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -93,15 +82,15 @@ pub struct Args {
     context: Option<usize>,
     /// Prompt and generated tokens of the measurement of speed; 0/0 leaves it out
     #[arg(long, default_value = "512/128", value_name = "P/G", value_parser = lengths)]
-    pub(super) speed: (usize, usize),
+    speed: (usize, usize),
     /// The path on which speed and memory are measured [default: that of --path]
     #[arg(long, value_enum, value_name = "PATH")]
     speed_path: Option<PathArg>,
     #[command(flatten)]
-    pub(super) calibration: Calibration,
+    calibration: CalibrationArgs,
     /// The folder for everything
     #[arg(long, value_name = "DIR")]
-    pub(super) out: PathBuf,
+    out: PathBuf,
     /// Words that stand above everything else in the report
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -109,244 +98,87 @@ pub struct Args {
     #[arg(long)]
     plan: bool,
     #[command(flatten)]
-    pub(super) device: DeviceArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Preset {
-    Correlation,
-    Outliers,
-    Efficiency,
-}
-
-fn lengths(text: &str) -> std::result::Result<(usize, usize), String> {
-    let parts =
-        text.split_once('/').and_then(|(prompt, generated)| Some((prompt.parse().ok()?, generated.parse().ok()?)));
-    parts.ok_or_else(|| "expected P/G, such as 512/128".to_owned())
+    device: DeviceArgs,
 }
 
 impl Args {
-    pub(super) fn speed_path(&self) -> PathArg {
-        self.speed_path.unwrap_or(self.device.path)
-    }
-
-    /// The device for one of the two paths: where only the other has an adapter, what names it is left out.
-    pub(super) fn device_on(&self, path: PathArg) -> DeviceArgs {
-        let device = DeviceArgs { path, ..self.device.clone() };
-        if path == PathArg::Cpu && (self.device.path != path || self.speed_path() != path) {
-            return DeviceArgs { device: None, require_gpu: false, ..device };
-        }
-        device
-    }
-}
-
-/// What is measured, after the preset.
-struct Matrix {
-    methods: Vec<&'static Method>,
-    bits: Vec<u32>,
-    extras: Extras,
-    texts: Vec<&'static Text>,
-    tasks: Vec<String>,
-}
-
-impl Matrix {
-    fn of(args: &Args) -> Result<Matrix> {
-        let (methods, bits, texts): (&[&str], &[u32], &[&str]) = match args.preset {
-            None => (&["int8", "gptq", "spqr"], &[8, 4, 3, 2], &["wikitext2"]),
-            Some(Preset::Correlation) => (&["gptq", "spqr"], &[4, 3], &["wikitext2", "ptb", "c4"]),
-            Some(Preset::Outliers) => (&["gptq", "spqr"], &[4, 3, 2], &["wikitext2"]),
-            Some(Preset::Efficiency) => (&["int8", "gptq"], &[8, 4], &[]),
+    fn settings(&self, arguments: &[OsString]) -> StudySettings {
+        let matrix = Matrix::new(self.preset);
+        let extras = Extras {
+            ablation: self.ablation || matrix.extras.ablation,
+            equal_bits: self.equal_bits || matrix.extras.equal_bits,
         };
-        let outliers = args.preset == Some(Preset::Outliers);
-        let texts = args.texts.clone().unwrap_or_else(|| texts.iter().map(|text| (*text).to_owned()).collect());
-        let bits = args.bits.clone().unwrap_or_else(|| bits.to_vec());
-        if let Some(wrong) = bits.iter().find(|bits| ![8, 4, 3, 2].contains(*bits)) {
-            return Err(Error::request("--bits", "some of 8, 4, 3, 2", wrong, "choose among these"));
+        StudySettings {
+            models: self.model.clone(),
+            matrix: Matrix {
+                methods: self.methods.clone().unwrap_or(matrix.methods),
+                bits: self.bits.clone().unwrap_or(matrix.bits),
+                extras,
+                texts: self.texts.clone().unwrap_or(matrix.texts),
+                tasks: self.tasks.clone(),
+            },
+            window: self.window,
+            windows: self.windows,
+            kl_tokens: self.kl_tokens,
+            data: self.data.clone(),
+            shots: self.shots,
+            limit: self.limit.clone(),
+            reply_tokens: self.reply_tokens,
+            context: self.context,
+            speed: self.speed,
+            speed_path: self.speed_path.map(Into::into),
+            calibration: self.calibration.choice(),
+            device: self.device.choice(),
+            out: self.out.clone(),
+            note: self.note.clone(),
+            command: command(arguments),
         }
-        Ok(Matrix {
-            methods: args.methods.clone().unwrap_or_else(|| methods.iter().filter_map(|name| Method::find(name)).collect()),
-            bits,
-            extras: Extras { ablation: args.ablation || outliers, equal_bits: args.equal_bits || outliers },
-            texts: texts.iter().map(|name| Text::named(name)).collect::<Result<_>>()?,
-            tasks: whole_names(&args.tasks),
-        })
     }
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let matrix = Matrix::of(args)?;
-    std::fs::create_dir_all(&args.out).map_err(Error::io(&args.out))?;
-    let forms = forms(&matrix.methods, &matrix.bits, matrix.extras);
-    let calibrated =
-        |form: &Form| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
-    if args.calibration.file.is_none() && forms.iter().any(calibrated) {
-        let fix = "give a text, .jsonl or .json; --methods int8,rtn does without";
-        return Err(Error::request("--calibration", format!("a file for {}", Method::calibrated_names()), "none", fix).into());
-    }
-    let mut machine = Machine::new(args)?;
-    let mut models: Vec<Model> = Vec::new();
-    for name in &args.model {
-        let model = Model::open(name, args, &matrix, &machine)?;
-        if models.iter().any(|other| other.name == model.name) {
-            let fix = "give the folders different names: results are kept and shown by them";
-            return Err(Error::request("--model", "models with different names", &model.name, fix).into());
+/// Returns the command as a shell reads it back; `arguments` begin with the program's name.
+fn command(arguments: &[OsString]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    let quoted = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        match !argument.is_empty() && argument.chars().all(plain) {
+            true => argument.into_owned(),
+            false => format!("'{}'", argument.replace('\'', r"'\''")),
         }
-        models.push(model);
-    }
-    print_out(&plan(args, &machine, &models, &forms)?)?;
+    };
+    let arguments: Vec<String> = arguments.iter().skip(1).map(quoted).collect();
+    format!("qwgpu {}", arguments.join(" "))
+}
+
+pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<Outcome> {
+    let mut bar = Bar::new();
+    let study = Study::prepare(args.settings(arguments))?;
+    print_out(&plan(&study.cost(&mut bar)?))?;
     if args.plan {
         return Ok(Outcome::Done);
     }
-    machine.probe(args)?;
-    let mut study = Study {
-        schema: SCHEMA,
-        title: format!(
-            "What quantization costs: {}",
-            models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")
-        ),
-        note: args.note.clone(),
-        conditions: conditions(args, &machine, &models),
-        runs: Vec::new(),
-        failures: Vec::new(),
-        missing: models.iter().flat_map(|m| forms.iter().map(|form| form_name(m, form))).collect(),
-    };
-    let (mut written, mut took) = (Instant::now(), Vec::new());
-    for model in &mut models {
-        let mut prepared = model.prepared.take();
-        for form in &forms {
-            let name = form_name(model, form);
-            let left = study.missing.len();
-            let hours = took.iter().sum::<f64>() / took.len() as f64 * left as f64 / 3600.0;
-            let eta = if took.is_empty() { String::new() } else { format!(", about {hours:.1} hours left") };
-            note(&format!(
-                "== {name}: {} of {}{eta}",
-                study.runs.len() + study.failures.len() + 1,
-                args.model.len() * forms.len()
-            ));
-            let start = Instant::now();
-            let measuring = Measuring::new(args, &machine, model, form, &mut study.conditions);
-            match measuring.and_then(|measuring| measuring.run(prepared.as_mut())) {
-                Ok(run) => study.runs.push(run),
-                Err(error) if ends_all(&error) => return Err(error),
-                Err(error) => {
-                    note(&format!("{name} is left out: {error:#}"));
-                    study.failures.push(Fact { name: name.clone(), value: format!("{error:#}") });
-                }
-            }
-            study.missing.retain(|other| *other != name);
-            // Forms that were measured before say nothing of those to come.
-            took.extend(Some(start.elapsed().as_secs_f64()).filter(|seconds| *seconds > 10.0));
-            // So that a long study can be looked at while it runs.
-            if written.elapsed() > REWRITE {
-                crate::report::write(&study, &args.out)?;
-                written = Instant::now();
-            }
-        }
-    }
-    crate::report::write(&study, &args.out)?;
+    let found = study.run(&mut bar)?;
     note(&format!("report: {}", args.out.join("report.html").display()));
-    Ok(if study.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
+    Ok(if found.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-/// The report takes seconds to write, so that forms measured before do not each write one.
-const REWRITE: Duration = Duration::from_secs(60);
-
-fn form_name(model: &Model, form: &Form) -> String {
-    format!("{} {}", model.name, form.name)
-}
-
-/// Whether the next form would fare no better.
-pub(super) fn ends_all(error: &anyhow::Error) -> bool {
-    match error.downcast_ref::<Error>() {
-        Some(Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }) => false,
-        // What a quantizer says of a layer.
-        Some(Error::Request { .. } | Error::Malformed { .. }) => false,
-        _ => true,
+/// Formats the matrix and its cost.
+fn plan(cost: &Cost) -> String {
+    let head = ["model", "forms", "perplexity tokens", "prompt tokens", "reply tokens, at most", "16-bit bytes"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for model in &cost.models {
+        let counts = [cost.forms.len(), model.perplexity_tokens, model.prompt_tokens, model.reply_tokens];
+        let [forms, texts, prompts, replies] = counts.map(|count| count.to_string());
+        rows.push([model.name.clone(), forms, texts, prompts, replies, binary_bytes(model.bytes)]);
     }
-}
-
-/// A model of the study, without its weights.
-pub(super) struct Model {
-    pub name: String,
-    pub path: PathBuf,
-    pub parameters: u64,
-    pub digest: String,
-    pub tokenizer: String,
-    /// How many of its weights are stored in which format.
-    stored: String,
-    /// The tokens of each text's windows, one after another.
-    pub texts: Vec<(&'static Text, Vec<u32>)>,
-    pub window: usize,
-    pub context: usize,
-    /// The benchmarks' requests, to one of its forms.
-    pub prepared: Option<Prepared>,
-}
-
-impl Model {
-    fn open(name: &str, args: &Args, matrix: &Matrix, machine: &Machine) -> anyhow::Result<Model> {
-        let path = PathBuf::from(name);
-        let checkpoint = Checkpoint::open(&path)?;
-        let tokenizer = crate::generate::load::tokenizer(&checkpoint, &path)?;
-        let config = Config::from_json(&checkpoint.config, &load::config_file(&path))?;
-        let context = load::within("--context", args.context, 4096, &config)?;
-        let window = load::within("--window", args.window, 2048, &config)?;
-        let mut texts = Vec::new();
-        for text in &matrix.texts {
-            let ids = tokenizer.encode(&text.read(&args.data)?)?;
-            let windows = perplexity::windows(&ids, window, args.windows)?;
-            texts.push((*text, windows.concat()));
-        }
-        let name =
-            std::path::absolute(&path)?.file_name().map_or(name.to_owned(), |n| n.to_string_lossy().into_owned());
-        let name = name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned);
-        let what = (!matrix.tasks.is_empty()).then(|| What {
-            tasks: matrix.tasks.clone(),
-            data: args.data.clone(),
-            shots: args.shots,
-            limit: args.limit.clone(),
-            reply_tokens: args.reply_tokens,
-            ..What::default()
-        });
-        let settings = what.map(|what| Settings {
-            model: path.clone(),
-            label: name.clone(),
-            context,
-            path: args.device.path.name(),
-            adapter: machine.scores.clone(),
-            judge: None,
-            what,
-        });
-        Ok(Model {
-            name,
-            parameters: checkpoint.tensors().iter().map(|tensor| tensor.elements() as u64).sum(),
-            digest: model_digest(&checkpoint)?,
-            tokenizer: tokenizer.digest().to_owned(),
-            stored: stored(&checkpoint),
-            path,
-            texts,
-            window,
-            context,
-            prepared: settings.map(Prepared::new).transpose()?,
-        })
-    }
-
-    /// One of its forms, ready to run.
-    pub fn load(&self, files: &Path, args: &Args, path: PathArg) -> anyhow::Result<Loaded> {
-        let model = ModelArgs {
-            model: files.display().to_string(),
-            context: Some(self.context.max(self.window)),
-            quant: None,
-            calibration: None,
-            calibration_samples: args.calibration.samples,
-            calibration_length: args.calibration.length,
-            device: args.device_on(path),
-        };
-        model.load()
-    }
-
-    /// Its 16-bit form is what its file says in as many bits, which may have been fewer.
-    pub fn facts(&self) -> Vec<Fact> {
-        let fact = |name: &str, value: &str| Fact { name: format!("{} {name}", self.name), value: value.to_owned() };
-        vec![fact("is stored in", &self.stored), fact("context", &self.context.to_string())]
-    }
+    let first = &cost.models[0].name;
+    let said = match &cost.rates {
+        Ok([read, written]) => format!(
+            "at {read:.0} tokens a second read and {written:.0} written, one sequence, as measured on {first}: at most {:.2} \
+             hours for what is not done yet, and the quantizing; larger models in proportion",
+            cost.hours
+        ),
+        Err(why) => format!("hours unknown, since {first} does not run here in 16 bits: {why}"),
+    };
+    format!("{}forms: {}\n{said}\n", columns(&rows), cost.forms.join(", "))
 }

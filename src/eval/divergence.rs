@@ -10,7 +10,7 @@ use crate::metrics::information::{self, Distance, Position, Prediction};
 /// Tokens stored of a prediction.
 const STORED: usize = 256;
 
-/// What the reference says of one next token.
+/// The reference's prediction of one next token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     /// The likeliest tokens, the first before all others.
@@ -23,7 +23,7 @@ pub struct Stored {
     of_text: f64,
 }
 
-/// The predictions of the model for each token of `text` after its first.
+/// Predicts each token of `text` after its first.
 ///
 /// # Errors
 /// Those of the device; logits that are no numbers.
@@ -44,7 +44,7 @@ pub fn predictions(engine: &mut Engine, text: &[u32]) -> Result<Vec<Stored>> {
     Ok(all)
 }
 
-/// The distance of the model from the `reference` over the same `text`.
+/// Measures the distance of the model from the `reference` over the same `text`.
 ///
 /// # Errors
 /// Those of the device; logits that are no numbers.
@@ -86,7 +86,7 @@ fn each(engine: &mut Engine, text: &[u32], mut each: impl FnMut(u32, &[f32], f64
     })
 }
 
-/// Log-probabilities of `ids`, and what is left for all others.
+/// Returns the log-probabilities of `ids`, and the probability that is left for all others.
 fn of_tokens(ids: &[u32], logits: &[f32], normal: f64) -> (Vec<f64>, f64) {
     let log_probs: Vec<f64> = ids.iter().map(|id| f64::from(logits[*id as usize]) - normal).collect();
     let rest = 1.0 - log_probs.iter().map(|log_prob| log_prob.exp()).sum::<f64>();

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::settings::EvalSettings;
 use crate::error::{Error, Result};
 use crate::tasks::Answer;
 
@@ -21,10 +22,10 @@ pub const NUMERICS: u32 = 1;
 /// The longest line of a journal: a reply of some thousand tokens.
 const LONGEST: usize = 4 << 20;
 
-/// Who answers.
+/// The model that answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// As the user named it.
+    /// The model's name as the user gave it.
     pub model: String,
     /// Digests of its files, its tokenizer and its template.
     pub digest: String,
@@ -35,10 +36,10 @@ pub struct Identity {
     pub numerics: u32,
 }
 
-/// What a document's requests came to.
+/// The model's answer to the requests of one document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kept {
+pub enum Response {
     /// Sum of log-probabilities, and whether it is the greedy continuation.
     Choices(Vec<(f64, bool)>),
     Reply(String),
@@ -46,18 +47,23 @@ pub enum Kept {
     Error(String),
 }
 
-impl Kept {
-    /// As tasks take them.
+impl Response {
+    /// Returns the answers in the form that tasks score.
+    ///
+    /// # Errors
+    /// Why there are none.
     pub fn answers(&self) -> Result<Vec<Answer>, &str> {
         match self {
-            Kept::Choices(choices) => Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect()),
-            Kept::Reply(text) => Ok(vec![Answer::Reply(text.clone())]),
-            Kept::Error(why) => Err(why),
+            Response::Choices(choices) => {
+                Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect())
+            }
+            Response::Reply(text) => Ok(vec![Answer::Reply(text.clone())]),
+            Response::Error(why) => Err(why),
         }
     }
 }
 
-/// What a judge's verdict on the reply under `key` is kept under.
+/// Returns the key of a judge's verdict on the reply under `key`.
 pub fn verdict_key(key: &str, judge: &str) -> String {
     format!("{key} judged by {judge}")
 }
@@ -68,18 +74,18 @@ pub struct Journal {
     file: File,
     /// When its first run began, in seconds since 1970.
     pub begun: u64,
-    kept: HashMap<String, Kept>,
+    responses: HashMap<String, Response>,
     unsynced: usize,
     synced: Instant,
 }
 
 impl Journal {
-    /// Opens the journal of `identity` at `path`, or begins it at `now` for requests by `settings`. With `fresh` it
+    /// Opens the journal of `identity` at `path`, or begins it at `now` for the requests of `settings`. With `fresh` it
     /// forgets what it held.
     ///
     /// # Errors
     /// Another process writes it; it is of another model; a line but the last is damaged.
-    pub fn open(path: &Path, identity: &Identity, settings: Value, now: u64, fresh: bool) -> Result<Journal> {
+    pub fn open(path: &Path, identity: &Identity, settings: &EvalSettings, now: u64, fresh: bool) -> Result<Journal> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -90,7 +96,7 @@ impl Journal {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let fix = "wait for it, or give another --out";
+                let fix = "wait for it, or write to another `out`";
                 return Err(Error::request(path.display().to_string(), "no other run", "one that is under way", fix));
             }
             Err(TryLockError::Error(source)) => return Err(Error::Io { path: path.to_owned(), source }),
@@ -99,11 +105,12 @@ impl Journal {
             // Only now: another run may have held it.
             file.set_len(0).map_err(Error::io(path))?;
         }
+        let settings = serde_json::to_value(settings).expect("settings are plain data");
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Error::io(path))?;
-        let Contents { header, kept, whole } = read(path, &text)?;
+        let Contents { header, responses, whole } = read(path, &text)?;
         let mut journal =
-            Journal { path: path.to_owned(), file, begun: now, kept, unsynced: 0, synced: Instant::now() };
+            Journal { path: path.to_owned(), file, begun: now, responses, unsynced: 0, synced: Instant::now() };
         // What was torn goes, so that the next line begins on its own.
         journal.file.set_len(whole as u64).map_err(Error::io(path))?;
         journal.file.seek(SeekFrom::End(0)).map_err(Error::io(path))?;
@@ -129,20 +136,20 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The answer under `key`, if there is one.
-    pub fn get(&self, key: &str) -> Option<&Kept> {
-        self.kept.get(key)
+    /// Returns the answer under `key`, if there is one.
+    pub fn get(&self, key: &str) -> Option<&Response> {
+        self.responses.get(key)
     }
 
-    /// All answers.
-    pub fn kept(&self) -> &HashMap<String, Kept> {
-        &self.kept
+    /// Returns all answers by their keys.
+    pub fn responses(&self) -> &HashMap<String, Response> {
+        &self.responses
     }
 
     /// Writes an answer. It is on the disk after a second, or 64 answers.
-    pub fn put(&mut self, key: &str, kept: Kept) -> Result<()> {
-        self.line(&json!({ "key": key, "kept": kept }))?;
-        self.kept.insert(key.to_owned(), kept);
+    pub fn put(&mut self, key: &str, response: Response) -> Result<()> {
+        self.line(&json!({ "key": key, "kept": response }))?;
+        self.responses.insert(key.to_owned(), response);
         self.unsynced += 1;
         if self.unsynced >= 64 || self.synced.elapsed() > Duration::from_secs(1) {
             self.sync()?;
@@ -150,6 +157,10 @@ impl Journal {
         Ok(())
     }
 
+    /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// The disk refuses it.
     pub fn sync(&mut self) -> Result<()> {
         self.unsynced = 0;
         self.synced = Instant::now();
@@ -171,12 +182,14 @@ struct Header {
 }
 
 impl Identity {
+    /// Checks that answers come from the model `wanted`.
+    ///
     /// # Errors
-    /// These are answers of another model than `wanted`.
+    /// They come from another one.
     pub fn expect(&self, path: &Path, wanted: &Identity) -> Result<()> {
         let found = self;
         let differ = |what: &str| {
-            let fix = "give another --out, or --fresh to begin again";
+            let fix = "give another `out`, or `fresh` to begin again";
             let (expected, found) =
                 (format!("answers of {}", wanted.model), format!("those of {}, {what}", found.model));
             Err(Error::malformed(path, "identity", expected, found, fix))
@@ -197,7 +210,7 @@ impl Identity {
 enum Line {
     Answer {
         key: String,
-        kept: Kept,
+        kept: Response,
     },
     /// What a later run was told to ask, and the time that its results are named after.
     Settings {
@@ -206,65 +219,70 @@ enum Line {
     },
 }
 
-/// What several journals hold together.
+/// The answers of several journals.
 pub struct Merged {
-    pub kept: HashMap<String, Kept>,
+    pub responses: HashMap<String, Response>,
     pub identity: Identity,
-    /// What the first of them was told to ask.
-    pub settings: Value,
+    /// What the first of them asked.
+    pub settings: EvalSettings,
     /// When the first was begun.
     pub begun: u64,
 }
 
-/// The answers of the journals at `paths`.
+/// Reads the answers of the journals at `paths`.
 ///
 /// # Errors
 /// Journals of different models, or a damaged one.
 pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
-    let mut all: Option<Merged> = None;
+    let mut all: Option<(Merged, Value)> = None;
     for path in paths {
         let text = std::fs::read(path).map_err(Error::io(path))?;
-        let Contents { header, kept, .. } = read(path, &text)?;
+        let Contents { header, responses, .. } = read(path, &text)?;
         let Some(Header { identity, begun, settings }) = header else {
             return Err(Error::malformed(path, "line 1", "a journal", "an empty file", "run its share again"));
         };
         match &mut all {
-            None => all = Some(Merged { kept, identity, settings, begun }),
-            Some(all) => {
+            None => all = Some((Merged { responses, identity, settings: EvalSettings::default(), begun }, settings)),
+            Some((all, first)) => {
                 identity.expect(path, &all.identity)?;
-                if let Some(name) = differs(&all.settings, &settings, &["model", "adapter"]) {
-                    let fix = "run all shares with the same options, or give each run its own --out";
-                    let (expected, found) = (all.settings[&name].to_string(), settings[&name].to_string());
+                if let Some(name) = differs(first, &settings, &["model", "adapter"]) {
+                    let fix = "run all shares with the same options, or give each run its own `out`";
+                    let (expected, found) = (first[&name].to_string(), settings[&name].to_string());
                     return Err(Error::malformed(path, name, format!("{expected}, as the other shares"), found, fix));
                 }
-                all.kept.extend(kept);
+                all.responses.extend(responses);
                 all.begun = all.begun.min(begun);
             }
         }
     }
-    all.ok_or_else(|| Error::request("merge", "journals", "none", "give the folder that the shares wrote to"))
+    let none = || Error::request("merge", "journals", "none", "give the folder that the shares wrote to");
+    let (merged, settings) = all.ok_or_else(none)?;
+    let fix = "run the shares again with this version";
+    let settings = serde_json::from_value(settings)
+        .map_err(|error| Error::malformed(&paths[0], "settings", "those of an evaluation", error, fix))?;
+    Ok(Merged { settings, ..merged })
 }
 
-/// The first setting but `others` in which two runs differ. Where a model lies, and what computes, may depend on the
-/// machine.
+/// Returns the first setting in which two runs differ, `others` aside: the model's place and the adapter may depend on
+/// the machine.
 fn differs(first: &Value, second: &Value, others: &[&str]) -> Option<String> {
     let settings = first.as_object()?;
     let mut names = settings.keys().filter(|name| !others.contains(&name.as_str()));
     names.find(|name| first[name.as_str()] != second[name.as_str()]).cloned()
 }
 
-/// What a journal holds.
+/// The contents of a journal.
 struct Contents {
     header: Option<Header>,
-    kept: HashMap<String, Kept>,
+    responses: HashMap<String, Response>,
     /// Bytes of whole lines.
     whole: usize,
 }
 
-/// What `text` holds.
+/// Reads the lines of a journal.
 fn read(path: &Path, text: &[u8]) -> Result<Contents> {
     let mut header: Option<Header> = None;
-    let mut kept = HashMap::new();
+    let mut responses = HashMap::new();
     let mut at = 0;
     let mut number = 0;
     while at < text.len() {
@@ -273,7 +291,7 @@ fn read(path: &Path, text: &[u8]) -> Result<Contents> {
         let json = end.and_then(|end| checked(&text[at..end]));
         let whole = end.map_or(text.len(), |end| end + 1);
         let bad = |found: &str| {
-            let fix = "the file was changed; remove it, or give --fresh";
+            let fix = "the file was changed; remove it, or give `fresh`";
             Error::malformed(path, format!("line {number}"), "a line with its check sum", found, fix)
         };
         let Some(json) = json else {
@@ -284,8 +302,8 @@ fn read(path: &Path, text: &[u8]) -> Result<Contents> {
             header = Some(serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?);
         } else {
             match serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))? {
-                Line::Answer { key, kept: answer } => {
-                    kept.insert(key, answer);
+                Line::Answer { key, kept } => {
+                    responses.insert(key, kept);
                 }
                 Line::Settings { settings, begun } => {
                     if let Some(header) = &mut header {
@@ -296,10 +314,10 @@ fn read(path: &Path, text: &[u8]) -> Result<Contents> {
         }
         at = whole;
     }
-    Ok(Contents { header, kept, whole: at })
+    Ok(Contents { header, responses, whole: at })
 }
 
-/// A line's JSON, if its check sum is right.
+/// Returns a line's JSON, if its check sum is right.
 fn checked(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.split_at_checked(9)?;
     let sum = u32::from_str_radix(std::str::from_utf8(&sum[..8]).ok()?, 16).ok()?;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::asked::{Asked, AskedTask};
-use super::journal::{Identity, Kept};
-use super::measure::{Measured, Number, Sample, group_number};
+use super::journal::{Identity, Response};
+use super::measure::{Number, Sample, SetResult, group_number};
+use super::requests::{PreparedTask, Request};
+use super::settings::EvalSettings;
 use crate::date;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
@@ -18,24 +19,24 @@ use crate::whole_file;
 const IMITATED: &str = "0.4.13";
 
 /// A finished evaluation.
-pub struct Finished<'a> {
+pub struct EvalRun<'a> {
     pub identity: &'a Identity,
     /// When its first run began, in seconds since 1970.
     pub begun: u64,
-    /// What the command line says of the run: limit, context, profile.
-    pub settings: Value,
+    /// What was asked.
+    pub settings: &'a EvalSettings,
     pub chat_template: &'a str,
-    pub tasks: Vec<(&'a AskedTask, Vec<Measured<'a>>)>,
+    pub tasks: Vec<(&'a PreparedTask, Vec<SetResult<'a>>)>,
 }
 
-/// The results file's content. It depends on answers alone: runs that end with the same answers give the same bytes.
-pub fn results(finished: &Finished) -> Value {
+/// Returns the content of the results file. It depends on answers alone: runs that end with the same answers give the same bytes.
+pub fn results(run: &EvalRun) -> Value {
     let mut all = Results::default();
-    for (task, sets) in &finished.tasks {
+    for (task, sets) in &run.tasks {
         all.task(task, sets);
     }
-    let uses_chat = finished.tasks.iter().any(|(task, _)| task.profile.chat);
-    let template = if uses_chat { json!(finished.chat_template) } else { Value::Null };
+    let uses_chat = run.tasks.iter().any(|(task, _)| task.profile.chat);
+    let template = if uses_chat { json!(run.chat_template) } else { Value::Null };
     json!({
         "results": all.results,
         "groups": all.groups,
@@ -47,10 +48,10 @@ pub fn results(finished: &Finished) -> Value {
         "n-samples": all.samples,
         "config": {
             "model": "qwgpu",
-            "model_args": finished.settings,
-            "model_sha": finished.identity.digest,
+            "model_args": run.settings,
+            "model_sha": run.identity.digest,
             "batch_size": "auto",
-            "limit": finished.settings["limit"],
+            "limit": run.settings.limit,
             "bootstrap_iters": 100,
             "gen_kwargs": null,
             "random_seed": 0,
@@ -58,19 +59,19 @@ pub fn results(finished: &Finished) -> Value {
             "torch_seed": 1234,
             "fewshot_seed": 1234,
         },
-        "date": finished.begun,
+        "date": run.begun,
         "lm_eval_version": IMITATED,
         "task_hashes": all.hashes,
         "model_source": "qwgpu",
-        "model_name": finished.identity.model,
-        "model_name_sanitized": sanitized(&finished.identity.model),
+        "model_name": run.identity.model,
+        "model_name_sanitized": sanitized(&run.identity.model),
         "system_instruction": null,
         "system_instruction_sha": null,
-        "fewshot_as_multiturn": finished.settings["fewshot_as_multiturn"],
+        "fewshot_as_multiturn": run.settings.fewshot_as_multiturn,
         "chat_template": template,
-        "chat_template_sha": uses_chat.then(|| sha256(finished.chat_template)),
-        "max_length": finished.settings["context"],
-        "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": finished.identity, "sets": all.extras },
+        "chat_template_sha": uses_chat.then(|| sha256(run.chat_template)),
+        "max_length": run.settings.context,
+        "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": run.identity, "sets": all.extras },
     })
 }
 
@@ -89,14 +90,14 @@ struct Results {
 }
 
 impl Results {
-    fn task(&mut self, task: &AskedTask, sets: &[Measured]) {
+    fn task(&mut self, task: &PreparedTask, sets: &[SetResult]) {
         let metrics = task.profile.metrics;
         let grouped = sets.len() > 1;
-        let mut groups: Vec<(String, Vec<&Measured>)> = Vec::new();
+        let mut groups: Vec<(String, Vec<&SetResult>)> = Vec::new();
         if grouped {
             groups.push((task.name.clone(), sets.iter().collect()));
             for set in sets {
-                for group in &set.set.set.groups {
+                for group in &set.data().groups {
                     let name = format!("{}_{group}", task.task.name);
                     match groups.iter_mut().find(|known| known.0 == name) {
                         Some(known) => known.1.push(set),
@@ -119,11 +120,11 @@ impl Results {
             }
             self.results.insert(name.clone(), Value::Object(entry.clone()));
             self.groups.insert(name.clone(), Value::Object(entry));
-            let names: Vec<&str> = members.iter().map(|set| set.set.set.name.as_str()).collect();
+            let names: Vec<&str> = members.iter().map(|set| set.data().name.as_str()).collect();
             self.subtasks.insert(name.clone(), json!(names));
         }
         for set in sets {
-            let name = set.set.set.name.clone();
+            let name = set.data().name.clone();
             let numbers = metrics.iter().filter_map(|metric| set.number(metric));
             let alias = if grouped { " - " } else { "" };
             self.results.insert(name.clone(), Value::Object(entry(&name, alias, set.samples.len(), numbers)));
@@ -133,7 +134,7 @@ impl Results {
                     "task": name,
                     "profile": task.profile.name,
                     "num_fewshot": task.shots,
-                    "output_type": match set.samples.first().map(|s| &s.asked.prompt.ask) {
+                    "output_type": match set.samples.first().map(|s| &s.request.prompt.ask) {
                         Some(Ask::Reply { .. }) => "generate_until",
                         _ => "multiple_choice",
                     },
@@ -144,7 +145,7 @@ impl Results {
             let higher: Map<String, Value> =
                 metrics.iter().map(|m| (m.name.to_owned(), json!(m.higher_is_better))).collect();
             self.higher.insert(name.clone(), Value::Object(higher));
-            let counts = json!({ "original": set.set.set.documents.len(), "effective": set.samples.len() });
+            let counts = json!({ "original": set.data().documents.len(), "effective": set.samples.len() });
             self.samples.insert(name.clone(), counts);
             let triples: String = set.samples.iter().map(|sample| Hashes::of(sample).joined()).collect();
             self.hashes.insert(name.clone(), json!(sha256(triples)));
@@ -175,8 +176,8 @@ fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item
     entry
 }
 
-/// The lines of a set's samples file: one for each document and filter.
-pub fn samples(set: &Measured) -> String {
+/// Returns the lines of a set's samples file: one for each document and filter.
+pub fn samples(set: &SetResult) -> String {
     let mut lines = String::new();
     for sample in &set.samples {
         let hashes = Hashes::of(sample);
@@ -208,36 +209,36 @@ pub fn samples(set: &Measured) -> String {
 }
 
 fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<String, Value> {
-    let asked = sample.asked;
+    let request = sample.request;
     let mut arguments = Map::new();
-    match &asked.prompt.ask {
+    match &request.prompt.ask {
         Ask::Choices(_) => {
-            for (number, continuation) in asked.continuations.iter().enumerate() {
-                let argument = json!({ "arg_0": asked.context, "arg_1": continuation });
+            for (number, continuation) in request.continuations.iter().enumerate() {
+                let argument = json!({ "arg_0": request.context, "arg_1": continuation });
                 arguments.insert(format!("gen_args_{number}"), argument);
             }
         }
         Ask::Reply { until, tokens } => {
             let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": tokens });
-            arguments.insert("gen_args_0".into(), json!({ "arg_0": asked.context, "arg_1": how }));
+            arguments.insert("gen_args_0".into(), json!({ "arg_0": request.context, "arg_1": how }));
         }
     }
-    let (answers, plain): (Value, Value) = match sample.kept {
-        Kept::Choices(sums) => {
+    let (answers, plain): (Value, Value) = match sample.response {
+        Response::Choices(sums) => {
             let pairs: Vec<[String; 2]> = sums
                 .iter()
                 .map(|&(sum, greedy)| [python(sum), if greedy { "True" } else { "False" }.to_owned()])
                 .collect();
             (json!(pairs.iter().map(|pair| [pair]).collect::<Vec<_>>()), json!(pairs))
         }
-        Kept::Reply(text) => (json!([[text]]), json!([text])),
-        Kept::Error(_) => (json!([]), json!([])),
+        Response::Reply(text) => (json!([[text]]), json!([text])),
+        Response::Error(_) => (json!([]), json!([])),
     };
     let filtered = filtered.map_or(plain, |texts| json!(texts));
     let mut line = Map::new();
     line.insert("doc_id".into(), json!(sample.id));
     line.insert("doc".into(), sample.document.clone());
-    line.insert("target".into(), target(asked));
+    line.insert("target".into(), target(request));
     line.insert("arguments".into(), Value::Object(arguments));
     line.insert("resps".into(), answers);
     line.insert("filtered_resps".into(), filtered);
@@ -245,10 +246,10 @@ fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<Strin
     line
 }
 
-/// The right answer as lm-evaluation-harness logs it: text, also of a number.
-fn target(asked: &Asked) -> Value {
-    match &asked.prompt.logged_target {
-        None => json!(asked.prompt.target),
+/// Returns the right answer as lm-evaluation-harness logs it: text, also of a number.
+fn target(request: &Request) -> Value {
+    match &request.prompt.logged_target {
+        None => json!(request.prompt.target),
         Some(Value::Number(index)) => json!(index.to_string()),
         Some(other) => other.clone(),
     }
@@ -270,11 +271,11 @@ impl Hashes {
     fn of(sample: &Sample) -> Hashes {
         // As `json.dumps(document, indent=2, ensure_ascii=False)` has it.
         let document = serde_json::to_vec_pretty(sample.document).expect("a JSON value");
-        let target = match target(sample.asked) {
+        let target = match target(sample.request) {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        Hashes([sha256(&document), sha256(&sample.asked.context), sha256(target)])
+        Hashes([sha256(&document), sha256(&sample.request.context), sha256(target)])
     }
 
     fn joined(&self) -> String {
@@ -288,7 +289,7 @@ impl Hashes {
     }
 }
 
-/// A number as Python writes it.
+/// Writes a number as Python does.
 fn python(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-4..1e16).contains(&size) {
@@ -300,7 +301,7 @@ fn python(value: f64) -> String {
     format!("{value:?}")
 }
 
-/// A model's name as part of a path.
+/// Returns a model's name as part of a path.
 fn sanitized(name: &str) -> String {
     let bad = |c: char| "<>:/|\\?*[]\"".contains(c);
     let mut clean = String::new();
@@ -314,7 +315,7 @@ fn sanitized(name: &str) -> String {
     clean
 }
 
-/// The name of a set's samples file.
+/// Returns the name of a set's samples file.
 pub fn samples_file(set: &str, begun: u64) -> String {
     format!("samples_{}_{}.jsonl", sanitized(set), date::time(begun).replace(':', "-"))
 }
@@ -324,35 +325,35 @@ pub fn samples_file(set: &str, begun: u64) -> String {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn write(finished: &Finished, results: &Value, out: &Path) -> Result<PathBuf> {
-    let folder = out.join(sanitized(&finished.identity.model));
+pub fn write(run: &EvalRun, results: &Value, out: &Path) -> Result<PathBuf> {
+    let folder = out.join(sanitized(&run.identity.model));
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    for set in finished.tasks.iter().flat_map(|(_, sets)| sets) {
+    for set in run.tasks.iter().flat_map(|(_, sets)| sets) {
         let line =
             |(sample, prompt): (&Sample, &str)| json!({ "doc_id": sample.id, "prompt": prompt }).to_string() + "\n";
         let lines: String = set.requests().into_iter().map(line).collect();
-        let path = folder.join(format!("judge_{}", samples_file(&set.set.set.name, finished.begun)));
+        let path = folder.join(format!("judge_{}", samples_file(&set.data().name, run.begun)));
         match lines.is_empty() {
             // A judge may have answered since.
             true if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
             true => {}
             false => whole_file::write(&path, lines)?,
         }
-        whole_file::write(&folder.join(samples_file(&set.set.set.name, finished.begun)), samples(set))?;
+        whole_file::write(&folder.join(samples_file(&set.data().name, run.begun)), samples(set))?;
     }
-    for (task, sets) in &finished.tasks {
+    for (task, sets) in &run.tasks {
         let Some(export) = task.task.export else { continue };
         for set in sets {
-            let line = |sample: &Sample| match sample.kept {
-                Kept::Reply(reply) => export(sample.document, reply.trim()).to_string() + "\n",
+            let line = |sample: &Sample| match sample.response {
+                Response::Reply(reply) => export(sample.document, reply.trim()).to_string() + "\n",
                 _ => String::new(),
             };
             let lines: String = set.samples.iter().map(line).collect();
-            let name = format!("export_{}", samples_file(&set.set.set.name, finished.begun));
+            let name = format!("export_{}", samples_file(&set.data().name, run.begun));
             whole_file::write(&folder.join(name), lines)?;
         }
     }
-    let path = folder.join(format!("results_{}.json", date::time(finished.begun).replace(':', "-")));
+    let path = folder.join(format!("results_{}.json", date::time(run.begun).replace(':', "-")));
     whole_file::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;
     Ok(path)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// The first so many documents of each set: `100`, or with tasks of their own, `100,mmlu=2,ceval=2`.
+/// The number of first documents of each set: `100`, or with tasks of their own, `100,mmlu=2,ceval=2`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Of tasks that are not named; none: a profile's own limit, else all.
@@ -16,19 +16,21 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limit of a task, if one is given.
+    /// Returns the limit of a task, if one is given.
     pub fn of(&self, task: &str) -> Option<usize> {
         self.named.iter().find(|(name, _)| name == task).map(|(_, limit)| *limit).or(self.all)
     }
 
+    /// Checks that each limit is of one of `tasks`.
+    ///
     /// # Errors
     /// A limit of a task that is not among `tasks`.
     pub fn expect_among(&self, tasks: &[&str]) -> Result<()> {
         match self.named.iter().find(|(name, _)| !tasks.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => {
-                let fix = "name a task of --tasks, without a part";
-                Err(Error::request("--limit", format!("tasks among {}", tasks.join(", ")), name, fix))
+                let fix = "name one of `tasks`, without a part";
+                Err(Error::request("`limit`", format!("tasks among {}", tasks.join(", ")), name, fix))
             }
         }
     }

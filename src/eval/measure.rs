@@ -1,31 +1,31 @@
-//! From answers to numbers: what each document is worth, then each set, group and task.
+//! From answers to numbers: scores of each document, then of each set, group and task.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::asked::{Asked, AskedSet, AskedTask};
-use super::journal::{Kept, verdict_key};
+use super::journal::{Response, verdict_key};
+use super::requests::{PreparedSet, PreparedTask, Request};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
-use crate::tasks::{Item, Metric, Outcome, Over};
+use crate::tasks::{Item, Metric, Outcome, Over, Set};
 
 /// Resamples for the error of a corpus measure, as lm-evaluation-harness has them for BLEU and chrF.
 const RESAMPLES: usize = 100;
 
-/// A document, its answers and what they are worth.
+/// A document with its answers and their scores.
 pub struct Sample<'a> {
     pub id: usize,
     pub document: &'a Value,
-    pub asked: &'a Asked,
-    pub kept: &'a Kept,
-    /// None: it could not be scored, and why.
+    pub request: &'a Request,
+    pub response: &'a Response,
+    /// The scores, or why there are none.
     pub outcomes: Result<Vec<Outcome>, String>,
 }
 
-/// A set with its samples.
-pub struct Measured<'a> {
-    pub set: &'a AskedSet,
+/// The samples of a set, scored.
+pub struct SetResult<'a> {
+    pub set: &'a PreparedSet,
     pub samples: Vec<Sample<'a>>,
     /// Documents of the run that have no answer yet.
     pub missing: usize,
@@ -43,44 +43,56 @@ pub struct Number {
     pub documents: usize,
 }
 
-/// What the documents of `task` are worth, set by set, as far as `kept` has answers, and verdicts of `judge`.
-pub fn measured<'a>(task: &'a AskedTask, kept: &'a HashMap<String, Kept>, judge: Option<&str>) -> Vec<Measured<'a>> {
-    let all = kept;
-    let measure = |set: &'a AskedSet| {
-        let known = set.documents.iter().enumerate().filter_map(|(id, asked)| Some((id, asked, kept.get(&asked.key)?)));
-        let sample = |(id, asked, kept): (usize, &'a Asked, &'a Kept)| {
+/// Scores the documents of `task`, set by set, that have answers in `responses`, and verdicts of `judge` where needed.
+pub fn measured<'a>(
+    task: &'a PreparedTask,
+    responses: &'a HashMap<String, Response>,
+    judge: Option<&str>,
+) -> Vec<SetResult<'a>> {
+    let measure = |set: &'a PreparedSet| {
+        let known = set
+            .documents
+            .iter()
+            .enumerate()
+            .filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
+        let sample = |(id, request, response): (usize, &'a Request, &'a Response)| {
             let document = &set.set.documents[id];
-            let outcomes = match kept.answers() {
+            let outcomes = match response.answers() {
                 Ok(mut answers) => {
-                    let verdict = judge.and_then(|judge| all.get(&verdict_key(&asked.key, judge)));
+                    let verdict = judge.and_then(|judge| responses.get(&verdict_key(&request.key, judge)));
                     answers.extend(verdict.and_then(|verdict| verdict.answers().ok()).into_iter().flatten());
                     (task.profile.score)(&set.set, document, &answers).map_err(|error| error.to_string())
                 }
                 Err(why) => Err(why.to_owned()),
             };
-            Sample { id, document, asked, kept, outcomes }
+            Sample { id, document, request, response, outcomes }
         };
         let samples: Vec<Sample> = known.map(sample).collect();
-        Measured { missing: set.documents.len() - samples.len(), set, samples }
+        SetResult { missing: set.documents.len() - samples.len(), set, samples }
     };
     task.sets.iter().map(measure).collect()
 }
 
-impl Measured<'_> {
-    /// Documents without a score.
+impl<'a> SetResult<'a> {
+    /// Returns the set as its files have it.
+    pub fn data(&self) -> &'a Set {
+        &self.set.set
+    }
+
+    /// Counts the documents without a score.
     pub fn errors(&self) -> usize {
         self.samples.iter().filter(|sample| sample.outcomes.is_err()).count()
     }
 
-    /// Documents whose beginning was cut off.
+    /// Counts the documents whose beginning was cut off.
     pub fn truncated(&self) -> usize {
-        self.samples.iter().filter(|sample| sample.asked.truncated).count()
+        self.samples.iter().filter(|sample| sample.request.truncated).count()
     }
 
-    /// Documents whose best choices are equally likely.
+    /// Counts the documents whose best choices are equally likely.
     pub fn ties(&self) -> usize {
-        let tied = |sample: &&Sample| match sample.kept {
-            Kept::Choices(sums) => {
+        let tied = |sample: &&Sample| match sample.response {
+            Response::Choices(sums) => {
                 let best = sums.iter().map(|sum| sum.0).fold(f64::NEG_INFINITY, f64::max);
                 sums.iter().filter(|sum| sum.0 == best).count() > 1
             }
@@ -89,7 +101,7 @@ impl Measured<'_> {
         self.samples.iter().filter(tied).count()
     }
 
-    /// What a judge must be asked still, and of which documents.
+    /// Returns the prompts that a judge must still be asked, with their documents.
     pub fn requests(&self) -> Vec<(&Sample<'_>, &str)> {
         let request = |sample| -> Option<(&Sample<'_>, &str)> {
             let sample: &Sample = sample;
@@ -102,21 +114,21 @@ impl Measured<'_> {
         self.samples.iter().filter_map(request).collect()
     }
 
-    /// What each document gives to a metric.
+    /// Returns what each document gives to a metric.
     pub fn items(&self, metric: &Metric) -> Vec<&Item> {
         let outcomes = self.samples.iter().filter_map(|sample| sample.outcomes.as_ref().ok()).flatten();
         let of_filter = outcomes.filter(|outcome| outcome.filter == metric.filter);
         of_filter.flat_map(|outcome| &outcome.items).filter(|item| item.0 == metric.name).map(|item| &item.1).collect()
     }
 
-    /// The number of a metric; none if no document has to do with it.
+    /// Computes a metric; None if no document has to do with it.
     pub fn number(&self, metric: &Metric) -> Option<Number> {
         number(metric, &self.items(metric))
     }
 }
 
-/// A metric over several sets: a mean weighted by documents with the pooled error, or the corpus of all.
-pub fn group_number(metric: &Metric, sets: &[&Measured]) -> Option<Number> {
+/// Computes a metric over several sets: a mean weighted by documents with the pooled error, or the corpus of all.
+pub fn group_number(metric: &Metric, sets: &[&SetResult]) -> Option<Number> {
     if let Over::Corpus(_) = metric.over {
         return number(metric, &sets.iter().flat_map(|set| set.items(metric)).collect::<Vec<_>>());
     }
@@ -156,7 +168,7 @@ fn number(metric: &Metric, items: &[&Item]) -> Option<Number> {
     Some(Number { name: metric.name, filter: metric.filter, value, standard_error, documents: items.len() })
 }
 
-/// The error of a corpus measure by resampling documents, or groups of documents that belong together.
+/// Estimates the error of a corpus measure by resampling documents, or groups of documents that belong together.
 fn corpus_error(items: &[&Item], measure: &(impl Fn(&mut dyn Iterator<Item = usize>) -> f64 + Sync)) -> Option<f64> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut named: HashMap<&str, usize> = HashMap::new();
@@ -183,7 +195,7 @@ fn corpus_error(items: &[&Item], measure: &(impl Fn(&mut dyn Iterator<Item = usi
     bootstrap_standard_error(groups.len(), RESAMPLES, resample).ok()
 }
 
-/// The number an item is, if it is one.
+/// Returns the number of an item, if it is one.
 pub fn item_number(item: &Item) -> Option<f64> {
     match item {
         Item::Number(value) => Some(*value),

@@ -1,15 +1,23 @@
-//! What a model is worth: benchmarks, and measures over its likelihoods.
+//! Evaluation: benchmarks, and measures over a model's likelihoods.
 //!
-//! A run of benchmarks has four stages: [`asked`] makes requests of documents, [`run`] asks the model what
-//! [`journal`] lacks, [`measure`] turns answers into numbers, [`layout`] writes them.
+//! An [`Evaluation`] has four stages: [`requests`] are made of documents, [`run`] puts to the model those that the
+//! [`journal`] has no answer to, [`measure`] scores the answers, and [`layout`] writes results and samples.
 
-pub mod asked;
 pub mod divergence;
+pub mod evaluation;
 pub mod journal;
+#[cfg(feature = "judge")]
 pub mod judge;
 pub mod layout;
 pub mod limits;
 pub mod measure;
 pub mod perplexity;
+pub mod requests;
 pub mod run;
+pub mod settings;
 pub mod word_perplexity;
+
+pub use evaluation::Evaluation;
+pub use layout::EvalRun;
+pub use run::Shard;
+pub use settings::EvalSettings;

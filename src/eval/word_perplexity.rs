@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::error::Result;
-use crate::generate::{Engine, Question};
+use crate::error::{Error, Result};
+use crate::generate::{Engine, Model, Question};
+use crate::progress::Progress;
 
-/// What all pages together came to.
+/// The sums over all pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Total {
     /// Sum of log-probabilities in nats.
@@ -21,20 +22,23 @@ pub struct Total {
 }
 
 impl Total {
+    /// Computes the perplexity per word.
     pub fn word_perplexity(&self) -> f64 {
         (-self.sum / self.words as f64).exp()
     }
 
+    /// Computes the perplexity per byte.
     pub fn byte_perplexity(&self) -> f64 {
         (-self.sum / self.bytes as f64).exp()
     }
 
+    /// Computes the bits per byte.
     pub fn bits_per_byte(&self) -> f64 {
         -self.sum / self.bytes as f64 / std::f64::consts::LN_2
     }
 }
 
-/// The pages of a raw WikiText file: each begins with a heading of the first level, ` = Title = `.
+/// Splits a raw WikiText file in its pages: each begins with a heading of the first level, ` = Title = `.
 pub fn pages(text: &str) -> Vec<&str> {
     static HEADING: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?m)^ = [^=\n](?:.*[^=\n])? = $").expect("a pattern of this file is valid"));
@@ -46,13 +50,13 @@ pub fn pages(text: &str) -> Vec<&str> {
     starts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
 }
 
-/// Words of a page, as `len(re.split(r"\s+", page))` counts them: white space at an end counts one more.
+/// Counts the words of a page, as `len(re.split(r"\s+", page))` counts them: white space at an end counts one more.
 pub fn words(page: &str) -> usize {
     static SPACE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s+").expect("a pattern of this file is valid"));
     SPACE.find_iter(page).count() + 1
 }
 
-/// A page with its spaces as in print: the harness's replacements, in its order.
+/// Mends the spaces of a page: the harness's replacements, in its order.
 pub fn detokenized(page: &str) -> String {
     static BRACKETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         let pairs = [
@@ -82,7 +86,7 @@ pub fn detokenized(page: &str) -> String {
     text
 }
 
-/// Windows over a page's tokens: what each sees first, and what it predicts. The first sees `prefix`; the others see one
+/// Cuts a page's tokens in windows, each with what it sees first and what it predicts. The first sees `prefix`; the others see one
 /// token before them, and the last is filled up with what is before it to the full length.
 pub fn windows(ids: &[u32], prefix: u32, length: usize) -> Vec<Question> {
     let mut windows = Vec::new();
@@ -99,7 +103,33 @@ pub fn windows(ids: &[u32], prefix: u32, length: usize) -> Vec<Question> {
     windows
 }
 
-/// Sum of the log-probabilities of a page's tokens.
+/// Measures `pages`, each behind the token `prefix`.
+///
+/// # Errors
+/// Random weights, a prefix that is no token, logits that are no numbers; what `progress` returns.
+pub fn measure(model: &mut Model, pages: &[&str], prefix: u32, progress: &mut dyn Progress) -> Result<Total> {
+    let tokens = model.tokenizer()?.vocab_size();
+    if prefix as usize >= tokens {
+        let fix = "151643 is <|endoftext|> of Qwen";
+        return Err(Error::request("`prefix_token`", format!("a token below {tokens}"), prefix, fix));
+    }
+    let mut total = Total::default();
+    for (number, page) in pages.iter().enumerate() {
+        let so_far = if number == 0 { String::new() } else { format!(", so far {:.4}", total.word_perplexity()) };
+        progress.at(&format!("word perplexity{so_far}"), number as u64, pages.len() as u64)?;
+        let ids = model.encode(&detokenized(page))?;
+        total.sum += page_sum(&mut model.engine, &ids, prefix)?;
+        total.tokens += ids.len();
+        total.words += words(page);
+        total.bytes += page.len();
+    }
+    if !total.sum.is_finite() {
+        return Err(Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() });
+    }
+    Ok(total)
+}
+
+/// Sums the log-probabilities of a page's tokens.
 ///
 /// # Errors
 /// What the engine refuses; values that are no numbers come out as NaN.

@@ -75,9 +75,7 @@ impl Activation {
     pub fn in_order(&mut self, plan: &mut Plan, name: &str, order: Option<Tensor>) -> Tensor {
         match order {
             None => self.x,
-            Some(order) => {
-                self.derive(Derived::Ordered(order), |x| plan.gather(&format!("{name}.gather"), x, order))
-            }
+            Some(order) => self.derive(Derived::Ordered(order), |x| plan.gather(&format!("{name}.gather"), x, order)),
         }
     }
 
@@ -100,7 +98,7 @@ pub fn row_blocks(backend: &dyn Backend, name: &str, rows: usize, row_bytes: u64
             what: name.to_owned(),
             bytes: row_bytes * TILE as u64,
             limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
-            fix: "take another --device".into(),
+            fix: "take another `device`".into(),
         });
     }
     let each = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(TILE);

@@ -367,5 +367,5 @@ fn rows_of(number: usize, question: &Question, answers: Range<usize>, base: usiz
 
 /// What is said of a question that cannot be asked.
 pub(super) fn too_long(found: usize, most: usize) -> Error {
-    Error::request("sequence", format!("at most {most} tokens"), found, "shorten the prompt or give a larger --context")
+    Error::request("sequence", format!("at most {most} tokens"), found, "shorten the prompt or give a larger `context`")
 }

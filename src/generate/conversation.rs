@@ -1,12 +1,13 @@
 //! A chat with a model: the history, and what of it the cache holds already.
 
-use super::reply::{Reply, Settings};
-use super::{Flow, Loaded};
+use super::engine::Flow;
+use super::load::Model;
+use super::reply::{Reply, ReplyOptions};
 use crate::error::{Error, Result};
 use crate::text::Message;
 
 /// The messages of a chat. Every turn renders all of them by the model's template and feeds what
-/// differs from the tokens in the cache: as a rule the new message alone, and all of it where a
+/// differs from the tokens in the cache: usually the new message alone, and all of it where a
 /// template rewrites what was said before.
 #[derive(Debug, Default)]
 pub struct Conversation {
@@ -17,12 +18,14 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Begins a conversation.
     pub fn new(system: Option<&str>) -> Conversation {
         let mut conversation = Conversation::default();
         conversation.set_system(system);
         conversation
     }
 
+    /// Returns the messages so far.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
@@ -36,7 +39,7 @@ impl Conversation {
     pub fn set_system(&mut self, text: Option<&str>) {
         self.messages.retain(|m| m.role != "system");
         if let Some(text) = text {
-            self.messages.insert(0, message("system", text));
+            self.messages.insert(0, Message::new("system", text));
         }
     }
 
@@ -47,15 +50,15 @@ impl Conversation {
     /// is as it was before.
     pub fn say(
         &mut self,
-        loaded: &mut Loaded,
+        model: &mut Model,
         text: &str,
-        settings: &Settings,
+        options: &ReplyOptions,
         each: &mut dyn FnMut(&str) -> Result<Flow>,
     ) -> Result<Reply> {
-        self.messages.push(message("user", text));
-        let reply = self.answer(loaded, settings, each);
+        self.messages.push(Message::new("user", text));
+        let reply = self.answer(model, options, each);
         match &reply {
-            Ok(reply) => self.messages.push(message("assistant", &reply.text)),
+            Ok(reply) => self.messages.push(Message::new("assistant", &reply.text)),
             Err(_) => {
                 self.messages.pop();
                 self.cached.clear();
@@ -66,39 +69,31 @@ impl Conversation {
 
     fn answer(
         &mut self,
-        loaded: &mut Loaded,
-        settings: &Settings,
+        model: &mut Model,
+        options: &ReplyOptions,
         each: &mut dyn FnMut(&str) -> Result<Flow>,
     ) -> Result<Reply> {
-        let (Some(tokenizer), Some(template)) = (&loaded.tokenizer, &loaded.chat) else {
-            let fix = "give a model folder or a .gguf file";
-            return Err(Error::request("--model", "a model with a tokenizer", "random weights", fix));
-        };
-        let ids = tokenizer.encode(&template.render(&self.messages, true)?)?;
-        let context = loaded.engine.context();
+        let ids = model.encode_chat(&self.messages)?;
+        let context = model.engine.context();
         if ids.len() >= context {
             return Err(Error::request(
                 "conversation",
                 format!("at most {} tokens", context - 1),
                 ids.len(),
-                "/reset starts afresh, a larger --context holds more",
+                "`Conversation::reset` starts afresh, a larger `context` holds more",
             ));
         }
         // At least one token must be fed for logits to come out.
         let same = ids.iter().zip(&self.cached).take_while(|(new, old)| new == old).count();
-        loaded.engine.truncate(same.min(ids.len() - 1));
+        model.engine.truncate(same.min(ids.len() - 1));
         self.turns += 1;
-        let mut settings = *settings;
+        let mut options = *options;
         // Another turn draws other numbers, the same in every run.
-        settings.sampling.seed = settings.sampling.seed.wrapping_add(self.turns - 1);
-        let reply = loaded.reply(&ids, &settings, each)?;
+        options.sampling.seed = options.sampling.seed.wrapping_add(self.turns - 1);
+        let reply = model.reply(&ids, &options, each)?;
         self.cached = ids;
         self.cached.extend(&reply.ids);
-        self.cached.truncate(loaded.engine.len());
+        self.cached.truncate(model.engine.len());
         Ok(reply)
     }
-}
-
-fn message(role: &str, content: &str) -> Message {
-    Message { role: role.into(), content: content.into() }
 }

@@ -204,7 +204,7 @@ impl Engine {
                 "sequence",
                 format!("at most {} tokens", self.cache.capacity),
                 format!("{} and {tokens} more", self.len),
-                "shorten the prompt or give a larger --context",
+                "shorten the prompt or give a larger `context`",
             ));
         }
         Ok(())

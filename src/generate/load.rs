@@ -1,30 +1,18 @@
-//! From what the user named to an engine that runs.
+//! From the name of a model to the model on a device.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::device::{DeviceChoice, Opened, Run};
+use super::engine::Engine;
 use crate::checkpoint::{Checkpoint, GgufVocab, TokenizerSource};
 use crate::error::{Error, Result};
-use crate::generate::Engine;
-use crate::gpu::{self, Class, Facts, Gpu};
-use crate::model::{Config, Progress, Qwen, Source};
-use crate::plan::cpu::{Cpu, Mode};
-use crate::plan::{Backend, Path};
 use crate::formats::Quant;
-use crate::text::{ChatTemplate, Tokenizer, Vocabulary};
+use crate::model::{Config, Qwen, Source};
+use crate::plan::cpu::{Cpu, Mode};
+use crate::progress::Progress;
+use crate::text::{ChatTemplate, Message, Tokenizer, Vocabulary};
 
-/// What runs a model.
-#[derive(Clone, Debug)]
-pub enum Device {
-    Gpu {
-        /// Number or part of the name; none takes the best there is.
-        wanted: Option<String>,
-        require_gpu: bool,
-        options: gpu::Options,
-    },
-    Cpu,
-}
-
-/// A model as the command line names it.
+/// A model by its name: `PATH` or `random:SHAPE`.
 #[derive(Clone, Debug)]
 pub enum Spec {
     /// A Hugging Face folder or a GGUF file.
@@ -34,13 +22,15 @@ pub enum Spec {
 }
 
 impl Spec {
+    /// Parses the name of a model.
+    ///
     /// # Errors
     /// A path that does not exist; an unknown name after `random:`.
     pub fn parse(text: &str) -> Result<Spec> {
         if let Some(name) = text.strip_prefix("random:") {
             let config = Config::published(name).ok_or_else(|| {
                 Error::request(
-                    "--model",
+                    "`model`",
                     "a published Qwen",
                     text,
                     format!("known: {}", Config::published_names().join(", ")),
@@ -51,18 +41,18 @@ impl Spec {
         let path = PathBuf::from(text);
         if !path.exists() {
             let fix = "give a folder with config.json, a .gguf file, or random:NAME";
-            return Err(Error::request("--model", "a folder or a .gguf file", format!("no such file: {text}"), fix));
+            return Err(Error::request("`model`", "a folder or a .gguf file", format!("no such file: {text}"), fix));
         }
         Ok(Spec::Files(path))
     }
 }
 
-/// A model ready to run, and what came with it.
-pub struct Loaded {
+/// A model on a device, with its tokenizer and chat template.
+pub struct Model {
     pub engine: Engine,
-    /// Random models have none.
-    pub tokenizer: Option<Tokenizer>,
-    pub chat: Option<ChatTemplate>,
+    /// None for random weights; [`Model::tokenizer`] says so.
+    pub(super) tokenizer: Option<Tokenizer>,
+    chat: ChatTemplate,
     /// Ids that end a reply.
     pub stop: Vec<u32>,
     /// generation_config.json, as far as the checkpoint has one.
@@ -70,57 +60,80 @@ pub struct Loaded {
     pub run: Run,
 }
 
-/// What results say of how they were made.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The adapter's name, or the CPU's threads.
-    pub adapter: String,
-    /// `portable`, `fast` or `cpu`.
-    pub path: &'static str,
-    /// A CPU behind the name of a GPU.
-    pub software: bool,
+impl Model {
+    /// Whether the model reads and writes text; random weights know ids only.
+    pub fn has_tokenizer(&self) -> bool {
+        self.tokenizer.is_some()
+    }
+
+    /// Returns the tokenizer.
+    ///
+    /// # Errors
+    /// The weights are random.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        let fix = "give a model folder or a .gguf file";
+        let none = || Error::request("`model`", "a model with a tokenizer", "random weights", fix);
+        self.tokenizer.as_ref().ok_or_else(none)
+    }
+
+    /// Returns the checkpoint's chat template, or ChatML where it has none.
+    pub fn chat_template(&self) -> &ChatTemplate {
+        &self.chat
+    }
+
+    /// Encodes a text. Random weights have no words: the bytes of the text are its ids.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        match &self.tokenizer {
+            Some(tokenizer) => tokenizer.encode(text),
+            None => Ok(text.bytes().map(u32::from).collect()),
+        }
+    }
+
+    /// Encodes a conversation by the chat template, up to where the reply begins.
+    ///
+    /// # Errors
+    /// The template or the tokenizer refuses it; the weights are random.
+    pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        self.tokenizer()?.encode(&self.chat.render(messages, true)?)
+    }
 }
 
 /// Loads `spec` on `device` for sequences of at most `context` tokens (none: 4096, or what the model
-/// was trained for if that is less). `progress` hears of the weights' bytes and may stop the loading.
-pub fn load(spec: &Spec, device: &Device, context: Option<usize>, progress: Progress) -> Result<Loaded> {
-    load_on(spec, open(device)?, context, progress)
+/// was trained for if that is less). `progress` receives the bytes of weights that are loaded.
+pub fn load(spec: &Spec, device: &DeviceChoice, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
+    load_on(spec, device.open()?, context, progress)
 }
 
-/// The same model on the CPU reference, its tensors split as on `twin`, so that both run one plan.
-pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: Progress) -> Result<Loaded> {
+/// Loads the same model on the CPU reference, its tensors split as on `twin`, so that both run one plan.
+pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progress) -> Result<Model> {
     let cpu = Opened {
         backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
-        run: run_on_cpu(),
+        run: Run::on_cpu(),
         chunk: twin.chunk(),
     };
     load_on(spec, cpu, Some(twin.context()), progress)
 }
 
-/// A backend, what to say of it, and the chunk it prefills in.
-pub struct Opened {
-    pub backend: Box<dyn Backend>,
-    pub run: Run,
-    pub chunk: usize,
-}
-
-/// The number of tokens that `option` gives, or `usual`, less where the model was trained for less.
+/// Returns the number of tokens that the field `name` gives, or `usual`, less where the model was trained for less.
 ///
 /// # Errors
 /// More was given than the model was trained for.
-pub fn within(option: &str, given: Option<usize>, usual: usize, config: &Config) -> Result<usize> {
+pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -> Result<usize> {
     let most = config.max_position_embeddings;
     match given {
         Some(given) if given == 0 || given > most => {
             let expected = format!("1 to {most}, max_position_embeddings");
-            Err(Error::request(option, expected, given, "the model was trained for no more"))
+            Err(Error::request(name, expected, given, "the model was trained for no more"))
         }
         given => Ok(given.unwrap_or(usual.min(most))),
     }
 }
 
-/// [`load`] on a device that is open already.
-pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Progress) -> Result<Loaded> {
+/// Loads as [`load`] does, on a device that is open already.
+pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint = match spec {
         Spec::Files(path) => Some(Checkpoint::open(path)?),
         Spec::Random { .. } => None,
@@ -132,12 +145,12 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
         }
         (Spec::Files(_), None) => unreachable!("files are opened above"),
     };
-    let context = within("--context", context, 4096, &config)?;
+    let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
     let model = Qwen::load(config, source, &mut *backend, progress)?;
-    let mut loaded = Loaded {
+    let mut loaded = Model {
         tokenizer: None,
-        chat: None,
+        chat: ChatTemplate::chatml(None),
         stop: Vec::new(),
         generation: Default::default(),
         run,
@@ -157,46 +170,19 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: Pr
         }
         loaded.engine.set_vocab(tokenizer.vocab_size());
         loaded.stop = stop_ids(checkpoint, &tokenizer);
-        loaded.chat = Some(chat_template(checkpoint)?);
+        loaded.chat = chat_template(checkpoint)?;
         loaded.tokenizer = Some(tokenizer);
     }
     Ok(loaded)
 }
 
-/// Opens `device`.
-pub fn open(device: &Device) -> Result<Opened> {
-    match device {
-        Device::Cpu => Ok(Opened { backend: Box::new(Cpu::new(Mode::Host, u64::MAX)), run: run_on_cpu(), chunk: 256 }),
-        Device::Gpu { wanted, require_gpu, options } => {
-            let adapter = gpu::select(gpu::adapters(), wanted.as_deref(), *require_gpu)?;
-            let gpu = Gpu::open(adapter, options.clone())?;
-            let run = run_on(&gpu.facts, gpu.path());
-            let chunk = gpu::tuning::prefill_chunk(gpu.facts.class);
-            Ok(Opened { backend: Box::new(gpu), run, chunk })
-        }
-    }
-}
-
-fn run_on_cpu() -> Run {
-    let adapter = format!("CPU reference, {} threads", rayon::current_num_threads());
-    Run { adapter, path: "cpu", software: true }
-}
-
-/// What to say of an adapter that runs a model.
-pub fn run_on(facts: &Facts, path: Path) -> Run {
-    let path = match path {
-        Path::Portable => "portable",
-        Path::Fast => "fast",
-    };
-    Run { adapter: format!("{} ({})", facts.name, facts.backend), path, software: facts.class == Class::Software }
-}
-
-pub fn config_file(path: &FilePath) -> PathBuf {
+/// Returns the file that holds the config of the checkpoint at `path`.
+pub fn config_file(path: &Path) -> PathBuf {
     if path.is_dir() && path.join("config.json").exists() { path.join("config.json") } else { path.to_owned() }
 }
 
-/// The tokenizer a checkpoint brings.
-pub fn tokenizer(checkpoint: &Checkpoint, path: &FilePath) -> Result<Tokenizer> {
+/// Reads the tokenizer of a checkpoint.
+pub fn tokenizer(checkpoint: &Checkpoint, path: &Path) -> Result<Tokenizer> {
     match &checkpoint.tokenizer {
         TokenizerSource::Json(bytes) => Tokenizer::from_json(bytes, &path.join("tokenizer.json")),
         TokenizerSource::Gguf(vocab) if vocab.model != "gpt2" => Err(Error::Unsupported {
@@ -208,7 +194,7 @@ pub fn tokenizer(checkpoint: &Checkpoint, path: &FilePath) -> Result<Tokenizer> 
     }
 }
 
-/// A vocabulary of a GGUF file as the tokenizer takes it.
+/// Converts a vocabulary of a GGUF file to the tokenizer's.
 pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
     Vocabulary {
         tokens: vocab.tokens.clone(),
@@ -218,7 +204,7 @@ pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
     }
 }
 
-/// The template a checkpoint brings, else ChatML.
+/// Reads the chat template of a checkpoint, else returns ChatML.
 pub fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
     match &checkpoint.chat_template {
         Some(source) => ChatTemplate::new(source, None, None),
@@ -226,7 +212,7 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
     }
 }
 
-/// Ids that end a reply: those generation_config names, and ChatML's own.
+/// Returns the ids that end a reply: those generation_config names, and ChatML's own.
 fn stop_ids(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Vec<u32> {
     let mut stop: Vec<u32> = match checkpoint.generation.get("eos_token_id") {
         Some(serde_json::Value::Array(ids)) => ids.iter().filter_map(|v| v.as_u64()).map(|v| v as u32).collect(),

@@ -1,7 +1,8 @@
-//! A loaded model at work: prompts in, tokens and likelihoods out.
+//! A model at work: prompts in, tokens and likelihoods out.
 
 pub mod batch;
 pub mod conversation;
+pub mod device;
 pub mod engine;
 pub mod load;
 pub mod replies;
@@ -10,8 +11,9 @@ pub mod sample;
 
 pub use batch::{Question, TokenScore};
 pub use conversation::Conversation;
+pub use device::{Compute, DeviceChoice, Opened, Run};
 pub use engine::{Engine, Flow, Output};
-pub use load::{Device, Loaded, Opened, Run, Spec, load, load_on, load_reference, open};
-pub use replies::{Asked, Event, LANES};
-pub use reply::{Reply, Settings};
+pub use load::{Model, Spec, load, load_on, load_reference};
+pub use replies::{BatchPrompt, Event, LANES};
+pub use reply::{Reply, ReplyOptions};
 pub use sample::{Sampler, Sampling};

@@ -10,7 +10,7 @@ pub const LANES: usize = 8;
 
 /// A prompt behind a shared beginning.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct BatchPrompt {
     /// At least one token.
     pub ids: Vec<u32>,
     /// The most tokens of the reply.
@@ -37,20 +37,20 @@ struct Lane {
 }
 
 impl Engine {
-    /// Greedy replies to `asked`, each behind `shared`. `each` hears of every token of prompt number i and says
-    /// whether to go on, then of its end. The cache is empty afterwards.
+    /// Generates greedy replies to `prompts`, each behind `shared`. `each` receives every token of prompt number i and
+    /// says whether to go on, then its end. The cache is empty afterwards.
     ///
     /// # Errors
     /// A prompt that does not fit the context with its limit; what `each` returns.
     pub fn replies(
         &mut self,
         shared: &[u32],
-        asked: &[Asked],
+        prompts: &[BatchPrompt],
         each: &mut dyn FnMut(usize, Event) -> Result<Flow>,
     ) -> Result<()> {
         self.len = 0;
         let base = shared.len();
-        let Some(region) = asked.iter().map(|a| a.ids.len() + a.limit).max() else { return Ok(()) };
+        let Some(region) = prompts.iter().map(|p| p.ids.len() + p.limit).max() else { return Ok(()) };
         let count = self.spare_slot().saturating_sub(base) / region;
         if count == 0 {
             return Err(too_long(base + region, self.spare_slot()));
@@ -58,7 +58,7 @@ impl Engine {
         self.run_rows(beginning(shared).map(|row| (row, None)).collect())?;
         let most = if self.model.rows_depend() { 1 } else { LANES };
         let mut lanes: Vec<Option<Lane>> = (0..count.min(most)).map(|_| None).collect();
-        let mut waiting = asked.iter().enumerate();
+        let mut waiting = prompts.iter().enumerate();
         loop {
             // Whoever is there already goes one token on; the new ones come with their whole prompts.
             let mut rows = Vec::new();
@@ -68,11 +68,11 @@ impl Engine {
                     let row = behind(base, free, &[lane.token]).next().expect("one token");
                     let step = (lane.position - base) as u32;
                     rows.push((Row { position: row.position + step, slot: row.slot + step, ..row }, Some(at)));
-                } else if let Some((number, asked)) = waiting.next() {
-                    rows.extend(behind(base, free, &asked.ids).map(|row| (row, None)));
+                } else if let Some((number, prompt)) = waiting.next() {
+                    rows.extend(behind(base, free, &prompt.ids).map(|row| (row, None)));
                     rows.last_mut().expect("a prompt has tokens").1 = Some(at);
-                    let position = base + asked.ids.len() - 1;
-                    *lane = Some(Lane { number, token: 0, position, left: asked.limit });
+                    let position = base + prompt.ids.len() - 1;
+                    *lane = Some(Lane { number, token: 0, position, left: prompt.limit });
                 }
             }
             if rows.is_empty() {

@@ -1,21 +1,31 @@
-//! A reply: the ids of a prompt in, text out as it comes.
+//! Replies: a prompt in, text out as it comes.
 
 use std::time::{Duration, Instant};
 
-use super::{Flow, Loaded, Sampler, Sampling};
+use super::engine::Flow;
+use super::load::Model;
+use super::sample::{Sampler, Sampling};
 use crate::error::{Error, Result};
-use crate::text::Detokenizer;
+use crate::text::{Detokenizer, Message};
 
-/// How to continue a prompt.
+/// How to continue a prompt. The default takes the likeliest token each time, 1024 tokens at most.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct ReplyOptions {
+    /// Longest reply in tokens.
     pub max_new_tokens: usize,
+    /// How tokens are drawn.
     pub sampling: Sampling,
     /// Go on past the tokens that end a reply.
     pub ignore_eos: bool,
 }
 
-/// A continuation, and how long it took.
+impl Default for ReplyOptions {
+    fn default() -> ReplyOptions {
+        ReplyOptions { max_new_tokens: 1024, sampling: Sampling::GREEDY, ignore_eos: false }
+    }
+}
+
+/// A continuation, and the time it took.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// The new tokens; the last may be one that ends a reply.
@@ -31,11 +41,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Returns the rate of the prompt's tokens; none if nothing came after them.
     pub fn prefill_tokens_per_s(&self) -> Option<f64> {
         rate(if self.ids.is_empty() { 0 } else { self.fed }, self.prefill)
     }
 
-    /// The rate of the tokens after the first; none if there are none.
+    /// Returns the rate of the tokens after the first; none if there are none.
     pub fn decode_tokens_per_s(&self) -> Option<f64> {
         rate(self.ids.len().saturating_sub(1), self.decode)
     }
@@ -45,27 +56,54 @@ fn rate(tokens: usize, time: Duration) -> Option<f64> {
     (tokens > 0).then(|| tokens as f64 / time.as_secs_f64().max(1e-9))
 }
 
-impl Loaded {
+impl Model {
+    /// Continues a text as it is, without the chat template. `each` receives the new text piece by piece.
+    ///
+    /// # Errors
+    /// The text is empty or does not fit the context; those of the device.
+    pub fn generate(&mut self, text: &str, options: &ReplyOptions, mut each: impl FnMut(&str)) -> Result<Reply> {
+        let ids = self.encode(text)?;
+        self.engine.truncate(0);
+        self.reply(&ids, options, &mut |piece| {
+            each(piece);
+            Ok(Flow::Continue)
+        })
+    }
+
+    /// Answers one message by the chat template. `each` receives the answer piece by piece. A chat of several messages
+    /// is a [`Conversation`](super::Conversation).
+    ///
+    /// # Errors
+    /// The weights are random; the message does not fit the context; those of the device.
+    pub fn chat(&mut self, message: &str, mut each: impl FnMut(&str)) -> Result<Reply> {
+        let ids = self.encode_chat(&[Message::new("user", message)])?;
+        self.engine.truncate(0);
+        self.reply(&ids, &ReplyOptions::default(), &mut |piece| {
+            each(piece);
+            Ok(Flow::Continue)
+        })
+    }
+
     /// Continues `ids`, of which the engine's cache may hold the first ones already.
     ///
-    /// `each` gets the text as it comes, and an empty text now and then while the prompt is read, and
-    /// may stop it.
+    /// `each` receives the text as it comes, and an empty text now and then while the prompt is read. It may stop the
+    /// reply.
     ///
     /// # Errors
     /// [`Error::Request`] if the prompt is empty or does not fit the context.
     pub fn reply(
         &mut self,
         ids: &[u32],
-        settings: &Settings,
+        options: &ReplyOptions,
         each: &mut dyn FnMut(&str) -> Result<Flow>,
     ) -> Result<Reply> {
-        let Loaded { engine, tokenizer, stop, .. } = self;
+        let Model { engine, tokenizer, stop, .. } = self;
         if ids.len() <= engine.len() {
             return Err(Error::request("prompt", "at least one token", "none", "give some text"));
         }
         if ids.len() > engine.context() {
             let most = format!("at most {} tokens", engine.context());
-            return Err(Error::request("prompt", most, ids.len(), "shorten it or give a larger --context"));
+            return Err(Error::request("prompt", most, ids.len(), "shorten it or give a larger `context`"));
         }
         let mut reply = Reply { fed: ids.len() - engine.len(), ..Reply::default() };
         let start = Instant::now();
@@ -85,7 +123,7 @@ impl Loaded {
             reply.prefill = *first.get_or_insert(now) - start;
             reply.decode = now - start - reply.prefill;
             reply.ids.push(token);
-            if !settings.ignore_eos && stop.contains(&token) {
+            if !options.ignore_eos && stop.contains(&token) {
                 return Ok(Flow::Stop);
             }
             let piece = words.as_mut().map_or(Ok(String::new()), |w| w.push(token))?;
@@ -93,11 +131,11 @@ impl Loaded {
             each(&piece)
         };
         let rest = &ids[engine.len()..];
-        if settings.sampling.is_greedy() {
-            engine.greedy(rest, settings.max_new_tokens, &mut take)?;
+        if options.sampling.is_greedy() {
+            engine.greedy(rest, options.max_new_tokens, &mut take)?;
         } else {
-            let mut sampler = Sampler::new(settings.sampling, ids);
-            engine.sample(rest, settings.max_new_tokens, &mut sampler, &mut take)?;
+            let mut sampler = Sampler::new(options.sampling, ids);
+            engine.sample(rest, options.max_new_tokens, &mut sampler, &mut take)?;
         }
         let rest = words.map(|mut w| w.finish()).unwrap_or_default();
         if !rest.is_empty() {

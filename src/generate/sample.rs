@@ -69,17 +69,19 @@ impl Sampling {
         self.temperature == 0.0 && self.repetition_penalty == 1.0
     }
 
+    /// Checks the ranges of all values.
+    ///
     /// # Errors
     /// A value outside its range.
     pub fn check(&self) -> Result<()> {
         let checks = [
-            ("--temperature", f64::from(self.temperature), self.temperature >= 0.0, "zero or more"),
-            ("--top-p", f64::from(self.top_p), self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
-            ("--repetition-penalty", f64::from(self.repetition_penalty), self.repetition_penalty > 0.0, "above 0"),
+            ("`temperature`", f64::from(self.temperature), self.temperature >= 0.0, "zero or more"),
+            ("`top_p`", f64::from(self.top_p), self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("`repetition_penalty`", f64::from(self.repetition_penalty), self.repetition_penalty > 0.0, "above 0"),
         ];
         for (what, value, good, expected) in checks {
             if !good || !value.is_finite() {
-                return Err(Error::request(what, expected, value, "see `qwgpu generate --help`"));
+                return Err(Error::request(what, expected, value, "give a number within the range"));
             }
         }
         Ok(())

@@ -123,7 +123,7 @@ pub fn select(mut found: Vec<Adapter>, wanted: Option<&str>, require_gpu: bool) 
     if found.is_empty() {
         return Err(Error::NoAdapter {
             reason: "this machine shows no Vulkan, Metal, DX12 or OpenGL adapter".into(),
-            fix: "run `qwgpu doctor`, or use --path cpu".into(),
+            fix: "run `qwgpu doctor`, or use `Compute::Cpu`".into(),
         });
     }
     let names = || found.iter().map(|a| format!("{}: {}", a.facts.index, a.facts.name)).collect::<Vec<_>>().join(", ");
@@ -141,14 +141,14 @@ pub fn select(mut found: Vec<Adapter>, wanted: Option<&str>, require_gpu: bool) 
     };
     let Some(chosen) = chosen else {
         return Err(Error::NoAdapter {
-            reason: format!("--device {} matches none of {}", wanted.unwrap_or_default(), names()),
+            reason: format!("`device` {} matches none of {}", wanted.unwrap_or_default(), names()),
             fix: "give a number or part of a name".into(),
         });
     };
     if require_gpu && found[chosen].facts.class == Class::Software {
         return Err(Error::NoAdapter {
-            reason: format!("--require-gpu, but {} computes on the CPU", found[chosen].facts.name),
-            fix: "install the GPU's driver (see `qwgpu doctor`) or leave --require-gpu out".into(),
+            reason: format!("`require_gpu`, but {} computes on the CPU", found[chosen].facts.name),
+            fix: "install the GPU's driver (see `qwgpu doctor`) or leave `require_gpu` out".into(),
         });
     }
     Ok(found.swap_remove(chosen))

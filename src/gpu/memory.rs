@@ -20,7 +20,7 @@ pub fn storage(device: &wgpu::Device, what: &str, bytes: u64) -> Result<wgpu::Bu
         what: what.to_owned(),
         bytes,
         limit,
-        fix: "take a smaller model, a shorter --context or an adapter with more memory".into(),
+        fix: "take a smaller model, a shorter `context` or an adapter with more memory".into(),
     };
     let limits = device.limits();
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);

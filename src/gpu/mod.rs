@@ -117,7 +117,7 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(raw.request_device(&descriptor)).map_err(|e| Error::NoAdapter {
             reason: format!("{}: {e}", facts.name),
-            fix: "try another --device, or run `qwgpu doctor`".into(),
+            fix: "try another `device`, or run `qwgpu doctor`".into(),
         })?;
         let fault = Arc::new(Mutex::new(None));
         let record = |fault: &Arc<Mutex<Option<String>>>, message: String| {

@@ -1,11 +1,12 @@
 //! One decoder layer: its weights, and its forward pass in the pieces that quantization stops between.
 
 use super::weights::Weights;
-use super::{Config, Progress, Source};
+use super::{Config, Source};
 use crate::error::Result;
+use crate::formats::{Activation, Linear};
 use crate::kernels::Attention;
 use crate::plan::{Backend, Plan, Tensor};
-use crate::formats::{Activation, Linear};
+use crate::progress::Progress;
 
 /// A decoder layer of the Qwen2 family.
 pub struct Layer {
@@ -67,7 +68,7 @@ impl Layer {
         source: Source,
         i: usize,
         backend: &mut dyn Backend,
-        progress: Progress,
+        progress: &mut dyn Progress,
     ) -> Result<Layer> {
         Layer::read(&mut Weights::new(source, backend, progress, config)?, config, i)
     }

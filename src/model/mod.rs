@@ -6,12 +6,13 @@ pub mod weights;
 
 pub use config::Config;
 pub use layer::{Layer, Rows, Sequence};
-pub use weights::{Progress, Source};
+pub use weights::Source;
 
 use crate::error::Result;
+use crate::formats::{Activation, Linear};
 use crate::kernels::{RopeScaling, rope_table};
 use crate::plan::{Backend, Element, Plan, Tensor};
-use crate::formats::{Activation, Linear};
+use crate::progress::Progress;
 
 /// A decoder of the Qwen2 family (Qwen1.5, Qwen2, Qwen2.5), its weights on a device.
 pub struct Qwen {
@@ -53,7 +54,12 @@ impl Cache {
 
 impl Qwen {
     /// Loads the weights a `source` has for `config`; see [`weights`].
-    pub fn load(config: Config, source: Source, backend: &mut dyn Backend, progress: Progress) -> Result<Qwen> {
+    pub fn load(
+        config: Config,
+        source: Source,
+        backend: &mut dyn Backend,
+        progress: &mut dyn Progress,
+    ) -> Result<Qwen> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
@@ -94,7 +100,10 @@ impl Qwen {
     /// Whether a row's output depends on the rows that pass with it: LLM.int8() decides for all rows of a pass
     /// together which columns of the input are outliers.
     pub fn rows_depend(&self) -> bool {
-        self.layers.iter().flat_map(|layer| layer.linears()).any(|(_, linear)| (linear.format.rows_depend)(linear.layout))
+        self.layers
+            .iter()
+            .flat_map(|layer| layer.linears())
+            .any(|(_, linear)| (linear.format.rows_depend)(linear.layout))
     }
 
     pub fn layers(&self) -> &[Layer] {

@@ -11,6 +11,7 @@ use crate::formats::linear::{Orders, row_blocks};
 use crate::formats::{Linear, Quant, QuantizedWeight, bf16};
 use crate::kernels::{RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
+use crate::progress::Progress;
 
 /// Where weights come from.
 #[derive(Clone, Copy)]
@@ -24,9 +25,6 @@ pub enum Source<'a> {
     },
 }
 
-/// Called with the bytes on the device, all bytes, and the tensor under way; an error stops loading.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64, &str) -> Result<()>;
-
 /// Elements decoded at a time by one core.
 const PIECE: usize = 1 << 20;
 
@@ -35,7 +33,7 @@ pub(super) struct Weights<'a> {
     quantization: Option<Quantization>,
     orders: Orders,
     backend: &'a mut dyn Backend,
-    progress: Progress<'a>,
+    progress: &'a mut dyn Progress,
     done: u64,
     total: u64,
     loaded: usize,
@@ -45,7 +43,7 @@ impl<'a> Weights<'a> {
     pub fn new(
         source: Source<'a>,
         backend: &'a mut dyn Backend,
-        progress: Progress<'a>,
+        progress: &'a mut dyn Progress,
         config: &Config,
     ) -> Result<Weights<'a>> {
         if let Source::Checkpoint(checkpoint) = source {
@@ -91,7 +89,7 @@ impl<'a> Weights<'a> {
             Some(packed) => {
                 let linear = Linear::upload(self.backend, name, &*packed, &mut self.orders)?;
                 self.done += linear.weight_bytes();
-                (self.progress)(self.done, self.total, name)?;
+                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
                 linear
             }
             None => self.matrix(name, rows, cols)?,
@@ -176,7 +174,7 @@ impl<'a> Weights<'a> {
                     values.chunks_exact(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
                 self.backend.write(None, tensor, (start - first) / 2, &words)?;
                 self.done += words.len() as u64 * 4;
-                (self.progress)(self.done, self.total, name)?;
+                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
             }
         }
         Ok(())
@@ -184,7 +182,7 @@ impl<'a> Weights<'a> {
 
     fn advance(&mut self, tensor: Tensor, name: &str) -> Result<()> {
         self.done += tensor.bytes();
-        (self.progress)(self.done, self.total, name)
+        self.progress.at(&format!("loading {name}"), self.done, self.total)
     }
 }
 

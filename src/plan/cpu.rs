@@ -98,7 +98,7 @@ impl Backend for Cpu {
             what: name.to_owned(),
             bytes: tensor.bytes(),
             limit: "and the system has no more memory".into(),
-            fix: "take a smaller model or a shorter --context".into(),
+            fix: "take a smaller model or a shorter `context`".into(),
         })?;
         words.resize(tensor.words(), 0);
         self.residents.push(words);

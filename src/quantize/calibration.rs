@@ -1,7 +1,7 @@
-//! What calibration reads: samples of tokens from a text, from JSONL documents, or from instructions put
-//! into the model's chat template. The same file, settings and seed give the same samples.
+//! Calibration samples: tokens of a text, of JSONL documents, or of instructions put into the model's chat
+//! template. The same file, settings and seed give the same samples.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -12,16 +12,27 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
-/// Which samples.
+/// The samples that a quantization is calibrated on.
 #[derive(Clone, Debug, Serialize)]
-pub struct Wanted {
+pub struct Calibration {
+    /// A text, documents (.jsonl) or instructions (.json); methods that are not calibrated need none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// How many samples.
     pub samples: usize,
     /// Tokens of a sample; those from instructions may be shorter.
     pub length: usize,
-    /// None: samples one after the other from the beginning.
+    /// Draws documents and places at random; None takes samples one after the other from the beginning.
     pub seed: Option<u64>,
     /// The field of a JSONL document that holds its text.
     pub field: String,
+}
+
+impl Default for Calibration {
+    /// 128 samples of 2048 tokens from the beginning of no file.
+    fn default() -> Calibration {
+        Calibration { file: None, samples: 128, length: 2048, seed: None, field: "text".to_owned() }
+    }
 }
 
 /// Reads samples from `file`, by its ending: .jsonl documents, .json instructions (Alpaca's), else text.
@@ -31,7 +42,7 @@ pub struct Wanted {
 pub fn samples(
     file: &Path,
     contents: &str,
-    wanted: &Wanted,
+    wanted: &Calibration,
     tokenizer: &Tokenizer,
     chat: Option<&ChatTemplate>,
 ) -> Result<Vec<Vec<u32>>> {
@@ -47,7 +58,7 @@ pub fn samples(
             "calibration samples",
             format!("{} of {} tokens", wanted.samples, wanted.length),
             samples.len(),
-            "give a longer file, or fewer --samples or a smaller --length",
+            "give a longer file, or fewer `samples` or a smaller `length`",
         ));
     }
     Ok(samples)
@@ -63,7 +74,7 @@ fn documents(file: &Path, contents: &str, field: &str) -> Result<Vec<String>> {
                 format!("line {}", number + 1),
                 format!("a JSON object with a text in {field:?}"),
                 record.map_or("no JSON", |_| "no such text"),
-                "choose another field with --field",
+                "choose another `field`",
             )
         })
     };
@@ -72,8 +83,8 @@ fn documents(file: &Path, contents: &str, field: &str) -> Result<Vec<String>> {
 
 /// Windows of whole length. Without a seed they follow each other through the documents; with one, each
 /// comes from a document drawn at random, from a place drawn at random, as GPTQ's reference does.
-fn windows(documents: Vec<String>, wanted: &Wanted, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>> {
-    let Wanted { samples, length, .. } = *wanted;
+fn windows(documents: Vec<String>, wanted: &Calibration, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>> {
+    let Calibration { samples, length, .. } = *wanted;
     let Some(seed) = wanted.seed else {
         let mut ids = Vec::new();
         for document in documents {
@@ -116,7 +127,7 @@ fn window(ids: &[u32], length: usize, random: &mut ChaCha8Rng) -> Vec<u32> {
 fn instructions(
     file: &Path,
     contents: &str,
-    wanted: &Wanted,
+    wanted: &Calibration,
     tokenizer: &Tokenizer,
     chat: Option<&ChatTemplate>,
 ) -> Result<Vec<Vec<u32>>> {
@@ -140,8 +151,7 @@ fn instructions(
             Some(input) if !input.is_empty() => format!("{instruction}\n{input}"),
             _ => instruction.to_owned(),
         };
-        let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-        let text = chat.render(&[message("user", &asked), message("assistant", output)], false)?;
+        let text = chat.render(&[Message::new("user", &asked), Message::new("assistant", output)], false)?;
         let mut ids = tokenizer.encode(&text)?;
         ids.truncate(wanted.length);
         samples.push(ids);

@@ -7,8 +7,8 @@ use super::{Job, LayerReport};
 use crate::checkpoint::{Checkpoint, NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::generate::load::vocabulary;
 use crate::formats::file::Quantization;
+use crate::generate::load::vocabulary;
 use crate::text;
 
 /// A digest of a model: its config, the names and shapes of its tensors, and of each file its size and 4 KiB

@@ -7,6 +7,7 @@ pub mod calibration;
 mod folder;
 mod report;
 mod search;
+pub mod session;
 mod settings;
 mod stages;
 
@@ -32,6 +33,7 @@ use crate::formats::solver::{Factor, FactorOptions, Hessian, Weight};
 use crate::formats::{Linear, QuantizedWeight};
 use crate::model::{Config, Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
+use crate::progress::{Progress, Step};
 
 /// What is to be quantized, how, and on what.
 pub struct Job<'a> {
@@ -42,18 +44,6 @@ pub struct Job<'a> {
     pub samples: Vec<Vec<u32>>,
     /// What the report says of where the samples came from.
     pub calibration: Value,
-}
-
-/// Who watches. Errors stop the run.
-pub trait Watch {
-    /// Now at step `done` of `total` of this.
-    fn at(&mut self, what: &str, done: usize, total: usize) -> Result<()>;
-    /// Still at it.
-    fn alive(&mut self) -> Result<()>;
-    /// A layer is done.
-    fn layer(&mut self, report: &LayerReport) -> Result<()>;
-    /// Something a person should know.
-    fn note(&mut self, line: &str);
 }
 
 impl Job<'_> {
@@ -77,8 +67,8 @@ impl Job<'_> {
     fn check(&self) -> Result<()> {
         self.settings.check()?;
         if self.settings.quant.method.calibrated && self.samples.is_empty() {
-            let fix = "give a text, JSONL documents or instructions with --calibration";
-            return Err(Error::request("--calibration", "samples for this method", "none", fix));
+            let fix = "give a text, JSONL documents or instructions";
+            return Err(Error::request("`calibration`", "samples for this method", "none", fix));
         }
         if Quantization::of(self.checkpoint)?.is_some() {
             return Err(Error::Unsupported {
@@ -100,10 +90,10 @@ impl Job<'_> {
         let longest = self.config.max_position_embeddings;
         match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
             Some(sample) => Err(Error::request(
-                "--length",
+                "`length`",
                 format!("samples of 1 to {longest} tokens, what the model was trained for"),
                 sample.len(),
-                "give a smaller --length",
+                "give a smaller `length`",
             )),
             None => Ok(()),
         }
@@ -111,7 +101,7 @@ impl Job<'_> {
 }
 
 /// Quantizes into the folder `out`. None: a run before had finished it.
-pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Watch) -> Result<Option<Value>> {
+pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
     job.check()?;
     let Some(work) = Work::open(out, &job.identity()?)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
@@ -121,7 +111,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
     let bench = if samples.is_empty() { None } else { Some(Bench::new(backend, &job.config, longest)?) };
     let search = job.settings.options.outlier_search(job.settings.quant.bits);
     let threshold = match (&search, &bench) {
-        (Some(search), Some(bench)) => Some(found_threshold(job, search, &work, backend, bench, &samples, watch)?),
+        (Some(search), Some(bench)) => Some(found_threshold(job, search, &work, backend, bench, &samples, progress)?),
         _ => None,
     };
     let options = match (&search, threshold) {
@@ -130,15 +120,23 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
     };
 
     let mut reports = Vec::new();
-    let mut start = Instant::now();
+    let begun = Instant::now();
+    let mut start = begun;
     for i in 0..layers {
-        watch.at("quantizing", i, layers)?;
+        let mut step = Step::new(progress, "quantizing", i, layers);
+        step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
-        let mut layer =
-            Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut |_, _, _| watch.alive())?;
-        let mut layer_run =
-            LayerRun { job, i, options: &*options, quantization: &quantization, orders: Orders::default(), backend, watch };
+        let mut layer = Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut step)?;
+        let mut layer_run = LayerRun {
+            job,
+            i,
+            options: &*options,
+            quantization: &quantization,
+            orders: Orders::default(),
+            backend,
+            progress: &mut step,
+        };
         if done {
             // Its linears as they were written carry the samples on.
             reports.push(read_report(&work, i)?);
@@ -158,18 +156,18 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, watch: &mut dyn Wat
             && let Some(bench) = &bench
         {
             if done {
-                bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut |_| watch.alive())?;
-                bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut |_| watch.alive())?;
+                bench.run(backend, &layer, Stage::Output, &mut samples, None, &mut step)?;
+                bench.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut step)?;
                 start = Instant::now();
             }
-            bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+            bench.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
         }
         backend.keep_residents(kept);
         if !done {
-            watch.layer(&reports[i])?;
+            progress.note(&reports[i].line(begun.elapsed().as_secs_f64()));
         }
     }
-    watch.at("writing", layers, layers)?;
+    Step::new(progress, "writing", layers, layers).alive()?;
     let report = report::report(&job.settings, threshold, &job.calibration, &reports);
     finish(job, work, &quantization, &report)?;
     Ok(Some(report))
@@ -184,7 +182,7 @@ struct LayerRun<'a, 'w> {
     quantization: &'a Quantization,
     orders: Orders,
     backend: &'w mut dyn Backend,
-    watch: &'w mut dyn Watch,
+    progress: &'w mut dyn Progress,
 }
 
 impl<'a> LayerRun<'a, '_> {
@@ -205,8 +203,7 @@ impl<'a> LayerRun<'a, '_> {
             let gathered = match bench {
                 Some(bench) => {
                     let name = self.name(subset[0]);
-                    let watch = &mut *self.watch;
-                    bench.run(self.backend, layer, stage, samples, Some(&name), &mut |_| watch.alive())?
+                    bench.run(self.backend, layer, stage, samples, Some(&name), self.progress)?
                 }
                 None => None,
             };
@@ -215,7 +212,7 @@ impl<'a> LayerRun<'a, '_> {
                 if self.job.settings.skips(&self.name(name)) {
                     continue;
                 }
-                self.watch.alive()?;
+                self.progress.at(name, 0, 0)?;
                 let (entry, packed) = self.solve(name, gathered.as_ref(), &mut factor)?;
                 entries.push(entry);
                 solved.push((*name, packed));
@@ -254,7 +251,7 @@ impl<'a> LayerRun<'a, '_> {
         let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, calibration)?;
         let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
         for note in &quantized.notes {
-            self.watch.note(&format!("{name}: {note}"));
+            self.progress.note(&format!("{name}: {note}"));
         }
         let entry = Entry::new(linear, &quantized, error);
         // As a run that resumes after this layer will read it, so that both compute the same.
@@ -366,18 +363,18 @@ fn found_threshold(
     backend: &mut dyn Backend,
     bench: &Bench,
     samples: &[Sample],
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<f32> {
     const FILE: &str = "threshold.json";
     let known = std::fs::read(work.path(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let threshold = match known {
         Some(threshold) => threshold,
         None => {
-            let threshold = search::threshold(job, search, backend, bench, samples, watch)?;
+            let threshold = search::threshold(job, search, backend, bench, samples, progress)?;
             work.write_bytes(FILE, &serde_json::to_vec(&threshold).expect("a number"))?;
             threshold
         }
     };
-    watch.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", search.share * 100.0));
+    progress.note(&format!("outlier threshold {threshold:.4} for a share of {:.3} %", search.share * 100.0));
     Ok(threshold)
 }

@@ -86,6 +86,19 @@ impl LayerReport {
             linears,
         }
     }
+
+    /// Returns one line for people; the run has taken `seconds` so far.
+    pub fn line(&self, seconds: f64) -> String {
+        format!(
+            "layer {:>2}  error {:.3e}  loss {:.4e}  outliers {:.3} %  {:.3} bits  {:.1} s  ({seconds:.0} s in all)",
+            self.layer,
+            self.mean_relative_error,
+            self.linears.iter().map(|l| l.loss).sum::<f64>(),
+            self.outlier_share * 100.0,
+            self.bits_per_weight,
+            self.seconds,
+        )
+    }
 }
 
 /// The whole report.

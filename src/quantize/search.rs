@@ -3,12 +3,13 @@
 //! between them.
 
 use super::stages::{Bench, Sample, Stage};
-use super::{Job, Watch, factor_for, weight_values};
+use super::{Job, factor_for, weight_values};
 use crate::error::Result;
 use crate::formats::method::OutlierSearch;
 use crate::formats::solver::Weight;
 use crate::model::{Layer, Source, layer::SUBSETS};
 use crate::plan::Backend;
+use crate::progress::{Progress, Step};
 
 /// Layers looked at: the first and every so many after it.
 const EVERY: usize = 4;
@@ -26,7 +27,7 @@ pub fn threshold(
     backend: &mut dyn Backend,
     bench: &Bench,
     samples: &[Sample],
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<f32> {
     let again = |s: &Sample| Sample { tokens: s.tokens, x: s.x.clone(), a: Vec::new() };
     let mut samples: Vec<Sample> = samples.iter().take(SAMPLES).map(again).collect();
@@ -36,15 +37,16 @@ pub fn threshold(
     let layers = job.config.num_hidden_layers;
     let last = (layers - 1) / EVERY * EVERY;
     for i in 0..=last {
-        watch.at("searching the outlier threshold", i, last + 1)?;
+        let mut step = Step::new(progress, "searching the outlier threshold", i, last + 1);
+        step.alive()?;
         let kept = backend.residents();
         let source = Source::Checkpoint(job.checkpoint);
-        let layer = Layer::load(&job.config, source, i, backend, &mut |_, _, _| watch.alive())?;
+        let layer = Layer::load(&job.config, source, i, backend, &mut step)?;
         let looked_at = i % EVERY == 0;
         for (subset, stage) in SUBSETS.iter().zip(Stage::SUBSETS) {
             let prefix = format!("model.layers.{i}.{}", subset[0]);
             let gather = looked_at.then_some(prefix.as_str());
-            let hessian = bench.run(backend, &layer, stage, &mut samples, gather, &mut |_| watch.alive())?;
+            let hessian = bench.run(backend, &layer, stage, &mut samples, gather, &mut step)?;
             let Some(hessian) = hessian else { continue };
             let mut shared = None;
             for name in *subset {
@@ -54,16 +56,18 @@ pub fn threshold(
                 }
                 let (values, rows, cols) = weight_values(job.checkpoint, &name)?;
                 let weight = Weight { name: &name, values: &values, rows, cols };
-                let Some(factor) = factor_for(&*job.settings.options, &hessian, &weight, &mut shared)? else { continue };
+                let Some(factor) = factor_for(&*job.settings.options, &hessian, &weight, &mut shared)? else {
+                    continue;
+                };
                 weights += values.len() as f64;
                 for (threshold, outliers) in thresholds.iter().zip(&mut outliers) {
-                    watch.alive()?;
+                    step.alive()?;
                     let share = (search.outlier_share)(&weight, factor, *threshold, TILES)?;
                     *outliers += share * values.len() as f64;
                 }
             }
         }
-        bench.run(backend, &layer, Stage::End, &mut samples, None, &mut |_| watch.alive())?;
+        bench.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
         backend.keep_residents(kept);
     }
     let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();

@@ -10,6 +10,7 @@ use crate::formats::solver::Hessian;
 use crate::kernels::{Reach, RopeScaling, hessian, rope_table};
 use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
+use crate::progress::Progress;
 
 /// One stage of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +49,6 @@ pub struct Bench {
     capacity: usize,
 }
 
-/// Called with the tokens of each sample that a stage is done with; may stop it.
-pub type Tick<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
-
 impl Bench {
     pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Bench> {
         let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
@@ -78,7 +76,7 @@ impl Bench {
         stage: Stage,
         samples: &mut [Sample],
         gather: Option<&str>,
-        tick: Tick,
+        progress: &mut dyn Progress,
     ) -> Result<Option<Hessian>> {
         let kept = backend.residents();
         let tokens: usize = samples.iter().map(|s| s.tokens).sum();
@@ -93,7 +91,8 @@ impl Bench {
             None => Vec::new(),
         };
         let mut programs: Vec<(usize, ProgramId, Tensor)> = Vec::new();
-        for sample in samples.iter_mut() {
+        let count = samples.len() as u64;
+        for (number, sample) in samples.iter_mut().enumerate() {
             let known = programs.iter().find(|(tokens, ..)| *tokens == sample.tokens).copied();
             let (_, program, end) = match known {
                 Some(program) => program,
@@ -129,7 +128,7 @@ impl Bench {
                     backend.finish(fetch)?;
                 }
             }
-            tick(sample.tokens)?;
+            progress.at("calibration samples", number as u64 + 1, count)?;
         }
         for (_, program, _) in programs {
             backend.release(program);
@@ -193,7 +192,7 @@ fn bands(backend: &mut dyn Backend, name: &str, width: usize) -> Result<Vec<(usi
             what: format!("a band of the Hessian of {name}"),
             bytes: tile,
             limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
-            fix: "take another --device, or --path cpu".into(),
+            fix: "take another `device`, or `Compute::Cpu`".into(),
         });
     }
     let band = |first: usize| {

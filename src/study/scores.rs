@@ -1,29 +1,29 @@
 //! From an evaluation to the scores of a report.
 
-use crate::eval::asked::AskedTask;
-use crate::eval::measure::{Measured, Number, group_number, item_number};
+use crate::eval::measure::{Number, SetResult, group_number, item_number};
+use crate::eval::requests::PreparedTask;
 use crate::report::data::Score;
 use crate::tasks::{Item, Metric, Over};
 
-/// The scores of a task: of the whole, then of each set where there are several. `samples` gives the file of a set's
+/// Returns the scores of a task: of the whole, then of each set where there are several. `samples` gives the file of a set's
 /// samples, as the report links it, and of no set the file that sums up all.
 pub fn scores(
-    task: &AskedTask,
-    sets: &[Measured],
+    task: &PreparedTask,
+    sets: &[SetResult],
     digest: &str,
     samples: impl Fn(Option<&str>) -> String,
 ) -> Vec<Score> {
     let mut scores = Vec::new();
-    let all: Vec<&Measured> = sets.iter().collect();
+    let all: Vec<&SetResult> = sets.iter().collect();
     for metric in task.profile.metrics {
         let Some(number) = group_number(metric, &all) else { continue };
-        let file = samples(sets.first().filter(|_| sets.len() == 1).map(|set| set.set.set.name.as_str()));
+        let file = samples(sets.first().filter(|_| sets.len() == 1).map(|set| set.data().name.as_str()));
         scores.extend(score(task, metric, None, &number, &all, digest, Some(file)));
     }
     if sets.len() > 1 {
         for (set, metric) in sets.iter().flat_map(|set| task.profile.metrics.iter().map(move |metric| (set, metric))) {
             let Some(number) = set.number(metric) else { continue };
-            let name = &set.set.set.name;
+            let name = &set.data().name;
             let file = Some(samples(Some(name)));
             // Subjects are many; their items stand in their samples.
             let one = score(task, metric, Some(name.clone()), &number, &[set], digest, file);
@@ -34,17 +34,17 @@ pub fn scores(
 }
 
 fn score(
-    task: &AskedTask,
+    task: &PreparedTask,
     metric: &Metric,
     set: Option<String>,
     number: &Number,
-    sets: &[&Measured],
+    sets: &[&SetResult],
     digest: &str,
     samples: Option<String>,
 ) -> Option<Score> {
     let name =
         if metric.filter == "none" { metric.name.to_owned() } else { format!("{}, {}", metric.name, metric.filter) };
-    let count = |of: &dyn Fn(&Measured) -> usize| sets.iter().map(|set| of(set) as u64).sum();
+    let count = |of: &dyn Fn(&SetResult) -> usize| sets.iter().map(|set| of(set) as u64).sum();
     let items = items(metric, sets);
     Some(Score {
         task: match task.name.split_once(':') {
@@ -72,7 +72,7 @@ fn score(
 }
 
 /// What each document gave to a mean that concerns all documents; none where an error took its place.
-fn items(metric: &Metric, sets: &[&Measured]) -> Vec<Option<f64>> {
+fn items(metric: &Metric, sets: &[&SetResult]) -> Vec<Option<f64>> {
     if matches!(metric.over, Over::Corpus(_)) {
         return Vec::new();
     }

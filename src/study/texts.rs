@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// A text and how it is read.
+/// A text that perplexity is measured on.
 pub struct Text {
-    /// As on the command line.
+    /// The name that settings use.
     pub name: &'static str,
-    /// As in tables.
+    /// The name that tables show.
     pub title: &'static str,
     files: &'static [&'static str],
     join: fn(&Path, &str) -> Result<String>,
@@ -37,15 +37,18 @@ pub static TEXTS: &[Text] = &[
 const DOCUMENTS: usize = 1100;
 
 impl Text {
-    /// The text of this name.
+    /// Finds the text of this name.
+    ///
+    /// # Errors
+    /// There is none.
     pub fn named(name: &str) -> Result<&'static Text> {
         TEXTS.iter().find(|text| text.name == name).ok_or_else(|| {
             let known: Vec<&str> = TEXTS.iter().map(|text| text.name).collect();
-            Error::request("--texts", format!("some of {}", known.join(", ")), name, "correct the name")
+            Error::request("`texts`", format!("some of {}", known.join(", ")), name, "correct the name")
         })
     }
 
-    /// Reads it below the data folder.
+    /// Reads the text below the data folder.
     ///
     /// # Errors
     /// No such file, or one that is not text.
@@ -53,14 +56,14 @@ impl Text {
         let paths: Vec<PathBuf> = self.files.iter().map(|file| data.join(file)).collect();
         let Some(path) = paths.iter().find(|path| path.is_file()) else {
             let expected = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ");
-            return Err(Error::request(self.name, expected, "neither", "put it there, or leave it out of --texts"));
+            return Err(Error::request(self.name, expected, "neither", "put it there, or leave it out of `texts`"));
         };
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         (self.join)(path, &text)
     }
 }
 
-/// Rows of `wikitext-2-raw-v1` joined by an empty line: a row is a line with its end, or nothing where it is blank.
+/// Joins rows of `wikitext-2-raw-v1` by an empty line: a row is a line with its end, or nothing where it is blank.
 fn wikitext(text: &str) -> String {
     let rows = text.split_inclusive('\n').map(|row| if row.trim().is_empty() { "" } else { row });
     rows.collect::<Vec<_>>().join("\n\n")
@@ -70,7 +73,13 @@ fn c4(path: &Path, text: &str) -> Result<String> {
     let documents = text.lines().take(DOCUMENTS).enumerate().map(|(number, line)| {
         let bad = |found: String| {
             let place = format!("line {}", number + 1);
-            Error::malformed(path, place, "a JSON object with a string `text`", found, "take the file as published")
+            Error::malformed(
+                path,
+                place,
+                "a JSON object with a string in \"text\"",
+                found,
+                "take the file as published",
+            )
         };
         let value: Value = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
         value["text"].as_str().map(str::to_owned).ok_or_else(|| bad("none".into()))

@@ -11,11 +11,19 @@ use super::budget::{Budget, guarded};
 use super::builtins::{environment, syntax};
 use crate::{Error, Result};
 
+/// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
     pub content: String,
+}
+
+impl Message {
+    /// Returns a message of `role`.
+    pub fn new(role: &str, content: &str) -> Message {
+        Message { role: role.to_owned(), content: content.to_owned() }
+    }
 }
 
 /// A model's own Jinja template, rendered as `transformers` renders it.

@@ -7,6 +7,7 @@
 mod budget;
 mod builtins;
 mod chat;
+mod file;
 mod json_dumps;
 mod parts;
 mod split;
@@ -16,6 +17,7 @@ mod tokenizer_file;
 mod tokenizer_json;
 
 pub use chat::{ChatTemplate, Message};
+pub use file::read_text;
 pub use parts::Vocabulary;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;

@@ -1,6 +1,7 @@
 //! Prompts.
 
-use qwgpu::eval::asked::{Options, Tokens};
+use qwgpu::eval::EvalSettings;
+use qwgpu::eval::requests::{Tokens, prepare};
 use qwgpu::tasks::prompt::{Message, Turns, compose, messages};
 use qwgpu::tasks::{Ask, Prompt};
 use qwgpu::text::{ChatTemplate, Tokenizer};
@@ -170,9 +171,10 @@ fn a_profile_may_allow_fewer_tokens() {
     let tokenizer = Tokenizer::from_json(&std::fs::read(&path).unwrap(), &path).unwrap();
     let chat = ChatTemplate::new("", None, None).unwrap();
     let ids = |profile: &str, context| {
-        let options = Options { profile: Some(profile.to_owned()), shots: Some(0), ..Options::default() };
-        let names = ["mmlu:anatomy".to_owned()];
-        let mut tasks = qwgpu::eval::asked::asked(&names, data.path(), &options, &tokenizer, &chat, context).unwrap();
+        let (tasks, profile) = (vec!["mmlu:anatomy".to_owned()], Some(profile.to_owned()));
+        let data = data.path().to_owned();
+        let settings = EvalSettings { tasks, data, profile, shots: Some(0), context, ..EvalSettings::default() };
+        let mut tasks = prepare(&settings, &tokenizer, &chat).unwrap();
         let asked = tasks[0].sets[0].documents.swap_remove(0);
         let Tokens::Choices { questions, .. } = asked.tokens else { panic!("no choices") };
         (tokenizer.encode(&asked.context).unwrap(), questions[0].ids.clone(), asked.truncated)

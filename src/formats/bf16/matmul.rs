@@ -1,7 +1,7 @@
 //! Product of many rows and a bf16 weight: what prefill spends its time on.
 
+use super::matvec::{dequantize_row, product};
 use crate::kernels::linear;
-use super::matvec::{product, dequantize_row};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

@@ -4,8 +4,8 @@ mod embed;
 mod matmul;
 mod matvec;
 
-use super::linear::{Activation, Linear};
 use super::Format;
+use super::linear::{Activation, Linear};
 use crate::kernels::Output;
 use crate::plan::{Plan, Tensor};
 

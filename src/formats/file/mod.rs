@@ -16,8 +16,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use config::{Notes, Quantization};
 pub(super) use config::OTHERS;
+pub use config::{Notes, Quantization};
 pub use fields::Fields;
 pub use linear::LinearFile;
 

@@ -146,7 +146,9 @@ fn parse(fields: &Fields, notes: &Notes) -> Result<GptqFolder> {
     let required = |field: &str, expected: &str| fields.bad(field, expected, &Value::Null);
     let folder = GptqFolder {
         bits: fields.bits()?.ok_or_else(|| required("bits", "2, 3, 4 or 8"))?,
-        group_size: fields.group_size()?.ok_or_else(|| required("group_size", "a number of columns, or -1 for a whole row"))?,
+        group_size: fields
+            .group_size()?
+            .ok_or_else(|| required("group_size", "a number of columns, or -1 for a whole row"))?,
         sym: fields.flag(&["sym"])?,
         desc_act: fields.flag(&["desc_act"])?.unwrap_or(false),
         zeros,

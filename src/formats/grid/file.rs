@@ -11,8 +11,8 @@ use super::config::{GptqFolder, Zeros};
 use crate::checkpoint::NewTensor;
 use crate::error::{Error, Result};
 use crate::formats::codes::{code, pack};
-use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, words};
 use crate::formats::file::Notes;
+use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, words};
 
 /// Bytes of `qweight` read at a time.
 const PIECE: usize = 8 << 20;
@@ -168,7 +168,11 @@ fn zeros(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> Result<Vec<
 
 pub(super) fn write(prefix: &str, grid: &Grid, folder: &GptqFolder) -> Result<Vec<NewTensor<'static>>> {
     let Grid { rows, cols, bits, group_size, .. } = *grid;
-    assert_eq!((bits, folder.group_size.unwrap_or(cols).min(cols)), (folder.bits, group_size), "{prefix}: bits and group");
+    assert_eq!(
+        (bits, folder.group_size.unwrap_or(cols).min(cols)),
+        (folder.bits, group_size),
+        "{prefix}: bits and group"
+    );
     assert!(grid.order.is_none() || folder.desc_act, "{prefix}: an order of columns in a folder without desc_act");
     assert!(rows % 32 == 0 && cols % 32 == 0, "{prefix}: [{rows}, {cols}] in whole words");
     let (row_words, groups) = (cols * bits as usize / 32, grid.groups());

@@ -6,8 +6,8 @@ use half::f16;
 use super::{Grid, GridOptions};
 use crate::error::{Error, Result};
 use crate::formats::codes::pack;
-use crate::formats::solver::tile::{ROWS, round};
 use crate::formats::solver::Weight;
+use crate::formats::solver::tile::{ROWS, round};
 
 /// Grid options at one width.
 #[derive(Clone, Copy, Debug)]

@@ -32,13 +32,7 @@ pub fn gptq(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &GptqO
     Ok(done)
 }
 
-fn solve(
-    mut tile: Tile,
-    factor: &Factor<'_>,
-    options: &GptqOptions,
-    fit: Fit<'_>,
-    group_size: usize,
-) -> CodedTile {
+fn solve(mut tile: Tile, factor: &Factor<'_>, options: &GptqOptions, fit: Fit<'_>, group_size: usize) -> CodedTile {
     let (n, rows) = (factor.n(), tile.rows);
     let mut coded = CodedTile::new(rows, n);
     let whole = group_size == n;

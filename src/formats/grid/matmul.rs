@@ -1,7 +1,7 @@
 //! Product of many rows and a weight on a uniform grid (GPTQ, RTN), straight from its codes.
 
+use super::layout::{dequantize_row, product};
 use crate::kernels::linear;
-use super::layout::{product, dequantize_row};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

@@ -137,7 +137,7 @@ impl GridOptions {
     fn check(&self) -> Result<()> {
         match self.mse {
             Some(power) if !(power > 0.0 && power.is_finite()) => {
-                Err(Error::request("mse", "a power above 0", power, "the references take 2.4"))
+                Err(Error::request("`mse`", "a power above 0", power, "the references take 2.4"))
             }
             _ => Ok(()),
         }

@@ -47,7 +47,7 @@ impl Solver for Int8Options {
         match self.threshold >= 0.0 && self.threshold.is_finite() {
             true => Ok(()),
             false => {
-                Err(Error::request("threshold", "a number of 0 or more", self.threshold, "bitsandbytes takes 6"))
+                Err(Error::request("`threshold`", "a number of 0 or more", self.threshold, "bitsandbytes takes 6"))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Product of many rows and a weight of LLM.int8() (Dettmers et al., 2022); see `matvec_int8`.
 
+use super::layout::{dequantize_row, product};
 use crate::kernels::linear;
-use super::layout::{product, dequantize_row};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

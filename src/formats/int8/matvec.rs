@@ -2,8 +2,8 @@
 //! `int8_quantize` makes it: codes by exact integer dot products and columns with an outlier in f32, or
 //! all of it in f32, which is the same but for the order of roundings.
 
+use super::layout::{dequantize_row, product};
 use crate::kernels::linear;
-use super::layout::{product, dequantize_row};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

@@ -28,8 +28,8 @@ pub(super) mod tile;
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
 use super::QuantizedWeight;
+use crate::error::{Error, Result};
 
 pub use hessian::{Damping, Dead, Factor, FactorOptions, Hessian, Order};
 pub use loss::relative_error;
@@ -73,7 +73,11 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    pub(super) fn new(weight: &Weight<'_>, quantized: Box<dyn QuantizedWeight>, hessian: Option<&Hessian>) -> Quantized {
+    pub(super) fn new(
+        weight: &Weight<'_>,
+        quantized: Box<dyn QuantizedWeight>,
+        hessian: Option<&Hessian>,
+    ) -> Quantized {
         let relative_error = hessian.map(|hessian| relative_error(weight, &*quantized, hessian));
         Quantized { weight: quantized, loss: 0.0, relative_error, outlier_share: 0.0, notes: Vec::new() }
     }
@@ -88,8 +92,8 @@ pub(super) fn check_percdamp(percdamp: f32, damp_auto_increment: f32) -> Result<
         true => Ok(()),
         false => Err(Error::request(name, "a number above 0", value, "the references take 0.01 to 1")),
     };
-    positive("percdamp", percdamp)?;
-    positive("damp_auto_increment", damp_auto_increment)
+    positive("`percdamp`", percdamp)?;
+    positive("`damp_auto_increment`", damp_auto_increment)
 }
 
 pub(super) fn all_finite(values: &[f32], tensor: impl FnOnce() -> String, step: &str) -> Result<()> {

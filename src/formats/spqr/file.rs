@@ -12,8 +12,8 @@
 
 use half::f16;
 
-use super::config::{OutlierMeaning, SpqrFolder};
 use super::Spqr;
+use super::config::{OutlierMeaning, SpqrFolder};
 use crate::checkpoint::NewTensor;
 use crate::error::Result;
 use crate::formats::codes::code;
@@ -25,7 +25,8 @@ const MOST_COLUMNS: usize = 1 << 16;
 pub(super) fn read(linear: &LinearFile, folder: &SpqrFolder) -> Result<Spqr> {
     let (rows, cols) = (linear.rows, linear.cols);
     if rows % 16 != 0 || cols % 32 != 0 || cols % folder.group_size != 0 || cols > MOST_COLUMNS {
-        let what = format!("{} of [{rows}, {cols}] in groups of {} in an SpQR folder", linear.prefix, folder.group_size);
+        let what =
+            format!("{} of [{rows}, {cols}] in groups of {} in an SpQR folder", linear.prefix, folder.group_size);
         let fix = "rows must be a multiple of 16; columns one of 32 and of the group, and at most 65536";
         return Err(linear.unsupported(what, fix));
     }

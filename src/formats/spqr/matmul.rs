@@ -1,8 +1,8 @@
 //! Product of many rows and a SpQR weight, straight from its codes; the outliers are a product of their own
 //! (`outliers_spqr`): to add them to the weights on the way to the multipliers makes lanes wait for each other.
 
+use super::layout::{TrialWeight, dequantize_codes, product};
 use crate::kernels::linear;
-use super::layout::{TrialWeight, product, dequantize_codes};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

@@ -1,7 +1,7 @@
 //! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
 
+use super::layout::{TrialWeight, dequantize_row, product};
 use crate::kernels::linear;
-use super::layout::{TrialWeight, product, dequantize_row};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 

@@ -147,24 +147,24 @@ impl Solver for SpqrOptions {
         let threshold = self.outlier_threshold;
         if !(threshold >= 0.0 && threshold.is_finite()) {
             let expected = "a number of 0 or more";
-            return Err(Error::request("outlier_threshold", expected, threshold, "the reference takes 0.2"));
+            return Err(Error::request("`outlier_threshold`", expected, threshold, "the reference takes 0.2"));
         }
         let given = [self.outlier_share.is_some(), self.bits_per_weight.is_some(), self.no_outliers];
         if given.iter().filter(|given| **given).count() > 1 {
-            let expected = "one of outlier_share, bits_per_weight and no_outliers";
-            return Err(Error::request("outlier_share", expected, "several", "leave the others out"));
+            let expected = "one of `outlier_share`, `bits_per_weight` and `no_outliers`";
+            return Err(Error::request("`outlier_share`", expected, "several", "leave the others out"));
         }
         if let Some(share) = self.outlier_share
             && !(share > 0.0 && share < 0.5)
         {
-            return Err(Error::request("outlier_share", "a share above 0 and below 0.5", share, "1 % is 0.01"));
+            return Err(Error::request("`outlier_share`", "a share above 0 and below 0.5", share, "1 % is 0.01"));
         }
         match self.bits_per_weight {
             Some(wanted) if wanted.is_nan() || wanted <= self.bits_without_outliers(bits) => {
                 let least = self.bits_without_outliers(bits);
                 let expected = format!("above {least:.3}, which {} takes without outliers", METHOD.title);
-                let fix = "give more, fewer bits or a larger group_size";
-                Err(Error::request("bits_per_weight", expected, wanted, fix))
+                let fix = "give more, fewer `bits` or a larger `group_size`";
+                Err(Error::request("`bits_per_weight`", expected, wanted, fix))
             }
             _ => Ok(()),
         }

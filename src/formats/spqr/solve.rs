@@ -60,7 +60,13 @@ pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrO
 
 /// The share of outliers that these options give, without what else [`spqr`] computes and on every
 /// `every`th 64 rows only: what a search for the threshold calls.
-pub fn outlier_share(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, every: usize) -> Result<f64> {
+pub fn outlier_share(
+    weight: &Weight<'_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+    every: usize,
+) -> Result<f64> {
     weight.check_with(factor)?;
     check(weight, bits, options)?;
     Ok(share(&solve_tiles(weight, factor, bits, options, every), weight.cols))
@@ -82,10 +88,18 @@ struct QuantizedTile {
     loss: f64,
 }
 
-fn solve_tiles(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, every: usize) -> Vec<QuantizedTile> {
+fn solve_tiles(
+    weight: &Weight<'_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+    every: usize,
+) -> Vec<QuantizedTile> {
     let threshold = options.threshold().map_or(f32::INFINITY, |relative| relative * typical(weight, factor));
     let tiles = (0..weight.rows).into_par_iter().step_by(ROWS * every);
-    tiles.map(|first| solve(Tile::new(weight, first, factor.perm.as_deref()), factor, bits, options, threshold)).collect()
+    tiles
+        .map(|first| solve(Tile::new(weight, first, factor.perm.as_deref()), factor, bits, options, threshold))
+        .collect()
 }
 
 /// The mean over columns of variance / U_cc²: the squared error of a column set to its mean.
@@ -154,7 +168,13 @@ fn solve(mut tile: Tile, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, 
     QuantizedTile { rows, codes, statistics: groups, outliers, loss }
 }
 
-fn assemble(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, tiles: &[QuantizedTile]) -> Spqr {
+fn assemble(
+    weight: &Weight<'_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+    tiles: &[QuantizedTile],
+) -> Spqr {
     let Weight { rows, cols, .. } = *weight;
     let groups = cols / options.group_size;
     let mut codes = vec![0u8; rows * cols];

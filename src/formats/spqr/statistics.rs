@@ -41,7 +41,14 @@ pub(super) struct Statistics {
 
 /// The grids of `rows` rows over columns \[g\]\[rows\] of a group, with pivots U_cc, and outliers left out
 /// where the error without them is smaller by more than `threshold`.
-pub(super) fn fit(columns: &[f32], rows: usize, pivots: &[f32], threshold: f32, maxq: f32, options: &SpqrOptions) -> Statistics {
+pub(super) fn fit(
+    columns: &[f32],
+    rows: usize,
+    pivots: &[f32],
+    threshold: f32,
+    maxq: f32,
+    options: &SpqrOptions,
+) -> Statistics {
     let mut kept;
     let mut columns = columns;
     if threshold < f32::INFINITY && !options.simplified_outliers {

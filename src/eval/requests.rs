@@ -1,58 +1,39 @@
-//! From documents to token ids: everything a run will ask, before a model is touched.
-
-use std::path::Path;
+//! Requests: documents as token ids, made before a model is loaded.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::limits::Limits;
+use super::settings::EvalSettings;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::Question;
 use crate::tasks::prompt::{self, Turns};
 use crate::tasks::shots::Shots;
-use crate::tasks::{Ask, Profile, Prompt, Set, Task, named};
+use crate::tasks::{Ask, Profile, Prompt, Set, TASKS, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
-/// What of the tasks is asked, and how.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// None: each task's first one.
-    pub profile: Option<String>,
-    /// None: the profile's own number.
-    pub shots: Option<usize>,
-    /// None: as the profiles say, else all.
-    pub limit: Option<Limits>,
-    /// The most tokens of a reply; none: as the tasks say.
-    pub reply_tokens: Option<usize>,
-    /// Few-shot examples of conversations as turns.
-    pub multiturn: bool,
-    /// Condition an empty context on this token.
-    pub prefix_token: Option<u32>,
-}
-
-/// A task as it is asked.
-pub struct AskedTask {
+/// A task with its requests.
+pub struct PreparedTask {
     /// As the user named it: `mmlu`, or `mmlu:stem` for a part of it.
     pub name: String,
     pub task: &'static Task,
     pub profile: &'static Profile,
     pub shots: usize,
-    pub sets: Vec<AskedSet>,
+    pub sets: Vec<PreparedSet>,
 }
 
-/// A set of a task as it is asked.
-pub struct AskedSet {
+/// A set of a task with its requests.
+pub struct PreparedSet {
     pub set: Set,
-    /// Of the first documents, in order.
-    pub documents: Vec<Asked>,
+    /// The requests of the first documents, in order.
+    pub documents: Vec<Request>,
 }
 
 /// Documents with a common beginning of fewer tokens are asked one by one.
 const LEAST_SHARED: usize = 16;
 
-impl AskedSet {
-    /// How many first tokens all prompts have in common, at least one token less than the shortest of them.
+impl PreparedSet {
+    /// Returns how many first tokens all prompts have in common, at least one token less than the shortest of them.
     pub fn shared(&self) -> usize {
         let mut prompts = self.prompts();
         let Some(first) = prompts.next() else { return 0 };
@@ -65,21 +46,21 @@ impl AskedSet {
         if count > 1 && length >= LEAST_SHARED { length } else { 0 }
     }
 
-    /// Tokens that run through the model when what prompts have in common runs once.
+    /// Counts the tokens that run through the model when what prompts have in common runs once.
     pub fn tokens(&self) -> usize {
-        let all: usize = self.documents.iter().map(|asked| asked.tokens.count()).sum();
+        let all: usize = self.documents.iter().map(|request| request.tokens.count()).sum();
         all - self.shared() * self.prompts().count().saturating_sub(1)
     }
 
-    /// Tokens that replies have at most.
+    /// Counts the tokens that replies have at most.
     pub fn reply_tokens(&self) -> usize {
-        let limit = |asked: &Asked| if let Tokens::Reply { limit, .. } = &asked.tokens { *limit } else { 0 };
+        let limit = |request: &Request| if let Tokens::Reply { limit, .. } = &request.tokens { *limit } else { 0 };
         self.documents.iter().map(limit).sum()
     }
 
     fn prompts(&self) -> impl Iterator<Item = &[u32]> {
-        self.documents.iter().flat_map(|asked| -> Vec<&[u32]> {
-            match &asked.tokens {
+        self.documents.iter().flat_map(|request| -> Vec<&[u32]> {
+            match &request.tokens {
                 Tokens::Choices { questions, .. } => questions.iter().map(|q| &q.ids[..]).collect(),
                 Tokens::Reply { ids, .. } => vec![ids],
             }
@@ -87,16 +68,16 @@ impl AskedSet {
     }
 }
 
-/// One document's requests.
-pub struct Asked {
+/// What a model is asked of one document.
+pub struct Request {
     pub prompt: Prompt,
     pub context: String,
-    /// Of choices, with the delimiter.
+    /// The choices with the delimiter.
     pub continuations: Vec<String>,
     pub tokens: Tokens,
     /// Whether the beginning was cut off to fit.
     pub truncated: bool,
-    /// What the answers are kept under: a digest of all that decides them but the model.
+    /// The key of the answers in the journal: a digest of all that decides them but the model.
     pub key: String,
 }
 
@@ -113,74 +94,80 @@ pub enum Tokens {
     },
 }
 
-/// Reads `names` below `data` and makes their requests for sequences of at most `context` tokens, or of the fewer that
-/// a profile allows.
+/// Reads the tasks of `settings` and makes their requests, for sequences of at most `settings.context` tokens or of the
+/// fewer that a profile allows.
 ///
 /// # Errors
 /// Unknown tasks and profiles, bad data, prompts that do not split into tokens where they must.
-pub fn asked(
-    names: &[String],
-    data: &Path,
-    options: &Options,
-    tokenizer: &Tokenizer,
-    chat: &ChatTemplate,
-    context: usize,
-) -> Result<Vec<AskedTask>> {
-    let maker = Maker { tokenizer, chat, context, options };
-    let tasks = names.iter().map(|name| task(name, data, options, &maker)).collect::<Result<Vec<_>>>()?;
+pub fn prepare(settings: &EvalSettings, tokenizer: &Tokenizer, chat: &ChatTemplate) -> Result<Vec<PreparedTask>> {
+    let maker = Maker { tokenizer, chat, settings };
+    let names = whole_names(&settings.tasks);
+    let tasks = names.iter().map(|name| maker.task(name)).collect::<Result<Vec<_>>>()?;
     for (index, one) in tasks.iter().enumerate() {
         if let Some(before) = tasks[..index].iter().find(|other| std::ptr::eq(other.task, one.task)) {
             let found = format!("{} and {}", before.name, one.name);
             let fix = "name its parts together, as in mmlu:stem,humanities, or give each a run of its own";
-            return Err(Error::request("--tasks", "each task once", found, fix));
+            return Err(Error::request("`tasks`", "each task once", found, fix));
         }
     }
-    if let Some(limits) = &options.limit {
-        limits.expect_among(&tasks.iter().map(|asked| asked.task.name).collect::<Vec<_>>())?;
+    if let Some(limits) = &settings.limit {
+        limits.expect_among(&tasks.iter().map(|task| task.task.name).collect::<Vec<_>>())?;
     }
     Ok(tasks)
 }
 
-fn task(name: &str, data: &Path, options: &Options, maker: &Maker) -> Result<AskedTask> {
-    let (task, sets) = named::open(name, data)?;
-    let profile = match &options.profile {
-        None => &task.profiles[0],
-        Some(wanted) => task.profiles.iter().find(|profile| profile.name == wanted).ok_or_else(|| {
-            let known: Vec<&str> = task.profiles.iter().map(|profile| profile.name).collect();
-            let expected = format!("one of {} for {}", known.join(", "), task.name);
-            Error::request("--profile", expected, wanted, "choose one of these, or leave it out")
-        })?,
-    };
-    let shots = options.shots.unwrap_or(profile.shots);
-    let mut asked = Vec::new();
-    for set in sets {
-        let limit = options
-            .limit
-            .as_ref()
-            .and_then(|limits| limits.of(task.name))
-            .or(profile.limit)
-            .unwrap_or(usize::MAX)
-            .min(set.documents.len());
-        let mut draw = Shots::new(&set, profile.draw, shots)?;
-        let mut documents = Vec::with_capacity(limit);
-        for (id, document) in set.documents.iter().take(limit).enumerate() {
-            let shots: Vec<Prompt> =
-                draw.next(document)?.into_iter().map(|shot| (profile.prompt)(&set, shot)).collect();
-            documents.push(maker.document(task, profile, &set, id, document, &shots)?);
+/// Returns the names of tasks in a list that was cut at every comma: what follows a name with a colon, and is no task,
+/// is part of it.
+fn whole_names(parts: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for part in parts {
+        let task = part.split(':').next().unwrap_or(part);
+        match names.last_mut() {
+            Some(last) if last.contains(':') && !TASKS.iter().any(|known| known.name == task) => {
+                *last += &format!(",{part}");
+            }
+            _ => names.push(part.clone()),
         }
-        asked.push(AskedSet { documents, set });
     }
-    Ok(AskedTask { name: name.to_owned(), task, profile, shots, sets: asked })
+    names
 }
 
+/// Makes requests of documents.
 struct Maker<'a> {
     tokenizer: &'a Tokenizer,
     chat: &'a ChatTemplate,
-    context: usize,
-    options: &'a Options,
+    settings: &'a EvalSettings,
 }
 
 impl Maker<'_> {
+    fn task(&self, name: &str) -> Result<PreparedTask> {
+        let settings = self.settings;
+        let (task, sets) = named::open(name, &settings.data)?;
+        let profile = match &settings.profile {
+            None => &task.profiles[0],
+            Some(wanted) => task.profiles.iter().find(|profile| profile.name == wanted).ok_or_else(|| {
+                let known: Vec<&str> = task.profiles.iter().map(|profile| profile.name).collect();
+                let expected = format!("one of {} for {}", known.join(", "), task.name);
+                Error::request("`profile`", expected, wanted, "choose one of these, or leave it out")
+            })?,
+        };
+        let shots = settings.shots.unwrap_or(profile.shots);
+        let limit = settings.limit.as_ref().and_then(|limits| limits.of(task.name)).or(profile.limit);
+        let mut prepared = Vec::new();
+        for set in sets {
+            let limit = limit.unwrap_or(usize::MAX).min(set.documents.len());
+            let mut draw = Shots::new(&set, profile.draw, shots)?;
+            let mut documents = Vec::with_capacity(limit);
+            for (id, document) in set.documents.iter().take(limit).enumerate() {
+                let shots: Vec<Prompt> =
+                    draw.next(document)?.into_iter().map(|shot| (profile.prompt)(&set, shot)).collect();
+                documents.push(self.document(task, profile, &set, id, document, &shots)?);
+            }
+            prepared.push(PreparedSet { documents, set });
+        }
+        Ok(PreparedTask { name: name.to_owned(), task, profile, shots, sets: prepared })
+    }
+
     fn document(
         &self,
         task: &Task,
@@ -189,24 +176,24 @@ impl Maker<'_> {
         id: usize,
         document: &Value,
         shots: &[Prompt],
-    ) -> Result<Asked> {
+    ) -> Result<Request> {
         let prompt = (profile.prompt)(set, document);
         let (context, continuations) = if profile.chat {
-            let turns = if self.options.multiturn { Turns::Each } else { Turns::One };
+            let turns = if self.settings.fewshot_as_multiturn { Turns::Each } else { Turns::One };
             let (messages, continuations) = prompt::messages(&prompt, shots, turns);
-            let messages: Vec<Message> =
-                messages.into_iter().map(|m| Message { role: m.role.to_owned(), content: m.content }).collect();
+            let messages: Vec<Message> = messages.into_iter().map(|m| Message::new(m.role, &m.content)).collect();
             (self.chat.render(&messages, true)?, continuations)
         } else {
             prompt::compose(&prompt, shots)
         };
         let place = || format!("{}, document {id}", set.name);
         // One slot is kept free, of what the profile allows as of the model's context.
-        let most = profile.context.map_or(self.context, |most| most.min(self.context)) - 1;
+        let context_tokens = self.settings.context;
+        let most = profile.context.map_or(context_tokens, |most| most.min(context_tokens)).saturating_sub(1);
         let (tokens, truncated) = match &prompt.ask {
             Ask::Choices(_) => self.choices(&context, &continuations, most, place)?,
             Ask::Reply { tokens, .. } => {
-                let limit = self.options.reply_tokens.map_or(*tokens, |limit| limit.min(*tokens));
+                let limit = self.settings.reply_tokens.map_or(*tokens, |limit| limit.min(*tokens));
                 self.reply(&context, limit, most, place)?
             }
         };
@@ -215,10 +202,10 @@ impl Maker<'_> {
         digest.update(serde_json::to_vec(&what).expect("names and numbers"));
         tokens.digest(&mut digest);
         let key = hex(&digest.finalize()[..16]);
-        Ok(Asked { prompt, context, continuations, tokens, truncated, key })
+        Ok(Request { prompt, context, continuations, tokens, truncated, key })
     }
 
-    /// Tokens of each choice: the whole text is cut where the context's own tokens end, as in
+    /// Encodes each choice: the whole text is cut where the context's own tokens end, as in
     /// lm-evaluation-harness; there, too, white space at the context's end belongs to the continuation.
     fn choices(
         &self,
@@ -277,8 +264,8 @@ impl Maker<'_> {
     }
 
     fn prefix(&self, place: &impl Fn() -> String) -> Result<Vec<u32>> {
-        let Some(id) = self.options.prefix_token else {
-            let fix = "say with --prefix-token which token stands in front";
+        let Some(id) = self.settings.prefix_token else {
+            let fix = "say with `prefix_token` which token stands in front";
             return Err(Error::request(place(), "a context", "an empty one", fix));
         };
         Ok(vec![id])
@@ -286,11 +273,11 @@ impl Maker<'_> {
 }
 
 fn too_long(place: String, found: usize, most: usize) -> Error {
-    Error::request(place, format!("at most {most} tokens"), found, "give a larger --context, or --reply-tokens")
+    Error::request(place, format!("at most {most} tokens"), found, "give a larger `context`, or fewer `reply_tokens`")
 }
 
 impl Prompt {
-    /// What ends a reply, which is part of the request.
+    /// Returns the texts that end a reply, which are part of the request.
     pub(super) fn until(&self) -> &[String] {
         match &self.ask {
             Ask::Choices(_) => &[],
@@ -320,7 +307,7 @@ impl Tokens {
         }
     }
 
-    /// Tokens that run through the model if nothing is shared.
+    /// Counts the tokens that run through the model if nothing is shared.
     pub fn count(&self) -> usize {
         match self {
             Tokens::Choices { questions, .. } => {
@@ -330,7 +317,7 @@ impl Tokens {
         }
     }
 
-    /// The beginning of its prompts.
+    /// Returns the beginning of its prompts.
     pub fn beginning(&self) -> &[u32] {
         match self {
             Tokens::Choices { questions, .. } => &questions[0].ids,

@@ -2,128 +2,105 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::eval::{Prepared, ask};
-use super::model::PathArg;
-use super::output::note;
-use super::study::{Args, Model, ends_all};
-use super::study_conditions::Machine;
-use super::{bench, interrupt, progress, quantize};
+use super::conditions::digest;
+use super::cost::ends_study;
+use super::forms::Form;
+use super::machine::Machine;
+use super::model::StudyModel;
+use super::scores::scores;
+use super::settings::StudySettings;
+use super::step::Step;
+use super::texts::Text;
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
-use crate::date;
 use crate::digest::sha256;
-use crate::error::Error;
-use crate::eval::divergence;
-use crate::eval::journal::{Journal, NUMERICS};
-use crate::eval::layout;
-use crate::eval::perplexity;
-use crate::eval::run::Shard;
-use crate::generate::Loaded;
+use crate::error::{Error, Result};
+use crate::eval::journal::NUMERICS;
+use crate::eval::layout::samples_file;
+use crate::eval::{Evaluation, Shard, divergence, perplexity};
+use crate::generate::{Compute, Model};
 use crate::metrics::information::Distance;
+use crate::progress::Progress;
 use crate::quantize::model_digest;
+use crate::quantize::session::{REPORT, cached};
 use crate::report::data::{Conditions, Fact, Memory, Outliers, Perplexity, Run, Score, Speed};
-use crate::study::texts::Text;
-use crate::study::{Form, scores};
 use crate::whole_file;
 
-/// Results of steps that are done, in files that say what of.
-pub(super) struct Step {
-    folder: PathBuf,
-    key: Value,
-}
-
-impl Step {
-    pub fn new(folder: &Path, key: Value) -> Step {
-        Step { folder: folder.to_owned(), key }
-    }
-
-    pub fn done<T: Serialize + DeserializeOwned>(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let path = self.folder.join(format!("{name}.json"));
-        let known: Option<Value> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if let Some(known) = known.filter(|known| known["key"] == self.key)
-            && let Ok(value) = serde_json::from_value(known["value"].clone())
-        {
-            return Ok(value);
-        }
-        let value = make()?;
-        let text = serde_json::to_vec(&json!({ "key": self.key, "value": value }))?;
-        whole_file::write(&path, text)?;
-        Ok(value)
-    }
-}
-
 /// One form of one model under measurement.
-pub(super) struct Measuring<'a> {
-    args: &'a Args,
+pub struct FormRun<'a> {
+    settings: &'a StudySettings,
     machine: &'a Machine,
-    model: &'a Model,
+    model: &'a StudyModel,
     form: &'a Form,
     /// The files that are run.
     path: PathBuf,
     digest: String,
     folder: PathBuf,
-    loaded: Option<(PathArg, Loaded)>,
-    /// Whether the process's peak of memory is this form's own.
+    loaded: Option<(Compute, Model)>,
+    progress: &'a mut dyn Progress,
+    /// Whether the process's peak of memory is that of this form alone.
     own_peak: bool,
 }
 
-impl<'a> Measuring<'a> {
+impl<'a> FormRun<'a> {
+    /// Quantizes the model, or finds it quantized, and adds its digest to `conditions`.
+    ///
+    /// # Errors
+    /// Those of the quantization; the folder cannot be made.
     pub fn new(
-        args: &'a Args,
+        settings: &'a StudySettings,
         machine: &'a Machine,
-        model: &'a Model,
+        model: &'a StudyModel,
         form: &'a Form,
         conditions: &mut Conditions,
-    ) -> anyhow::Result<Measuring<'a>> {
+        progress: &'a mut dyn Progress,
+    ) -> Result<FormRun<'a>> {
         let path = match &form.settings {
             None => model.path.clone(),
-            Some(settings) => {
-                let device = args.device_on(args.device.path);
-                quantize::cached(&model.path, settings.clone(), &args.calibration, &device)?
+            Some(quant) => {
+                let device = settings.device_on(settings.device.path);
+                cached(&model.path, quant.clone(), &settings.calibration, &device, progress)?
             }
         };
-        let folder = args.out.join("runs").join(&model.name).join(&form.name);
+        let folder = settings.out.join("runs").join(&model.name).join(&form.name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let digest = model_digest(&Checkpoint::open(&path)?)?;
         conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
-        Ok(Measuring { args, machine, model, form, path, digest, folder, loaded: None, own_peak: false })
+        Ok(FormRun { settings, machine, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
     }
 
-    /// The model on this path, of which one at a time is held.
-    fn loaded(&mut self, on: PathArg) -> anyhow::Result<&mut Loaded> {
+    /// Returns the model on this path; one at a time is held.
+    fn loaded(&mut self, on: Compute) -> Result<&mut Model> {
         if self.loaded.as_ref().is_none_or(|(path, _)| *path != on) {
             self.loaded = None;
-            // What ran before, the 16-bit reference too, is not this model's memory.
+            // Memory of what ran before, the 16-bit reference too, does not count.
             self.own_peak = usage::reset_peak();
-            self.loaded = Some((on, self.model.load(&self.path, self.args, on)?));
+            self.loaded = Some((on, self.model.load(&self.path, self.settings, on, self.progress)?));
         }
         Ok(&mut self.loaded.as_mut().expect("just loaded").1)
     }
 
-    fn step(&self, on: PathArg, more: Value) -> Step {
-        let adapter = if on == self.args.device.path { &self.machine.scores } else { &self.machine.speed };
+    fn step(&self, on: Compute, more: Value) -> Step {
+        let adapter = if on == self.settings.device.path { &self.machine.scores } else { &self.machine.speed };
         Step::new(&self.folder, json!([NUMERICS, self.digest, on.name(), adapter, self.model.context, more]))
     }
 
-    /// Everything of this form; `prepared` are the benchmarks' requests.
-    pub fn run(mut self, prepared: Option<&mut Prepared>) -> anyhow::Result<Run> {
-        let (model, speed_path) = (self.model, self.args.speed_path());
+    /// Measures everything of this form; `evaluation` has the benchmarks' requests.
+    ///
+    /// # Errors
+    /// A form that does not run or gives no numbers; what the progress returns.
+    pub fn run(mut self, evaluation: Option<&mut Evaluation>) -> Result<Run> {
+        let (model, speed_path) = (self.model, self.settings.speed_path());
         let mut perplexities = Vec::new();
         for (text, ids) in &model.texts {
             let distance = self.distance(text, &ids[..model.window])?;
             let distance_samples = distance.map(|_| self.link(&format!("divergence-{}.json", text.name)));
             perplexities.push(Perplexity { distance, distance_samples, ..self.perplexity(text, ids)? });
         }
-        let scores = prepared.map_or(Ok(Vec::new()), |prepared| self.scores(prepared))?;
+        let scores = evaluation.map_or(Ok(Vec::new()), |evaluation| self.scores(evaluation))?;
         // Before memory: scratch tensors are there once a model has run.
         let speeds = self.speeds()?;
         let memory = self.step(speed_path, Value::Null).done("memory", || {
@@ -143,15 +120,18 @@ impl<'a> Measuring<'a> {
             whole_file::write(&self.folder.join(REPORT), report)?;
         }
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
-        let outliers = report.as_ref().filter(|_| self.form.settings.as_ref().is_some_and(|s| s.quant.method.has_outliers)).map(|report| {
-            let layers = report["layers"].as_array().into_iter().flatten();
-            Outliers {
-                share: report["outlier_share"].as_f64().unwrap_or(0.0),
-                layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
-                threshold: report["outlier_threshold"].as_f64(),
-                samples: Some(self.link(REPORT)),
-            }
-        });
+        let outliers = report
+            .as_ref()
+            .filter(|_| self.form.settings.as_ref().is_some_and(|s| s.quant.method.has_outliers))
+            .map(|report| {
+                let layers = report["layers"].as_array().into_iter().flatten();
+                Outliers {
+                    share: report["outlier_share"].as_f64().unwrap_or(0.0),
+                    layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
+                    threshold: report["outlier_threshold"].as_f64(),
+                    samples: Some(self.link(REPORT)),
+                }
+            });
         Ok(Run {
             model: model.name.clone(),
             parameters: model.parameters,
@@ -168,23 +148,18 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    fn perplexity(&mut self, text: &Text, ids: &[u32]) -> anyhow::Result<Perplexity> {
+    fn perplexity(&mut self, text: &Text, ids: &[u32]) -> Result<Perplexity> {
         let name = format!("perplexity-{}", text.name);
         let samples = self.link(&format!("{name}.json"));
-        let path = self.args.device.path;
+        let path = self.settings.device.path;
         let length = self.model.window;
         self.step(path, json!([length, digest(ids)])).done(&name, || {
-            let engine = &mut self.loaded(path)?.engine;
-            let bar = progress::counted(text.title, (ids.len() / length) as u64);
-            let mut nll = Vec::new();
-            for window in ids.chunks_exact(length) {
-                interrupt::check()?;
-                nll.push(perplexity::window_nll(engine, window)?);
-                bar.inc(1);
-            }
-            bar.finish_and_clear();
+            self.loaded(path)?;
+            let (_, model) = self.loaded.as_mut().expect("just loaded");
+            let windows: Vec<&[u32]> = ids.chunks_exact(length).collect();
+            let nll = perplexity::window_nlls(&mut model.engine, &windows, self.progress)?;
             let value = perplexity::perplexity(&nll);
-            note(&format!("{}: perplexity {value:.4}", text.title));
+            self.progress.note(&format!("{}: perplexity {value:.4}", text.title));
             Ok(Perplexity {
                 text: text.title.to_owned(),
                 protocol: "windows".into(),
@@ -199,27 +174,27 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    /// From the 16-bit model's predictions of the first tokens of `window`; none for that model itself, or where
-    /// this one gives no numbers.
-    fn distance(&mut self, text: &Text, window: &[u32]) -> anyhow::Result<Option<Distance>> {
-        let tokens = &window[..self.args.kl_tokens.min(window.len())];
+    /// Measures the distance from the 16-bit model's predictions of the first tokens of `window`. There is none for
+    /// that model itself, nor where this form gives no numbers.
+    fn distance(&mut self, text: &Text, window: &[u32]) -> Result<Option<Distance>> {
+        let tokens = &window[..self.settings.kl_tokens.min(window.len())];
         if self.form.settings.is_none() || tokens.len() < 2 {
             return Ok(None);
         }
-        let (args, model, path) = (self.args, self.model, self.args.device.path);
+        let (settings, model, path) = (self.settings, self.model, self.settings.device.path);
         let what = json!([&model.digest, digest(tokens)]);
         let step = self.step(path, what.clone());
         step.done(&format!("divergence-{}", text.name), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
-            let folder = args.out.join("runs").join(&model.name).join("bf16");
+            let folder = settings.out.join("runs").join(&model.name).join("bf16");
             let reference = Step::new(&folder, json!([NUMERICS, path.name(), self.machine.scores, what]));
             let reference = reference.done(&format!("predictions-{}", text.name), || {
                 self.loaded = None;
-                Ok(divergence::predictions(&mut model.load(&model.path, args, path)?.engine, tokens)?)
+                divergence::predictions(&mut model.load(&model.path, settings, path, self.progress)?.engine, tokens)
             });
             let reference = match reference {
                 // What does not run in 16 bits has nothing to be compared with.
-                Err(error) if !ends_all(&error) => return Ok(None),
+                Err(error) if !ends_study(&error) => return Ok(None),
                 reference => reference?,
             };
             match divergence::distance(&mut self.loaded(path)?.engine, tokens, &reference) {
@@ -229,52 +204,54 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    /// A file of this form's folder, as the report links it.
+    /// Returns a file of this form's folder as the report links it.
     fn link(&self, file: &str) -> String {
         format!("runs/{}/{}/{file}", self.model.name, self.form.name)
     }
 
-    fn scores(&mut self, prepared: &mut Prepared) -> anyhow::Result<Vec<Score>> {
-        prepared.turn_to(&self.path, &format!("{} {}", self.model.name, self.form.name))?;
-        let settings = serde_json::to_value(&prepared.settings)?;
+    fn scores(&mut self, evaluation: &mut Evaluation) -> Result<Vec<Score>> {
+        evaluation.retarget(&self.path, &format!("{} {}", self.model.name, self.form.name))?;
         // A form that is quantized otherwise, or computed elsewhere, is another one.
-        let who = sha256(serde_json::to_vec(&prepared.identity)?);
+        let who = sha256(serde_json::to_vec(&evaluation.identity).expect("names and digests"));
         let path = self.folder.join(format!("journal-{}.jsonl", &who[..8]));
-        let mut journal = Journal::open(&path, &prepared.identity, settings, date::now(), false)?;
-        if prepared.lacks(Shard::ALL, &journal) {
-            ask(self.loaded(self.args.device.path)?, prepared, Shard::ALL, &mut journal, true)?;
+        let mut journal = evaluation.journal(&path, false)?;
+        if evaluation.missing(Shard::ALL, &journal).next().is_some() {
+            self.loaded(self.settings.device.path)?;
+            let (_, model) = self.loaded.as_mut().expect("just loaded");
+            evaluation.run(model, Shard::ALL, &mut journal, true, self.progress)?;
         }
-        let finished = prepared.finished(journal.kept(), journal.begun)?;
-        let results = layout::results(&finished);
-        let file = layout::write(&finished, &results, &self.folder)?;
+        let run = evaluation.finish(journal.responses(), journal.begun);
+        let results = run.results();
+        let file = run.write(&self.folder)?;
         let beside = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let results_file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut all = Vec::new();
-        for (task, sets) in &finished.tasks {
+        for (task, sets) in &run.tasks {
             // Prompts are equal for all forms of a model, and with them their digests.
             let digest = sha256(results["task_hashes"].to_string());
             let samples = |set: Option<&str>| {
-                let name = set.map_or(results_file.clone(), |set| layout::samples_file(set, journal.begun));
+                let name = set.map_or(results_file.clone(), |set| samples_file(set, journal.begun));
                 self.link(&format!("{beside}/{name}"))
             };
-            all.extend(scores::scores(task, sets, &digest, samples));
+            all.extend(scores(task, sets, &digest, samples));
         }
         Ok(all)
     }
 
-    fn speeds(&mut self) -> anyhow::Result<Vec<Speed>> {
-        let (prompt, generated) = self.args.speed;
+    fn speeds(&mut self) -> Result<Vec<Speed>> {
+        let (prompt, generated) = self.settings.speed;
         if prompt == 0 || generated == 0 {
             return Ok(Vec::new());
         }
         let name = format!("{} {}", self.model.name, self.form.name);
-        let path = self.args.speed_path();
+        let path = self.settings.speed_path();
         let copy_bandwidth = self.machine.bandwidth;
         let speed = self.step(path, json!([prompt, generated])).done("speed", || {
-            let loaded = self.loaded(path)?;
-            let protocol = Protocol { prompt, generated, repeats: if loaded.run.software { 3 } else { 5 } };
-            let m: Measured = match measure(loaded, &name, 0.0, protocol, None, &mut bench::watch("tokens")) {
-                // Whoever gives no numbers writes no tokens.
+            self.loaded(path)?;
+            let (_, model) = self.loaded.as_mut().expect("just loaded");
+            let protocol = Protocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
+            let m: Measured = match measure(model, &name, 0.0, protocol, None, self.progress) {
+                // A model that gives no numbers writes no tokens.
                 Err(Error::NotFinite { .. }) => return Ok(None),
                 measured => measured?,
             };
@@ -294,12 +271,4 @@ impl<'a> Measuring<'a> {
         let samples = Some(self.link("speed.json"));
         Ok(speed.into_iter().map(|speed| Speed { samples: samples.clone(), ..speed }).collect())
     }
-}
-
-/// How a folder was quantized, as it says itself.
-const REPORT: &str = "quantize_report.json";
-
-/// Of tokens.
-pub(super) fn digest(ids: &[u32]) -> String {
-    sha256(bytemuck::cast_slice::<_, u8>(ids))
 }

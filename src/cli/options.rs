@@ -1,0 +1,77 @@
+//! The library's messages in the words of the command line.
+
+/// Names that the library's messages have in backticks, and what a user of the command line gives instead.
+static NAMES: &[(&str, &str)] = &[
+    ("Compute::Cpu", "--path cpu"),
+    ("Conversation::reset", "/reset"),
+    ("act_order", "--act-order"),
+    ("bits", "--bits"),
+    ("bits_per_weight", "--bits-per-weight"),
+    ("calibration", "--calibration"),
+    ("context", "--context"),
+    ("damp_auto_increment", "--damp-auto-increment"),
+    ("device", "--device"),
+    ("field", "--field"),
+    ("fresh", "--fresh"),
+    ("group_size", "--group-size"),
+    ("length", "--length"),
+    ("limit", "--limit"),
+    ("methods", "--methods"),
+    ("model", "--model"),
+    ("mse", "--mse"),
+    ("no_outliers", "--no-outliers"),
+    ("out", "--out"),
+    ("outlier_share", "--outlier-share"),
+    ("outlier_threshold", "--outlier-threshold"),
+    ("path", "--path"),
+    ("percdamp", "--percdamp"),
+    ("prefix_token", "--prefix-token"),
+    ("profile", "--profile"),
+    ("quant", "--quant"),
+    ("repetition_penalty", "--repetition-penalty"),
+    ("reply_tokens", "--reply-tokens"),
+    ("require_gpu", "--require-gpu"),
+    ("samples", "--samples"),
+    ("tasks", "--tasks"),
+    ("temperature", "--temperature"),
+    ("text", "--text"),
+    ("texts", "--texts"),
+    ("threshold", "--threshold"),
+    ("top_p", "--top-p"),
+    ("window", "--window"),
+    ("windows", "--windows"),
+];
+
+/// Puts options in the place of the names in `message`.
+pub fn with_options(message: &str) -> String {
+    let mut text = message.to_owned();
+    for (name, option) in NAMES {
+        text = text.replace(&format!("`{name}`"), option);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn messages_name_options() {
+        let found = with_options("`prompt`: too long; give a larger `context`, or see `qwgpu doctor`");
+        assert_eq!(found, "`prompt`: too long; give a larger --context, or see `qwgpu doctor`");
+    }
+
+    #[test]
+    fn every_option_exists() {
+        let command = super::super::Cli::command();
+        let known: Vec<&str> =
+            command.get_subcommands().flat_map(|c| c.get_arguments()).filter_map(|a| a.get_long()).collect();
+        for (_, option) in NAMES {
+            let Some(option) = option.strip_prefix("--") else { continue };
+            let name = option.split(' ').next().unwrap();
+            assert!(known.contains(&name), "no command has --{name}");
+        }
+    }
+}

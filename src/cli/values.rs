@@ -1,0 +1,59 @@
+//! Values of arguments, for clap.
+
+use std::ffi::OsString;
+
+use crate::eval::Shard;
+use crate::formats::method::Method;
+use crate::plan::Needs;
+use crate::study::Preset;
+
+/// Parses a whole number of one or more.
+pub fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number of 1 or more".to_owned())
+}
+
+/// Parses an argument as text.
+pub fn utf8(text: OsString) -> Result<String, String> {
+    let bytes = text.as_encoded_bytes();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(e) => {
+            let at = e.valid_up_to();
+            Err(format!("the byte 0x{:02X} at offset {at} is no UTF-8; give the text in UTF-8", bytes[at]))
+        }
+    }
+}
+
+/// Parses the name of an optional feature of an adapter.
+pub fn feature(text: &str) -> Result<Needs, String> {
+    let known = || Needs::all().iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>().join(", ");
+    Needs::from_name(&text.to_uppercase().replace('-', "_")).ok_or_else(|| format!("known features: {}", known()))
+}
+
+/// Parses the name of a method.
+pub fn method(text: &str) -> Result<&'static Method, String> {
+    Method::find(text).ok_or_else(|| format!("expected {}", Method::names()))
+}
+
+/// Parses the name of a study's experiment.
+pub fn preset(text: &str) -> Result<Preset, String> {
+    let names: Vec<&str> = Preset::ALL.into_iter().map(Preset::name).collect();
+    Preset::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+/// Parses a share of documents: 2/3 is the second of three.
+pub fn shard(text: &str) -> Result<Shard, String> {
+    let parse = || {
+        let (index, count) = text.split_once('/')?;
+        let (index, count): (usize, usize) = (index.parse().ok()?, count.parse().ok()?);
+        (index >= 1 && index <= count).then(|| Shard { index: index - 1, count })
+    };
+    parse().ok_or_else(|| "expected I/N with I from 1 to N, such as 2/3".to_owned())
+}
+
+/// Parses the lengths of prompt and reply: 512/128.
+pub fn lengths(text: &str) -> Result<(usize, usize), String> {
+    let parts =
+        text.split_once('/').and_then(|(prompt, generated)| Some((prompt.parse().ok()?, generated.parse().ok()?)));
+    parts.ok_or_else(|| "expected P/G, such as 512/128".to_owned())
+}

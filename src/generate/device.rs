@@ -1,0 +1,158 @@
+//! Which device runs a model, and how it is opened.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::gpu::{self, Class, Facts, Gpu};
+use crate::plan::cpu::{Cpu, Mode};
+use crate::plan::{Backend, Needs, Path};
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compute {
+    /// The fastest shaders that the adapter can run.
+    #[default]
+    Fast,
+    /// Shaders in plain WGSL that need no feature.
+    Portable,
+    /// The f32 reference on the CPU.
+    Cpu,
+}
+
+impl Compute {
+    /// Returns the name that results use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compute::Fast => "fast",
+            Compute::Portable => "portable",
+            Compute::Cpu => "cpu",
+        }
+    }
+}
+
+/// The device that runs a model. The default is the best adapter with all it offers.
+#[derive(Clone, Debug)]
+pub struct DeviceChoice {
+    /// What computes.
+    pub path: Compute,
+    /// Number of the adapter in [`gpu::adapters`] or part of its name; None prefers a real GPU to software.
+    pub device: Option<String>,
+    /// Refuses an adapter that computes on the CPU.
+    pub require_gpu: bool,
+    /// Keeps to WebGPU's default limits, whatever the adapter offers.
+    pub webgpu_limits: bool,
+    /// Features that are not used though the adapter has them.
+    pub without: Needs,
+    /// A folder whose .wgsl files replace the built-in shaders of the same name.
+    pub shaders: Option<PathBuf>,
+}
+
+impl Default for DeviceChoice {
+    fn default() -> DeviceChoice {
+        DeviceChoice {
+            path: Compute::Fast,
+            device: None,
+            require_gpu: false,
+            webgpu_limits: false,
+            without: Needs::empty(),
+            shaders: None,
+        }
+    }
+}
+
+/// The device that runs a model, as results name it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The adapter's name, or the CPU's threads.
+    pub adapter: String,
+    /// `portable`, `fast` or `cpu`.
+    pub path: &'static str,
+    /// Whether it computes on the CPU, be it behind the name of a GPU.
+    pub software: bool,
+}
+
+/// An open device.
+pub struct Opened {
+    /// Holds tensors and runs plans.
+    pub backend: Box<dyn Backend>,
+    /// The device's name.
+    pub run: Run,
+    /// Tokens that prefill together.
+    pub chunk: usize,
+}
+
+impl DeviceChoice {
+    /// Returns the reference on the CPU.
+    pub fn cpu() -> DeviceChoice {
+        DeviceChoice { path: Compute::Cpu, ..DeviceChoice::default() }
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// No adapter fits, the driver refuses it, or the choice contradicts itself.
+    pub fn open(&self) -> Result<Opened> {
+        if self.path != Compute::Cpu {
+            let gpu = self.open_gpu()?;
+            let (run, chunk) = (Run::on(&gpu.facts, gpu.path()), gpu::tuning::prefill_chunk(gpu.facts.class));
+            return Ok(Opened { backend: Box::new(gpu), run, chunk });
+        }
+        let fix = "leave one of them out";
+        if self.require_gpu {
+            let reason = "`require_gpu`, but `Compute::Cpu` computes on the CPU".to_owned();
+            return Err(Error::NoAdapter { reason, fix: fix.into() });
+        }
+        if let Some(device) = &self.device {
+            let found = format!("`Compute::Cpu` and `device` {device}");
+            return Err(Error::request("`device`", "`path` portable or fast with it", found, fix));
+        }
+        let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
+        Ok(Opened { backend, run: Run::on_cpu(), chunk: 256 })
+    }
+
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// No adapter fits, or the driver refuses it; the choice is the CPU.
+    pub fn open_gpu(&self) -> Result<Gpu> {
+        if self.path == Compute::Cpu {
+            return Err(Error::request("`path`", "portable or fast", "cpu", "choose an adapter"));
+        }
+        let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
+        Gpu::open(adapter, self.gpu_options())
+    }
+
+    fn gpu_options(&self) -> gpu::Options {
+        gpu::Options {
+            path: if self.path == Compute::Portable { Path::Portable } else { Path::Fast },
+            webgpu_limits: self.webgpu_limits,
+            without: self.without,
+            shaders: self.shaders.clone(),
+        }
+    }
+}
+
+impl Run {
+    /// Returns the names of an adapter and of the shaders that run on it.
+    pub fn on(facts: &Facts, path: Path) -> Run {
+        let path = match path {
+            Path::Portable => "portable",
+            Path::Fast => "fast",
+        };
+        Run { adapter: format!("{} ({})", facts.name, facts.backend), path, software: facts.class == Class::Software }
+    }
+
+    /// Returns the name of the CPU reference.
+    pub(super) fn on_cpu() -> Run {
+        let adapter = format!("CPU reference, {} threads", rayon::current_num_threads());
+        Run { adapter, path: "cpu", software: true }
+    }
+}
+
+impl std::fmt::Display for Run {
+    /// Says what runs, so that nobody takes a CPU for a GPU.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let software = if self.software && self.path != "cpu" { " [software: computes on the CPU]" } else { "" };
+        write!(f, "adapter: {}{software}, path: {}", self.adapter, self.path)
+    }
+}

@@ -1,0 +1,86 @@
+//! How long work reports where it is, and how it is stopped.
+
+use crate::error::Result;
+
+/// Receives the progress of work that may take longer than a moment. `()` receives it silently.
+pub trait Progress {
+    /// Reports that `done` of `total` units are done, and what comes now. The unit is the work's own: bytes of
+    /// weights, tokens, layers. The first call of another work begins with a smaller `done` or another `total`.
+    ///
+    /// # Errors
+    /// An error stops the work, which returns it. To cancel, return [`Error::Interrupted`](crate::Error::Interrupted).
+    fn at(&mut self, what: &str, done: u64, total: u64) -> Result<()>;
+
+    /// Reports one line that a person should read.
+    fn note(&mut self, line: &str);
+}
+
+impl Progress for () {
+    fn at(&mut self, _: &str, _: u64, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn note(&mut self, _: &str) {}
+}
+
+/// The progress of one step of a longer work: what happens within the step is reported as the place of the step.
+pub struct Step<'a> {
+    whole: &'a mut dyn Progress,
+    what: &'a str,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Step<'a> {
+    /// Returns step number `done` of `total` steps of `what`.
+    pub fn new(whole: &'a mut dyn Progress, what: &'a str, done: usize, total: usize) -> Step<'a> {
+        Step { whole, what, done: done as u64, total: total as u64 }
+    }
+
+    /// Reports the place of the step again.
+    ///
+    /// # Errors
+    /// Those of the whole.
+    pub fn alive(&mut self) -> Result<()> {
+        self.whole.at(self.what, self.done, self.total)
+    }
+}
+
+impl Progress for Step<'_> {
+    fn at(&mut self, _: &str, _: u64, _: u64) -> Result<()> {
+        self.alive()
+    }
+
+    fn note(&mut self, line: &str) {
+        self.whole.note(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    struct Last(String);
+
+    impl Progress for Last {
+        fn at(&mut self, what: &str, done: u64, total: u64) -> Result<()> {
+            self.0 = format!("{what} {done}/{total}");
+            if done == total { Err(Error::Interrupted) } else { Ok(()) }
+        }
+
+        fn note(&mut self, line: &str) {
+            self.0 = line.to_owned();
+        }
+    }
+
+    #[test]
+    fn a_step_reports_its_place_in_the_whole() {
+        let mut last = Last(String::new());
+        Step::new(&mut last, "layers", 2, 3).at("bytes", 7, 9).unwrap();
+        assert_eq!(last.0, "layers 2/3");
+        assert!(matches!(Step::new(&mut last, "layers", 3, 3).at("bytes", 7, 9), Err(Error::Interrupted)));
+        Step::new(&mut last, "layers", 2, 3).note("a line");
+        assert_eq!(last.0, "a line");
+    }
+}

@@ -1,0 +1,124 @@
+//! A model of a study: what is known of it without its weights.
+
+use std::path::{Path, PathBuf};
+
+use super::machine::Machine;
+use super::settings::StudySettings;
+use super::texts::Text;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::eval::{EvalSettings, Evaluation, perplexity};
+use crate::generate::{Compute, Model, load};
+use crate::model::Config;
+use crate::progress::Progress;
+use crate::quantize::model_digest;
+use crate::report::data::Fact;
+use crate::session::OpenOptions;
+
+/// A model of a study.
+pub struct StudyModel {
+    /// The name that results use.
+    pub name: String,
+    pub path: PathBuf,
+    pub parameters: u64,
+    /// Digest of its files.
+    pub digest: String,
+    /// Digest of its tokenizer.
+    pub tokenizer: String,
+    /// The formats of its weights with their shares.
+    stored: String,
+    /// The tokens of each text's windows, one after another.
+    pub texts: Vec<(&'static Text, Vec<u32>)>,
+    pub window: usize,
+    pub context: usize,
+    /// The requests of the benchmarks.
+    pub evaluation: Option<Evaluation>,
+}
+
+impl StudyModel {
+    /// Reads all of the model `name` but its weights, and makes the requests of the benchmarks.
+    ///
+    /// # Errors
+    /// No such model, text or data; settings that do not fit the model.
+    pub fn open(name: &str, settings: &StudySettings, machine: &Machine) -> Result<StudyModel> {
+        let path = PathBuf::from(name);
+        let checkpoint = Checkpoint::open(&path)?;
+        let tokenizer = load::tokenizer(&checkpoint, &path)?;
+        let config = Config::from_json(&checkpoint.config, &load::config_file(&path))?;
+        let context = load::within("`context`", settings.context, 4096, &config)?;
+        let window = load::within("`window`", settings.window, 2048, &config)?;
+        let mut texts = Vec::new();
+        for text in &settings.matrix.texts {
+            let text = Text::named(text)?;
+            let ids = tokenizer.encode(&text.read(&settings.data)?)?;
+            let windows = perplexity::windows(&ids, window, settings.windows)?;
+            texts.push((text, windows.concat()));
+        }
+        let folder = std::path::absolute(&path).map_err(Error::io(&path))?;
+        let name = folder.file_name().map_or(name.to_owned(), |n| n.to_string_lossy().into_owned());
+        let name = name.strip_suffix(".gguf").map_or(name.clone(), str::to_owned);
+        let asked = (!settings.matrix.tasks.is_empty()).then(|| EvalSettings {
+            model: path.clone(),
+            label: name.clone(),
+            context,
+            path: settings.device.path.name().to_owned(),
+            adapter: machine.scores.clone(),
+            tasks: settings.matrix.tasks.clone(),
+            data: settings.data.clone(),
+            shots: settings.shots,
+            limit: settings.limit.clone(),
+            reply_tokens: settings.reply_tokens,
+            ..EvalSettings::default()
+        });
+        Ok(StudyModel {
+            name,
+            parameters: checkpoint.tensors().iter().map(|tensor| tensor.elements() as u64).sum(),
+            digest: model_digest(&checkpoint)?,
+            tokenizer: tokenizer.digest().to_owned(),
+            stored: stored(&checkpoint),
+            path,
+            texts,
+            window,
+            context,
+            evaluation: asked.map(Evaluation::prepare).transpose()?,
+        })
+    }
+
+    /// Loads one of its forms from `files`.
+    ///
+    /// # Errors
+    /// Damaged files, or a form that does not fit the device; what `progress` returns.
+    pub fn load(
+        &self,
+        files: &Path,
+        settings: &StudySettings,
+        path: Compute,
+        progress: &mut dyn Progress,
+    ) -> Result<Model> {
+        let context = Some(self.context.max(self.window));
+        let options = OpenOptions { device: settings.device_on(path), context, ..OpenOptions::default() };
+        options.open(&files.display().to_string(), progress)
+    }
+
+    /// Returns what the report says of the model's files: the 16-bit form holds what they hold, which may be fewer bits.
+    pub fn facts(&self) -> Vec<Fact> {
+        let fact = |name: &str, value: &str| Fact { name: format!("{} {name}", self.name), value: value.to_owned() };
+        vec![fact("is stored in", &self.stored), fact("context", &self.context.to_string())]
+    }
+}
+
+/// Lists the formats of a checkpoint's weights with their shares, the largest first: `Q4_K 61 %, Q6_K 39 %`.
+fn stored(checkpoint: &Checkpoint) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for tensor in checkpoint.tensors() {
+        let name = tensor.storage.name;
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += tensor.elements(),
+            None => counts.push((name, tensor.elements())),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let all: usize = counts.iter().map(|(_, count)| count).sum();
+    let share = |(name, count): &(&str, usize)| format!("{name} {:.1} %", *count as f64 * 100.0 / all.max(1) as f64);
+    counts.iter().map(share).collect::<Vec<_>>().join(", ")
+}

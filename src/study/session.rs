@@ -1,0 +1,126 @@
+//! A study from its settings to its report.
+
+use std::time::{Duration, Instant};
+
+use super::conditions::conditions;
+use super::cost::{Cost, ends_study};
+use super::form_run::FormRun;
+use super::forms::Form;
+use super::machine::Machine;
+use super::model::StudyModel;
+use super::settings::StudySettings;
+use crate::error::{Error, Result};
+use crate::formats::Method;
+use crate::progress::Progress;
+use crate::report::data::{self, Fact, SCHEMA};
+use crate::report::write;
+
+/// The report takes seconds to write, so that forms measured before do not each write one.
+const REWRITE: Duration = Duration::from_secs(60);
+
+/// A study that is ready to run: its forms, its models without their weights, and the requests of its benchmarks.
+pub struct Study {
+    settings: StudySettings,
+    machine: Machine,
+    models: Vec<StudyModel>,
+    forms: Vec<Form>,
+}
+
+impl Study {
+    /// Opens the models and makes all requests; no weights are read.
+    ///
+    /// # Errors
+    /// Models, data or texts that are not there; settings that contradict each other or do not fit a model.
+    pub fn prepare(settings: StudySettings) -> Result<Study> {
+        let forms = settings.matrix.forms()?;
+        std::fs::create_dir_all(&settings.out).map_err(Error::io(&settings.out))?;
+        let calibrated = |form: &Form| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
+        if settings.calibration.file.is_none() && forms.iter().any(calibrated) {
+            let fix = "give a text, .jsonl or .json; `methods` int8,rtn does without";
+            return Err(Error::request(
+                "`calibration`",
+                format!("a file for {}", Method::calibrated_names()),
+                "none",
+                fix,
+            ));
+        }
+        if settings.models.is_empty() {
+            return Err(Error::request("`models`", "a model", "none", "give one or more"));
+        }
+        let machine = Machine::new(&settings)?;
+        let mut models: Vec<StudyModel> = Vec::new();
+        for name in &settings.models {
+            let model = StudyModel::open(name, &settings, &machine)?;
+            if models.iter().any(|other| other.name == model.name) {
+                let fix = "give the folders different names: results are kept and shown by them";
+                return Err(Error::request("`model`", "models with different names", &model.name, fix));
+            }
+            models.push(model);
+        }
+        Ok(Study { settings, machine, models, forms })
+    }
+
+    /// Returns what the study will cost.
+    ///
+    /// # Errors
+    /// As [`Cost::new`].
+    pub fn cost(&self, progress: &mut dyn Progress) -> Result<Cost> {
+        Cost::new(&self.settings, &self.machine, &self.models, &self.forms, progress)
+    }
+
+    /// Measures every form of every model that is not measured yet, and writes the report. A form that cannot be
+    /// measured is left out and named in the report.
+    ///
+    /// # Errors
+    /// Those that would end every form; what `progress` returns.
+    pub fn run(mut self, progress: &mut dyn Progress) -> Result<data::Study> {
+        self.machine.probe(&self.settings)?;
+        let Study { settings, machine, mut models, forms } = self;
+        let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+        let mut study = data::Study {
+            schema: SCHEMA,
+            title: format!("What quantization costs: {}", names.join(", ")),
+            note: settings.note.clone(),
+            conditions: conditions(&settings, &machine, &models),
+            runs: Vec::new(),
+            failures: Vec::new(),
+            missing: models.iter().flat_map(|m| forms.iter().map(|form| form_name(m, form))).collect(),
+        };
+        let all = study.missing.len();
+        let (mut written, mut elapsed) = (Instant::now(), Vec::new());
+        for model in &mut models {
+            let mut evaluation = model.evaluation.take();
+            for form in &forms {
+                let name = form_name(model, form);
+                let left = study.missing.len();
+                let hours = elapsed.iter().sum::<f64>() / elapsed.len() as f64 * left as f64 / 3600.0;
+                let eta = if elapsed.is_empty() { String::new() } else { format!(", about {hours:.1} hours left") };
+                progress.note(&format!("== {name}: {} of {all}{eta}", all - left + 1));
+                let start = Instant::now();
+                let run = FormRun::new(&settings, &machine, model, form, &mut study.conditions, progress);
+                match run.and_then(|run| run.run(evaluation.as_mut())) {
+                    Ok(run) => study.runs.push(run),
+                    Err(error) if ends_study(&error) => return Err(error),
+                    Err(error) => {
+                        progress.note(&format!("{name} is left out: {error}"));
+                        study.failures.push(Fact { name: name.clone(), value: error.to_string() });
+                    }
+                }
+                study.missing.retain(|other| *other != name);
+                // Forms that were measured before say nothing of those to come.
+                elapsed.extend(Some(start.elapsed().as_secs_f64()).filter(|seconds| *seconds > 10.0));
+                // So that a long study can be looked at while it runs.
+                if written.elapsed() > REWRITE {
+                    write(&study, &settings.out)?;
+                    written = Instant::now();
+                }
+            }
+        }
+        write(&study, &settings.out)?;
+        Ok(study)
+    }
+}
+
+fn form_name(model: &StudyModel, form: &Form) -> String {
+    format!("{} {}", model.name, form.name)
+}

@@ -1,0 +1,86 @@
+//! The settings of a study.
+
+use std::path::PathBuf;
+
+use super::matrix::Matrix;
+use crate::eval::limits::Limits;
+use crate::generate::{Compute, DeviceChoice};
+use crate::quantize::calibration::Calibration;
+
+/// What a study measures, where, and on what.
+#[derive(Clone, Debug)]
+pub struct StudySettings {
+    /// Hugging Face folders and .gguf files.
+    pub models: Vec<String>,
+    /// What is measured of each model.
+    pub matrix: Matrix,
+    /// Tokens of a window of perplexity; None is 2048, or less if a model was trained for less.
+    pub window: Option<usize>,
+    /// Windows of each text; None is all.
+    pub windows: Option<usize>,
+    /// First tokens of each text over which the divergence from the 16-bit model is measured; 0 leaves it out.
+    pub kl_tokens: usize,
+    /// The folder with tasks' data and texts.
+    pub data: PathBuf,
+    /// Few-shot examples; None is each profile's number.
+    pub shots: Option<usize>,
+    /// Documents of each set; None is the profiles' limit, else all.
+    pub limit: Option<Limits>,
+    /// The most tokens of a reply, where a task allows more.
+    pub reply_tokens: Option<usize>,
+    /// Longest sequence in tokens; None is 4096, or less if a model was trained for less.
+    pub context: Option<usize>,
+    /// Prompt and generated tokens of the measurement of speed; 0 leaves it out.
+    pub speed: (usize, usize),
+    /// What computes when speed and memory are measured; None is the device's path.
+    pub speed_path: Option<Compute>,
+    /// What quantization is calibrated on.
+    pub calibration: Calibration,
+    /// The device of perplexities and scores.
+    pub device: DeviceChoice,
+    /// The folder of everything that the study writes.
+    pub out: PathBuf,
+    /// Words above everything else in the report.
+    pub note: Option<String>,
+    /// The command that the report shows.
+    pub command: String,
+}
+
+impl StudySettings {
+    /// Returns the settings of a study of `models`, with data from `data`, into the folder `out`.
+    pub fn new(models: Vec<String>, data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> StudySettings {
+        StudySettings {
+            models,
+            matrix: Matrix::default(),
+            window: None,
+            windows: None,
+            kl_tokens: 2048,
+            data: data.into(),
+            shots: None,
+            limit: None,
+            reply_tokens: None,
+            context: None,
+            speed: (512, 128),
+            speed_path: None,
+            calibration: Calibration::default(),
+            device: DeviceChoice::default(),
+            out: out.into(),
+            note: None,
+            command: String::new(),
+        }
+    }
+
+    /// Returns what computes when speed and memory are measured.
+    pub fn speed_path(&self) -> Compute {
+        self.speed_path.unwrap_or(self.device.path)
+    }
+
+    /// Returns the device for one of the two paths: where only the other has an adapter, its name is left out.
+    pub fn device_on(&self, path: Compute) -> DeviceChoice {
+        let device = DeviceChoice { path, ..self.device.clone() };
+        if path == Compute::Cpu && (self.device.path != path || self.speed_path() != path) {
+            return DeviceChoice { device: None, require_gpu: false, ..device };
+        }
+        device
+    }
+}
