@@ -10,6 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 #[path = "methods/golden.rs"]
 mod golden;
+#[path = "methods/options.rs"]
+mod options;
 #[path = "methods/properties.rs"]
 mod properties;
 #[path = "methods/slow.rs"]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qwgpu::Result;
 use qwgpu::checkpoint::Checkpoint;
-use qwgpu::quant::file::{Quantization, read};
+use qwgpu::formats::file::{Quantization, read};
 use serde_json::{Value, json};
 
 use crate::sample::safetensors;

@@ -5,12 +5,15 @@
 use std::path::Path;
 
 use libtest_mimic::Failed;
-use qwgpu::methods::{
-    Factor, FactorOptions, GptqOptions, GridOptions, Hessian, Solved, SpqrOptions, Weight, gptq, int8, relative_error,
-    rtn, spqr,
-};
-use qwgpu::quant::packed::{Grid, Packed, code};
+use qwgpu::formats::QuantizedWeight;
+use qwgpu::formats::codes::code;
+use qwgpu::formats::grid::{Grid, gptq, rtn};
+use qwgpu::formats::int8::{Int8, THRESHOLD, int8};
+use qwgpu::formats::solver::{Factor, Hessian, Quantized, Weight, relative_error};
+use qwgpu::formats::spqr::{Spqr, SpqrOptions, spqr};
 use safetensors::SafeTensors;
+
+use crate::options::{gptq_factor, gptq_options, grid_options, spqr_factor, spqr_options};
 
 pub type Test = (&'static str, fn(&Path) -> Result<(), Failed>);
 
@@ -70,9 +73,8 @@ impl Layer {
     }
 }
 
-fn grid(solved: &Solved) -> &Grid {
-    let Packed::Grid(grid) = &solved.packed else { panic!("not a grid") };
-    grid
+fn stored<T: QuantizedWeight>(solved: &Quantized) -> &T {
+    solved.weight.downcast_ref().expect("a weight of the method's format")
 }
 
 fn codes(words: &[u32], bits: u32) -> Vec<u8> {
@@ -108,12 +110,12 @@ fn at_least(what: &str, bound: f64, found: f64) -> Result<(), Failed> {
 fn test_rtn(folder: &Path) -> Result<(), Failed> {
     let (layer, golden) = (Layer::open(folder), File::open(folder, "layer_rtn"));
     for (bits, error) in [(8, 3.53e-6), (4, 1.12e-3)] {
-        let options = GridOptions::new(bits, Some(GROUP));
-        let solved = rtn(&layer.weight(), &options, Some(&layer.hessian)).unwrap();
-        assert!(golden.list::<u8>(&format!("codes_{bits}")) == codes(&grid(&solved).codes, bits), "{bits} bits: codes");
+        let solved = rtn(&layer.weight(), bits, &grid_options(Some(GROUP)), Some(&layer.hessian)).unwrap();
+        let grid: &Grid = stored(&solved);
+        assert!(golden.list::<u8>(&format!("codes_{bits}")) == codes(&grid.codes, bits), "{bits} bits: codes");
         let scales: Vec<f32> = golden.list(&format!("scale_{bits}"));
         let scales = by_group(&scales, N / GROUP).into_iter().map(half::f16::from_f32);
-        assert!(grid(&solved).scales.iter().copied().eq(scales), "{bits} bits: scales");
+        assert!(grid.scales.iter().copied().eq(scales), "{bits} bits: scales");
         near(&format!("{bits} bits, error as stored"), error, solved.relative_error.unwrap(), 0.01)?;
     }
     Ok(())
@@ -121,11 +123,10 @@ fn test_rtn(folder: &Path) -> Result<(), Failed> {
 
 fn test_gptq(folder: &Path) -> Result<(), Failed> {
     let (layer, golden) = (Layer::open(folder), File::open(folder, "layer_gptq"));
-    let factor = Factor::new(&layer.hessian, &FactorOptions::gptq()).unwrap();
+    let factor = Factor::new(&layer.hessian, &gptq_factor()).unwrap();
     for (bits, error) in [(8, 6.44e-7), (4, 1.94e-4)] {
-        let options = GptqOptions::new(GridOptions::new(bits, Some(GROUP)));
-        let solved = gptq(&layer.weight(), &factor, &options).unwrap();
-        let found = codes(&grid(&solved).codes, bits);
+        let solved = gptq(&layer.weight(), &factor, bits, &gptq_options(Some(GROUP))).unwrap();
+        let found = codes(&stored::<Grid>(&solved).codes, bits);
         let expected: Vec<u8> = golden.list(&format!("codes_{bits}"));
         at_least(&format!("{bits} bits, codes"), 0.999, equal(&expected, &found))?;
         let scales: Vec<f32> = golden.list(&format!("scale_{bits}"));
@@ -139,14 +140,14 @@ fn test_gptq(folder: &Path) -> Result<(), Failed> {
         near(&format!("{bits} bits, error of the golden"), error, error_of(&|s| s), 2e-3)?;
         let stored = error_of(&|s| half::f16::from_f32(s).to_f32());
         near(&format!("{bits} bits, error as stored"), stored, solved.relative_error.unwrap(), 1e-3)?;
-        near("our own measure", layer.error(&solved.packed.dequantize()), solved.relative_error.unwrap(), 1e-3)?;
+        near("our own measure", layer.error(&solved.weight.dequantize()), solved.relative_error.unwrap(), 1e-3)?;
     }
     Ok(())
 }
 
 fn test_spqr(folder: &Path) -> Result<(), Failed> {
     let layer = Layer::open(folder);
-    let factor = Factor::new(&layer.hessian, &FactorOptions::spqr()).unwrap();
+    let factor = Factor::new(&layer.hessian, &spqr_factor()).unwrap();
     for (bits, error, share) in [(4, 5.2e-5, 0.0035), (3, 1.15e-4, 0.0140)] {
         let golden = File::open(folder, &format!("layer_spqr_{bits}"));
         let order = golden.list::<i32>("perm").into_iter().map(|k| k as u32).collect::<Vec<_>>();
@@ -154,9 +155,9 @@ fn test_spqr(folder: &Path) -> Result<(), Failed> {
         let theirs = layer.error(&golden.list::<f32>("dequant"));
         near(&format!("{bits} bits, error of the golden"), error, theirs, 0.01)?;
         for reference_f32_stats in [true, false] {
-            let options = SpqrOptions { reference_f32_stats, ..SpqrOptions::new(bits, Some(0.2)) };
-            let solved = spqr(&layer.weight(), &factor, &options).unwrap();
-            let Packed::Spqr(found) = &solved.packed else { panic!("not SpQR") };
+            let options = SpqrOptions { reference_f32_stats, ..spqr_options(Some(0.2)) };
+            let solved = spqr(&layer.weight(), &factor, bits, &options).unwrap();
+            let found: &Spqr = stored(&solved);
             let what = format!("{bits} bits, {}", if reference_f32_stats { "as the reference" } else { "ours" });
             near(&format!("{what}: share"), share, solved.outlier_share, 0.02)?;
             let mut mask = vec![0u8; N * N / 8];
@@ -185,11 +186,11 @@ fn test_spqr(folder: &Path) -> Result<(), Failed> {
 
 fn test_int8(folder: &Path) -> Result<(), Failed> {
     let (layer, golden) = (Layer::open(folder), File::open(folder, "layer_int8"));
-    let solved = int8(&layer.weight(), Some(&layer.hessian)).unwrap();
-    let Packed::Int8(found) = &solved.packed else { panic!("not int8") };
+    let solved = int8(&layer.weight(), THRESHOLD, Some(&layer.hessian)).unwrap();
+    let found: &Int8 = stored(&solved);
     assert!(golden.list::<f32>("SCB") == found.scales, "SCB");
 
     assert!(golden.list::<i8>("CB") == found.codes, "CB");
-    let error = relative_error(&layer.weight(), &solved.packed, &layer.hessian);
-    near("error", layer.error(&solved.packed.dequantize()), error, 1e-3)
+    let error = relative_error(&layer.weight(), &*solved.weight, &layer.hessian);
+    near("error", layer.error(&solved.weight.dequantize()), error, 1e-3)
 }

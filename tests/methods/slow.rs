@@ -2,9 +2,12 @@
 //! inverse of what is left of H is formed anew.
 
 use libtest_mimic::Failed;
-use qwgpu::methods::{Dead, Factor, FactorOptions, GptqOptions, GridOptions, Order, SpqrOptions, Weight, gptq, spqr};
+use qwgpu::formats::grid::{GptqOptions, gptq};
+use qwgpu::formats::solver::{Dead, Factor, FactorOptions, Order, Weight};
+use qwgpu::formats::spqr::spqr;
 
 use crate::Test;
+use crate::options::{gptq_factor, gptq_options, spqr_factor, spqr_options};
 use crate::properties::{correlated, noise};
 
 pub static TESTS: &[Test] = &[("gptq", test_gptq), ("spqr", test_spqr)];
@@ -113,11 +116,12 @@ fn test_gptq() -> Result<(), Failed> {
                 scales[row][columns[c]] = scale;
             }
         }
-        let factor = Factor::new(&hessian, &FactorOptions { order: order.clone(), ..FactorOptions::gptq() }).unwrap();
-        let grid = GridOptions { sym, ..GridOptions::new(bits, (group != N).then_some(group)) };
-        let solved = gptq(&weight, &factor, &GptqOptions { static_groups, ..GptqOptions::new(grid) }).unwrap();
+        let factor = Factor::new(&hessian, &FactorOptions { order: order.clone(), ..gptq_factor() }).unwrap();
+        let mut options = GptqOptions { static_groups, ..gptq_options((group != N).then_some(group)) };
+        options.grid.sym = sym;
+        let solved = gptq(&weight, &factor, bits, &options).unwrap();
         let what = format!("{bits} bits, groups of {group}, {order:?}, static {static_groups}, sym {sym}");
-        expect(&what, alike(&solved.packed.dequantize(), &expected, |row, col| scales[row][col]))?;
+        expect(&what, alike(&solved.weight.dequantize(), &expected, |row, col| scales[row][col]))?;
     }
     Ok(())
 }
@@ -208,12 +212,12 @@ fn test_spqr() -> Result<(), Failed> {
                 steps[row][columns[c]] = grids[row].0;
             }
         }
-        let options = FactorOptions { order: order.clone(), dead: Dead::Nothing, ..FactorOptions::spqr() };
+        let options = FactorOptions { order: order.clone(), dead: Dead::Nothing, ..spqr_factor() };
         let factor = Factor::new(&hessian, &options).unwrap();
-        let solved = spqr(&weight, &factor, &SpqrOptions::new(bits, relative)).unwrap();
+        let solved = spqr(&weight, &factor, bits, &spqr_options(relative)).unwrap();
         let what = format!("{bits} bits, threshold {relative:?}, {order:?}, {outliers} outliers");
         assert_eq!(relative.is_some(), outliers > 0, "{what}");
-        expect(&what, alike(&solved.packed.dequantize(), &expected, |row, col| steps[row][col]))?;
+        expect(&what, alike(&solved.weight.dequantize(), &expected, |row, col| steps[row][col]))?;
         let difference = solved.outlier_share * (ROWS * N) as f64 - f64::from(outliers);
         assert!(difference.abs() <= 0.03 * f64::from(outliers), "{what}: {difference} more were found");
     }
