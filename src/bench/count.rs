@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::generate::{Engine, Output};
-use crate::model::{Config, Qwen, Source};
+use crate::model::{Config, Decoder, Source};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
 /// Bytes to move once and operations to do.
@@ -57,7 +57,7 @@ pub fn engine(engine: &Engine, prompt: usize, generated: usize) -> Counted {
 /// Counts the work of a model of this shape in bf16, prefilled `chunk` tokens at a time.
 pub fn shape(config: &Config, prompt: usize, generated: usize, chunk: usize) -> Result<Counted> {
     let mut counter = Counter::default();
-    let model = Qwen::load(config.clone(), Source::Random { seed: 0, quant: None }, &mut counter, &mut ())?;
+    let model = Decoder::load(config.clone(), Source::Random { seed: 0, quant: None }, &mut counter, &mut ())?;
     Ok(engine(&Engine::new(Box::new(counter), model, prompt + generated, chunk)?, prompt, generated))
 }
 

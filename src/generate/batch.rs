@@ -3,7 +3,7 @@
 //! Questions that begin alike share the keys and values of their beginning, and a question's answers share those
 //! of the question. All rows of all questions form one stream that is cut into passes of a fixed few sizes, so
 //! that passes are full and each product runs the same shader: a score does not depend on what else is scored.
-//! Where rows of a pass depend on each other ([`Qwen::rows_depend`](crate::model::Qwen::rows_depend)), each question
+//! Where rows of a pass depend on each other ([`Decoder::rows_depend`](crate::model::Decoder::rows_depend)), each question
 //! has passes of its own.
 
 use std::collections::{HashMap, VecDeque};

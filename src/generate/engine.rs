@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::sample::Sampler;
 use crate::error::{Error, Result};
 use crate::kernels::{NOT_FINITE, Reach};
-use crate::model::{Cache, Qwen, Rows};
+use crate::model::{Cache, Decoder, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
 /// What a program gives besides filling the cache.
@@ -37,7 +37,7 @@ pub enum Flow {
 /// A model with one sequence, or with many that begin alike ([`Engine::score`], [`Engine::replies`]).
 pub struct Engine {
     pub(super) backend: Box<dyn Backend>,
-    pub model: Qwen,
+    pub model: Decoder,
     pub(super) cache: Cache,
     /// [1, chunk] each: a row's token, its place in the sequence, itself, and the token it should predict.
     pub(super) token: Tensor,
@@ -69,7 +69,7 @@ const MOST_PROGRAMS: usize = 16;
 impl Engine {
     /// A sequence of at most `context` tokens, prefilled `chunk` tokens at a time, every row of
     /// the output matrix taken for a token.
-    pub fn new(mut backend: Box<dyn Backend>, model: Qwen, context: usize, chunk: usize) -> Result<Engine> {
+    pub fn new(mut backend: Box<dyn Backend>, model: Decoder, context: usize, chunk: usize) -> Result<Engine> {
         let b = &mut *backend;
         let cache = Cache::new(b, &model.config, context)?;
         let token = b.create("token", 1, chunk, Element::U32)?;

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use crate::checkpoint::{Checkpoint, GgufVocab, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::formats::Quant;
-use crate::model::{Config, Qwen, Source};
+use crate::model::{Config, Decoder, Source};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
 use crate::text::{ChatTemplate, Message, Tokenizer, Vocabulary};
@@ -31,7 +31,7 @@ impl Spec {
             let config = Config::published(name).ok_or_else(|| {
                 Error::request(
                     "`model`",
-                    "a published Qwen",
+                    "the name of a published model",
                     text,
                     format!("known: {}", Config::published_names().join(", ")),
                 )
@@ -147,7 +147,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
     };
     let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
-    let model = Qwen::load(config, source, &mut *backend, progress)?;
+    let model = Decoder::load(config, source, &mut *backend, progress)?;
     let mut loaded = Model {
         tokenizer: None,
         chat: ChatTemplate::chatml(None),

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::families::{FAMILIES, Family, Published};
 use crate::error::{Error, Result};
+use crate::kernels::RopeScaling;
 
 /// Shape and constants of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    pub model_type: String,
+    pub family: &'static Family,
     pub hidden_size: usize,
     pub intermediate_size: usize,
     pub num_hidden_layers: usize,
@@ -20,11 +22,16 @@ pub struct Config {
     pub max_position_embeddings: usize,
     pub rms_norm_eps: f32,
     pub rope_theta: f64,
+    pub rope_scaling: RopeScaling,
+    /// Keys that each query sees, its own included. None: all before it.
+    pub sliding_window: Option<usize>,
+    /// Biases on the projections of attention, in families where the config decides.
+    pub attention_bias: bool,
+    /// Biases on the projections of the MLP, in families where the config decides.
+    pub mlp_bias: bool,
     pub tie_word_embeddings: bool,
 }
 
-/// Architectures that [`super::Qwen`] computes.
-const KNOWN: &[&str] = &["qwen2"];
 /// Bounds that keep every later product of sizes far from overflow; the largest Qwen is well below
 /// them.
 const MOST: usize = 1 << 20;
@@ -40,11 +47,13 @@ impl Config {
     pub fn from_json(map: &Map<String, Value>, file: &Path) -> Result<Config> {
         let fields = Fields { map, file };
         let model_type = fields.text("model_type")?;
-        if !KNOWN.contains(&model_type.as_str()) {
+        let Some(family) = Family::find(&model_type) else {
             let experts = if model_type.ends_with("_moe") { ", a mixture of experts," } else { "" };
-            let fix = format!("models of type {} run (Qwen1.5, Qwen2, Qwen2.5)", KNOWN.join(", "));
+            let known: Vec<_> =
+                FAMILIES.iter().map(|family| format!("{} ({})", family.model_type, family.title)).collect();
+            let fix = format!("models of type {} run", known.join(", "));
             return Err(unsupported(file, &format!("model_type {model_type:?}{experts}"), &fix));
-        }
+        };
         let hidden_size = fields.size("hidden_size", MOST)?;
         let num_attention_heads = fields.size("num_attention_heads", MOST)?;
         let num_key_value_heads = match map.get("num_key_value_heads") {
@@ -64,7 +73,7 @@ impl Config {
             );
         }
         let config = Config {
-            model_type,
+            family,
             hidden_size,
             intermediate_size: fields.size("intermediate_size", MOST)?,
             num_hidden_layers: fields.size("num_hidden_layers", MOST_LAYERS)?,
@@ -74,7 +83,17 @@ impl Config {
             vocab_size: fields.size("vocab_size", MOST_ROWS)?,
             max_position_embeddings: fields.size("max_position_embeddings", MOST_ROWS)?,
             rms_norm_eps: fields.positive("rms_norm_eps", map.get("rms_norm_eps"))? as f32,
-            rope_theta: fields.positive("rope_theta", rope_theta(map))?,
+            rope_theta: match (rope_theta(map), family.rope_theta) {
+                (None, Some(usual)) => usual,
+                (given, _) => fields.positive("rope_theta", given)?,
+            },
+            rope_scaling: fields.rope_scaling()?,
+            sliding_window: match (family.sliding_window)(map) {
+                Some(_) => Some(fields.size("sliding_window", MOST_ROWS)?),
+                None => None,
+            },
+            attention_bias: fields.flag("attention_bias")?,
+            mlp_bias: fields.flag("mlp_bias")?,
             tie_word_embeddings: fields.flag("tie_word_embeddings")?,
         };
         config.check_kernels(file)?;
@@ -82,7 +101,6 @@ impl Config {
             return Err(unsupported(file, "use_sliding_window", "set it to false: the context is then exact"));
         }
         fields.check_activation()?;
-        fields.check_rope()?;
         Ok(config)
     }
 
@@ -113,48 +131,37 @@ impl Config {
         self.num_key_value_heads * self.head_dim
     }
 
-    /// The shape of a published model by its name (`qwen2.5-7b`), for random weights; the numbers are
-    /// those of its config.json.
+    /// Returns the shape of a published model by its name (`qwen2.5-7b`), for random weights.
     pub fn published(name: &str) -> Option<Config> {
         let wanted = name.to_lowercase();
-        let (_, s) = PUBLISHED.iter().find(|(names, _)| names.contains(&wanted.as_str()))?;
-        let [layers, hidden, mlp, heads, kv_heads, vocab, tied] = *s;
+        let named = |shape: &&Published| shape.names.contains(&wanted.as_str());
+        let (family, shape) =
+            FAMILIES.iter().find_map(|family| Some((*family, family.published.iter().find(named)?)))?;
         Some(Config {
-            model_type: "qwen2".into(),
-            hidden_size: hidden,
-            intermediate_size: mlp,
-            num_hidden_layers: layers,
-            num_attention_heads: heads,
-            num_key_value_heads: kv_heads,
-            head_dim: hidden / heads,
-            vocab_size: vocab,
+            family,
+            hidden_size: shape.hidden,
+            intermediate_size: shape.intermediate,
+            num_hidden_layers: shape.layers,
+            num_attention_heads: shape.heads,
+            num_key_value_heads: shape.kv_heads,
+            head_dim: shape.head_dim,
+            vocab_size: shape.vocab,
             max_position_embeddings: 32_768,
             rms_norm_eps: 1e-6,
             rope_theta: 1e6,
-            tie_word_embeddings: tied == 1,
+            rope_scaling: RopeScaling::None,
+            sliding_window: None,
+            attention_bias: false,
+            mlp_bias: false,
+            tie_word_embeddings: shape.tied,
         })
     }
 
-    /// Names that [`Config::published`] knows.
+    /// Returns the names that [`Config::published`] knows.
     pub fn published_names() -> Vec<&'static str> {
-        PUBLISHED.iter().flat_map(|(names, _)| names.iter().copied()).collect()
+        FAMILIES.iter().flat_map(|family| family.published).flat_map(|shape| shape.names).copied().collect()
     }
 }
-
-/// Layers, hidden, mlp, heads, kv heads, vocabulary, tied.
-#[rustfmt::skip]
-const PUBLISHED: &[(&[&str], [usize; 7])] = &[
-    (&["qwen1.5-0.5b"],                 [24, 1024, 2816, 16, 16, 151_936, 1]),
-    (&["qwen1.5-4b"],                   [40, 2560, 6912, 20, 20, 151_936, 0]),
-    (&["qwen1.5-32b"],                  [64, 5120, 27_392, 40, 8, 152_064, 0]),
-    (&["qwen2-0.5b", "qwen2.5-0.5b"],   [24, 896, 4864, 14, 2, 151_936, 1]),
-    (&["qwen2-1.5b", "qwen2.5-1.5b"],   [28, 1536, 8960, 12, 2, 151_936, 1]),
-    (&["qwen2.5-3b"],                   [36, 2048, 11_008, 16, 2, 151_936, 1]),
-    (&["qwen2-7b", "qwen2.5-7b"],       [28, 3584, 18_944, 28, 4, 152_064, 0]),
-    (&["qwen2.5-14b"],                  [48, 5120, 13_824, 40, 8, 152_064, 0]),
-    (&["qwen2.5-32b"],                  [64, 5120, 27_648, 40, 8, 152_064, 0]),
-    (&["qwen2-72b", "qwen2.5-72b"],     [80, 8192, 29_568, 64, 8, 152_064, 0]),
-];
 
 /// `rope_theta`, which transformers from version 5 on writes inside `rope_parameters`.
 fn rope_theta(map: &Map<String, Value>) -> Option<&Value> {
@@ -186,8 +193,13 @@ impl Fields<'_> {
     }
 
     fn size(&self, field: &str, most: usize) -> Result<usize> {
-        let size = self.map.get(field).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        size.filter(|n| (1..=most).contains(n)).ok_or_else(|| self.bad(field, format!("a number from 1 to {most}")))
+        self.size_value(field, self.map.get(field), most)
+    }
+
+    fn size_value(&self, field: &str, value: Option<&Value>, most: usize) -> Result<usize> {
+        let size = value.and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let fits = size.filter(|n| (1..=most).contains(n));
+        fits.ok_or_else(|| self.bad_value(field, value, format!("a number from 1 to {most}")))
     }
 
     /// A number that is still above zero, and finite, as an f32.
@@ -213,16 +225,38 @@ impl Fields<'_> {
         }
     }
 
-    /// Rotations that stretch the context give other numbers within it, too.
-    fn check_rope(&self) -> Result<()> {
+    /// Reads how the rotation's frequencies are scaled for contexts longer than the original one.
+    fn rope_scaling(&self) -> Result<RopeScaling> {
         for field in ["rope_scaling", "rope_parameters"] {
-            let Some(scaling) = self.map.get(field).filter(|v| !v.is_null()) else { continue };
+            let Some(Value::Object(scaling)) = self.map.get(field) else { continue };
             let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-            if kind.unwrap_or("default") != "default" {
-                let what = format!("{field} of type {:?}", kind.unwrap_or_default());
-                return Err(unsupported(self.file, &what, "remove it to run at the length the model was trained for"));
-            }
+            let number = |name: &str| self.positive(&format!("{field}.{name}"), scaling.get(name));
+            return Ok(match kind.unwrap_or("default") {
+                "default" => continue,
+                "linear" => RopeScaling::Linear { factor: number("factor")? as f32 },
+                "llama3" => {
+                    let (low, high) = (number("low_freq_factor")? as f32, number("high_freq_factor")? as f32);
+                    if low >= high {
+                        let name = format!("{field}.low_freq_factor");
+                        let low = scaling.get("low_freq_factor");
+                        return Err(self.bad_value(&name, low, format!("below high_freq_factor {high}")));
+                    }
+                    let original = format!("{field}.original_max_position_embeddings");
+                    let context = scaling.get("original_max_position_embeddings");
+                    RopeScaling::Llama3 {
+                        factor: number("factor")? as f32,
+                        low_freq_factor: low,
+                        high_freq_factor: high,
+                        original_max_position_embeddings: self.size_value(&original, context, MOST_ROWS)?,
+                    }
+                }
+                other => {
+                    let what = format!("{field} of type {other:?}");
+                    let fix = "remove it to run at the length the model was trained for";
+                    return Err(unsupported(self.file, &what, fix));
+                }
+            });
         }
-        Ok(())
+        Ok(RopeScaling::None)
     }
 }

@@ -1,5 +1,6 @@
 //! One decoder layer: its weights, and its forward pass in the pieces that quantization stops between.
 
+use super::families::Slot;
 use super::weights::Weights;
 use super::{Config, Source};
 use crate::error::Result;
@@ -8,19 +9,13 @@ use crate::kernels::Attention;
 use crate::plan::{Backend, Plan, Tensor};
 use crate::progress::Progress;
 
-/// A decoder layer of the Qwen2 family.
+/// Decoder layer: the weights that the family's slots list.
 pub struct Layer {
-    pub input_layernorm: Tensor,
-    pub q_proj: Linear,
-    pub k_proj: Linear,
-    pub v_proj: Linear,
-    pub o_proj: Linear,
-    pub post_attention_layernorm: Tensor,
-    pub gate_proj: Linear,
-    pub up_proj: Linear,
-    pub down_proj: Linear,
+    linears: Vec<(&'static str, Linear)>,
+    norms: Vec<(&'static str, Tensor)>,
     rms_norm_eps: f32,
     head_dim: usize,
+    window: Option<usize>,
 }
 
 /// Where the rows of a pass stand: in their sequences, and in the cache.
@@ -53,16 +48,8 @@ pub struct Sequence {
     pub v: Tensor,
 }
 
-/// Linears whose inputs are the same, in the order the layer computes them: what is quantized together.
-pub const SUBSETS: [&[&str]; 4] = [
-    &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-    &["self_attn.o_proj"],
-    &["mlp.gate_proj", "mlp.up_proj"],
-    &["mlp.down_proj"],
-];
-
 impl Layer {
-    /// Layer `i` alone, from `source`.
+    /// Loads layer `i` alone, from `source`.
     pub fn load(
         config: &Config,
         source: Source,
@@ -74,96 +61,118 @@ impl Layer {
     }
 
     pub(super) fn read(w: &mut Weights, config: &Config, i: usize) -> Result<Layer> {
-        let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
-        let (q, kv) = (config.q_size(), config.kv_size());
-        let name = |name: &str| format!("model.layers.{i}.{name}");
-        Ok(Layer {
-            input_layernorm: w.vector(&name("input_layernorm.weight"), hidden)?,
-            q_proj: w.linear(&name("self_attn.q_proj"), q, hidden, true)?,
-            k_proj: w.linear(&name("self_attn.k_proj"), kv, hidden, true)?,
-            v_proj: w.linear(&name("self_attn.v_proj"), kv, hidden, true)?,
-            o_proj: w.linear(&name("self_attn.o_proj"), hidden, q, false)?,
-            post_attention_layernorm: w.vector(&name("post_attention_layernorm.weight"), hidden)?,
-            gate_proj: w.linear(&name("mlp.gate_proj"), mlp, hidden, false)?,
-            up_proj: w.linear(&name("mlp.up_proj"), mlp, hidden, false)?,
-            down_proj: w.linear(&name("mlp.down_proj"), hidden, mlp, false)?,
-            rms_norm_eps: config.rms_norm_eps,
-            head_dim: config.head_dim,
-        })
+        let (mut linears, mut norms) = (Vec::new(), Vec::new());
+        for slot in config.family.layer {
+            match *slot {
+                Slot::Norm { name, size } => {
+                    let weight = w.vector(&format!("model.layers.{i}.{name}.weight"), size.of(config))?;
+                    norms.push((name, weight));
+                }
+                Slot::Linear { name, rows, cols, bias, .. } => {
+                    let (rows, cols) = (rows.of(config), cols.of(config));
+                    let linear = w.linear(&format!("model.layers.{i}.{name}"), rows, cols, bias.of(config))?;
+                    linears.push((name, linear));
+                }
+            }
+        }
+        let Config { rms_norm_eps, head_dim, sliding_window: window, .. } = *config;
+        Ok(Layer { linears, norms, rms_norm_eps, head_dim, window })
     }
 
-    /// The linears with their names in the layer.
-    pub fn linears(&self) -> [(&'static str, &Linear); 7] {
-        [
-            ("self_attn.q_proj", &self.q_proj),
-            ("self_attn.k_proj", &self.k_proj),
-            ("self_attn.v_proj", &self.v_proj),
-            ("self_attn.o_proj", &self.o_proj),
-            ("mlp.gate_proj", &self.gate_proj),
-            ("mlp.up_proj", &self.up_proj),
-            ("mlp.down_proj", &self.down_proj),
-        ]
+    /// Returns the linears with their names in the layer.
+    pub fn linears(&self) -> &[(&'static str, Linear)] {
+        &self.linears
     }
 
-    /// The linear of this name.
+    /// Returns the names of the norms in the layer.
+    pub fn norms(&self) -> impl Iterator<Item = &'static str> {
+        self.norms.iter().map(|(name, _)| *name)
+    }
+
+    /// Returns the linear of this name.
     ///
     /// # Panics
-    /// If a layer has none such.
+    /// If the family's layer has no such linear.
+    pub fn linear(&self, name: &str) -> &Linear {
+        let found = self.linears.iter().find(|(known, _)| *known == name);
+        &found.unwrap_or_else(|| panic!("no linear {name}")).1
+    }
+
+    /// Returns the linear of this name, to be replaced.
+    ///
+    /// # Panics
+    /// If the family's layer has no such linear.
     pub fn linear_mut(&mut self, name: &str) -> &mut Linear {
-        match name {
-            "self_attn.q_proj" => &mut self.q_proj,
-            "self_attn.k_proj" => &mut self.k_proj,
-            "self_attn.v_proj" => &mut self.v_proj,
-            "self_attn.o_proj" => &mut self.o_proj,
-            "mlp.gate_proj" => &mut self.gate_proj,
-            "mlp.up_proj" => &mut self.up_proj,
-            "mlp.down_proj" => &mut self.down_proj,
-            _ => panic!("no linear {name}"),
-        }
+        let found = self.linears.iter_mut().find(|(known, _)| *known == name);
+        &mut found.unwrap_or_else(|| panic!("no linear {name}")).1
     }
 
-    /// Input of q, k and v: the normed residual stream x [m, hidden].
+    fn norm(&self, name: &str) -> Option<Tensor> {
+        self.norms.iter().find(|(known, _)| *known == name).map(|(_, weight)| *weight)
+    }
+
+    /// Adds the product of a linear.
+    fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
+        self.linear(name).apply(plan, name, input)
+    }
+
+    /// Adds an RMSNorm of rows of the residual stream.
+    fn norm_rows(&self, plan: &mut Plan, name: &str, x: Tensor) -> Activation {
+        let weight = self.norm(name).unwrap_or_else(|| panic!("no norm {name}"));
+        Activation::new(plan.rms_norm(name, x, 0, x.rows, weight, self.rms_norm_eps))
+    }
+
+    /// Adds an RMSNorm of each head, where the family has it.
+    fn norm_heads(&self, plan: &mut Plan, name: &str, x: Tensor) -> Tensor {
+        self.norm(name).map_or(x, |weight| plan.head_norm(name, x, weight, self.rms_norm_eps))
+    }
+
+    /// Adds the input of q, k and v: the normed residual stream x [m, hidden].
     pub fn attention_input(&self, plan: &mut Plan, x: Tensor) -> Activation {
-        Activation::new(plan.rms_norm("input_layernorm", x, 0, x.rows, self.input_layernorm, self.rms_norm_eps))
+        self.norm_rows(plan, "input_layernorm", x)
     }
 
-    /// Attention over the sequence, whose cache takes this input's keys and values: the input of o_proj.
+    /// Adds attention over the sequence, whose cache takes this input's keys and values. Returns the input of o_proj.
     pub fn attend(&self, plan: &mut Plan, h: &mut Activation, s: &Sequence) -> Tensor {
-        let q = self.q_proj.apply(plan, "self_attn.q_proj", h);
-        let k = self.k_proj.apply(plan, "self_attn.k_proj", h);
-        let v = self.v_proj.apply(plan, "self_attn.v_proj", h);
+        let q = self.apply(plan, "self_attn.q_proj", h);
+        let k = self.apply(plan, "self_attn.k_proj", h);
+        let v = self.apply(plan, "self_attn.v_proj", h);
+        let q = self.norm_heads(plan, "self_attn.q_norm", q);
+        let k = self.norm_heads(plan, "self_attn.k_norm", k);
         let Rows { position, slot, reach } = s.rows;
         plan.rope("self_attn.q_rope", position, s.rope, q);
         plan.rope_kv("self_attn.k_cache", [position, slot], s.rope, k, s.k);
         plan.kv_write("self_attn.v_cache", slot, v, s.v);
-        let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim: self.head_dim, window: None };
+        let Layer { head_dim, window, .. } = *self;
+        let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim, window };
         plan.attention("self_attn.attention", attention)
     }
 
     /// Adds o_proj of `a` to the residual stream.
     pub fn add_attention(&self, plan: &mut Plan, a: Tensor, x: Tensor) {
-        self.o_proj.add_to(plan, "self_attn.o_proj", &mut Activation::new(a), x);
+        let name = "self_attn.o_proj";
+        self.linear(name).add_to(plan, name, &mut Activation::new(a), x);
     }
 
-    /// Input of gate and up: the normed residual stream after attention.
+    /// Adds the input of gate and up: the normed residual stream after attention.
     pub fn mlp_input(&self, plan: &mut Plan, x: Tensor) -> Activation {
-        let norm = self.post_attention_layernorm;
-        Activation::new(plan.rms_norm("post_attention_layernorm", x, 0, x.rows, norm, self.rms_norm_eps))
+        self.norm_rows(plan, "post_attention_layernorm", x)
     }
 
-    /// silu(gate) · up: the input of down_proj.
+    /// Adds silu(gate) · up: the input of down_proj.
     pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Tensor {
-        let gate = self.gate_proj.apply(plan, "mlp.gate_proj", h);
-        let up = self.up_proj.apply(plan, "mlp.up_proj", h);
+        let gate = self.apply(plan, "mlp.gate_proj", h);
+        let up = self.apply(plan, "mlp.up_proj", h);
         plan.silu_mul("mlp.silu_mul", gate, up)
     }
 
     /// Adds down_proj of `h` to the residual stream.
     pub fn add_mlp(&self, plan: &mut Plan, h: Tensor, x: Tensor) {
-        self.down_proj.add_to(plan, "mlp.down_proj", &mut Activation::new(h), x);
+        let name = "mlp.down_proj";
+        self.linear(name).add_to(plan, name, &mut Activation::new(h), x);
     }
 
-    /// The whole layer, in place on x.
+    /// Adds the whole layer, in place on x.
     pub fn forward(&self, plan: &mut Plan, x: Tensor, s: &Sequence) {
         let mut h = self.attention_input(plan, x);
         let a = self.attend(plan, &mut h, s);
@@ -173,9 +182,9 @@ impl Layer {
         self.add_mlp(plan, h, x);
     }
 
-    /// Bytes of the weights on the device.
+    /// Returns the bytes of the weights on the device.
     pub fn bytes(&self) -> u64 {
-        let norms = self.input_layernorm.bytes() + self.post_attention_layernorm.bytes();
-        self.linears().iter().map(|(_, linear)| linear.bytes()).sum::<u64>() + norms
+        let norms: u64 = self.norms.iter().map(|(_, norm)| norm.bytes()).sum();
+        self.linears.iter().map(|(_, linear)| linear.bytes()).sum::<u64>() + norms
     }
 }

@@ -1,21 +1,23 @@
-//! Qwen decoders: which tensors they have, and the forward pass as a plan.
+//! Decoders: their weights by the family, and the forward pass as a plan.
 
 pub mod config;
+pub mod families;
 pub mod layer;
 pub mod weights;
 
 pub use config::Config;
+pub use families::{FAMILIES, Family};
 pub use layer::{Layer, Rows, Sequence};
 pub use weights::Source;
 
 use crate::error::Result;
 use crate::formats::{Activation, Linear};
-use crate::kernels::{RopeScaling, rope_table};
+use crate::kernels::rope_table;
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::progress::Progress;
 
-/// A decoder of the Qwen2 family (Qwen1.5, Qwen2, Qwen2.5), its weights on a device.
-pub struct Qwen {
+/// Decoder of any family, its weights on a device.
+pub struct Decoder {
     pub config: Config,
     embed_tokens: Linear,
     layers: Vec<Layer>,
@@ -42,7 +44,7 @@ impl Cache {
         };
         let (k, v) = (make("k")?, make("v")?);
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
-        let table = rope_table(capacity, config.head_dim, config.rope_theta, &RopeScaling::None);
+        let table = rope_table(capacity, config.head_dim, config.rope_theta, &config.rope_scaling);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
         Ok(Cache { k, v, rope, capacity })
     }
@@ -52,14 +54,14 @@ impl Cache {
     }
 }
 
-impl Qwen {
+impl Decoder {
     /// Loads the weights a `source` has for `config`; see [`weights`].
     pub fn load(
         config: Config,
         source: Source,
         backend: &mut dyn Backend,
         progress: &mut dyn Progress,
-    ) -> Result<Qwen> {
+    ) -> Result<Decoder> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
@@ -73,7 +75,7 @@ impl Qwen {
         } else {
             w.matrix("lm_head", config.vocab_size, hidden)?
         };
-        Ok(Qwen { config, embed_tokens, layers, norm, lm_head })
+        Ok(Decoder { config, embed_tokens, layers, norm, lm_head })
     }
 
     /// Adds the decoder for `token` [1, m] in `rows`, whose keys and values go into `cache`. Gives the last

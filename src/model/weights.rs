@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::Config;
+use super::families::Slot;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::formats::file::{self, Quantization};
@@ -203,11 +204,17 @@ fn check_layers(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
     ))
 }
 
-/// Bytes of all weights of this shape, unquantized.
+/// Returns the bytes of all weights of this shape, unquantized.
 pub fn bf16_bytes(config: &Config) -> u64 {
-    let (hidden, mlp) = (config.hidden_size as u64, config.intermediate_size as u64);
-    let (q, kv) = (config.q_size() as u64, config.kv_size() as u64);
-    let layer = 2 * (hidden * (2 * q + 2 * kv) + 3 * hidden * mlp) + 4 * (q + 2 * kv + 2 * hidden);
+    let slot = |slot: &Slot| match *slot {
+        Slot::Norm { size, .. } => 4 * size.of(config) as u64,
+        Slot::Linear { rows, cols, bias, .. } => {
+            let (rows, cols) = (rows.of(config) as u64, cols.of(config) as u64);
+            2 * rows * cols + if bias.of(config) { 4 * rows } else { 0 }
+        }
+    };
+    let layer: u64 = config.family.layer.iter().map(slot).sum();
+    let hidden = config.hidden_size as u64;
     let tables = if config.tie_word_embeddings { 1 } else { 2 };
     config.num_hidden_layers as u64 * layer + tables * 2 * config.vocab_size as u64 * hidden + 4 * hidden
 }

@@ -31,7 +31,8 @@ use crate::formats::linear::Orders;
 use crate::formats::method::{Calibration, MethodOptions, OutlierSearch};
 use crate::formats::solver::{Factor, FactorOptions, Hessian, Weight};
 use crate::formats::{Linear, QuantizedWeight};
-use crate::model::{Config, Layer, Source, layer::SUBSETS};
+use crate::model::families::LinearInput;
+use crate::model::{Config, Layer, Source};
 use crate::plan::Backend;
 use crate::progress::{Progress, Step};
 
@@ -199,23 +200,24 @@ impl<'a> LayerRun<'a, '_> {
     ) -> Result<(Vec<Entry>, Vec<NewTensor<'a>>)> {
         let mut entries = Vec::new();
         let mut solved = Vec::new();
-        for (subset, stage) in SUBSETS.iter().zip(Stage::SUBSETS) {
+        for input in LinearInput::ALL {
+            let subset: Vec<_> = self.job.config.family.linears_of(input).collect();
             let gathered = match bench {
                 Some(bench) => {
                     let name = self.name(subset[0]);
-                    bench.run(self.backend, layer, stage, samples, Some(&name), self.progress)?
+                    bench.run(self.backend, layer, Stage::before(input), samples, Some(&name), self.progress)?
                 }
                 None => None,
             };
             let mut factor = None;
-            for name in *subset {
+            for &name in &subset {
                 if self.job.settings.skips(&self.name(name)) {
                     continue;
                 }
                 self.progress.at(name, 0, 0)?;
                 let (entry, packed) = self.solve(name, gathered.as_ref(), &mut factor)?;
                 entries.push(entry);
-                solved.push((*name, packed));
+                solved.push((name, packed));
             }
             if self.job.settings.run.true_sequential && bench.is_some() {
                 for (name, packed) in solved.iter().filter(|(name, _)| subset.contains(name)) {
@@ -282,8 +284,7 @@ impl<'a> LayerRun<'a, '_> {
 
     /// Norms, biases and linears left as they are.
     fn add_rest(&self, layer: &Layer, tensors: &mut Vec<NewTensor<'a>>) -> Result<()> {
-        let mut names: Vec<String> =
-            ["input_layernorm.weight", "post_attention_layernorm.weight"].map(|n| self.name(n)).to_vec();
+        let mut names: Vec<String> = layer.norms().map(|norm| self.name(&format!("{norm}.weight"))).collect();
         for (linear, l) in layer.linears() {
             let name = self.name(linear);
             if self.job.settings.skips(&name) {

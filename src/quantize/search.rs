@@ -7,7 +7,8 @@ use super::{Job, factor_for, weight_values};
 use crate::error::Result;
 use crate::formats::method::OutlierSearch;
 use crate::formats::solver::Weight;
-use crate::model::{Layer, Source, layer::SUBSETS};
+use crate::model::families::LinearInput;
+use crate::model::{Layer, Source};
 use crate::plan::Backend;
 use crate::progress::{Progress, Step};
 
@@ -43,13 +44,14 @@ pub fn threshold(
         let source = Source::Checkpoint(job.checkpoint);
         let layer = Layer::load(&job.config, source, i, backend, &mut step)?;
         let looked_at = i % EVERY == 0;
-        for (subset, stage) in SUBSETS.iter().zip(Stage::SUBSETS) {
-            let prefix = format!("model.layers.{i}.{}", subset[0]);
+        for input in LinearInput::ALL {
+            let stage = Stage::before(input);
+            let prefix = format!("model.layers.{i}.{input:?}");
             let gather = looked_at.then_some(prefix.as_str());
             let hessian = bench.run(backend, &layer, stage, &mut samples, gather, &mut step)?;
             let Some(hessian) = hessian else { continue };
             let mut shared = None;
-            for name in *subset {
+            for name in job.config.family.linears_of(input) {
                 let name = format!("model.layers.{i}.{name}");
                 if job.settings.skips(&name) {
                     continue;

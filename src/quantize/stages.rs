@@ -3,11 +3,12 @@
 //!
 //! The device holds the layer, one sample's activations and one Hessian; the samples' residual streams
 //! and attention outputs are on the host. A stage runs with the linears before it as they are by then,
-//! so that quantized inputs propagate (METHODS 3.4).
+//! so that quantized inputs propagate.
 
 use crate::error::{Error, Result};
 use crate::formats::solver::Hessian;
-use crate::kernels::{Reach, RopeScaling, hessian, rope_table};
+use crate::kernels::{Reach, hessian, rope_table};
+use crate::model::families::LinearInput;
 use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 use crate::progress::Progress;
@@ -28,8 +29,15 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stages that end before a subset of linears, in the order of `model::layer::SUBSETS`.
-    pub const SUBSETS: [Stage; 4] = [Stage::Qkv, Stage::Output, Stage::GateUp, Stage::Down];
+    /// Returns the stage that ends with an input of linears.
+    pub fn before(input: LinearInput) -> Stage {
+        match input {
+            LinearInput::AttentionNorm => Stage::Qkv,
+            LinearInput::Attention => Stage::Output,
+            LinearInput::MlpNorm => Stage::GateUp,
+            LinearInput::MlpActivation => Stage::Down,
+        }
+    }
 }
 
 /// What a sample has become, on the host.
@@ -57,7 +65,7 @@ impl Bench {
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
         let k = backend.create("k", capacity, config.kv_size(), Element::F32)?;
         let v = backend.create("v", capacity, config.kv_size(), Element::F32)?;
-        let table = rope_table(capacity, config.head_dim, config.rope_theta, &RopeScaling::None);
+        let table = rope_table(capacity, config.head_dim, config.rope_theta, &config.rope_scaling);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
         let positions: Vec<u32> = (0..capacity as u32).collect();
         backend.write(None, position, 0, &positions)?;
@@ -83,7 +91,7 @@ impl Bench {
         let width = match stage {
             Stage::Qkv | Stage::GateUp => self.x.cols,
             Stage::Output => self.a.cols,
-            Stage::Down => layer.down_proj.cols,
+            Stage::Down => layer.linear("mlp.down_proj").cols,
             Stage::End => 0,
         };
         let bands = match gather {
