@@ -247,16 +247,16 @@ impl Keys<'_> {
     /// The vocabulary; `rows` is the number of token embeddings.
     fn vocab(&self, rows: u64) -> Result<GgufVocab> {
         const MODEL: &str = "tokenizer.ggml.model";
-        match self.text(MODEL)? {
-            Some("gpt2") => {}
+        let model = match self.text(MODEL)? {
+            Some(model @ ("gpt2" | "llama")) => model,
             other => {
                 return Err(Error::Unsupported {
                     file: self.source.path().to_owned(),
                     what: format!("{MODEL} {}", other.unwrap_or("(missing)")),
-                    fix: "Qwen files have \"gpt2\" here, byte-level BPE; convert the model again".to_owned(),
+                    fix: "use a model with \"gpt2\" (byte-level BPE) or \"llama\" (SentencePiece) here".to_owned(),
                 });
             }
-        }
+        };
         let array = |key: &str| match self.keys.get(key) {
             None => Ok(None),
             Some(Value::Array(array)) => Ok(Some(array)),
@@ -289,21 +289,34 @@ impl Keys<'_> {
         const MERGES: &str = "tokenizer.ggml.merges";
         let merges = match array(MERGES)? {
             Some(merges) => merges.strings(self.source, MERGES)?,
+            None if model == "llama" => Vec::new(),
             None => return Err(self.bad(MERGES, "an array of strings", "no such key")),
         };
 
-        const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
-        let add_bos = match self.keys.get(ADD_BOS) {
-            None => false,
-            Some(Value::Bool(add)) => *add,
-            Some(other) => return Err(self.bad(ADD_BOS, "a bool", other)),
+        const SCORES: &str = "tokenizer.ggml.scores";
+        let scores = match array(SCORES)? {
+            Some(scores) if model == "llama" => scores.floats(self.source, SCORES)?,
+            None if model == "llama" => return Err(self.bad(SCORES, "an array of floats", "no such key")),
+            _ => Vec::new(),
         };
+
+        let flag = |key: &str, default: bool| match self.keys.get(key) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.bad(key, "a bool", other)),
+        };
+        let pre = self.text("tokenizer.ggml.pre")?;
+        let adds_bos = model == "llama" || matches!(pre, Some("llama-bpe" | "tekken"));
         Ok(GgufVocab {
-            pre: self.text("tokenizer.ggml.pre")?.map(str::to_owned),
+            model: model.to_owned(),
+            pre: pre.map(str::to_owned),
+            eot: self.token("tokenizer.ggml.eot_token_id", tokens.len())?,
+            add_bos: flag("tokenizer.ggml.add_bos_token", adds_bos)?,
+            add_space_prefix: flag("tokenizer.ggml.add_space_prefix", true)?,
+            scores,
             bos: self.token("tokenizer.ggml.bos_token_id", tokens.len())?,
             eos: self.token("tokenizer.ggml.eos_token_id", tokens.len())?,
             pad: self.token("tokenizer.ggml.padding_token_id", tokens.len())?,
-            add_bos,
             tokens,
             token_types,
             merges,

@@ -81,6 +81,19 @@ impl Array {
         Ok(integers)
     }
 
+    /// Reads an array of 32-bit floats; `key` is the name that errors give.
+    pub fn floats(&self, source: &Source, key: &str) -> Result<Vec<f32>> {
+        if self.element != 6 {
+            return Err(self.unlike("an array of 32-bit floats", source, key));
+        }
+        let mut header = Header::new(source, self.at);
+        let mut floats = Vec::with_capacity(self.count as usize);
+        for _ in 0..self.count {
+            floats.push(header.bytes(key).map(f32::from_le_bytes)?);
+        }
+        Ok(floats)
+    }
+
     fn unlike(&self, expected: &str, source: &Source, key: &str) -> Error {
         Error::malformed(
             source.path(),

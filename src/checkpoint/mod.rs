@@ -54,22 +54,30 @@ pub enum TokenizerSource {
     Gguf(GgufVocab),
 }
 
-/// A byte-level BPE vocabulary as GGUF stores it.
+/// A BPE vocabulary as GGUF stores it.
 #[derive(Debug, Clone)]
 pub struct GgufVocab {
+    /// Kind of vocabulary: "gpt2" is byte-level BPE, "llama" is the BPE of SentencePiece.
+    pub model: String,
     /// Name of the pre-tokenizer, such as "qwen2".
     pub pre: Option<String>,
-    /// Tokens in the byte-level alphabet; the index is the id.
+    /// Tokens, in the byte-level alphabet where `model` is "gpt2"; the index is the id.
     pub tokens: Vec<String>,
-    /// For each token: 1 normal, 3 control, 4 user-defined, 5 unused, 6 byte.
+    /// For each token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub token_types: Vec<i32>,
-    /// "left right"; the index is the rank.
+    /// "left right"; the index is the rank. Empty where `scores` rank the tokens.
     pub merges: Vec<String>,
+    /// For each token of a "llama" vocabulary, how early its merge comes: the highest first.
+    pub scores: Vec<f32>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
+    /// Token that ends a turn, where it is not `eos`.
+    pub eot: Option<u32>,
     pub pad: Option<u32>,
-    /// Whether a prompt starts with `bos`.
+    /// Whether a text starts with `bos`; where the file does not say, what llama.cpp does for `model` and `pre`.
     pub add_bos: bool,
+    /// Whether a "llama" vocabulary puts a space before a text.
+    pub add_space_prefix: bool,
 }
 
 impl Checkpoint {
