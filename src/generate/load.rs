@@ -210,6 +210,11 @@ pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
         token_types: vocab.token_types.clone(),
         merges: vocab.merges.clone(),
         pre: vocab.pre.clone().unwrap_or_default(),
+        model: vocab.model.clone(),
+        scores: vocab.scores.clone(),
+        bos: vocab.bos,
+        add_bos: vocab.add_bos,
+        add_space_prefix: vocab.add_space_prefix,
     }
 }
 

@@ -6,17 +6,19 @@
 
 mod budget;
 mod builtins;
+mod bytes;
 mod chat;
+mod definition;
 mod json_dumps;
-mod parts;
 mod split;
 mod stream;
 mod tokenizer;
 mod tokenizer_file;
 mod tokenizer_json;
+mod vocabulary;
 
 pub use chat::{ChatTemplate, Message};
-pub use parts::Vocabulary;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;
 pub use tokenizer_file::tokenizer_json;
+pub use vocabulary::Vocabulary;
