@@ -130,8 +130,8 @@ fn empty_vocabulary() {
 
 #[test]
 fn unknown_splitting_rule() {
-    let error = gguf_error(|v| v.pre = "llama-bpe".to_owned());
-    names(&error, &["dir/model.gguf", "tokenizer.ggml.pre", "llama-bpe", "qwen2"]);
+    let error = gguf_error(|v| v.pre = "nonsense-bpe".to_owned());
+    names(&error, &["dir/model.gguf", "tokenizer.ggml.pre", "nonsense-bpe", "qwen2"]);
     let error = json_error(|file| file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = json!("(a+)+$"));
     names(&error, &["dir/tokenizer.json", "pre_tokenizer", "(a+)+$"]);
 }
