@@ -1,9 +1,10 @@
 """Writes fixtures/text/: token ids and rendered chat templates from Hugging Face's own code.
 
-    python3 -m venv venv && venv/bin/pip install transformers jinja2 tokenizers gguf numpy
-    venv/bin/python scripts/make_text_goldens.py MODEL.gguf
+    python3 -m venv venv && venv/bin/pip install transformers jinja2 tokenizers sentencepiece protobuf gguf numpy
+    venv/bin/python scripts/make_text_goldens.py [MODEL.gguf]
 
-MODEL.gguf: Qwen2.5-Coder-0.5B-Instruct. Of its data only ids and rendered prompts go into the fixtures.
+MODEL.gguf: Qwen2.5-Coder-0.5B-Instruct. Of its data only ids and rendered prompts go into the fixtures. Without it
+only families.json is written; see text_families.py.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import sys
 import gguf
 import jinja2
 import tokenizers
+import text_families
 import transformers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -188,13 +190,19 @@ def rendered(source, tokens):
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     rng = random.Random(20240607)
-    tokens, types, merges, template = read(sys.argv[1])
     versions = {m.__name__: m.__version__ for m in (tokenizers, transformers, jinja2)}
     made = {"made_by": "scripts/make_text_goldens.py", "versions": versions}
 
     def write(name, value):
         (OUT / name).write_text(json.dumps({**made, **value}, ensure_ascii=True, separators=(",", ":")) + "\n")
 
+    texts = FIXED + text_families.TEXTS + [random_text(rng) for _ in range(60)]
+    corpus = [random_text(rng) for _ in range(600)]
+    write("families.json", {"tokenizers": text_families.tokenizers(corpus, texts), **text_families.templates()})
+    if len(sys.argv) < 2:
+        return
+    rng = random.Random(20240607)
+    tokens, types, merges, template = read(sys.argv[1])
     write("small_cases.json", small(rng))
     write("qwen2_cases.json", qwen(tokens, types, merges, rng))
     tokens = {"bos_token": "<s>", "eos_token": "</s>"}

@@ -372,6 +372,8 @@ fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
         token_types: vocab.token_types.clone(),
         merges: vocab.merges.clone(),
         pre: vocab.pre.clone().unwrap_or_default(),
+        model: vocab.model.clone(),
+        ..Vocabulary::default()
     }
 }
 
@@ -567,6 +569,8 @@ fn a_gguf_vocabulary_becomes_a_tokenizer_json_of_the_same_ids() {
             token_types: types.clone(),
             merges: merges.clone(),
             pre: "qwen2".into(),
+            model: "gpt2".into(),
+            ..Vocabulary::default()
         };
         let origin = Path::new("a.gguf");
         let direct = Tokenizer::from_vocabulary(vocabulary(), origin).unwrap();

@@ -47,6 +47,8 @@ fn small_vocabulary() -> Vocabulary {
         tokens: tokens.into_iter().map(|(_, token, _)| token).collect(),
         merges: merges.iter().map(|merge| format!("{} {}", side(merge, 0), side(merge, 1))).collect(),
         pre: "qwen2".to_owned(),
+        model: "gpt2".to_owned(),
+        ..Vocabulary::default()
     }
 }
 
@@ -69,6 +71,8 @@ fn real() -> Option<Tokenizer> {
                 token_types: vocab.token_types,
                 merges: vocab.merges,
                 pre: vocab.pre.unwrap(),
+                model: vocab.model,
+                ..Vocabulary::default()
             };
             let start = Instant::now();
             let tokenizer = Tokenizer::from_vocabulary(vocabulary, &path).unwrap();

@@ -94,6 +94,9 @@ pub enum Tokens {
     },
 }
 
+/// Encodes a context with or without the token that begins a text.
+type Encode = fn(&Tokenizer, &str) -> Result<Vec<u32>>;
+
 /// Reads the tasks of `settings` and makes their requests, for sequences of at most `settings.context` tokens or of the
 /// fewer that a profile allows.
 ///
@@ -190,11 +193,13 @@ impl Maker<'_> {
         // One slot is kept free, of what the profile allows as of the model's context.
         let context_tokens = self.settings.context;
         let most = profile.context.map_or(context_tokens, |most| most.min(context_tokens)).saturating_sub(1);
+        // A chat template writes the first token itself.
+        let encode: Encode = if profile.chat { Tokenizer::encode_without_bos } else { Tokenizer::encode };
         let (tokens, truncated) = match &prompt.ask {
-            Ask::Choices(_) => self.choices(&context, &continuations, most, place)?,
+            Ask::Choices(_) => self.choices(encode, &context, &continuations, most, place)?,
             Ask::Reply { tokens, .. } => {
                 let limit = self.settings.reply_tokens.map_or(*tokens, |limit| limit.min(*tokens));
-                self.reply(&context, limit, most, place)?
+                self.reply(encode, &context, limit, most, place)?
             }
         };
         let mut digest = Sha256::new();
@@ -209,6 +214,7 @@ impl Maker<'_> {
     /// lm-evaluation-harness; there, too, white space at the context's end belongs to the continuation.
     fn choices(
         &self,
+        encode: Encode,
         context: &str,
         continuations: &[String],
         most: usize,
@@ -216,15 +222,15 @@ impl Maker<'_> {
     ) -> Result<(Tokens, bool)> {
         let trimmed = context.trim_end();
         let space = &context[trimmed.len()..];
-        let ctx = if trimmed.is_empty() { self.prefix(&place)? } else { self.tokenizer.encode(trimmed)? };
+        let ctx = if trimmed.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, trimmed)? };
         let mut questions: Vec<Question> = Vec::new();
         let mut choices = Vec::new();
         let mut truncated = false;
         for continuation in continuations {
             let continuation = format!("{space}{continuation}");
             let whole = match trimmed.is_empty() {
-                true => [&ctx[..], &self.tokenizer.encode(&continuation)?].concat(),
-                false => self.tokenizer.encode(&format!("{trimmed}{continuation}"))?,
+                true => [&ctx[..], &self.tokenizer.encode_without_bos(&continuation)?].concat(),
+                false => encode(self.tokenizer, &format!("{trimmed}{continuation}"))?,
             };
             let answer = match whole.strip_prefix(&ctx[..]) {
                 Some(answer) if !answer.is_empty() => answer.to_vec(),
@@ -254,8 +260,15 @@ impl Maker<'_> {
         Ok((Tokens::Choices { questions, choices }, truncated))
     }
 
-    fn reply(&self, context: &str, limit: usize, most: usize, place: impl Fn() -> String) -> Result<(Tokens, bool)> {
-        let ids = if context.is_empty() { self.prefix(&place)? } else { self.tokenizer.encode(context)? };
+    fn reply(
+        &self,
+        encode: Encode,
+        context: &str,
+        limit: usize,
+        most: usize,
+        place: impl Fn() -> String,
+    ) -> Result<(Tokens, bool)> {
+        let ids = if context.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, context)? };
         if limit >= most {
             return Err(too_long(place(), limit + 1, most));
         }

@@ -97,7 +97,7 @@ impl Model {
     /// # Errors
     /// The template or the tokenizer refuses it; the weights are random.
     pub fn encode_chat(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        self.tokenizer()?.encode(&self.chat.render(messages, true)?)
+        self.tokenizer()?.encode_without_bos(&self.chat.render(messages, true)?)
     }
 }
 
@@ -184,12 +184,16 @@ pub fn config_file(path: &Path) -> PathBuf {
 /// Reads the tokenizer of a checkpoint.
 pub fn tokenizer(checkpoint: &Checkpoint, path: &Path) -> Result<Tokenizer> {
     match &checkpoint.tokenizer {
-        TokenizerSource::Json(bytes) => Tokenizer::from_json(bytes, &path.join("tokenizer.json")),
-        TokenizerSource::Gguf(vocab) if vocab.model != "gpt2" => Err(Error::Unsupported {
-            file: path.to_owned(),
-            what: format!("tokenizer.ggml.model {}", vocab.model),
-            fix: "use the original Hugging Face folder".into(),
-        }),
+        TokenizerSource::Json(bytes) => {
+            let mut tokenizer = Tokenizer::from_json(bytes, &path.join("tokenizer.json"))?;
+            // tokenizer_config.json overrules tokenizer.json.
+            match (checkpoint.special_tokens.add_bos, &checkpoint.special_tokens.bos) {
+                (Some(true), Some(bos)) => tokenizer.set_bos(Some(bos))?,
+                (Some(false), _) => tokenizer.set_bos(None)?,
+                _ => {}
+            }
+            Ok(tokenizer)
+        }
         TokenizerSource::Gguf(vocab) => Tokenizer::from_vocabulary(vocabulary(vocab), path),
     }
 }
@@ -201,28 +205,30 @@ pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
         token_types: vocab.token_types.clone(),
         merges: vocab.merges.clone(),
         pre: vocab.pre.clone().unwrap_or_default(),
+        model: vocab.model.clone(),
+        scores: vocab.scores.clone(),
+        bos: vocab.bos,
+        add_bos: vocab.add_bos,
+        add_space_prefix: vocab.add_space_prefix,
     }
 }
 
 /// Reads the chat template of a checkpoint, else returns ChatML.
 pub fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
     match &checkpoint.chat_template {
-        Some(source) => ChatTemplate::new(source, None, None),
+        Some(source) => {
+            let tokens = &checkpoint.special_tokens;
+            ChatTemplate::new(source, tokens.bos.as_deref(), tokens.eos.as_deref())
+        }
         None => Ok(ChatTemplate::chatml(None)),
     }
 }
 
-/// Returns the ids that end a reply: those generation_config names, and ChatML's own.
+/// Returns the ids that end a reply: those of the checkpoint and those by which known families end a turn.
 fn stop_ids(checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Vec<u32> {
-    let mut stop: Vec<u32> = match checkpoint.generation.get("eos_token_id") {
-        Some(serde_json::Value::Array(ids)) => ids.iter().filter_map(|v| v.as_u64()).map(|v| v as u32).collect(),
-        Some(id) => id.as_u64().map(|v| v as u32).into_iter().collect(),
-        None => Vec::new(),
+    let ids: Vec<u32> = match &checkpoint.tokenizer {
+        TokenizerSource::Gguf(vocab) => vocab.eos.into_iter().chain(vocab.eot).collect(),
+        TokenizerSource::Json(_) => Vec::new(),
     };
-    for token in ["<|im_end|>", "<|endoftext|>"] {
-        stop.extend(tokenizer.token_id(token));
-    }
-    stop.sort_unstable();
-    stop.dedup();
-    stop
+    tokenizer.end_tokens(checkpoint.generation.get("eos_token_id"), &ids, checkpoint.special_tokens.eos.as_deref())
 }

@@ -152,7 +152,7 @@ fn instructions(
             _ => instruction.to_owned(),
         };
         let text = chat.render(&[Message::new("user", &asked), Message::new("assistant", output)], false)?;
-        let mut ids = tokenizer.encode(&text)?;
+        let mut ids = tokenizer.encode_without_bos(&text)?;
         ids.truncate(wanted.length);
         samples.push(ids);
     }

@@ -6,19 +6,21 @@
 
 mod budget;
 mod builtins;
+mod bytes;
 mod chat;
+mod definition;
 mod file;
 mod json_dumps;
-mod parts;
 mod split;
 mod stream;
 mod tokenizer;
 mod tokenizer_file;
 mod tokenizer_json;
+mod vocabulary;
 
 pub use chat::{ChatTemplate, Message};
 pub use file::read_text;
-pub use parts::Vocabulary;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;
 pub use tokenizer_file::tokenizer_json;
+pub use vocabulary::Vocabulary;

@@ -3,23 +3,32 @@
 use super::Tokenizer;
 use crate::Result;
 
-/// Turns ids into text as they come. A token may end inside a character: its bytes wait for the rest, so what was
-/// handed out never changes. The pieces joined equal [`Tokenizer::decode`] of all ids. Each id costs its own bytes.
+/// A decoder of ids that come one by one.
+///
+/// A token may end inside a character: its bytes wait for the rest, so text that was returned never changes. The
+/// pieces joined equal [`Tokenizer::decode`] of all ids. Each id costs time for its own bytes.
 pub struct Detokenizer<'t> {
     tokenizer: &'t Tokenizer,
     skip_special: bool,
+    /// Whether the next byte may be the space that SentencePiece puts before a text.
+    first: bool,
     /// The start of a character, 3 bytes at most between two calls.
     waiting: Vec<u8>,
 }
 
 impl<'t> Detokenizer<'t> {
     pub fn new(tokenizer: &'t Tokenizer, skip_special: bool) -> Detokenizer<'t> {
-        Detokenizer { tokenizer, skip_special, waiting: Vec::new() }
+        Detokenizer { tokenizer, skip_special, first: tokenizer.strips_first_space(), waiting: Vec::new() }
     }
 
-    /// The text that this id completes; empty when it completes no character.
+    /// Returns the text that this id completes; empty when it completes no character.
     pub fn push(&mut self, id: u32) -> Result<String> {
-        self.waiting.extend_from_slice(self.tokenizer.bytes(id, self.skip_special)?);
+        let mut bytes = self.tokenizer.bytes(id, self.skip_special)?;
+        if self.first && !bytes.is_empty() {
+            bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
+            self.first = false;
+        }
+        self.waiting.extend_from_slice(bytes);
         let keep = unfinished(&self.waiting);
         let whole = self.waiting.len() - keep;
         let text = String::from_utf8_lossy(&self.waiting[..whole]).into_owned();
@@ -27,7 +36,7 @@ impl<'t> Detokenizer<'t> {
         Ok(text)
     }
 
-    /// What still waits, as a replacement character; to be called when no more ids come.
+    /// Returns the bytes that still wait, as a replacement character; for when no more ids come.
     pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.waiting).into_owned();
         self.waiting.clear();
@@ -35,7 +44,7 @@ impl<'t> Detokenizer<'t> {
     }
 }
 
-/// How many bytes at the end begin a character that later bytes may complete.
+/// Returns the number of bytes at the end that begin a character which later bytes may complete.
 fn unfinished(bytes: &[u8]) -> usize {
     match bytes.utf8_chunks().last() {
         // A chunk's invalid part is either wrong for good or cut off by the end of the input.

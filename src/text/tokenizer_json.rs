@@ -1,5 +1,5 @@
-//! `tokenizer.json`, read only as far as Qwen's pipeline goes: anything else in it is refused by name, so that no
-//! file is half understood and no regex of a file is ever run.
+//! `tokenizer.json`, read only as far as the pipelines of the known families go: anything else in it is refused by
+//! name, so that no file is half understood and no regex of a file is ever run.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::parts::{Kind, Parts, REPLACE, Token, split_merge};
+use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix, Token, split_merge};
 use super::split::SPLITS;
 use crate::{Error, Result};
 
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for Merge {
     }
 }
 
-pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
+pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
     let json: File = serde_json::from_slice(bytes).map_err(|error| {
         Error::malformed(
             file,
@@ -128,58 +128,14 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
             REPLACE,
         )
     })?;
-    let unsupported = |what: String| {
-        Err(Error::Unsupported {
-            file: file.to_owned(),
-            what,
-            fix: "use the tokenizer.json of a Qwen model".to_owned(),
-        })
+    let unsupported = |what: String| Error::Unsupported {
+        file: file.to_owned(),
+        what,
+        fix: "use the tokenizer.json of a Qwen, Llama or Mistral model".to_owned(),
     };
-
-    if let Some(other) = json.model.r#type.filter(|name| name != "BPE") {
-        return unsupported(format!("model.type {other:?}"));
-    }
-    let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    for (set, name) in [
-        (!json.model.dropout.is_null(), "dropout"),
-        (!json.model.unk_token.is_null(), "unk_token"),
-        (filled(&json.model.continuing_subword_prefix), "continuing_subword_prefix"),
-        (filled(&json.model.end_of_word_suffix), "end_of_word_suffix"),
-        (json.model.byte_fallback, "byte_fallback"),
-        (json.model.ignore_merges, "ignore_merges"),
-    ] {
-        if set {
-            return unsupported(format!("model.{name}"));
-        }
-    }
-    let nfc = match kind(&json.normalizer) {
-        "NFC" => true,
-        "" => false,
-        _ => return unsupported(format!("normalizer {}", json.normalizer)),
-    };
-    if !matches!(kind(&json.post_processor), "" | "ByteLevel") {
-        return unsupported(format!("post_processor {}", json.post_processor));
-    }
-    if kind(&json.decoder) != "ByteLevel" {
-        return unsupported(format!("decoder {}", json.decoder));
-    }
-    let rule = |pointer: &str| json.pre_tokenizer.pointer(pointer);
-    let text = |pointer: &str| rule(pointer).and_then(Value::as_str);
-    let false_at = |pointer: &str| rule(pointer) == Some(&Value::Bool(false));
-    let sequence = rule("/pretokenizers").and_then(Value::as_array);
-    let split =
-        SPLITS.iter().find(|split| text("/pretokenizers/0/pattern/Regex") == Some(split.pattern)).filter(|_| {
-            sequence.is_some_and(|steps| steps.len() == 2)
-                && text("/pretokenizers/0/type") == Some("Split")
-                && text("/pretokenizers/0/behavior") == Some("Isolated")
-                && false_at("/pretokenizers/0/invert")
-                && text("/pretokenizers/1/type") == Some("ByteLevel")
-                && false_at("/pretokenizers/1/add_prefix_space")
-                && false_at("/pretokenizers/1/use_regex")
-        });
-    let Some(split) = split else {
-        return unsupported(format!("pre_tokenizer {}", json.pre_tokenizer));
-    };
+    let scheme = json.scheme().map_err(unsupported)?;
+    let bos =
+        bos(&json.post_processor).ok_or_else(|| unsupported(format!("post_processor {}", json.post_processor)))?;
 
     // Some files list their added tokens in the vocabulary too; merges never reach them there.
     let added: HashSet<_> = json.added_tokens.iter().map(|token| (token.id, &token.content)).collect();
@@ -196,26 +152,156 @@ pub(super) fn parts(bytes: &[u8], file: &Path) -> Result<Parts> {
             (token.single_word, "single_word"),
             (token.lstrip, "lstrip"),
             (token.rstrip, "rstrip"),
-            (token.normalized, "normalized"),
+            // Without a normalizer it has no effect.
+            (token.normalized && !json.normalizer.is_null(), "normalized"),
         ] {
             if set {
-                return unsupported(format!("{name} of the added token {:?}", token.content));
+                return Err(unsupported(format!("{name} of the added token {:?}", token.content)));
             }
         }
         let kind = if token.special { Kind::Special } else { Kind::Added };
         tokens.push(Token { id: token.id, text: token.content, kind });
     }
-    Ok(Parts {
+    Ok(Definition {
         tokens,
         merges: json.model.merges.into_iter().map(|merge| merge.0).collect(),
-        split,
-        nfc,
+        scheme,
+        bos,
         tokens_field: "model.vocab and added_tokens",
         merges_field: "model.merges",
     })
 }
 
-/// The `type` of a step; empty for a step that is absent.
+impl File {
+    /// Returns the scheme that the steps make up, or the first step that none of them has.
+    fn scheme(&self) -> Result<Scheme, String> {
+        if let Some(other) = self.model.r#type.as_ref().filter(|name| *name != "BPE") {
+            return Err(format!("model.type {other:?}"));
+        }
+        let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let sentence_piece = self.model.byte_fallback;
+        for (set, name) in [
+            (!self.model.dropout.is_null(), "dropout"),
+            (filled(&self.model.continuing_subword_prefix), "continuing_subword_prefix"),
+            (filled(&self.model.end_of_word_suffix), "end_of_word_suffix"),
+            (!sentence_piece && !self.model.unk_token.is_null(), "unk_token"),
+            (sentence_piece && self.model.ignore_merges, "ignore_merges with byte_fallback"),
+        ] {
+            if set {
+                return Err(format!("model.{name}"));
+            }
+        }
+        if sentence_piece { self.sentence_piece() } else { self.byte_level() }
+    }
+
+    fn byte_level(&self) -> Result<Scheme, String> {
+        let nfc = match kind(&self.normalizer) {
+            "NFC" => true,
+            "" => false,
+            _ => return Err(format!("normalizer {}", self.normalizer)),
+        };
+        if kind(&self.decoder) != "ByteLevel" {
+            return Err(format!("decoder {}", self.decoder));
+        }
+        let rule = |pointer: &str| self.pre_tokenizer.pointer(pointer);
+        let text = |pointer: &str| rule(pointer).and_then(Value::as_str);
+        let false_at = |pointer: &str| rule(pointer) == Some(&Value::Bool(false));
+        let steps = rule("/pretokenizers").and_then(Value::as_array).map_or(0, Vec::len);
+        let splits = steps == 2
+            && text("/pretokenizers/0/type") == Some("Split")
+            && text("/pretokenizers/0/behavior") == Some("Isolated")
+            && false_at("/pretokenizers/0/invert")
+            && text("/pretokenizers/1/type") == Some("ByteLevel")
+            && false_at("/pretokenizers/1/add_prefix_space")
+            && false_at("/pretokenizers/1/use_regex");
+        let pattern = text("/pretokenizers/0/pattern/Regex").filter(|_| splits);
+        match SPLITS.iter().find(|split| pattern == Some(split.pattern)) {
+            Some(split) => Ok(Scheme::ByteLevel { split, nfc, ignore_merges: self.model.ignore_merges }),
+            None => Err(format!("pre_tokenizer {}", self.pre_tokenizer)),
+        }
+    }
+
+    /// Two forms: the older one writes spaces in the normalizer, the newer one in the pre-tokenizer.
+    fn sentence_piece(&self) -> Result<Scheme, String> {
+        let prefix = if self.pre_tokenizer.is_null() {
+            let space = json!({"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"});
+            let prepend = json!({"type": "Prepend", "prepend": "\u{2581}"});
+            match steps(&self.normalizer, "normalizers") {
+                steps if steps == [&prepend, &space] => SpacePrefix::EachPiece,
+                steps if steps == [&space] => SpacePrefix::Never,
+                _ => return Err(format!("normalizer {}", self.normalizer)),
+            }
+        } else {
+            let rule = |name: &str| self.pre_tokenizer.get(name);
+            let supported = kind(&self.pre_tokenizer) == "Metaspace"
+                && rule("replacement") == Some(&json!("\u{2581}"))
+                && rule("split") == Some(&json!(false));
+            match rule("prepend_scheme").and_then(Value::as_str).filter(|_| supported) {
+                Some("always") => SpacePrefix::EachPieceWithout,
+                Some("first") => SpacePrefix::FirstPieceWithout,
+                Some("never") => SpacePrefix::Never,
+                _ => return Err(format!("pre_tokenizer {} with model.byte_fallback", self.pre_tokenizer)),
+            }
+        };
+        if !self.pre_tokenizer.is_null() && !self.normalizer.is_null() {
+            return Err(format!("normalizer {} with a pre_tokenizer", self.normalizer));
+        }
+        let known = sentence_piece_decoder(prefix != SpacePrefix::Never);
+        if self.decoder != known {
+            return Err(format!("decoder {}", self.decoder));
+        }
+        Ok(Scheme::SentencePiece { prefix })
+    }
+}
+
+/// Returns the decoder of a SentencePiece tokenizer; `strips` says whether it takes the first space off.
+pub(super) fn sentence_piece_decoder(strips: bool) -> Value {
+    let mut decoders = vec![
+        json!({"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}),
+        json!({"type": "ByteFallback"}),
+        json!({"type": "Fuse"}),
+    ];
+    if strips {
+        decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+    }
+    json!({"type": "Sequence", "decoders": decoders})
+}
+
+/// Returns the steps of a sequence, or the one step that is not in any.
+fn steps<'v>(step: &'v Value, name: &str) -> Vec<&'v Value> {
+    match step.get(name).and_then(Value::as_array) {
+        Some(steps) if kind(step) == "Sequence" => steps.iter().collect(),
+        _ => vec![step],
+    }
+}
+
+/// Returns the token that the post-processor puts before a text, if any; nothing for one that does something else.
+fn bos(post_processor: &Value) -> Option<Option<u32>> {
+    let mut bos = None;
+    for step in steps(post_processor, "processors") {
+        match kind(step) {
+            "" | "ByteLevel" => {}
+            "TemplateProcessing" if bos.is_none() => {
+                let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+                match step.get("single")?.as_array()?.as_slice() {
+                    [only] if *only == text => {}
+                    [first, second] if *second == text => {
+                        let name = first.pointer("/SpecialToken/id")?.as_str()?;
+                        match step.get("special_tokens")?.get(name)?.get("ids")?.as_array()?.as_slice() {
+                            [id] => bos = Some(u32::try_from(id.as_u64()?).ok()?),
+                            _ => return None,
+                        }
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(bos)
+}
+
+/// Returns the `type` of a step; empty for a step that is absent.
 fn kind(step: &Value) -> &str {
     match step {
         Value::Null => "",
