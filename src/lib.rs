@@ -1,5 +1,6 @@
 //! qwgpu: low-bit Qwen inference on any GPU, from WGSL compute shaders.
 
+pub mod atomic_write;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
@@ -20,6 +21,5 @@ pub mod report;
 pub mod study;
 pub mod tasks;
 pub mod text;
-pub mod whole_file;
 
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ use super::output::note;
 use super::study::{Args, Model, ends_all};
 use super::study_conditions::Machine;
 use super::{bench, interrupt, progress, quantize};
+use crate::atomic_write;
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
@@ -29,7 +30,6 @@ use crate::quantize::model_digest;
 use crate::report::data::{Conditions, Fact, Memory, Method, Outliers, Perplexity, Run, Score, Speed};
 use crate::study::texts::Text;
 use crate::study::{Form, scores};
-use crate::whole_file;
 
 /// Results of steps that are done, in files that say what of.
 pub(super) struct Step {
@@ -56,7 +56,7 @@ impl Step {
         }
         let value = make()?;
         let text = serde_json::to_vec(&json!({ "key": self.key, "value": value }))?;
-        whole_file::write(&path, text)?;
+        atomic_write::write(&path, text)?;
         Ok(value)
     }
 }
@@ -140,7 +140,7 @@ impl<'a> Measuring<'a> {
         let memory = Memory { samples: Some(self.link("memory.json")), ..memory };
         let report = std::fs::read(self.path.join(REPORT)).ok();
         if let Some(report) = &report {
-            whole_file::write(&self.folder.join(REPORT), report)?;
+            atomic_write::write(&self.folder.join(REPORT), report)?;
         }
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
         let outliers = report.as_ref().filter(|_| self.form.method == Method::Spqr).map(|report| {
