@@ -29,6 +29,7 @@
 //! All are on by default. `cli` is the command line and its binary, `judge` the HTTP client of a judge, `parquet` the
 //! reader of data sets in Parquet. The engine alone needs none.
 
+pub mod atomic_write;
 pub mod bench;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
@@ -52,7 +53,6 @@ pub mod study;
 pub mod tasks;
 pub mod text;
 pub mod units;
-pub mod whole_file;
 
 pub use error::{Error, Result};
 pub use generate::{Compute, Conversation, DeviceChoice, Model, ReplyOptions};

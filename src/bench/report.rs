@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::kernels::{Check, Row};
 use super::models::Measured;
 use super::{Clock, Probes};
+use crate::atomic_write;
 use crate::error::{Error, Result};
-use crate::whole_file;
 
 /// Version of this file's form.
 pub const SCHEMA: u32 = 1;
@@ -79,7 +79,7 @@ impl Report {
     /// Writes the file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_value(self).expect("a report is plain data");
-        whole_file::write(path, format!("{json:#}\n"))
+        atomic_write::write(path, format!("{json:#}\n"))
     }
 
     /// Cases compared with the reference, and those at fault.

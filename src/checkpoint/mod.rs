@@ -28,7 +28,7 @@ pub use gguf_header::{Array, Value as GgufValue};
 pub use source::Source;
 pub use storage::{Decode, STORAGE, Storage};
 pub use tensors::{TensorInfo, Tensors};
-pub use write::{NewTensor, write_safetensors, write_whole};
+pub use write::{NewTensor, write_safetensors};
 pub use write_files::files_beside_weights;
 pub use write_folder::{NewFile, SHARD_BYTES, Work};
 

@@ -1,7 +1,6 @@
 //! Safetensors files out: streamed, and never half written under their final name.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -10,6 +9,7 @@ use serde_json::{Map, json};
 use super::storage::Storage;
 use super::tensors::Tensors;
 use super::{Checkpoint, TensorInfo};
+use crate::atomic_write::{self, Failure};
 use crate::error::{Error, Result};
 
 /// Elements that pass through memory at a time.
@@ -72,10 +72,9 @@ impl<'a> NewTensor<'a> {
         self.shape.iter().product()
     }
 
-    fn write(&self, out: &mut dyn Write, path: &Path, total: u64) -> Result<()> {
-        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(|error| full(path, total, error));
+    fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let tensors = match &self.data {
-            Data::Bytes(bytes) => return put(bytes),
+            Data::Bytes(bytes) => return Ok(out.write_all(bytes)?),
             Data::Stored(tensors) | Data::Values(tensors) => tensors,
         };
         let (mut bytes, mut floats, mut halves) = (Vec::new(), Vec::new(), Vec::new());
@@ -103,7 +102,7 @@ impl<'a> NewTensor<'a> {
                     bytes = floats.iter().flat_map(|value| value.to_le_bytes()).collect();
                 }
             }
-            put(&bytes)?;
+            out.write_all(&bytes)?;
         }
         Ok(())
     }
@@ -133,9 +132,9 @@ pub fn write_safetensors(path: &Path, tensors: &[NewTensor]) -> Result<()> {
     sorted.sort_by(|a, b| (b.storage.bytes, &a.name).cmp(&(a.storage.bytes, &b.name)));
     let header = header(&sorted);
     let total = header.len() as u64 + tensors.iter().map(NewTensor::bytes).sum::<u64>();
-    write_whole(path, total, |out| {
-        out.write_all(&header).map_err(|error| full(path, total, error))?;
-        sorted.iter().try_for_each(|tensor| tensor.write(out, path, total))
+    atomic_write::write_with(path, total, |out| -> Result<(), Failure> {
+        out.write_all(&header)?;
+        sorted.iter().try_for_each(|tensor| tensor.write(out))
     })
 }
 
@@ -156,53 +155,9 @@ fn header(sorted: &[&NewTensor]) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
-/// Lets `write` fill a file that stands under its name only once it is whole and on disk. `bytes` is
-/// its size, for the error when they do not fit.
-pub fn write_whole(path: &Path, bytes: u64, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-    let unfinished = sibling(path, ".unfinished");
-    let all = || {
-        let refused = |error| full(path, bytes, error);
-        let mut out = BufWriter::with_capacity(PIECE, File::create(&unfinished).map_err(refused)?);
-        write(&mut out)?;
-        let file = out.into_inner().map_err(|error| refused(error.into_error()))?;
-        file.sync_all().map_err(refused)?;
-        drop(file);
-        std::fs::rename(&unfinished, path).map_err(refused)
-    };
-    let result = all();
-    if result.is_err() {
-        // The first error is the one to report.
-        let _ = std::fs::remove_file(&unfinished);
-        return result;
-    }
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
-}
-
 /// `path` with `ending` put after its name.
 pub(super) fn sibling(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     path.with_file_name(name)
-}
-
-/// Makes the names in a folder last, where the system can be asked to.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    match cfg!(unix) {
-        true => File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder)),
-        false => Ok(()),
-    }
-}
-
-/// The error of a write; one of a full disk says how much was needed.
-fn full(path: &Path, bytes: u64, error: io::Error) -> Error {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    let source = match error.kind() {
-        StorageFull | QuotaExceeded | FileTooLarge => io::Error::new(
-            error.kind(),
-            format!("{error}: the file needs {bytes} bytes; free space or write to another disk, then run again"),
-        ),
-        _ => error,
-    };
-    Error::io(path)(source)
 }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -16,7 +15,8 @@ use super::hub::INDEX;
 use super::safetensors;
 use super::source::Source;
 use super::tensors::Tensors;
-use super::write::{NewTensor, sibling, sync_folder, write_safetensors, write_whole};
+use super::write::{NewTensor, sibling, write_safetensors};
+use crate::atomic_write::{self, UNFINISHED};
 use crate::error::{Error, Result};
 
 /// Bytes of tensors in a shard: the hub's own limit is 5 GB a file, headers included.
@@ -71,6 +71,7 @@ impl Work {
             work.clean_up()?;
             return Ok(None);
         }
+        remove_unfinished(&work.partial)?;
         work.settle(settings)?;
         Ok(Some(work))
     }
@@ -111,7 +112,7 @@ impl Work {
 
     /// Writes a file of the driver's own; afterwards it is on disk.
     pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_bytes(&self.path(name), bytes)
+        atomic_write::write(&self.path(name), bytes)
     }
 
     /// Opens a finished piece.
@@ -130,14 +131,15 @@ impl Work {
         let pieces = pieces.iter().map(|piece| self.piece(piece)).collect::<Result<Vec<_>>>()?;
         write_shards(&folder, &pieces, shard_bytes)?;
         for file in files {
-            write_bytes(&folder.join(&file.name), &file.bytes)?;
+            atomic_write::write(&folder.join(&file.name), &file.bytes)?;
         }
         drop(pieces);
         self.write_bytes(COMPLETE, b"")?;
         // An empty folder of this name may be in the way, which only some systems rename over.
         let _ = std::fs::remove_dir(&self.out);
         std::fs::rename(&folder, &self.out).map_err(Error::io(&self.out))?;
-        sync_folder(self.out.parent().unwrap_or(Path::new(".")))?;
+        let parent = self.out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        atomic_write::sync_folder(parent).map_err(Error::io(parent))?;
         self.clean_up()
     }
 
@@ -164,8 +166,15 @@ fn file_name(piece: &str) -> String {
     format!("{piece}.safetensors")
 }
 
-fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, bytes.len() as u64, |out| out.write_all(bytes).map_err(Error::io(path)))
+/// Removes the temporary files of a killed run, whose names no other run takes.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        if path.to_string_lossy().ends_with(UNFINISHED) {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// A lock that ends with the process, however it ends.
@@ -215,7 +224,7 @@ fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<(
     }
     let total: u64 = shards.iter().map(|(bytes, _)| bytes).sum();
     let index = json!({"metadata": {"total_size": total}, "weight_map": weight_map});
-    write_bytes(&folder.join(INDEX), &pretty(&index))
+    atomic_write::write(&folder.join(INDEX), &pretty(&index))
 }
 
 /// JSON as Hugging Face writes it.

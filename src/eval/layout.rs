@@ -13,7 +13,6 @@ use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
 use crate::tasks::{Ask, Item, Over};
-use crate::whole_file;
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
 const IMITATED: &str = "0.4.13";
@@ -337,9 +336,9 @@ pub fn write(run: &EvalRun, results: &Value, out: &Path) -> Result<PathBuf> {
             // A judge may have answered since.
             true if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
             true => {}
-            false => whole_file::write(&path, lines)?,
+            false => atomic_write::write(&path, lines)?,
         }
-        whole_file::write(&folder.join(samples_file(&set.data().name, run.begun)), samples(set))?;
+        atomic_write::write(&folder.join(samples_file(&set.data().name, run.begun)), samples(set))?;
     }
     for (task, sets) in &run.tasks {
         let Some(export) = task.task.export else { continue };
@@ -350,11 +349,11 @@ pub fn write(run: &EvalRun, results: &Value, out: &Path) -> Result<PathBuf> {
             };
             let lines: String = set.samples.iter().map(line).collect();
             let name = format!("export_{}", samples_file(&set.data().name, run.begun));
-            whole_file::write(&folder.join(name), lines)?;
+            atomic_write::write(&folder.join(name), lines)?;
         }
     }
     let path = folder.join(format!("results_{}.json", date::time(run.begun).replace(':', "-")));
-    whole_file::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;
+    atomic_write::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;
     Ok(path)
 }
 

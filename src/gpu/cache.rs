@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::atomic_write;
+
 /// A driver's pipeline cache and its file; written back when dropped.
 pub struct Cache {
     pub pipelines: wgpu::PipelineCache,
@@ -36,10 +38,8 @@ impl Drop for Cache {
             return;
         }
         // A cache that cannot be kept costs the next start some compiling, nothing else.
-        let temporary = self.file.with_extension(format!("{}", std::process::id()));
-        let written = self.file.parent().map(std::fs::create_dir_all);
-        if written.is_some_and(|w| w.is_ok()) && std::fs::write(&temporary, data).is_ok() {
-            let _ = std::fs::rename(&temporary, &self.file);
+        if self.file.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) {
+            let _ = atomic_write::write(&self.file, data);
         }
     }
 }

@@ -19,8 +19,8 @@ mod svg;
 
 use std::path::Path;
 
+use crate::atomic_write;
 use crate::error::{Error, Result};
-use crate::whole_file;
 use data::Study;
 use figures::Figures;
 
@@ -64,15 +64,15 @@ pub fn write(study: &Study, folder: &Path) -> Result<()> {
         }
     }
     for figure in &figures {
-        whole_file::write(&drawings.join(format!("{}.svg", figure.slug)), svg::document(&figure.svg))?;
+        atomic_write::write(&drawings.join(format!("{}.svg", figure.slug)), svg::document(&figure.svg))?;
     }
-    whole_file::write(&folder.join("scores.csv"), csv::scores(&findings))?;
-    whole_file::write(&folder.join("perplexity.csv"), csv::perplexities(&findings))?;
-    whole_file::write(&folder.join("memory_speed.csv"), csv::memory_speed(&findings))?;
-    whole_file::write(&folder.join("correlations.csv"), csv::correlations(&findings))?;
+    atomic_write::write(&folder.join("scores.csv"), csv::scores(&findings))?;
+    atomic_write::write(&folder.join("perplexity.csv"), csv::perplexities(&findings))?;
+    atomic_write::write(&folder.join("memory_speed.csv"), csv::memory_speed(&findings))?;
+    atomic_write::write(&folder.join("correlations.csv"), csv::correlations(&findings))?;
     let json = serde_json::to_string_pretty(study).expect("a study is plain data");
-    whole_file::write(&folder.join("study.json"), json + "\n")?;
-    whole_file::write(&folder.join("report.html"), page)
+    atomic_write::write(&folder.join("study.json"), json + "\n")?;
+    atomic_write::write(&folder.join("report.html"), page)
 }
 
 /// The page, and the figures it shows.

@@ -13,6 +13,7 @@ use super::scores::scores;
 use super::settings::StudySettings;
 use super::step::Step;
 use super::texts::Text;
+use crate::atomic_write;
 use crate::bench::models::{Measured, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
@@ -27,7 +28,6 @@ use crate::progress::Progress;
 use crate::quantize::model_digest;
 use crate::quantize::session::{REPORT, cached};
 use crate::report::data::{Conditions, Fact, Memory, Outliers, Perplexity, Run, Score, Speed};
-use crate::whole_file;
 
 /// One form of one model under measurement.
 pub struct FormRun<'a> {
@@ -117,7 +117,7 @@ impl<'a> FormRun<'a> {
         let memory = Memory { samples: Some(self.link("memory.json")), ..memory };
         let report = std::fs::read(self.path.join(REPORT)).ok();
         if let Some(report) = &report {
-            whole_file::write(&self.folder.join(REPORT), report)?;
+            atomic_write::write(&self.folder.join(REPORT), report)?;
         }
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
         let outliers = report

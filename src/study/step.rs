@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::atomic_write;
 use crate::error::Result;
-use crate::whole_file;
 
 /// A cache of results in a folder, valid for one key.
 pub struct Step {
@@ -34,7 +34,7 @@ impl Step {
             return Ok(value);
         }
         let value = make()?;
-        whole_file::write(&path, json!({ "key": self.key, "value": value }).to_string())?;
+        atomic_write::write(&path, json!({ "key": self.key, "value": value }).to_string())?;
         Ok(value)
     }
 }

@@ -1,0 +1,143 @@
+//! Files that are written whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The end of a file's temporary name.
+pub const UNFINISHED: &str = ".unfinished";
+/// Bytes that go to the system at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Writes `bytes` to the file at `path`; see [`write_with`].
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let bytes = bytes.as_ref();
+    write_with(path, bytes.len() as u64, |out| out.write_all(bytes))
+}
+
+/// Lets `fill` write a file under a temporary name beside `path`, and gives it its own when it is whole and on
+/// the disk. `bytes` is its size, for the error when the disk is full.
+///
+/// # Errors
+/// The file cannot be written, or `fill` fails: a file that was at `path` is as it was, and the temporary one is
+/// removed. A process that is killed leaves it.
+pub fn write_with<E>(path: &Path, bytes: u64, fill: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<()>
+where
+    Failure: From<E>,
+{
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let all = || -> Result<(), Failure> {
+        let temporary = temporary(folder, path)?;
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, temporary.as_file());
+        fill(&mut out)?;
+        out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+        temporary.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder)?;
+        Ok(())
+    };
+    all().map_err(|failure| match failure {
+        Failure::Write(error) => full(path, bytes, error),
+        Failure::Other(error) => error,
+    })
+}
+
+/// Why a file was not written.
+pub enum Failure {
+    /// The system refused to write it.
+    Write(io::Error),
+    /// What it was to hold cannot be had.
+    Other(Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Write(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Other(error)
+    }
+}
+
+/// Creates a file of a new name beside `path`, with the rights of any new file.
+fn temporary(folder: &Path, path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// Makes the names in a folder last, where the system can be asked to.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Makes the error of a write; one of a full disk says how much was needed.
+fn full(path: &Path, bytes: u64, error: io::Error) -> Error {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let source = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => io::Error::new(
+            error.kind(),
+            format!("{error}: the file needs {bytes} bytes; free space or write to another disk, then run again"),
+        ),
+        _ => error,
+    };
+    Error::io(path)(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.csv");
+        write(&path, "first").unwrap();
+        let failed = write_with(&path, 6, |out| -> Result<(), Failure> {
+            out.write_all(b"second")?;
+            Err(Error::request("field", "a", "b", "c").into())
+        });
+        assert!(failed.unwrap_err().to_string().contains("field"));
+        let full = write_with(&path, 6, |_| Err(io::Error::from(io::ErrorKind::StorageFull)));
+        assert!(full.unwrap_err().to_string().contains("needs 6 bytes"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
+        assert!(write(&folder.path().join("none/scores.csv"), "x").unwrap_err().to_string().contains("scores.csv"));
+    }
+
+    #[test]
+    fn writers_of_one_file_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        let texts: Vec<String> = (0..8).map(|i| i.to_string().repeat(100_000)).collect();
+        std::thread::scope(|scope| {
+            for text in &texts {
+                let path = &path;
+                scope.spawn(move || write(path, text).unwrap());
+            }
+        });
+        let found = std::fs::read_to_string(&path).unwrap();
+        assert!(texts.contains(&found), "{} bytes of several writers", found.len());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_has_the_rights_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write(&ours, "x").unwrap();
+        std::fs::write(&plain, "x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}
