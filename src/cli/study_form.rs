@@ -287,7 +287,6 @@ impl<'a> Measuring<'a> {
                 bytes_per_token: Some(m.decode.bytes_per_token as u64),
                 copy_bandwidth,
                 first_token_cold: Some(m.cold_first_token_s),
-                first_token_warm: None,
                 samples: None,
             }))
         })?;

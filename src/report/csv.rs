@@ -145,14 +145,14 @@ pub fn perplexities(findings: &Findings<'_>) -> String {
 pub fn memory_speed(findings: &Findings<'_>) -> String {
     let rate = |name: &str| ["median", "min", "max", "cv"].map(|part| format!("{name}_{part}")).join(",");
     let mut lines = Lines::new(&format!(
-        "{RUN},weight_bytes,kv_bytes,scratch_bytes,allocator_peak_bytes,driver_peak_bytes,host_rss_peak_bytes,prompt,\
-         generated,{},{},bytes_per_token,copy_bytes_per_second,share_of_copy,first_token_cold_s,first_token_warm_s",
+        "{RUN},weight_bytes,kv_bytes,scratch_bytes,host_rss_peak_bytes,prompt,\
+         generated,{},{},bytes_per_token,copy_bytes_per_second,share_of_copy,first_token_cold_s",
         rate("prefill_tok_s"),
         rate("decode_tok_s")
     ));
     for run in &findings.study.runs {
         let m = &run.memory;
-        let bytes = [m.weights, m.kv, m.scratch, m.allocator_peak, m.driver_peak, m.host_rss_peak].map(text);
+        let bytes = [m.weights, m.kv, m.scratch, m.host_rss_peak].map(text);
         let speeds: Vec<_> = if run.speeds.is_empty() { vec![None] } else { run.speeds.iter().map(Some).collect() };
         for speed in speeds {
             let mut fields = run_fields(run);
@@ -169,7 +169,6 @@ pub fn memory_speed(findings: &Findings<'_>) -> String {
                 text(speed.and_then(|speed| speed.copy_bandwidth)),
                 text(speed.and_then(|speed| speed.share_of_copy())),
                 text(speed.and_then(|speed| speed.first_token_cold)),
-                text(speed.and_then(|speed| speed.first_token_warm)),
             ]);
             lines.add(&fields);
         }

@@ -142,9 +142,6 @@ pub struct Memory {
     /// Keys and values of the whole context.
     pub kv: Option<u64>,
     pub scratch: Option<u64>,
-    /// Highest sum of our own buffers.
-    pub allocator_peak: Option<u64>,
-    pub driver_peak: Option<u64>,
     pub host_rss_peak: Option<u64>,
     /// File with the measurement, relative to the report.
     pub samples: Option<String>,
@@ -170,9 +167,6 @@ pub struct Speed {
     /// Seconds to the first token, pipelines not yet compiled.
     #[serde(default)]
     pub first_token_cold: Option<f64>,
-    /// Seconds to the first token of a later run.
-    #[serde(default)]
-    pub first_token_warm: Option<f64>,
     /// File with the measurement, relative to the report.
     #[serde(default)]
     pub samples: Option<String>,

@@ -25,14 +25,12 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
         "weights",
         "keys and values",
         "scratch",
-        "allocator peak",
-        "driver peak",
         "host peak (RSS)",
     ];
     let mut table = Table::new("Memory. Each column is a measurement of its own", &head);
     for run in &study.runs {
         let m = &run.memory;
-        let bytes = [m.weights, m.kv, m.scratch, m.allocator_peak, m.driver_peak, m.host_rss_peak];
+        let bytes = [m.weights, m.kv, m.scratch, m.host_rss_peak];
         let bytes = bytes.map(|bytes| Cell::linked(m.samples.as_deref(), &number::or_missing(bytes, number::bytes)));
         table.row([Cell::text(&run.full_title()), true_bits(run)].into_iter().chain(bytes).collect());
     }
@@ -46,7 +44,6 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
         "bytes a token",
         "share of copy bandwidth",
         "first token, cold",
-        "first token, warm",
     ];
     let mut table = Table::new("Speed at batch 1, greedy: median, and least to most of the repeats", &head);
     for run in &study.runs {
@@ -69,7 +66,6 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
                 linked(number::or_missing(speed.bytes_per_token, number::bytes)),
                 linked(number::or_missing(speed.share_of_copy(), number::percent)),
                 seconds(speed.first_token_cold),
-                seconds(speed.first_token_warm),
             ]);
         }
     }

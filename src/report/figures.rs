@@ -217,7 +217,7 @@ impl Figures {
         let parts = [("weights", 2), ("keys and values", 1), ("scratch", 5)].map(|(n, c)| (n.to_owned(), c)).to_vec();
         let bars = Bars { title: "Memory on the device".to_owned(), parts, text: |b| number::bytes(b as u64), bars };
         let caption =
-            "Bytes of our buffers by use; the peaks that allocator, driver and system report are in the table.";
+            "Bytes of the engine's buffers by use. The table above also has the peak memory of the process.";
         self.add("memory", caption, |slug| Some((bars.draw(slug)?, 0)))
     }
 
