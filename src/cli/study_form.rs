@@ -26,7 +26,7 @@ use crate::eval::run::Shard;
 use crate::generate::Loaded;
 use crate::metrics::information::Distance;
 use crate::quantize::model_digest;
-use crate::report::data::{Conditions, Fact, Memory, Method, Outliers, Perplexity, Run, Score, Speed};
+use crate::report::data::{Conditions, Fact, Memory, Outliers, Perplexity, Run, Score, Speed};
 use crate::study::texts::Text;
 use crate::study::{Form, scores};
 use crate::whole_file;
@@ -143,7 +143,8 @@ impl<'a> Measuring<'a> {
             whole_file::write(&self.folder.join(REPORT), report)?;
         }
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
-        let outliers = report.as_ref().filter(|_| self.form.method == Method::Spqr).map(|report| {
+        let spqr = crate::quant::Method::Spqr.name();
+        let outliers = report.as_ref().filter(|_| self.form.method == spqr).map(|report| {
             let layers = report["layers"].as_array().into_iter().flatten();
             Outliers {
                 share: report["outlier_share"].as_f64().unwrap_or(0.0),
@@ -155,7 +156,7 @@ impl<'a> Measuring<'a> {
         Ok(Run {
             model: model.name.clone(),
             parameters: model.parameters,
-            method: self.form.method,
+            method: self.form.method.to_owned(),
             bits: self.form.bits,
             true_bits: report.as_ref().map_or(Some(16.0), |report| report["bits_per_weight"].as_f64()),
             purpose: self.form.purpose,

@@ -3,16 +3,17 @@
 pub mod scores;
 pub mod texts;
 
-use crate::quant::{Method as QuantMethod, Quant};
+use crate::quant::{Method, Quant};
 use crate::quantize::{Outliers, Settings};
-use crate::report::data::{Fact, Method, Purpose};
+use crate::report::data::{BASELINE, Fact, Purpose};
 
 /// A form of a model.
 #[derive(Clone, Debug)]
 pub struct Form {
     /// As a folder's name: `bf16`, `gptq-4`, `spqr-2-no-outliers`.
     pub name: String,
-    pub method: Method,
+    /// Name of the method, as the report has it.
+    pub method: &'static str,
     pub bits: u32,
     /// None: as it is.
     pub settings: Option<Settings>,
@@ -31,10 +32,10 @@ pub struct Extras {
 }
 
 /// The forms of one model, the 16-bit one first. A method with a single width takes part whatever `bits` are.
-pub fn forms(methods: &[QuantMethod], wanted: &[u32], extras: Extras) -> Vec<Form> {
+pub fn forms(methods: &[Method], wanted: &[u32], extras: Extras) -> Vec<Form> {
     let mut forms = vec![Form {
         name: "bf16".into(),
-        method: Method::Bf16,
+        method: BASELINE,
         bits: 16,
         settings: None,
         purpose: Purpose::Preset,
@@ -49,7 +50,7 @@ pub fn forms(methods: &[QuantMethod], wanted: &[u32], extras: Extras) -> Vec<For
             }
             let quant = Quant { method, bits };
             forms.push(form(quant, "", Settings::new(quant), Purpose::Preset, None));
-            if method == QuantMethod::Spqr {
+            if method == Method::Spqr {
                 forms.extend(of_spqr(quant, extras));
             }
         }
@@ -77,15 +78,9 @@ fn of_spqr(quant: Quant, extras: Extras) -> Vec<Form> {
 }
 
 fn form(quant: Quant, suffix: &str, settings: Settings, purpose: Purpose, option: Option<(&str, String)>) -> Form {
-    let method = match quant.method {
-        QuantMethod::Rtn => Method::Rtn,
-        QuantMethod::Int8 => Method::Int8,
-        QuantMethod::Gptq => Method::Gptq,
-        QuantMethod::Spqr => Method::Spqr,
-    };
     Form {
         name: format!("{}-{}{suffix}", quant.method.name(), quant.bits),
-        method,
+        method: quant.method.name(),
         bits: quant.bits,
         settings: Some(settings),
         purpose,
@@ -99,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_studys_matrix() {
-        let all = [QuantMethod::Int8, QuantMethod::Gptq, QuantMethod::Spqr];
+        let all = [Method::Int8, Method::Gptq, Method::Spqr];
         let names =
             |extras| -> Vec<String> { forms(&all, &[8, 4, 3, 2], extras).into_iter().map(|form| form.name).collect() };
         let plain = ["bf16", "int8-8", "gptq-8", "gptq-4", "gptq-3", "gptq-2", "spqr-8", "spqr-4", "spqr-3", "spqr-2"];
