@@ -109,8 +109,7 @@ def run(model, form, hard, losses, seed):
         "purpose": purpose, "options": options,
         "memory": {
             "weights": size, "kv": layers * 2048 * 1024, "scratch": 41_000_000,
-            "allocator_peak": size + layers * 2048 * 1024 + 45_000_000,
-            "driver_peak": None, "host_rss_peak": 410_000_000 + parameters // 20,
+            "host_rss_peak": 410_000_000 + parameters // 20,
             "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/memory.json",
         },
         "speeds": [{
@@ -118,7 +117,7 @@ def run(model, form, hard, losses, seed):
             "prefill": [round(speed * 9 * (1 + shake * x), 2) for x in (0, 0.7, -1, 0.4, -0.2)],
             "decode": [round(speed * (1 + shake * x), 3) for x in (0, 1, -1, 0.5, -0.3)],
             "bytes_per_token": size, "copy_bandwidth": 9.0e10,
-            "first_token_cold": 2.4, "first_token_warm": round(5 / speed, 3),
+            "first_token_cold": 2.4,
             "samples": f"samples/{name.replace(' ', '_')}/{method}{bits}/speed.json",
         }],
         "perplexities": perplexities, "scores": scores,

@@ -8,6 +8,7 @@ use super::journal::{Identity, Response};
 use super::measure::{Number, Sample, SetResult, group_number};
 use super::requests::{PreparedTask, Request};
 use super::settings::EvalSettings;
+use crate::atomic_write;
 use crate::date;
 use crate::digest::sha256;
 use crate::error::{Error, Result};

@@ -19,6 +19,8 @@ pub struct Method {
     pub title: &'static str,
     /// One line of help.
     pub about: &'static str,
+    /// A sentence or two for readers of a report.
+    pub description: &'static str,
     pub format: &'static Format,
     /// Widths of a code.
     pub bits: &'static [u32],

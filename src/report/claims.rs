@@ -2,9 +2,13 @@
 
 use super::Findings;
 use super::correlate::{LEAST_RUNS, mean};
-use super::data::{Method, Perplexity, Purpose, Run};
+use super::data::{Perplexity, Purpose, Run};
 use super::number;
 use super::standings::Standings;
+
+/// The methods that the study makes claims about, by name.
+const GPTQ: &str = "gptq";
+const SPQR: &str = "spqr";
 
 /// What became of a claim here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +203,7 @@ fn collapse(
 /// Of every 2-bit run of a kind.
 fn collapses(
     findings: &Findings<'_>,
-    method: Method,
+    method: &str,
     purpose: Purpose,
     beside: &dyn Fn(&Run, &Perplexity) -> String,
 ) -> (Vec<bool>, String) {
@@ -214,7 +218,7 @@ fn nothing(_: &Run, _: &Perplexity) -> String {
 }
 
 fn gptq_fails(findings: &Findings<'_>) -> Claim {
-    let (collapsed, texts) = collapses(findings, Method::Gptq, Purpose::Preset, &nothing);
+    let (collapsed, texts) = collapses(findings, GPTQ, Purpose::Preset, &nothing);
     judged(
         "GPTQ fails completely at 2 bits (perplexity above 38,000).",
         "On some text every 2-bit GPTQ run's perplexity is above 10 times its 16-bit run's, or no number.",
@@ -226,7 +230,7 @@ fn gptq_fails(findings: &Findings<'_>) -> Claim {
 }
 
 fn spqr_works(findings: &Findings<'_>) -> Claim {
-    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::Preset, &nothing);
+    let (collapsed, texts) = collapses(findings, SPQR, Purpose::Preset, &nothing);
     judged(
         "SpQR works at 2 bits.",
         "On all texts every 2-bit SpQR run of the preset has at most 10 times its 16-bit run's perplexity.",
@@ -240,9 +244,9 @@ fn spqr_works(findings: &Findings<'_>) -> Claim {
 fn spqr_needs_outliers(findings: &Findings<'_>) -> Claim {
     let mut pairs = Vec::new();
     let runs = &findings.study.runs;
-    for changed in runs.iter().filter(|run| run.method == Method::Spqr && run.purpose == Purpose::Ablation) {
+    for changed in runs.iter().filter(|run| run.method == SPQR && run.purpose == Purpose::Ablation) {
         let preset = runs.iter().find(|run| {
-            (run.method, run.purpose) == (Method::Spqr, Purpose::Preset)
+            (run.method.as_str(), run.purpose) == (SPQR, Purpose::Preset)
                 && (&run.model, run.bits) == (&changed.model, changed.bits)
         });
         let Some(preset) = preset else { continue };
@@ -269,7 +273,7 @@ fn spqr_needs_outliers(findings: &Findings<'_>) -> Claim {
 fn outliers_grow(findings: &Findings<'_>) -> Claim {
     let mut models = Vec::new();
     for model in findings.study.models() {
-        let of_model = findings.study.of(model).filter(|run| run.method == Method::Spqr && run.is_quantized_preset());
+        let of_model = findings.study.of(model).filter(|run| run.method == SPQR && run.is_quantized_preset());
         let mut shares: Vec<(u32, f64)> =
             of_model.filter_map(|run| Some((run.bits, run.outliers.as_ref()?.share))).collect();
         shares.sort_by_key(|(bits, _)| std::cmp::Reverse(*bits));
@@ -290,7 +294,7 @@ fn outliers_grow(findings: &Findings<'_>) -> Claim {
 }
 
 fn true_bits(findings: &Findings<'_>) -> Claim {
-    let wanted = |run: &&Run| run.method == Method::Spqr && run.is_quantized_preset() && run.bits == 2;
+    let wanted = |run: &&Run| run.method == SPQR && run.is_quantized_preset() && run.bits == 2;
     let found: Vec<(String, f64)> =
         findings.study.runs.iter().filter(wanted).filter_map(|run| Some((run.full_title(), run.true_bits?))).collect();
     judged(
@@ -308,11 +312,11 @@ fn equal_bits(findings: &Findings<'_>) -> Claim {
     let gptq = |run: &Run, perplexity: &Perplexity| {
         let wider = study
             .of(&run.model)
-            .find(|other| other.is_quantized_preset() && (other.method, other.bits) == (Method::Gptq, run.bits + 1));
+            .find(|other| other.is_quantized_preset() && (other.method.as_str(), other.bits) == (GPTQ, run.bits + 1));
         let found = wider.and_then(|wider| Some((wider.title(), wider.perplexity_like(perplexity)?.value)));
         found.map_or_else(String::new, |(title, value)| format!(" ({title}: {})", number::perplexity(value)))
     };
-    let (collapsed, texts) = collapses(findings, Method::Spqr, Purpose::EqualBits, &gptq);
+    let (collapsed, texts) = collapses(findings, SPQR, Purpose::EqualBits, &gptq);
     judged(
         "SpQR still works at 2 bits when its true bits equal those of GPTQ one bit wider (open in the study).",
         "On all texts every 2-bit SpQR run whose budget of true bits is that of GPTQ one bit wider has at most 10 times \
@@ -352,7 +356,7 @@ fn slower(findings: &Findings<'_>) -> Claim {
 
 fn saves_nothing(findings: &Findings<'_>) -> Claim {
     let study = findings.study;
-    let wanted = |run: &&Run| run.method == Method::Spqr && run.is_quantized_preset();
+    let wanted = |run: &&Run| run.method == SPQR && run.is_quantized_preset();
     let share = |run: &Run| Some(run.memory.weights? as f64 / study.baseline(run)?.memory.weights? as f64);
     let shares: Vec<f64> = study.runs.iter().filter(wanted).filter_map(share).collect();
     judged(

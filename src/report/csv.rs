@@ -1,217 +1,201 @@
-//! The tables as files. What is missing is an empty field.
+//! The report's tables as CSV files (RFC 4180). A number that was not measured is an empty field.
+//!
+//! Each column is a header and the function that gives its field. Rows of serde structs would name each column twice,
+//! where it is declared and where it is filled, and would write 1 as `1.0`.
 
 use super::Findings;
-use super::data::{Method, Run};
+use super::compare::{Change, Rise};
+use super::correlate::Related;
+use super::data::{Perplexity, Run, Score, Speed};
 use super::run::Spread;
 use crate::metrics::correlation::Correlation;
 
-/// Lines of fields, quoted by RFC 4180 where needed.
-struct Lines(String);
+type Column<Row> = (&'static str, fn(&Row) -> String);
 
-impl Lines {
-    fn new(head: &str) -> Lines {
-        Lines(format!("{head}\n"))
-    }
-
-    fn add(&mut self, fields: &[String]) {
-        let quoted: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
-        self.0 += &quoted.join(",");
-        self.0.push('\n');
-    }
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
-}
+/// The first columns of every table about runs.
+static RUN: &[Column<Run>] = &[
+    ("model", |run| run.model.clone()),
+    ("parameters", |run| run.parameters.to_string()),
+    ("method", |run| run.method.clone()),
+    ("bits", |run| run.bits.to_string()),
+    ("true_bits", |run| text(run.true_bits)),
+    ("purpose", |run| run.purpose.name().to_owned()),
+    ("options", |run| {
+        let options = run.options.iter().map(|option| format!("{} {}", option.name, option.value).trim().to_owned());
+        options.collect::<Vec<_>>().join("; ")
+    }),
+];
 
 fn text<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-const RUN: &str = "model,parameters,method,bits,true_bits,purpose,options";
-
-fn run_fields(run: &Run) -> Vec<String> {
-    let method = match run.method {
-        Method::Bf16 => "bf16",
-        Method::Int8 => "int8",
-        Method::Gptq => "gptq",
-        Method::Spqr => "spqr",
-        Method::Rtn => "rtn",
-    };
-    let options: Vec<String> =
-        run.options.iter().map(|o| format!("{} {}", o.name, o.value).trim().to_owned()).collect();
-    let purpose = match run.purpose {
-        super::data::Purpose::Preset => "preset",
-        super::data::Purpose::EqualBits => "equal-bits",
-        super::data::Purpose::Ablation => "ablation",
-    };
-    let bits = (run.bits.to_string(), text(run.true_bits));
-    vec![
-        run.model.clone(),
-        run.parameters.to_string(),
-        method.to_owned(),
-        bits.0,
-        bits.1,
-        purpose.to_owned(),
-        options.join("; "),
-    ]
+fn low(interval: Option<(f64, f64)>) -> String {
+    text(interval.map(|(low, _)| low))
 }
 
-/// Every score; differences in points of 100.
+fn high(interval: Option<(f64, f64)>) -> String {
+    text(interval.map(|(_, high)| high))
+}
+
+/// Returns a header and one line for each row: the fields of `columns`, after those of [`RUN`] if rows have runs.
+fn table<'a, Row>(columns: &[Column<Row>], rows: impl Iterator<Item = (&'a Run, Row)>) -> String {
+    write(columns, RUN, rows.map(|(run, row)| (Some(run), row)))
+}
+
+fn write<'a, Row>(
+    columns: &[Column<Row>],
+    of_run: &[Column<Run>],
+    rows: impl Iterator<Item = (Option<&'a Run>, Row)>,
+) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header: Vec<&str> = of_run.iter().map(|column| column.0).chain(columns.iter().map(|column| column.0)).collect();
+    writer.write_record(header).expect("memory takes every line");
+    for (run, row) in rows {
+        let first = run.iter().flat_map(|run| of_run.iter().map(|(_, field)| field(run)));
+        let line: Vec<String> = first.chain(columns.iter().map(|(_, field)| field(&row))).collect();
+        writer.write_record(line).expect("memory takes every line");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes every line")).expect("every field is text")
+}
+
+/// Returns every score and its comparison with the 16-bit run's. Differences are points of 100.
 pub fn scores(findings: &Findings<'_>) -> String {
-    let mut lines = Lines::new(&format!(
-        "{RUN},task,set,metric,profile,shots,documents,value,stderr,scale,chance,higher_is_better,test,pairs,\
-         difference_points,low_points,high_points,p,p_holm,p_equivalence_1_point,ties,errors,truncated,samples"
-    ));
-    for run in &findings.study.runs {
-        for score in &run.scores {
-            let change = findings.changes.iter().find(|change| std::ptr::eq(change.score, score));
-            let mut fields = run_fields(run);
-            fields.extend([
-                score.task.clone(),
-                text(score.set.as_ref()),
-                score.metric.clone(),
-                score.profile.clone(),
-                score.shots.to_string(),
-                score.documents.to_string(),
-                score.value.to_string(),
-                text(score.stderr),
-                score.scale.to_string(),
-                text(score.chance),
-                score.higher_is_better.to_string(),
-                text(change.map(|change| change.test.title())),
-                text(change.map(|change| change.pairs)),
-                text(change.map(|change| change.difference)),
-                text(change.and_then(|change| change.interval).map(|interval| interval.0)),
-                text(change.and_then(|change| change.interval).map(|interval| interval.1)),
-                text(change.and_then(|change| change.p)),
-                text(change.and_then(|change| change.corrected)),
-                text(change.and_then(|change| change.equivalence)),
-                score.ties.to_string(),
-                score.errors.to_string(),
-                score.truncated.to_string(),
-                text(score.samples.as_ref()),
-            ]);
-            lines.add(&fields);
-        }
-    }
-    lines.0
+    let columns: &[Column<(&Score, Option<&Change<'_>>)>] = &[
+        ("task", |(score, _)| score.task.clone()),
+        ("set", |(score, _)| text(score.set.as_ref())),
+        ("metric", |(score, _)| score.metric.clone()),
+        ("profile", |(score, _)| score.profile.clone()),
+        ("shots", |(score, _)| score.shots.to_string()),
+        ("documents", |(score, _)| score.documents.to_string()),
+        ("value", |(score, _)| score.value.to_string()),
+        ("stderr", |(score, _)| text(score.stderr)),
+        ("scale", |(score, _)| score.scale.to_string()),
+        ("chance", |(score, _)| text(score.chance)),
+        ("higher_is_better", |(score, _)| score.higher_is_better.to_string()),
+        ("test", |(_, change)| text(change.map(|change| change.test.title()))),
+        ("pairs", |(_, change)| text(change.map(|change| change.pairs))),
+        ("difference_points", |(_, change)| text(change.map(|change| change.difference))),
+        ("low_points", |(_, change)| low(change.and_then(|change| change.interval))),
+        ("high_points", |(_, change)| high(change.and_then(|change| change.interval))),
+        ("p", |(_, change)| text(change.and_then(|change| change.p))),
+        ("p_holm", |(_, change)| text(change.and_then(|change| change.corrected))),
+        ("p_equivalence_1_point", |(_, change)| text(change.and_then(|change| change.equivalence))),
+        ("ties", |(score, _)| score.ties.to_string()),
+        ("errors", |(score, _)| score.errors.to_string()),
+        ("truncated", |(score, _)| score.truncated.to_string()),
+        ("samples", |(score, _)| text(score.samples.as_ref())),
+    ];
+    let scores = findings.study.runs.iter().flat_map(|run| run.scores.iter().map(move |score| (run, score)));
+    let change = |score| findings.changes.iter().find(|change| std::ptr::eq(change.score, score));
+    table(columns, scores.map(|(run, score)| (run, (score, change(score)))))
 }
 
-/// Every perplexity.
+/// Returns every perplexity, its ratio to the 16-bit run's, and the distance of the predictions from that run's.
 pub fn perplexities(findings: &Findings<'_>) -> String {
-    let mut lines = Lines::new(&format!(
-        "{RUN},text,protocol,window,tokens,windows,perplexity,ratio,ratio_low,ratio_high,p,p_holm,collapsed,samples,\
-         kl_positions,kl_mean,kl_quantile_999,same_top,rms_difference"
-    ));
-    for run in &findings.study.runs {
-        for perplexity in &run.perplexities {
-            let rise = findings.rises.iter().find(|rise| std::ptr::eq(rise.perplexity, perplexity));
-            let mut fields = run_fields(run);
-            fields.extend([
-                perplexity.text.clone(),
-                perplexity.protocol.clone(),
-                perplexity.window.to_string(),
-                perplexity.tokens.to_string(),
-                perplexity.windows.len().to_string(),
-                perplexity.value.to_string(),
-                text(rise.map(|rise| rise.ratio)),
-                text(rise.and_then(|rise| rise.interval).map(|interval| interval.0)),
-                text(rise.and_then(|rise| rise.interval).map(|interval| interval.1)),
-                text(rise.and_then(|rise| rise.p)),
-                text(rise.and_then(|rise| rise.corrected)),
-                text(rise.map(|rise| rise.collapsed)),
-                text(perplexity.samples.as_ref()),
-            ]);
-            let distance = perplexity.distance;
-            fields.extend([
-                text(distance.map(|distance| distance.positions)),
-                text(distance.map(|distance| distance.mean)),
-                text(distance.map(|distance| distance.quantile_999)),
-                text(distance.map(|distance| distance.same_top)),
-                text(distance.map(|distance| distance.rms_difference)),
-            ]);
-            lines.add(&fields);
-        }
-    }
-    lines.0
+    let columns: &[Column<(&Perplexity, Option<&Rise<'_>>)>] = &[
+        ("text", |(found, _)| found.text.clone()),
+        ("protocol", |(found, _)| found.protocol.clone()),
+        ("window", |(found, _)| found.window.to_string()),
+        ("tokens", |(found, _)| found.tokens.to_string()),
+        ("windows", |(found, _)| found.windows.len().to_string()),
+        ("perplexity", |(found, _)| found.value.to_string()),
+        ("ratio", |(_, rise)| text(rise.map(|rise| rise.ratio))),
+        ("ratio_low", |(_, rise)| low(rise.and_then(|rise| rise.interval))),
+        ("ratio_high", |(_, rise)| high(rise.and_then(|rise| rise.interval))),
+        ("p", |(_, rise)| text(rise.and_then(|rise| rise.p))),
+        ("p_holm", |(_, rise)| text(rise.and_then(|rise| rise.corrected))),
+        ("collapsed", |(_, rise)| text(rise.map(|rise| rise.collapsed))),
+        ("samples", |(found, _)| text(found.samples.as_ref())),
+        ("kl_positions", |(found, _)| text(found.distance.map(|distance| distance.positions))),
+        ("kl_mean", |(found, _)| text(found.distance.map(|distance| distance.mean))),
+        ("kl_quantile_999", |(found, _)| text(found.distance.map(|distance| distance.quantile_999))),
+        ("same_top", |(found, _)| text(found.distance.map(|distance| distance.same_top))),
+        ("rms_difference", |(found, _)| text(found.distance.map(|distance| distance.rms_difference))),
+    ];
+    let all = findings.study.runs.iter().flat_map(|run| run.perplexities.iter().map(move |found| (run, found)));
+    let rise = |found| findings.rises.iter().find(|rise| std::ptr::eq(rise.perplexity, found));
+    table(columns, all.map(|(run, found)| (run, (found, rise(found)))))
 }
 
-/// Memory in bytes, rates in tokens a second, a line for each protocol of speed or one without.
+/// A run and one of its speeds, with the repeats of prefill and decode summed up.
+struct SpeedRow<'a> {
+    run: &'a Run,
+    speed: Option<&'a Speed>,
+    prefill: Option<Spread>,
+    decode: Option<Spread>,
+}
+
+impl<'a> SpeedRow<'a> {
+    fn new(run: &'a Run, speed: Option<&'a Speed>) -> SpeedRow<'a> {
+        let prefill = speed.and_then(|speed| Spread::new(&speed.prefill));
+        SpeedRow { run, speed, prefill, decode: speed.and_then(|speed| Spread::new(&speed.decode)) }
+    }
+}
+
+/// Returns memory in bytes and rates in tokens a second: a line for each speed, or one line if there is none.
 pub fn memory_speed(findings: &Findings<'_>) -> String {
-    let rate = |name: &str| ["median", "min", "max", "cv"].map(|part| format!("{name}_{part}")).join(",");
-    let mut lines = Lines::new(&format!(
-        "{RUN},weight_bytes,kv_bytes,scratch_bytes,allocator_peak_bytes,driver_peak_bytes,host_rss_peak_bytes,prompt,\
-         generated,{},{},bytes_per_token,copy_bytes_per_second,share_of_copy,first_token_cold_s,first_token_warm_s",
-        rate("prefill_tok_s"),
-        rate("decode_tok_s")
-    ));
-    for run in &findings.study.runs {
-        let m = &run.memory;
-        let bytes = [m.weights, m.kv, m.scratch, m.allocator_peak, m.driver_peak, m.host_rss_peak].map(text);
-        let speeds: Vec<_> = if run.speeds.is_empty() { vec![None] } else { run.speeds.iter().map(Some).collect() };
-        for speed in speeds {
-            let mut fields = run_fields(run);
-            fields.extend(bytes.clone());
-            fields.extend([text(speed.map(|speed| speed.prompt)), text(speed.map(|speed| speed.generated))]);
-            for repeats in [speed.map(|speed| &speed.prefill), speed.map(|speed| &speed.decode)] {
-                let spread = repeats.and_then(|repeats| Spread::new(repeats));
-                let numbers = [spread.map(|s| s.median), spread.map(|s| s.least), spread.map(|s| s.most)];
-                fields.extend(numbers.map(text));
-                fields.push(text(spread.and_then(|s| s.variation)));
-            }
-            fields.extend([
-                text(speed.and_then(|speed| speed.bytes_per_token)),
-                text(speed.and_then(|speed| speed.copy_bandwidth)),
-                text(speed.and_then(|speed| speed.share_of_copy())),
-                text(speed.and_then(|speed| speed.first_token_cold)),
-                text(speed.and_then(|speed| speed.first_token_warm)),
-            ]);
-            lines.add(&fields);
-        }
-    }
-    lines.0
+    let columns: &[Column<SpeedRow<'_>>] = &[
+        ("weight_bytes", |row| text(row.run.memory.weights)),
+        ("kv_bytes", |row| text(row.run.memory.kv)),
+        ("scratch_bytes", |row| text(row.run.memory.scratch)),
+        ("host_rss_peak_bytes", |row| text(row.run.memory.host_rss_peak)),
+        ("prompt", |row| text(row.speed.map(|speed| speed.prompt))),
+        ("generated", |row| text(row.speed.map(|speed| speed.generated))),
+        ("prefill_tok_s_median", |row| text(row.prefill.map(|rates| rates.median))),
+        ("prefill_tok_s_min", |row| text(row.prefill.map(|rates| rates.least))),
+        ("prefill_tok_s_max", |row| text(row.prefill.map(|rates| rates.most))),
+        ("prefill_tok_s_cv", |row| text(row.prefill.and_then(|rates| rates.variation))),
+        ("decode_tok_s_median", |row| text(row.decode.map(|rates| rates.median))),
+        ("decode_tok_s_min", |row| text(row.decode.map(|rates| rates.least))),
+        ("decode_tok_s_max", |row| text(row.decode.map(|rates| rates.most))),
+        ("decode_tok_s_cv", |row| text(row.decode.and_then(|rates| rates.variation))),
+        ("bytes_per_token", |row| text(row.speed.and_then(|speed| speed.bytes_per_token))),
+        ("copy_bytes_per_second", |row| text(row.speed.and_then(|speed| speed.copy_bandwidth))),
+        ("share_of_copy", |row| text(row.speed.and_then(|speed| speed.share_of_copy()))),
+        ("first_token_cold_s", |row| text(row.speed.and_then(|speed| speed.first_token_cold))),
+    ];
+    let rows = findings.study.runs.iter().flat_map(|run| {
+        let speeds = if run.speeds.is_empty() { vec![None] } else { run.speeds.iter().map(Some).collect() };
+        speeds.into_iter().map(move |speed| (run, SpeedRow::new(run, speed)))
+    });
+    table(columns, rows)
 }
 
-/// Every correlation of perplexity and score.
+/// One coefficient of a perplexity and a score.
+struct CoefficientRow<'a> {
+    related: &'a Related<'a>,
+    runs: &'static str,
+    name: &'static str,
+    found: Option<Correlation>,
+}
+
+/// Returns every correlation of a perplexity with a score.
 pub fn correlations(findings: &Findings<'_>) -> String {
-    let mut lines = Lines::new(
-        "model,text,protocol,task,metric,profile,shots,collapsed_runs,left_out_runs,runs,coefficient,r,n,p,low,high",
-    );
+    let columns: &[Column<CoefficientRow<'_>>] = &[
+        ("model", |row| row.related.model.to_owned()),
+        ("text", |row| row.related.text.text.clone()),
+        ("protocol", |row| row.related.text.protocol.clone()),
+        ("task", |row| row.related.score.task.clone()),
+        ("metric", |row| row.related.score.metric.clone()),
+        ("profile", |row| row.related.score.profile.clone()),
+        ("shots", |row| row.related.score.shots.to_string()),
+        ("collapsed_runs", |row| row.related.collapsed.to_string()),
+        ("left_out_runs", |row| row.related.left_out.to_string()),
+        ("runs", |row| row.runs.to_owned()),
+        ("coefficient", |row| row.name.to_owned()),
+        ("r", |row| text(row.found.map(|found| found.r))),
+        ("n", |row| text(row.found.map(|found| found.pairs))),
+        ("p", |row| text(row.found.map(|found| found.p))),
+        ("low", |row| low(row.found.and_then(|found| found.interval))),
+        ("high", |row| high(row.found.and_then(|found| found.interval))),
+    ];
+    let mut rows = Vec::new();
     for related in &findings.related {
-        for (runs, coefficients) in [("all", related.all), ("without collapsed", related.sound)] {
-            let named = [
-                ("pearson", coefficients.plain),
-                ("pearson of ln", coefficients.logarithm),
-                ("spearman", coefficients.rank),
-            ];
-            for (name, found) in named {
-                let of = |part: fn(Correlation) -> f64| text(found.map(part));
-                let interval = found.and_then(|found| found.interval);
-                lines.add(&[
-                    related.model.to_owned(),
-                    related.text.text.clone(),
-                    related.text.protocol.clone(),
-                    related.score.task.clone(),
-                    related.score.metric.clone(),
-                    related.score.profile.clone(),
-                    related.score.shots.to_string(),
-                    related.collapsed.to_string(),
-                    related.left_out.to_string(),
-                    runs.to_owned(),
-                    name.to_owned(),
-                    of(|found| found.r),
-                    text(found.map(|found| found.pairs)),
-                    of(|found| found.p),
-                    text(interval.map(|interval| interval.0)),
-                    text(interval.map(|interval| interval.1)),
-                ]);
-            }
+        for (runs, all) in [("all", related.all), ("without collapsed", related.sound)] {
+            let named = [("pearson", all.plain), ("pearson of ln", all.logarithm), ("spearman", all.rank)];
+            rows.extend(named.map(|(name, found)| (None, CoefficientRow { related, runs, name, found })));
         }
     }
-    lines.0
+    write(columns, &[], rows.into_iter())
 }

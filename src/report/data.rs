@@ -13,6 +13,9 @@ use crate::metrics::information::Distance;
 /// Version of the file's form.
 pub const SCHEMA: u32 = 1;
 
+/// The method of runs in 16 bits, which the other runs of a model are compared with.
+pub const BASELINE: &str = "bf16";
+
 /// A study: several configurations of one or more models, measured alike.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Study {
@@ -71,7 +74,8 @@ pub struct Run {
     pub model: String,
     /// Weights of the model, all tensors.
     pub parameters: u64,
-    pub method: Method,
+    /// Name of the method that made the weights: `gptq`. [`BASELINE`] is none.
+    pub method: String,
     /// As the method counts them: 16, 8, 4, 3, 2.
     pub bits: u32,
     /// Bits per quantized weight with everything counted: codes, scales, zeros, outliers and their places.
@@ -94,28 +98,28 @@ pub struct Run {
     pub scores: Vec<Score>,
 }
 
-/// How the weights were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    Bf16,
-    Int8,
-    Gptq,
-    Spqr,
-    Rtn,
-}
-
 /// Why a run is in the study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// The method's own settings. For SpQR: its fixed threshold.
+    /// The method's own settings.
     #[default]
     Preset,
-    /// SpQR with the threshold chosen so that true bits come near those of the others.
+    /// An outlier threshold chosen so that the true bits come near those of other methods.
     EqualBits,
-    /// Something left out or changed to see what it is worth.
+    /// One setting changed, to see what it contributes.
     Ablation,
+}
+
+impl Purpose {
+    /// Returns the name that files have.
+    pub fn name(self) -> &'static str {
+        match self {
+            Purpose::Preset => "preset",
+            Purpose::EqualBits => "equal-bits",
+            Purpose::Ablation => "ablation",
+        }
+    }
 }
 
 /// Weights kept in 16 bits.
@@ -142,9 +146,6 @@ pub struct Memory {
     /// Keys and values of the whole context.
     pub kv: Option<u64>,
     pub scratch: Option<u64>,
-    /// Highest sum of our own buffers.
-    pub allocator_peak: Option<u64>,
-    pub driver_peak: Option<u64>,
     pub host_rss_peak: Option<u64>,
     /// File with the measurement, relative to the report.
     pub samples: Option<String>,
@@ -170,9 +171,6 @@ pub struct Speed {
     /// Seconds to the first token, pipelines not yet compiled.
     #[serde(default)]
     pub first_token_cold: Option<f64>,
-    /// Seconds to the first token of a later run.
-    #[serde(default)]
-    pub first_token_warm: Option<f64>,
     /// File with the measurement, relative to the report.
     #[serde(default)]
     pub samples: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use super::claims::{Claim, Outcome};
-use super::data::{Method, Purpose, Run, Speed, Study};
+use super::data::{Purpose, Run, Speed, Study};
 use super::figures::Figures;
 use super::html::{Cell, Table, escape, link, paragraph};
 use super::number;
@@ -19,20 +19,11 @@ fn true_bits(run: &Run) -> Cell {
 /// Memory and speed.
 pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
     let study = findings.study;
-    let head = [
-        "run",
-        "true bits",
-        "weights",
-        "keys and values",
-        "scratch",
-        "allocator peak",
-        "driver peak",
-        "host peak (RSS)",
-    ];
+    let head = ["run", "true bits", "weights", "keys and values", "scratch", "host peak (RSS)"];
     let mut table = Table::new("Memory. Each column is a measurement of its own", &head);
     for run in &study.runs {
         let m = &run.memory;
-        let bytes = [m.weights, m.kv, m.scratch, m.allocator_peak, m.driver_peak, m.host_rss_peak];
+        let bytes = [m.weights, m.kv, m.scratch, m.host_rss_peak];
         let bytes = bytes.map(|bytes| Cell::linked(m.samples.as_deref(), &number::or_missing(bytes, number::bytes)));
         table.row([Cell::text(&run.full_title()), true_bits(run)].into_iter().chain(bytes).collect());
     }
@@ -46,7 +37,6 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
         "bytes a token",
         "share of copy bandwidth",
         "first token, cold",
-        "first token, warm",
     ];
     let mut table = Table::new("Speed at batch 1, greedy: median, and least to most of the repeats", &head);
     for run in &study.runs {
@@ -69,7 +59,6 @@ pub fn memory_speed(findings: &Findings<'_>, figures: &mut Figures) -> String {
                 linked(number::or_missing(speed.bytes_per_token, number::bytes)),
                 linked(number::or_missing(speed.share_of_copy(), number::percent)),
                 seconds(speed.first_token_cold),
-                seconds(speed.first_token_warm),
             ]);
         }
     }
@@ -151,8 +140,9 @@ pub fn outliers(findings: &Findings<'_>, figures: &mut Figures) -> String {
 pub fn bits(findings: &Findings<'_>, figures: &mut Figures) -> String {
     let study = findings.study;
     let mut html = paragraph(
-        "True bits count codes, scales, zeros, outliers and their places, so that methods stand on one axis. SpQR \
-         at its fixed threshold is a full mark; with the threshold chosen for equal true bits it is a hollow one.",
+        "True bits count codes, scales, zeros, outliers and outlier positions, so that all methods share one axis. A \
+         filled mark is a method with its own settings. A hollow mark is a method whose outlier threshold was chosen \
+         to reach the true bits of another one.",
     );
     let mut any = false;
     for model in study.models() {
@@ -166,17 +156,18 @@ pub fn bits(findings: &Findings<'_>, figures: &mut Figures) -> String {
     if any { html } else { paragraph("No run has both its true bits and a score or a perplexity.") }
 }
 
-/// SpQR without outliers or with large groups, beside its preset. Empty where there are no such runs.
+/// Writes the ablations: each beside its method's preset at the same bits.
 pub fn ablation(findings: &Findings<'_>) -> String {
     let study = findings.study;
     let changed: Vec<&Run> = study.runs.iter().filter(|run| run.purpose == Purpose::Ablation).collect();
-    let twins = |run: &Run| changed.iter().any(|c| (&c.model, c.method, c.bits) == (&run.model, run.method, run.bits));
+    let twins =
+        |run: &Run| changed.iter().any(|c| (&c.model, &c.method, c.bits) == (&run.model, &run.method, run.bits));
     let (texts, scores) = (study.texts(), study.main_scores());
     let titles: Vec<String> = texts.iter().map(|t| t.title()).chain(scores.iter().map(|s| s.title())).collect();
     let head: Vec<&str> =
         ["run", "true bits", "outliers"].into_iter().chain(titles.iter().map(String::as_str)).collect();
     let mut table = Table::new("Perplexity, and points of 100", &head);
-    for run in study.runs.iter().filter(|run| run.method != Method::Bf16 && twins(run)) {
+    for run in study.runs.iter().filter(|run| !run.is_baseline() && twins(run)) {
         let share = run.outliers.as_ref().map(|outliers| outliers.share);
         let file = run.outliers.as_ref().and_then(|outliers| outliers.samples.as_deref());
         let mut cells = vec![

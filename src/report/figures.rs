@@ -3,10 +3,10 @@
 use super::axis::Axis;
 use super::chart::{Bar, Bars, Chart, Point, Series};
 use super::correlate::Related;
-use super::data::{Method, Perplexity, Purpose, Run, Score, Study};
-use super::number;
+use super::data::{Perplexity, Purpose, Run, Score, Study};
 use super::run::{Spread, first_of};
-use super::svg::Mark;
+use super::svg::{Mark, SHAPES};
+use super::{methods, number};
 
 /// A drawing with its name among the files.
 pub struct Figure {
@@ -43,33 +43,27 @@ fn short(value: f64) -> String {
     format!("{digits}{unit}")
 }
 
-fn mark(run: &Run) -> Mark {
-    let shape = match run.method {
-        Method::Bf16 => 0,
-        Method::Int8 => 1,
-        Method::Gptq => 2,
-        Method::Spqr => 3,
-        Method::Rtn => 4,
-    };
-    Mark { shape, hollow: run.purpose == Purpose::EqualBits }
-}
-
-/// Name of a run's series, and its mark. What is changed to see its worth has one of its own.
-fn kind(run: &Run) -> (String, Mark) {
-    let title = run.method.title();
+/// Returns the name and mark of a run's series. A method has the shape of its place in the study; all ablations share the
+/// last shape.
+fn kind(study: &Study, run: &Run) -> (String, Mark) {
+    let title = methods::title(&run.method);
+    let shape = study.methods().iter().position(|method| *method == run.method).unwrap_or(0) % (SHAPES - 1);
     match run.purpose {
-        Purpose::Preset if run.method == Method::Spqr => (format!("{title}, fixed threshold"), mark(run)),
-        Purpose::Preset => (title.to_owned(), mark(run)),
-        Purpose::EqualBits => (format!("{title}, equal true bits"), mark(run)),
-        Purpose::Ablation => ("ablation".to_owned(), Mark { shape: 5, hollow: true }),
+        Purpose::Preset => (title.to_owned(), Mark { shape, hollow: false }),
+        Purpose::EqualBits => (format!("{title}, equal true bits"), Mark { shape, hollow: true }),
+        Purpose::Ablation => ("ablation".to_owned(), Mark { shape: SHAPES - 1, hollow: true }),
     }
 }
 
-/// Runs as points, those of a kind as a series.
-fn series<'a>(runs: impl Iterator<Item = &'a Run> + Clone, point: impl Fn(&Run) -> Option<Point>) -> Vec<Series> {
-    let kinds = first_of(runs.clone().map(kind));
+/// Returns runs as points, one series for each kind.
+fn series<'a>(
+    study: &Study,
+    runs: impl Iterator<Item = &'a Run> + Clone,
+    point: impl Fn(&Run) -> Option<Point>,
+) -> Vec<Series> {
+    let kinds = first_of(runs.clone().map(|run| kind(study, run)));
     let of_kind = |(name, mark): (String, Mark)| {
-        let runs = runs.clone().filter(|run| kind(run).0 == name);
+        let runs = runs.clone().filter(|run| kind(study, run).0 == name);
         let points: Vec<Point> = runs.filter_map(&point).collect();
         Series { name, mark, joined: false, points }
     };
@@ -98,7 +92,7 @@ impl Figures {
 
     /// A score of a model against true bits.
     pub fn score_bits(&mut self, study: &Study, model: &str, score: &Score) -> String {
-        let series = series(study.of(model), |run| {
+        let series = series(study, study.of(model), |run| {
             let points = run.score_like(score)?.points();
             Some(Point { x: run.true_bits?, y: points, label: run.bits.to_string(), title: run.title() })
         });
@@ -111,7 +105,7 @@ impl Figures {
 
     /// A perplexity of a model against true bits.
     pub fn perplexity_bits(&mut self, study: &Study, model: &str, text: &Perplexity) -> String {
-        let series = series(study.of(model), |run| {
+        let series = series(study, study.of(model), |run| {
             let value = run.perplexity_like(text)?.value;
             Some(Point { x: run.true_bits?, y: value, label: run.bits.to_string(), title: run.title() })
         });
@@ -123,9 +117,9 @@ impl Figures {
     }
 
     /// A score against a perplexity.
-    pub fn related(&mut self, related: &Related<'_>) -> String {
+    pub fn related(&mut self, study: &Study, related: &Related<'_>) -> String {
         let runs = related.points.iter().map(|(run, _, _)| *run);
-        let series = series(runs, |run| {
+        let series = series(study, runs, |run| {
             let (_, x, y) = related.points.iter().find(|(other, _, _)| std::ptr::eq(*other, run))?;
             Some(Point { x: *x, y: *y, label: run.bits.to_string(), title: run.title() })
         });
@@ -148,7 +142,7 @@ impl Figures {
     pub fn score_bytes(&mut self, study: &Study, score: &Score) -> String {
         let place = |run: &Run| Some((run.memory.weights? as f64 / 1e9, run.score_like(score)?.points()));
         let models = study.models();
-        let series = series(study.runs.iter(), |run| {
+        let series = series(study, study.runs.iter(), |run| {
             let (x, y) = place(run)?;
             let model = models.iter().position(|model| *model == run.model).unwrap_or(0);
             let letter = (b'A' + (model % 26) as u8) as char;
@@ -174,22 +168,14 @@ impl Figures {
     /// Outlier shares of a model's layers.
     pub fn outlier_layers(&mut self, study: &Study, model: &str) -> String {
         let runs = study.of(model).filter(|run| run.outliers.as_ref().is_some_and(|o| !o.layers.is_empty()));
-        let mut drawn: Vec<Purpose> = Vec::new();
-        let series = runs.map(|run| {
+        let series = runs.enumerate().map(|(shape, run)| {
             let layers = run.outliers.as_ref().map_or(&[][..], |outliers| &outliers.layers);
             let points = layers.iter().enumerate().map(|(layer, share)| {
                 let title = format!("{}, layer {layer}: {}", run.title(), number::percent(*share));
                 Point { x: layer as f64, y: share * 100.0, label: String::new(), title }
             });
-            // The first of each purpose as in other figures; the square and the triangle stay what they are there.
-            let same = drawn.iter().filter(|purpose| **purpose == run.purpose).count();
-            let first = usize::from(run.purpose == Purpose::Ablation);
-            let mark = if run.method == Method::Int8 {
-                mark(run)
-            } else {
-                drawn.push(run.purpose);
-                Mark { shape: [3, 5, 4, 0][(first + same) % 4], hollow: run.purpose != Purpose::Preset }
-            };
+            // Each run is a line here, so that a mark stands for a run.
+            let mark = Mark { shape, hollow: run.purpose != Purpose::Preset };
             Series { name: run.title(), mark, joined: true, points: points.collect() }
         });
         let series: Vec<Series> = series.collect();
@@ -216,8 +202,7 @@ impl Figures {
         });
         let parts = [("weights", 2), ("keys and values", 1), ("scratch", 5)].map(|(n, c)| (n.to_owned(), c)).to_vec();
         let bars = Bars { title: "Memory on the device".to_owned(), parts, text: |b| number::bytes(b as u64), bars };
-        let caption =
-            "Bytes of our buffers by use; the peaks that allocator, driver and system report are in the table.";
+        let caption = "Bytes of the engine's buffers by use. The table above also has the peak memory of the process.";
         self.add("memory", caption, |slug| Some((bars.draw(slug)?, 0)))
     }
 

@@ -10,6 +10,7 @@ pub mod data;
 mod efficiency;
 mod figures;
 mod html;
+mod methods;
 mod number;
 mod quality;
 pub mod run;
@@ -95,7 +96,7 @@ fn page(findings: &Findings<'_>) -> (String, Vec<figures::Figure>) {
         ("conditions", "How it was measured", efficiency::conditions(study)),
         ("claims", "The study's claims", efficiency::claims(&claims)),
     ];
-    let mut body = notes(study) + &summary::glossary();
+    let mut body = notes(study) + &summary::glossary(study);
     body.extend(parts.iter().map(|(id, title, html)| html::section(id, title, html)));
     let names: Vec<(&str, &str)> = parts.iter().map(|(id, title, _)| (*id, *title)).collect();
     (html::page(&study.title, &names, &body), figures.all)

@@ -291,7 +291,7 @@ pub fn correlations(findings: &Findings<'_>, figures: &mut Figures) -> String {
     }
     let first = findings.related.first().map(|related| related.text.key());
     let drawn = findings.related.iter().filter(|r| Some(r.text.key()) == first && r.points.len() > 1);
-    let drawn: String = drawn.map(|related| figures.related(related)).collect();
+    let drawn: String = drawn.map(|related| figures.related(findings.study, related)).collect();
     html + &format!("<div class=\"figures\">\n{drawn}</div>\n")
 }
 

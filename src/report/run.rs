@@ -1,7 +1,7 @@
 //! What is read off one run, or off a run and its baseline.
 
-use super::data::{Method, Perplexity, Purpose, Run, Score, Speed, Study};
-use super::number;
+use super::data::{BASELINE, Perplexity, Purpose, Run, Score, Speed, Study};
+use super::{methods, number};
 use crate::metrics::comparison::Z;
 use crate::metrics::statistics::{mean, quantile, standard_deviation, standard_error};
 
@@ -11,25 +11,14 @@ pub const COLLAPSE: f64 = 10.0;
 /// Repeats that vary more, as coefficient of variation, are not compared.
 pub const STEADY: f64 = 0.05;
 
-impl Method {
-    pub fn title(self) -> &'static str {
-        match self {
-            Method::Bf16 => "BF16",
-            Method::Int8 => "LLM.int8()",
-            Method::Gptq => "GPTQ",
-            Method::Spqr => "SpQR",
-            Method::Rtn => "RTN",
-        }
-    }
-}
-
 impl Run {
-    /// As in tables: `SpQR 2 bit, no outliers`.
+    /// Returns the run's name in tables: method, bits and options, such as `GPTQ 2 bit, group size 128`.
     pub fn title(&self) -> String {
-        if self.method == Method::Bf16 {
-            return "BF16".to_owned();
+        let method = methods::title(&self.method);
+        if self.is_baseline() {
+            return method.to_owned();
         }
-        let mut title = format!("{} {} bit", self.method.title(), self.bits);
+        let mut title = format!("{method} {} bit", self.bits);
         if self.purpose == Purpose::EqualBits {
             title += ", equal true bits";
         }
@@ -48,7 +37,7 @@ impl Run {
     }
 
     pub fn is_baseline(&self) -> bool {
-        self.method == Method::Bf16
+        self.method == BASELINE
     }
 
     pub fn is_quantized_preset(&self) -> bool {
@@ -169,6 +158,11 @@ impl Study {
     /// Names of models, in the order of their first runs.
     pub fn models(&self) -> Vec<&str> {
         first_of(self.runs.iter().map(|run| run.model.as_str()))
+    }
+
+    /// Names of methods, in the order of their first runs.
+    pub fn methods(&self) -> Vec<&str> {
+        first_of(self.runs.iter().map(|run| run.method.as_str()))
     }
 
     pub fn of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Run> + Clone {

@@ -4,10 +4,10 @@ use super::Findings;
 use super::claims::{Claim, Outcome};
 use super::compare::Verdict;
 use super::correlate::{LEAST_RUNS, mean};
-use super::data::Run;
+use super::data::{Run, Study};
 use super::html::folded;
-use super::number;
 use super::run::first_of;
+use super::{methods, number};
 
 fn plural(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
@@ -114,30 +114,22 @@ fn extremes(findings: &Findings<'_>) -> Vec<String> {
     sentences
 }
 
-/// Words of the page that a reader may not know, one sentence each.
-pub fn glossary() -> String {
-    let words = [
-        (
-            "LLM.int8()",
-            "Weights and inputs in 8 bits, but for the few columns with the largest inputs, which stay in 16.",
-        ),
-        (
-            "GPTQ",
-            "Rounds weights to few bits one after the other, and corrects those still to come for each error made.",
-        ),
-        ("SpQR", "As GPTQ in small groups, but keeps the weights that matter most, the outliers, in 16 bits."),
-        ("RTN", "Rounds each weight to the nearest value there is, and looks at nothing else."),
+/// Writes what each method of the study does, and the terms that a reader may not know.
+pub fn glossary(study: &Study) -> String {
+    let methods =
+        study.methods().into_iter().filter_map(|name| Some((methods::title(name), methods::description(name)?)));
+    let terms = [
         (
             "true bits",
             "True bits per quantized weight (embeddings, output matrix and norms stay in 16 bits and are not counted).",
         ),
-        ("collapsed", "A run whose perplexity is above ten times its 16-bit run's, or no number."),
-        ("path", "Which of the engine's programs computed: the CPU reference, the portable shaders or the fast ones."),
+        ("collapsed", "A run whose perplexity is not finite, or above ten times that of its 16-bit run."),
+        ("path", "The implementation that ran: the CPU reference, the portable shaders or the fast shaders."),
         (
             "profile",
-            "Whose prompts and scoring a benchmark follows: the lm-evaluation-harness (lmh), or qwgpu's own (own).",
+            "The source of a benchmark's prompts and scoring: the lm-evaluation-harness (lmh) or qwgpu itself (own).",
         ),
     ];
-    let words = words.map(|(word, meaning)| format!("<dt>{word}</dt><dd>{meaning}</dd>\n"));
-    folded("Words used here", &format!("<dl>\n{}</dl>\n", words.concat()))
+    let entries = methods.chain(terms).map(|(term, meaning)| format!("<dt>{term}</dt><dd>{meaning}</dd>\n"));
+    folded("Methods and terms", &format!("<dl>\n{}</dl>\n", entries.collect::<String>()))
 }

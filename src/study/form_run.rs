@@ -135,7 +135,7 @@ impl<'a> FormRun<'a> {
         Ok(Run {
             model: model.name.clone(),
             parameters: model.parameters,
-            method: self.form.method,
+            method: self.form.method.to_owned(),
             bits: self.form.bits,
             true_bits: report.as_ref().map_or(Some(16.0), |report| report["bits_per_weight"].as_f64()),
             purpose: self.form.purpose,
@@ -264,7 +264,6 @@ impl<'a> FormRun<'a> {
                 bytes_per_token: Some(m.decode.bytes_per_token as u64),
                 copy_bandwidth,
                 first_token_cold: Some(m.cold_first_token_s),
-                first_token_warm: None,
                 samples: None,
             }))
         })?;

@@ -1,15 +1,16 @@
 //! The forms of a model that are compared: unquantized, and quantized by each method at each width.
 
-use crate::formats::method::{Comparison, Method as QuantMethod, Quant};
+use crate::formats::method::{Comparison, Method, Quant};
 use crate::quantize::Settings;
-use crate::report::data::{Fact, Method, Purpose};
+use crate::report::data::{BASELINE, Fact, Purpose};
 
 /// Form of a model: its weights unquantized, or quantized in one way.
 #[derive(Clone, Debug)]
 pub struct Form {
     /// The name, also of its folder: `bf16`, `gptq-4`, `spqr-2-no-outliers`.
     pub name: String,
-    pub method: Method,
+    /// Name of the method, as the report has it.
+    pub method: &'static str,
     pub bits: u32,
     /// None: unquantized.
     pub settings: Option<Settings>,
@@ -28,10 +29,10 @@ pub struct Extras {
 }
 
 /// Lists the forms of one model, the 16-bit one first. A method with a single width takes part whatever `bits` are.
-pub fn forms(methods: &[&'static QuantMethod], wanted: &[u32], extras: Extras) -> Vec<Form> {
+pub fn forms(methods: &[&'static Method], wanted: &[u32], extras: Extras) -> Vec<Form> {
     let mut forms = vec![Form {
         name: "bf16".into(),
-        method: Method::Bf16,
+        method: BASELINE,
         bits: 16,
         settings: None,
         purpose: Purpose::Preset,
@@ -66,7 +67,7 @@ fn form(quant: Quant, comparison: Option<&Comparison>) -> Option<Form> {
         purpose = if comparison.equal_bits { Purpose::EqualBits } else { Purpose::Ablation };
         facts.push(Fact { name: comparison.option.to_owned(), value });
     }
-    let method = serde_json::from_value(quant.method.name.into()).expect("the report knows every method");
+    let method = quant.method.name;
     Some(Form { name, method, bits: quant.bits, settings: Some(settings), purpose, options: facts })
 }
 
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_studys_matrix() {
-        let all = ["int8", "gptq", "spqr"].map(|name| QuantMethod::find(name).unwrap());
+        let all = ["int8", "gptq", "spqr"].map(|name| Method::find(name).unwrap());
         let names =
             |extras| -> Vec<String> { forms(&all, &[8, 4, 3, 2], extras).into_iter().map(|form| form.name).collect() };
         let plain = ["bf16", "int8-8", "gptq-8", "gptq-4", "gptq-3", "gptq-2", "spqr-8", "spqr-4", "spqr-3", "spqr-2"];

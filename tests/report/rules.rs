@@ -2,7 +2,7 @@
 
 use qwgpu::report::Findings;
 use qwgpu::report::claims::{Claim, Outcome, claims};
-use qwgpu::report::data::{Method, Purpose, Run, Study};
+use qwgpu::report::data::{Purpose, Run, Study};
 use qwgpu::report::standings::Standings;
 
 use super::study;
@@ -38,12 +38,12 @@ fn claims_follow_their_rules() {
     let found = outcomes(&study);
     // Four bits, three bits, perplexity, larger, GPTQ, SpQR, its outliers, their growth, true bits, equal, slower, memory.
     assert_eq!(found[3..], [Held, Held, Held, Held, Untested, Held, Held, Fell, Fell]);
-    let spqr = |run: &&mut Run| run.method == Method::Spqr && run.purpose == Purpose::Preset;
+    let spqr = |run: &&mut Run| run.method == "spqr" && run.purpose == Purpose::Preset;
     study.runs.iter_mut().filter(spqr).for_each(|run| run.perplexities[0].value = f64::NAN);
     study.runs.iter_mut().filter(spqr).for_each(|run| run.true_bits = Some(2.9));
     let changed = outcomes(&study);
     assert_eq!((changed[5], changed[8]), (Fell, Fell));
-    let gptq = study.runs.iter_mut().find(|run| run.method == Method::Gptq && run.bits == 2).unwrap();
+    let gptq = study.runs.iter_mut().find(|run| run.method == "gptq" && run.bits == 2).unwrap();
     gptq.perplexities.iter_mut().for_each(|p| p.value = 30.0);
     assert_eq!(outcomes(&study)[4], Fell);
     study.runs.truncate(1);
@@ -115,7 +115,7 @@ fn predicted(points: &[(f64, f64)]) -> Study {
         .map(|(index, (perplexity, score))| {
             let mut run = template.clone();
             if index > 0 {
-                (run.method, run.bits, run.purpose) = (Method::Rtn, index as u32, Purpose::Preset);
+                (run.method, run.bits, run.purpose) = ("rtn".to_owned(), index as u32, Purpose::Preset);
             }
             run.perplexities.truncate(1);
             run.scores.truncate(1);
@@ -165,7 +165,7 @@ fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
     let found = claim(&study, 10);
     assert!(found.evidence.contains(&format!("{} of {presets} quantized runs", presets - 1)), "{}", found.evidence);
     assert!(found.evidence.contains("1 left out"), "{}", found.evidence);
-    study.runs.iter_mut().filter(|run| run.is_quantized_preset() && run.method != Method::Int8).for_each(vary);
+    study.runs.iter_mut().filter(|run| run.is_quantized_preset() && run.method != "int8").for_each(vary);
     let found = claim(&study, 10);
     assert_eq!(found.outcome, Outcome::Untested);
     assert!(found.evidence.contains("1 of 7 quantized runs with a speed are steady, 6 left out"), "{}", found.evidence);
@@ -179,7 +179,7 @@ fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     let (first, second) = equal.split_once("; ").unwrap();
     // The second model alone has GPTQ one bit wider.
     assert!(first.starts_with("At worst: ") && !first.contains("GPTQ") && second.contains("(GPTQ 3 bit: "), "{equal}");
-    study.runs.iter_mut().filter(|run| run.method == Method::Gptq && run.bits == 4).for_each(|run| run.bits = 3);
+    study.runs.iter_mut().filter(|run| run.method == "gptq" && run.bits == 4).for_each(|run| run.bits = 3);
     let spqr = study.runs.iter_mut().find(|run| run.purpose == Purpose::EqualBits).unwrap();
     spqr.perplexities[1].value = 100.0;
     let text = spqr.perplexities[1].text.clone();

@@ -15,6 +15,7 @@ pub static RTN: Method = Method {
     name: "rtn",
     title: "RTN",
     about: "rounds to the nearest code",
+    description: "Each weight is rounded to the nearest value of the grid, without any correction.",
     format: &FORMAT,
     bits: &[2, 3, 4, 8],
     default_bits: 4,
@@ -31,6 +32,8 @@ pub static GPTQ: Method = Method {
     name: "gptq",
     title: "GPTQ",
     about: "rounds column after column and corrects the columns still to come (Frantar et al., 2022)",
+    description: "Weights are rounded column by column. After each column the remaining ones are adjusted to compensate \
+                  for its error.",
     format: &FORMAT,
     bits: &[2, 3, 4, 8],
     default_bits: 4,

@@ -15,6 +15,8 @@ pub static METHOD: Method = Method {
     name: "int8",
     title: "LLM.int8()",
     about: "scales rows by their largest magnitude and multiplies outlier inputs in f32 (Dettmers et al., 2022)",
+    description: "Weights and activations are rounded to 8 bits. The few input columns with the largest values stay in \
+                  16 bits.",
     format: &FORMAT,
     bits: &[8],
     default_bits: 8,

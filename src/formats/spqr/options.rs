@@ -13,6 +13,7 @@ pub static METHOD: Method = Method {
     name: "spqr",
     title: "SpQR",
     about: "as gptq in groups of 16 with quantized statistics, and keeps outliers in f16 (Dettmers et al., 2023)",
+    description: "GPTQ with small groups. The weights that matter most, the outliers, stay in 16 bits.",
     format: &FORMAT,
     bits: &[2, 3, 4, 8],
     default_bits: 4,
