@@ -6,8 +6,8 @@
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use qwgpu::formats;
 use qwgpu::gpu::{self, Gpu, Options};
-use qwgpu::kernels::KERNELS;
 use qwgpu::plan::cpu::{Cpu, Mode};
 use qwgpu::plan::trial::run_case;
 use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor, Variant};
@@ -15,7 +15,7 @@ use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor, Variant};
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests = Vec::new();
-    for &kernel in KERNELS {
+    for kernel in formats::kernels() {
         for case in kernel.cases {
             if kernel.host.is_some() {
                 tests.push(Test::test(format!("{}/host/{}/cpu", kernel.name, case.name), move || {
@@ -47,7 +47,7 @@ fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_
     tests.push(Test::test(format!("views/{label}"), move || {
         views_share_memory(&mut *device.lock().unwrap_or_else(|e| e.into_inner()))
     }));
-    for &kernel in KERNELS {
+    for kernel in formats::kernels() {
         for variant in kernel.variants {
             if webgpu_limits && variant.needs != Needs::empty() {
                 continue;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use qwgpu::formats;
 use qwgpu::gpu::pipeline;
-use qwgpu::kernels::KERNELS;
 use qwgpu::plan::{Consts, Needs, Variant};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ static EXCEPTIONS: &[(Needs, &str)] =
 fn main() {
     let arguments = Arguments::from_args();
     let variants = || {
-        KERNELS.iter().flat_map(|k| {
+        formats::kernels().flat_map(|k| {
             k.variants.iter().flat_map(move |v| {
                 v.texts().into_iter().map(move |(width, consts)| (format!("{}/{}{width}", k.name, v.name), v, consts))
             })

@@ -11,8 +11,8 @@ use libtest_mimic::{Arguments, Failed, Trial as Test};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
+use qwgpu::formats;
 use qwgpu::gpu::pipeline;
-use qwgpu::kernels::KERNELS;
 use qwgpu::plan::{Consts, Needs, Variant};
 
 /// A target language: its name, what it can express, and how it is written.
@@ -42,7 +42,7 @@ static EXCEPTIONS: &[(&str, Needs, &str)] = &[
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests = Vec::new();
-    for kernel in KERNELS {
+    for kernel in formats::kernels() {
         for variant in kernel.variants {
             let texts = variant.texts();
             for ((width, consts), writer) in texts.into_iter().flat_map(|t| WRITERS.iter().map(move |w| (t.clone(), w)))
