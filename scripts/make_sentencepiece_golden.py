@@ -8,7 +8,7 @@ With a folder behind it, it writes there instead a model with the character map 
 large to keep) and ten thousand lines of random characters taken apart:
 
     venv/bin/python scripts/make_sentencepiece_golden.py /tmp/pieces
-    QWGPU_PIECES=/tmp/pieces cargo test --release --test tasks_reply -- pieces
+    QWGPU_PIECES=/tmp/pieces cargo test --release --test tasks -- reply::pieces
 """
 
 import io

@@ -1,9 +1,11 @@
-//! The house: who may import whom, and that every shader and kernel file is in the list.
+//! The house: who may import whom, every shader and kernel file is in the list, tables in docs are those of the results.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use qwgpu::formats;
+use qwgpu::bench::report::Report;
+use qwgpu::bench::tables;
 use qwgpu::plan::Needs;
 
 /// A module of the crate and the modules it may import. Each row names only rows above it, so that
@@ -289,4 +291,13 @@ fn no_file_is_longer_than_a_reader_likes() {
     let all = [files("src", "rs"), files("shaders", "wgsl")].concat();
     let long: Vec<_> = all.iter().map(|(file, text)| (file, text.lines().count())).filter(|f| f.1 > LONGEST).collect();
     assert!(long.is_empty(), "above {LONGEST} lines: {long:?}");
+}
+
+#[test]
+fn the_tables_of_performance_are_those_of_the_results() {
+    let file = root("docs/PERFORMANCE.md");
+    let found = std::fs::read_to_string(&file).unwrap();
+    let reports = Report::read_all(&root("benches/results")).unwrap();
+    let expected = tables::document(&found, &file, &reports).unwrap();
+    assert!(found == expected, "run `qwgpu bench table` and commit docs/PERFORMANCE.md");
 }

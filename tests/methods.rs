@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[path = "common/compare.rs"]
+mod compare;
 #[path = "methods/golden.rs"]
 mod golden;
 #[path = "methods/options.rs"]

@@ -13,6 +13,11 @@ use qwgpu::gpu;
 use qwgpu::plan::Needs;
 use safetensors::SafeTensors;
 
+#[path = "common/compare.rs"]
+mod compare;
+
+use compare::{largest, largest_difference};
+
 fn main() {
     let arguments = Arguments::from_args();
     let devices = devices();
@@ -62,14 +67,6 @@ fn devices() -> Vec<(String, DeviceChoice)> {
         }
     }
     devices
-}
-
-/// Largest difference of two lists of logits.
-fn largest(expected: &[f32], found: &[f32]) -> f32 {
-    assert_eq!(expected.len(), found.len());
-    let differences = expected.iter().zip(found).map(|(e, f)| (e - f).abs());
-    // Written so that NaN wins.
-    differences.fold(0.0, |a, b| if b <= a { a } else { b })
 }
 
 struct Golden<'a>(SafeTensors<'a>);
@@ -151,7 +148,7 @@ fn bundled(folder: &Path, name: &str, device: &DeviceChoice) -> Result<(), Faile
         }
         loaded.engine.truncate(0);
         let logits = loaded.engine.logits(&ids)?;
-        let off = largest(&golden.f32(&format!("{prompt}.logits")), &logits);
+        let off = largest_difference(&golden.f32(&format!("{prompt}.logits")), &logits);
         eprintln!("{name} {prompt}: logits off by {off:.1e}");
         // Written so that NaN fails too.
         let close = off <= allowed;
@@ -203,8 +200,8 @@ fn real(model: &Path, folder: &Path, device: &DeviceChoice) -> Result<(), Failed
         loaded.engine.truncate(0);
         let logits = loaded.engine.logits(&ids)?;
         let expected = golden.f32("last_logits");
-        let off = largest(&expected, &logits[..expected.len()]);
-        let highest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+        let off = largest_difference(&expected, &logits[..expected.len()]);
+        let highest = largest(expected.iter().map(|logit| logit.abs()));
         let allowed = if device.path == Compute::Cpu { 1e-4 * highest } else { tolerance(device) };
         eprintln!("real {name}: logits off by {off:.1e}, allowed {allowed:.1e}");
         let close = off <= allowed;

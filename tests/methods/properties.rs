@@ -10,6 +10,7 @@ use qwgpu::formats::spqr::{Spqr, SpqrOptions, outlier_share, spqr};
 
 use crate::Test;
 use crate::options::{gptq_factor, gptq_options, grid_options, spqr_factor, spqr_options};
+use crate::compare::largest_difference;
 
 pub static TESTS: &[Test] = &[
     ("identity_hessian_rounds_to_nearest", identity_hessian),
@@ -143,9 +144,8 @@ fn int8_rounds() -> Result<(), Failed> {
     for (row, scale) in int8.scales.iter().enumerate() {
         let (codes, row) = (&int8.codes[row * 48..][..48], row * 48..row * 48 + 48);
         assert_eq!(codes.iter().map(|code| code.unsigned_abs()).max(), Some(127));
-        let off = found[row.clone()].iter().zip(&values[row]).map(|(found, w)| (found - w).abs());
         // Half a step, and the rounding of w to f16.
-        assert!(off.fold(0.0, f32::max) <= scale * (0.5 / 127.0 + 1.0 / 2048.0));
+        assert!(largest_difference(&values[row.clone()], &found[row]) <= scale * (0.5 / 127.0 + 1.0 / 2048.0));
     }
     let energy = |d: &dyn Fn(usize) -> f32| -> f64 {
         let pairs = (0..16 * 48 * 48).map(|at| (at / 48, at / (48 * 48) * 48 + at % 48));
@@ -227,7 +227,7 @@ fn spqr_thresholds() -> Result<(), Failed> {
     for reference_f32_stats in [false, true] {
         let options = SpqrOptions { reference_f32_stats, ..spqr_options(Some(0.0)) };
         let all = spqr(&w, &factor, 3, &options).unwrap();
-        let worst = all.weight.dequantize().iter().zip(&values).map(|(found, w)| (found - w).abs()).fold(0.0, f32::max);
+        let worst = largest_difference(&values, &all.weight.dequantize());
         assert!(worst < 3e-4 && all.outlier_share > 0.9, "threshold 0: {worst}, {}", all.outlier_share);
     }
     let mut last = (0.0, none.relative_error.unwrap());

@@ -1,0 +1,276 @@
+//! The command line: exit codes, JSON keys and types, streams.
+
+use std::process::Stdio;
+
+use crate::command::{ended, ends, json, qwgpu, stderr, stdout};
+use serde_json::Value;
+
+use crate::micro;
+
+fn micro() -> String {
+    micro::folder().to_str().unwrap().to_owned()
+}
+
+/// Eight tokens after a short prompt.
+fn generate(more: &[&str]) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["generate", "--model", &micro(), "--prompt", "hello", "--max-new-tokens", "8"].map(String::from).into();
+    arguments.extend(more.iter().map(|a| (*a).to_owned()));
+    arguments
+}
+
+#[track_caller]
+fn strings(value: &Value, keys: &[&str]) {
+    for key in keys {
+        assert!(value[key].is_string(), "{key} in {value}");
+    }
+}
+
+#[track_caller]
+fn numbers(value: &Value, keys: &[&str]) {
+    for key in keys {
+        assert!(value[key].is_number(), "{key} in {value}");
+    }
+}
+
+/// The software adapter of this machine, if it has one.
+fn software() -> Option<String> {
+    let list = json(&qwgpu(["devices", "--json"]).output().unwrap());
+    let adapter = list.as_array()?.iter().find(|a| a["class"] == "software")?;
+    Some(adapter["index"].to_string())
+}
+
+/// Returns the names of the commands that the help page lists.
+fn commands(page: &str) -> Vec<&str> {
+    let (_, list) = page.split_once("Commands:\n").unwrap();
+    let names = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+}
+
+#[test]
+fn help_is_a_page_with_examples() {
+    let page = stdout(&ends(0, ["--help"]));
+    for word in ["Exit codes", "random:NAME", "WGPU_BACKEND"] {
+        assert!(page.contains(word), "{page}");
+    }
+    let commands = commands(&page);
+    assert!(commands.contains(&"generate"), "{commands:?}");
+    for name in commands {
+        let page = stdout(&ends(0, [name, "--help"]));
+        let example = ["Example:", "Examples:"].iter().any(|title| page.contains(&format!("{title}\n  qwgpu {name}")));
+        assert!(example, "{page}");
+        // The short help has no examples.
+        assert!(!stdout(&ends(0, [name, "-h"])).contains("Example"), "{name}");
+    }
+    assert!(stdout(&ends(0, ["--version"])).starts_with("qwgpu "));
+}
+
+#[test]
+fn devices_is_a_list_of_adapters() {
+    let list = json(&ends(0, ["devices", "--json"]));
+    let list = list.as_array().unwrap();
+    assert!(!list.is_empty());
+    for (number, adapter) in list.iter().enumerate() {
+        assert_eq!(adapter["index"], number);
+        strings(adapter, &["name", "backend", "class", "driver", "path"]);
+        numbers(adapter, &["subgroup_min", "subgroup_max", "max_binding", "max_buffer"]);
+        assert!(adapter["has"].is_array() && adapter["timestamps"].is_boolean());
+        strings(&adapter["kernels"]["rms_norm"], &["variant"]);
+    }
+    let text = stdout(&ends(0, ["devices"]));
+    assert!(text.contains(list[0]["name"].as_str().unwrap()), "{text}");
+}
+
+#[test]
+fn doctor_finds_that_a_model_can_run() {
+    let report = json(&ends(0, ["doctor", "--json"]));
+    assert_eq!(report["can_run"], true);
+    strings(&report, &["adapter"]);
+    let findings = report["findings"].as_array().unwrap();
+    for finding in findings {
+        strings(finding, &["level", "check", "message"]);
+        assert!(["ok", "slow", "stop"].contains(&finding["level"].as_str().unwrap()));
+        assert_eq!(finding["fix"].is_null(), finding["level"] == "ok", "{finding}");
+    }
+    assert!(findings.iter().any(|f| f["check"] == "kernels" && f["level"] == "ok"), "{report}");
+    assert!(stdout(&ends(0, ["doctor"])).contains("a model can run"));
+}
+
+#[test]
+fn without_an_adapter_the_exit_code_is_3() {
+    let absent = if cfg!(target_os = "windows") { "metal" } else { "dx12" };
+    let run = |arguments: &[&str]| ended(3, qwgpu(arguments).env("WGPU_BACKEND", absent).output().unwrap());
+    assert_eq!(json(&run(&["devices", "--json"])), serde_json::json!([]));
+    let report = json(&run(&["doctor", "--json"]));
+    assert_eq!((&report["can_run"], &report["adapter"]), (&Value::Bool(false), &Value::Null));
+    let output = run(&["generate", "--model", &micro(), "--prompt", "a"]);
+    assert!(stderr(&output).contains("--path cpu"), "{}", stderr(&output));
+}
+
+#[test]
+fn generate_prints_one_object() {
+    let result = json(&ends(0, generate(&["--path", "cpu", "--json"])));
+    strings(&result, &["model", "text", "adapter"]);
+    let counts = ["weight_bytes", "cache_bytes", "scratch_bytes"];
+    numbers(&result, &counts);
+    numbers(&result, &["prefill_tokens_per_s", "decode_tokens_per_s", "first_token_s"]);
+    assert!(counts.iter().all(|key| result[key].is_u64()));
+    assert_eq!(result["path"], "cpu");
+    assert_eq!(result["software"], true);
+    assert_eq!(result["generated_ids"].as_array().unwrap().len(), 8);
+    assert!(result["prompt_ids"].as_array().unwrap().iter().all(Value::is_u64));
+    // One token gives no rate of decoding.
+    let one = ["generate", "--model", &micro(), "--prompt", "a", "--path", "cpu", "--max-new-tokens", "1", "--json"];
+    let one = json(&ends(0, one));
+    assert!(one["decode_tokens_per_s"].is_null());
+}
+
+#[test]
+fn every_path_generates_the_same() {
+    let expected = json(&ends(0, generate(&["--path", "cpu", "--json"])));
+    for how in [&["--path", "portable"][..], &["--path", "fast"], &["--limits", "webgpu"], &["--without", "subgroup"]] {
+        let result = json(&ends(0, generate(&[how, &["--json"]].concat())));
+        for key in ["prompt_ids", "generated_ids", "text", "weight_bytes"] {
+            assert_eq!(result[key], expected[key], "{how:?}");
+        }
+        let path = if how[0] == "--path" { how[1] } else { "fast" };
+        assert_eq!(result["path"], path);
+    }
+}
+
+#[test]
+fn sampling_follows_the_seed() {
+    let run = |seed| json(&ends(0, generate(&["--path", "cpu", "--json", "--temperature", "5", "--seed", seed])));
+    let (one, again, other) = (run("1"), run("1"), run("2"));
+    assert_eq!(one["generated_ids"], again["generated_ids"]);
+    assert_ne!(one["generated_ids"], other["generated_ids"]);
+}
+
+#[test]
+fn text_goes_to_stdout_and_all_else_to_stderr() {
+    let object = json(&ends(0, generate(&["--path", "cpu", "--json"])));
+    let output = ends(0, generate(&["--path", "cpu"]));
+    assert_eq!(stdout(&output), format!("{}\n", object["text"].as_str().unwrap()));
+    let first = stderr(&output).lines().next().unwrap().to_owned();
+    assert!(first.starts_with("adapter: CPU reference"), "{first}");
+    if let Some(software) = software() {
+        let output = qwgpu(generate(&["--device", &software])).env_remove("XDG_RUNTIME_DIR").output().unwrap();
+        let output = ended(0, output);
+        let first = stderr(&output).lines().next().unwrap().to_owned();
+        assert!(first.contains("[software: computes on the CPU]"), "{first}");
+    }
+}
+
+#[test]
+fn the_prompt_may_come_from_a_file_or_standard_input() {
+    let expected = json(&ends(0, generate(&["--path", "cpu", "--json"])));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "hello").unwrap();
+    let from = |prompt: &str| {
+        let model = micro();
+        let words = ["generate", "--model", &model, "--prompt-file", prompt, "--max-new-tokens", "8", "--path", "cpu"];
+        let mut command = qwgpu(words.iter().chain(&["--json"]));
+        let output = command.stdin(Stdio::from(std::fs::File::open(file.path()).unwrap())).output().unwrap();
+        json(&ended(0, output))["generated_ids"].clone()
+    };
+    assert_eq!(from(file.path().to_str().unwrap()), expected["generated_ids"]);
+    assert_eq!(from("-"), expected["generated_ids"]);
+    std::fs::write(file.path(), b"ab\xffcd").unwrap();
+    let bad = ["generate", "--model", &micro(), "--prompt-file", file.path().to_str().unwrap()];
+    assert!(stderr(&ends(2, bad)).contains("byte 2"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_prompt_that_is_no_text_is_refused_by_offset() {
+    use std::os::unix::ffi::OsStringExt;
+    let prompt = std::ffi::OsString::from_vec(b"ab\xffcd".to_vec());
+    for option in ["--prompt", "--system"] {
+        let mut command = qwgpu(["generate", "--model", &micro(), option]);
+        let output = ended(2, command.arg(&prompt).output().unwrap());
+        assert!(stderr(&output).contains("0xFF at offset 2"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn ppl_prints_one_object() {
+    let text = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(text.path(), "the quick brown fox ".repeat(10)).unwrap();
+    let text = text.path().to_str().unwrap();
+    let ppl = ["ppl", "--model", &micro(), "--text", text, "--path", "cpu", "--window"];
+    let result = json(&ends(0, ppl.iter().chain(&["32", "--windows", "3", "--json"])));
+    let nll: Vec<f64> = result["nll_per_window"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!((nll.len(), &result["tokens"]), (3, &serde_json::json!(3 * 31)));
+    let expected = (nll.iter().sum::<f64>() / 3.0).exp();
+    assert!((result["ppl"].as_f64().unwrap() - expected).abs() < 1e-9 * expected);
+    strings(&result, &["adapter", "path", "model", "tokenizer"]);
+    assert!(result["weight_bytes"].is_u64());
+    assert!(stdout(&ends(0, ppl.iter().chain(&["32"]))).contains("perplexity"));
+    assert!(stderr(&ends(2, ppl.iter().chain(&["400"]))).contains("expected at least 400 tokens"));
+}
+
+#[test]
+fn check_passes_and_a_wrong_shader_fails_it_by_name() {
+    let result = json(&ends(0, ["check", "--model", &micro(), "--tokens", "8", "--json"]));
+    assert_eq!((&result["passed"], &result["first_parting"]), (&Value::Bool(true), &Value::Null));
+    numbers(&result, &["steps"]);
+    for kernel in result["kernels"].as_array().unwrap() {
+        strings(kernel, &["kernel"]);
+        numbers(kernel, &["steps", "worst_nmse", "allowed"]);
+    }
+
+    let shaders = tempfile::tempdir().unwrap();
+    let file = shaders.path().join("silu_mul.wgsl");
+    let source = include_str!("../../shaders/silu_mul.wgsl");
+    std::fs::write(&file, source.replace("* up[at]", "+ up[at]")).unwrap();
+    let folder = shaders.path().to_str().unwrap();
+    let arguments = ["check", "--model", &micro(), "--tokens", "8", "--shaders", folder, "--json"];
+    let result = json(&ends(1, arguments));
+    assert_eq!(result["passed"], false);
+    assert_eq!(result["first_parting"]["step"], "model.layers.0.mlp.silu_mul");
+    std::fs::write(&file, source.replace("fn main", "fun main")).unwrap();
+    let message = stderr(&ends(2, arguments));
+    assert!(message.contains("silu_mul") && message.contains("fun main"), "{message}");
+    assert!(stderr(&ends(2, ["check", "--model", &micro(), "--tokens", "512"])).contains("--tokens"));
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_says_why() {
+    let known = "qwen2.5-7b";
+    for (arguments, why) in [
+        (vec![], "Usage"),
+        (vec!["nonsense"], "nonsense"),
+        (vec!["generate", "--prompt", "a"], "--model"),
+        (vec!["generate", "--model", "/no/such/model", "--prompt", "a"], "/no/such/model"),
+        (vec!["generate", "--model", "random:nonsense", "--prompt", "a"], known),
+        (vec!["ppl", "--model", "random:qwen2.5-7b", "--text", file!()], "tokenizer"),
+        (vec!["chat", "--model", "random:qwen2.5-7b"], "tokenizer"),
+        (vec!["ppl", "--model", "M", "--text", "/no/such/text"], "/no/such/text"),
+        (vec!["generate", "--model", "M"], "--prompt"),
+        (vec!["generate", "--model", "M", "--prompt-file", "/no/such/prompt"], "/no/such/prompt"),
+        (vec!["generate", "--model", "M", "--prompt", "", "--raw", "--path", "cpu"], "at least one token"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--max-new-tokens", "0"], "1 or more"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--temperature", "-1"], "--temperature"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--top-p", "0"], "--top-p"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--without", "magic"], "subgroup"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--context", "513", "--path", "cpu"], "1 to 512"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--context", "8", "--path", "cpu"], "--context"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--path", "cpu", "--device", "0"], "--device"),
+    ] {
+        let model = micro();
+        let arguments = arguments.into_iter().map(|a| if a == "M" { model.as_str() } else { a });
+        let output = ends(2, arguments);
+        assert!(stderr(&output).contains(why), "{why:?} is not in: {}", stderr(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_or_no_gpu_ends_with_3() {
+    assert!(stderr(&ends(3, generate(&["--device", "nonsense"]))).contains("nonsense"));
+    ends(3, generate(&["--path", "cpu", "--require-gpu"]));
+    if let Some(software) = software() {
+        let output = ends(3, generate(&["--device", &software, "--require-gpu"]));
+        assert!(stderr(&output).contains("--require-gpu") && output.stdout.is_empty());
+    }
+}

@@ -1,0 +1,264 @@
+//! `qwgpu eval` and `merge` on the bundled model: the same bytes however a run is cut in pieces, killed or shared
+//! out.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::command::{ended, killed_at, qwgpu, stderr};
+use crate::errors::assert_says;
+use crate::files::{fixture, put};
+
+/// Made-up data of three tasks: one with a long common beginning, one with examples drawn, one with replies.
+fn data() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: String| put(folder.path(), name, text);
+    let truths: Vec<Value> = (0..14)
+        .map(|n| {
+            let mut targets = serde_json::Map::new();
+            targets.insert(format!("Number {n} is {}.", n + 1), json!(1));
+            for wrong in 0..1 + n % 4 {
+                targets.insert(format!("It is {}", "very ".repeat(wrong) + &(n * 7 + wrong).to_string()), json!(0));
+            }
+            json!({ "question": format!("What is number {n}?"), "mc1_targets": targets, "mc2_targets": targets })
+        })
+        .collect();
+    put("truthfulqa/data/mc_task.json", json!(truths).to_string());
+    let rows = (0..23).map(|n| format!("A man has {n} dogs.\tHe has {} dogs\t{}\n", n % 5, n % 3));
+    put("snli/test.tsv", "premise\thypothesis\tlabel\n".to_owned() + &rows.collect::<String>());
+    let line = |n: usize| {
+        json!({ "question": format!("What is {n} and {}?", n + 2), "answer": format!("It is {}.\n#### {}", 2 * n + 2, 2 * n + 2) })
+            .to_string()
+            + "\n"
+    };
+    put("gsm8k/test.jsonl", (0..2).map(line).collect());
+    put("gsm8k/train.jsonl", (20..40).map(line).collect());
+    folder
+}
+
+/// `qwgpu eval` of a bundled model, on the CPU.
+fn asking(model: &str, data: &Path, out: &Path, more: &[&str]) -> Command {
+    let mut command = qwgpu(["eval", "--path", "cpu"]);
+    command.arg("--model").arg(fixture(model)).arg("--data").arg(data).arg("--out").arg(out).args(more);
+    command
+}
+
+const TASKS: &str = "truthfulqa_mc1,snli,gsm8k";
+
+fn eval(data: &Path, out: &Path, more: &[&str]) -> Command {
+    let common = ["--context", "700", "--tasks", TASKS, "--limit", "20", "--shots", "2"];
+    asking("tiny-qwen", data, out, &[&common, more].concat())
+}
+
+fn merge(out: &Path) -> Command {
+    let mut command = qwgpu(["merge"]);
+    command.arg("--out").arg(out);
+    command
+}
+
+#[track_caller]
+fn done(mut command: Command) {
+    ended(0, command.output().unwrap());
+}
+
+/// Returns the messages of a command that fails.
+#[track_caller]
+fn fails(mut command: Command) -> String {
+    stderr(&ended(2, command.output().unwrap()))
+}
+
+/// Returns how many lines of answers a run has written so far.
+fn journal_lines(out: &Path) -> usize {
+    let text = std::fs::read(out.join("journal.jsonl")).unwrap_or_default();
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// The files below `out` but for journals, by names without their time, and with the time taken out.
+fn files(out: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for model in std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for path in std::fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let stem = name.rsplit_once("_2").unwrap().0.to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("  \"date\":")).collect();
+            found.push((stem, lines.join("\n")));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn assert_same(expected: &[(String, String)], found: &[(String, String)], what: &str) {
+    let names = |files: &[(String, String)]| files.iter().map(|file| file.0.clone()).collect::<Vec<_>>();
+    assert_eq!(names(expected), names(found), "{what}");
+    for (expected, found) in expected.iter().zip(found) {
+        assert!(expected.1 == found.1, "{what}: {} differs", expected.0);
+    }
+}
+
+#[test]
+fn shares_and_kills_and_sharing_change_nothing() {
+    let data = data();
+    let whole = tempfile::tempdir().unwrap();
+    done(eval(data.path(), whole.path(), &[]));
+    let expected = files(whole.path());
+    assert_eq!(expected.len(), 4, "results and three samples");
+
+    let unshared = tempfile::tempdir().unwrap();
+    done(eval(data.path(), unshared.path(), &["--no-share"]));
+    assert_same(&expected, &files(unshared.path()), "without sharing");
+
+    let shares = tempfile::tempdir().unwrap();
+    for share in ["1/3", "2/3", "3/3"] {
+        fails(merge(shares.path()));
+        done(eval(data.path(), shares.path(), &["--shard", share]));
+    }
+    done(merge(shares.path()));
+    assert_same(&expected, &files(shares.path()), "three shares");
+
+    // Every run is killed as soon as it has written a line more than the one before it; the last one ends.
+    let killed = tempfile::tempdir().unwrap();
+    let kill = || {
+        let before = journal_lines(killed.path());
+        killed_at(eval(data.path(), killed.path(), &[]), || journal_lines(killed.path()) > before)
+    };
+    let kills = std::iter::repeat_with(kill).take_while(|killed| *killed).count();
+    assert!(kills >= 3, "{kills} runs were killed before their end");
+    assert_same(&expected, &files(killed.path()), &format!("after {kills} kills"));
+}
+
+#[test]
+fn a_journal_of_another_model_is_refused_by_name() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let few = ["--context", "60", "--tasks", "snli", "--limit", "2"];
+    done(asking("tiny-qwen", data.path(), out.path(), &few));
+    let error = fails(asking("micro-qwen", data.path(), out.path(), &few));
+    assert_says(error, &["tiny-qwen", "micro-qwen", "--fresh"]);
+    done(asking("micro-qwen", data.path(), out.path(), &[&few[..], &["--fresh"]].concat()));
+}
+
+#[test]
+fn a_torn_last_line_is_dropped_and_a_changed_one_refused() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let few = || asking("tiny-qwen", data.path(), out.path(), &["--context", "700", "--tasks", "snli", "--limit", "6"]);
+    done(few());
+    let expected = files(out.path());
+    let journal = out.path().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    assert_eq!(text.lines().count(), 7);
+    std::fs::write(&journal, &text[..text.len() - 9]).unwrap();
+    done(few());
+    assert_same(&expected, &files(out.path()), "a torn line");
+    assert_eq!(std::fs::read_to_string(&journal).unwrap().lines().count(), 7);
+
+    let mut changed: Vec<String> = text.lines().map(str::to_owned).collect();
+    changed[3] = changed[3].replace("-", "+");
+    std::fs::write(&journal, changed.join("\n") + "\n").unwrap();
+    assert_says(fails(few()), &["line 4", "check sum"]);
+}
+
+#[test]
+fn a_larger_limit_goes_on_and_shares_that_differ_are_not_merged() {
+    let data = data();
+    let (out, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ask = |out: &TempDir, limit: &str, more: &[&str]| {
+        let common = ["--context", "700", "--tasks", "snli", "--limit", limit];
+        done(asking("tiny-qwen", data.path(), out.path(), &[&common, more].concat()));
+    };
+    ask(&whole, "9", &[]);
+    ask(&out, "4", &["--shard", "1/2"]);
+    ask(&out, "9", &["--shard", "1/2"]);
+    ask(&out, "4", &["--shard", "2/2"]);
+    assert_says(fails(merge(out.path())), &["limit", "9, as the other shares"]);
+    ask(&out, "9", &["--shard", "2/2"]);
+    done(merge(out.path()));
+    assert_same(&files(whole.path()), &files(out.path()), "after other limits");
+}
+
+#[test]
+fn other_settings_keep_the_results_of_the_first() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let ask = |more: &[&str]| {
+        let common = ["--context", "700", "--tasks", "snli"];
+        asking("tiny-qwen", data.path(), out.path(), &[&common, more].concat())
+    };
+    let count = |kind: &str| files(out.path()).iter().filter(|(name, _)| name.starts_with(kind)).count();
+    done(ask(&["--limit", "2", "--shots", "0"]));
+    done(ask(&["--limit", "2", "--shots", "1"]));
+    assert_eq!((count("results"), count("samples")), (2, 2));
+    // The same again, and more documents of it, go on where they were.
+    done(ask(&["--limit", "2", "--shots", "1"]));
+    done(ask(&["--limit", "3", "--shots", "1"]));
+    assert_eq!((count("results"), count("samples")), (2, 2));
+
+    let twice = asking("tiny-qwen", data.path(), out.path(), &["--tasks", "snli,gsm8k,snli"]);
+    assert_says(fails(twice), &["each task once"]);
+}
+
+/// What two prompts have in common must leave something of each, the first of them too.
+#[test]
+fn a_prompt_may_begin_another() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("truthfulqa");
+    std::fs::create_dir_all(&folder).unwrap();
+    let row = |question: &str| format!("Adversarial,Any,{question},Yes.,Yes.; It is.,No.,made up\n");
+    let head = "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n";
+    let text = head.to_owned() + &row("Is it so?") + &row("Is it so? And why is it so?") + &row("Is it so? Or not?");
+    std::fs::write(folder.join("TruthfulQA.csv"), text).unwrap();
+    let few = ["--context", "700", "--tasks", "truthfulqa_gen", "--reply-tokens", "8"];
+    let (shared, unshared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    done(asking("tiny-qwen", data.path(), shared.path(), &few));
+    done(asking("tiny-qwen", data.path(), unshared.path(), &[&few[..], &["--no-share"]].concat()));
+    assert_same(&files(shared.path()), &files(unshared.path()), "without sharing");
+}
+
+/// The first run is stopped while it holds the journal, so that it cannot end before the second has tried.
+#[cfg(unix)]
+#[test]
+fn only_one_run_writes_a_journal() {
+    use nix::sys::signal::{Signal, kill};
+
+    use crate::command::running_at;
+
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let first = running_at(eval(data.path(), out.path(), &[]), || journal_lines(out.path()) > 0);
+    let mut first = first.expect("a run that has only begun its journal");
+    kill(nix::unistd::Pid::from_raw(first.id() as i32), Signal::SIGSTOP).unwrap();
+    let error = fails(eval(data.path(), out.path(), &[]));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_says(error, &["under way"]);
+}
+
+#[test]
+fn prompts_are_shown_without_a_model_run() {
+    let data = data();
+    let mut command = qwgpu(["eval", "--show-prompt", "--tasks", "snli", "--data"]);
+    let output = command.arg(data.path()).arg("--model").arg(fixture("tiny-qwen")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("A man has 0 dogs.\nQuestion: He has 0 dogs. True, False or Neither?\nAnswer:"), "{text}");
+    assert!(text.contains("choice \" Neither\""));
+}
+
+#[test]
+fn what_cannot_be_asked_is_named() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    for (arguments, why) in [
+        (&["--tasks", "nothing"][..], "one of mmlu"),
+        (&["--tasks", "mmlu"], "mmlu"),
+        (&["--tasks", "snli", "--profile", "qwen"], "one of own, chat"),
+        (&["--tasks", "snli", "--shard", "4/3"], "2/3"),
+        (&["--tasks", "gsm8k", "--shots", "21"], "at most 20"),
+        (&["--tasks", "gsm8k", "--context", "100"], "--context"),
+    ] {
+        assert_says(fails(asking("tiny-qwen", data.path(), out.path(), arguments)), &[why]);
+    }
+}

@@ -1,0 +1,19 @@
+//! The built command, from arguments to output, files and exit codes.
+
+mod chat;
+mod cli;
+#[path = "../common/command.rs"]
+mod command;
+#[path = "../common/compare.rs"]
+mod compare;
+#[path = "../common/errors.rs"]
+mod errors;
+mod eval;
+#[path = "../common/files.rs"]
+mod files;
+mod judge;
+#[path = "../common/micro.rs"]
+mod micro;
+mod quantize;
+mod study;
+mod word_perplexity;
