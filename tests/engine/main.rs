@@ -1,12 +1,15 @@
 //! The library below the command line: files of models and quantized weights, and several sequences at once.
 
 mod batch;
+#[path = "../common/compare.rs"]
+mod compare;
 #[path = "../common/devices.rs"]
 mod devices;
 #[path = "../common/errors.rs"]
 mod errors;
 #[path = "../common/files.rs"]
 mod files;
+mod families;
 mod fuzz_corpus;
 mod gguf_blocks;
 #[path = "../common/micro.rs"]
