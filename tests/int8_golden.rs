@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use libtest_mimic::{Arguments, Failed, Trial};
+use qwgpu::formats::QuantizedWeight;
+use qwgpu::formats::int8::Int8;
+use qwgpu::formats::linear::{Activation, Linear, Orders};
 use qwgpu::gpu::{self, Gpu, Options};
 use qwgpu::plan::cpu::{Cpu, Mode};
 use qwgpu::plan::{Backend, Element, Plan};
-use qwgpu::quant::{Input, Int8, Linear, Packed};
 use safetensors::SafeTensors;
 
 const M: usize = 64;
@@ -68,12 +70,13 @@ fn check(file: &Path, threshold: &str, backend: &mut dyn Backend) -> Result<(), 
         bytemuck::pod_collect_to_vec::<u8, f16>(data(name)).into_iter().map(f16::to_f32).collect()
     };
     let of = |name: &str| format!("t{threshold}_{name}");
-    let weight = Packed::Int8(Int8 {
+    let weight = Int8 {
         rows: K,
         cols: K,
         codes: bytemuck::pod_collect_to_vec(data("CB")),
         scales: bytemuck::pod_collect_to_vec(data("SCB")),
-    });
+        threshold: threshold.parse()?,
+    };
 
     let x = backend.create("x", M, K, Element::F32)?;
     backend.write(None, x, 0, bytemuck::cast_slice(&f16s("A_fp16")))?;
@@ -81,14 +84,13 @@ fn check(file: &Path, threshold: &str, backend: &mut dyn Backend) -> Result<(), 
     let words: Vec<u32> = bias.into_iter().map(|b| b.to_f32().to_bits()).collect();
     let bias = backend.create("bias", 1, K, Element::F32)?;
     backend.write(None, bias, 0, &words)?;
-    let mut linear = Linear::upload(backend, "q_proj", &weight, &mut Default::default())?;
+    let mut linear = Linear::upload(backend, "q_proj", &weight, &mut Orders::default())?;
     linear.bias = Some(bias);
-    linear.packing.threshold = threshold.parse()?;
 
     let mut plan = Plan::new();
-    let mut input = Input::new(x);
-    let q = input.quantized(&mut plan, "q_proj", linear.packing.threshold);
+    let mut input = Activation::new(x);
     let y = linear.apply(&mut plan, "q_proj", &mut input);
+    let q = input.once("int8", weight.threshold, |_| unreachable!("the product quantized its input"));
     let program = backend.prepare(&plan, true)?;
     backend.run(program)?;
     let q = backend.read(Some(program), q)?;

@@ -7,9 +7,12 @@ use qwgpu::checkpoint::{
     Checkpoint, GgufVocab, NewFile, NewTensor, SHARD_BYTES, Source, TokenizerSource, Work, files_beside_weights,
     safetensors, write_safetensors,
 };
-use qwgpu::quant::file::{GptqFile, Method, Outliers, Quantization, SpqrFile, Zeros, read, write};
-use qwgpu::quant::packed::pack;
-use qwgpu::quant::{Grid, Int8, Packed, Spqr};
+use qwgpu::formats::QuantizedWeight;
+use qwgpu::formats::codes::pack;
+use qwgpu::formats::file::{FolderLayout, Quantization, read};
+use qwgpu::formats::grid::{GptqFolder, Grid, Zeros};
+use qwgpu::formats::int8::{Int8, Int8Folder, THRESHOLD};
+use qwgpu::formats::spqr::{OutlierMeaning, Spqr, SpqrFolder};
 use qwgpu::text::{Tokenizer, Vocabulary, tokenizer_json};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -57,15 +60,15 @@ fn folders_of_other_programs_hold_the_weights_they_meant() {
         let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
         for (linear, rows, cols) in linears(&checkpoint) {
             let weight = read(&checkpoint, &linear, rows, cols, &quantization).unwrap().unwrap();
-            if let Packed::Grid(grid) = &weight {
-                assert!(grid.perm.is_some(), "{linear}: quantized with desc_act");
+            if let Some(grid) = weight.downcast_ref::<Grid>() {
+                assert!(grid.order.is_some(), "{linear}: quantized with desc_act");
             }
             let mut expected = Vec::new();
             golden.read_f32(&format!("{name}.{linear}"), 0..rows, &mut expected).unwrap();
             assert_close(&product(&weight.dequantize(), cols), &expected, &linear);
-            assert_written_alike(&linear, &weight, &quantization, &checkpoint);
+            assert_written_alike(&linear, &*weight, &quantization, &checkpoint);
         }
-        assert!(quantization.notes().is_empty(), "{:?}", quantization.notes());
+        assert!(quantization.notes.list().is_empty(), "{:?}", quantization.notes);
     }
 }
 
@@ -80,8 +83,8 @@ fn every_width_and_version_is_unpacked_as_gptqmodel_does() {
     for setting in settings {
         let words: Vec<&str> = setting.split(' ').collect();
         let (bits, sym) = (words[1].parse().unwrap(), words[3] == "sym");
-        let zeros = if words[2] == "v1" { Zeros::LessOne } else { Zeros::AsTheyAre };
-        let quantization = Quantization::new(Method::Gptq(GptqFile::new(bits, Some(32), sym, !sym, zeros)));
+        let zeros = if words[2] == "v1" { Zeros::LessOne } else { Zeros::Unchanged };
+        let quantization = Quantization::new(Box::new(GptqFolder::new(bits, Some(32), sym, !sym, zeros)));
         let folder = tempfile::tempdir().unwrap();
         put_folder(folder.path(), &std::fs::read(&file).unwrap(), "{}");
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
@@ -89,15 +92,20 @@ fn every_width_and_version_is_unpacked_as_gptqmodel_does() {
         let mut expected = Vec::new();
         tensors.read_f32(&format!("{setting}.product"), 0..32, &mut expected).unwrap();
         assert_close(&product(&weight.dequantize(), 64), &expected, setting);
-        assert_written_alike(setting, &weight, &quantization, &checkpoint);
+        assert_written_alike(setting, &*weight, &quantization, &checkpoint);
     }
 }
 
 /// Written again, a weight is the same tensors as in the folder it came from.
-fn assert_written_alike(linear: &str, weight: &Packed, quantization: &Quantization, checkpoint: &Checkpoint) {
+fn assert_written_alike(
+    linear: &str,
+    weight: &dyn QuantizedWeight,
+    quantization: &Quantization,
+    checkpoint: &Checkpoint,
+) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("linear.safetensors");
-    let written = write(linear, weight, quantization).unwrap();
+    let written = quantization.layout.write(linear, weight).unwrap();
     write_safetensors(&path, &written).unwrap();
     let back = safetensors::open(Source::open(&path).unwrap()).unwrap();
     for tensor in back.infos() {
@@ -117,13 +125,21 @@ fn put_folder(folder: &Path, weights: &[u8], config: &str) {
 }
 
 /// Nearest codes: groups of stored columns, perhaps in a random order.
-fn round_to_grid(weight: &[f32], cols: usize, bits: u32, group: usize, sym: bool, perm: Option<Vec<u32>>) -> Grid {
+fn round_to_grid(
+    weight: &[f32],
+    cols: usize,
+    bits: u32,
+    group_size: usize,
+    sym: bool,
+    order: Option<Vec<u32>>,
+) -> Grid {
     let (rows, most) = (weight.len() / cols, ((1 << bits) - 1) as f32);
-    let (mut scales, mut zeros) = (vec![f16::ZERO; cols / group * rows], vec![0; cols / group * rows]);
+    let (mut scales, mut zeros) = (vec![f16::ZERO; cols / group_size * rows], vec![0; cols / group_size * rows]);
     let mut codes = vec![0; rows * cols];
     for row in 0..rows {
-        for g in 0..cols / group {
-            let columns = (g * group..(g + 1) * group).map(|k| perm.as_ref().map_or(k, |perm| perm[k] as usize));
+        for g in 0..cols / group_size {
+            let columns =
+                (g * group_size..(g + 1) * group_size).map(|k| order.as_ref().map_or(k, |order| order[k] as usize));
             let values: Vec<f32> = columns.map(|c| weight[row * cols + c]).collect();
             let (mut low, mut high) = values.iter().fold((0f32, 0f32), |(l, h), &v| (l.min(v), h.max(v)));
             if sym {
@@ -135,26 +151,26 @@ fn round_to_grid(weight: &[f32], cols: usize, bits: u32, group: usize, sym: bool
             scales[g * rows + row] = scale;
             zeros[g * rows + row] = zero as u8;
             for (i, value) in values.iter().enumerate() {
-                codes[row * cols + g * group + i] = (value / scale.to_f32() + zero).round().clamp(0.0, most) as u8;
+                codes[row * cols + g * group_size + i] = (value / scale.to_f32() + zero).round().clamp(0.0, most) as u8;
             }
         }
     }
-    Grid { rows, cols, bits, group, codes: pack(&codes, cols, bits), scales, zeros, perm }
+    Grid { rows, cols, bits, group_size, codes: pack(&codes, cols, bits), scales, zeros, order }
 }
 
 fn round_to_int8(weight: &[f32], cols: usize) -> Int8 {
     let scales: Vec<f32> = weight.chunks_exact(cols).map(|r| r.iter().fold(0f32, |m, v| m.max(v.abs()))).collect();
     let code = |(row, scale): (&[f32], &f32)| row.iter().map(|v| (v * 127.0 / scale).round() as i8).collect::<Vec<_>>();
     let codes = weight.chunks_exact(cols).zip(&scales).flat_map(code).collect();
-    Int8 { rows: scales.len(), cols, codes, scales }
+    Int8 { rows: scales.len(), cols, codes, scales, threshold: THRESHOLD }
 }
 
 fn shuffled(cols: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut perm: Vec<u32> = (0..cols as u32).collect();
+    let mut order: Vec<u32> = (0..cols as u32).collect();
     for at in (1..cols).rev() {
-        perm.swap(at, rng.random_range(0..=at));
+        order.swap(at, rng.random_range(0..=at));
     }
-    perm
+    order
 }
 
 fn random_spqr(rows: usize, cols: usize, bits: u32, rng: &mut ChaCha8Rng) -> Spqr {
@@ -171,12 +187,12 @@ fn random_spqr(rows: usize, cols: usize, bits: u32, rng: &mut ChaCha8Rng) -> Spq
         row_start.push(columns.len() as u32);
     }
     let values = columns.iter().map(|_| half()).collect();
-    let perm = Some(shuffled(cols, rng));
+    let order = Some(shuffled(cols, rng));
     Spqr {
         rows,
         cols,
         bits,
-        group: 16,
+        group_size: 16,
         scale_bits: 3,
         zero_bits: 3,
         codes,
@@ -186,81 +202,86 @@ fn random_spqr(rows: usize, cols: usize, bits: u32, rng: &mut ChaCha8Rng) -> Spq
         row_start,
         columns,
         values,
-        perm,
+        order,
     }
 }
 
-/// Every method at every width, [64, 96].
-fn samples() -> Vec<(Packed, Quantization)> {
+fn spqr_folder(bits: u32) -> Quantization {
+    let outliers = OutlierMeaning::Add;
+    Quantization::new(Box::new(SpqrFolder { bits, group_size: 16, scale_bits: 3, zero_bits: 3, outliers }))
+}
+
+/// Every format at every width, [64, 96].
+fn samples() -> Vec<(Box<dyn QuantizedWeight>, Quantization)> {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let (rows, cols) = (64, 96);
     let weight: Vec<f32> = (0..rows * cols).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let mut samples = Vec::new();
+    let mut samples: Vec<(Box<dyn QuantizedWeight>, Quantization)> = Vec::new();
     for bits in [2, 3, 4, 8] {
-        for (group, sym, desc_act, zeros) in [
+        for (group_size, sym, desc_act, zeros) in [
             (Some(32), true, false, Zeros::LessOne),
             (Some(32), false, true, Zeros::LessOne),
-            (None, false, false, Zeros::AsTheyAre),
-            (Some(96), true, false, Zeros::AsTheyAre),
+            (None, false, false, Zeros::Unchanged),
+            (Some(96), true, false, Zeros::Unchanged),
         ] {
             // Within groups columns are in order, as a file's reader makes them.
-            let perm = desc_act.then(|| {
-                let mut perm = shuffled(cols, &mut rng);
-                perm.chunks_mut(32).for_each(<[u32]>::sort_unstable);
-                perm
+            let order = desc_act.then(|| {
+                let mut order = shuffled(cols, &mut rng);
+                order.chunks_mut(32).for_each(<[u32]>::sort_unstable);
+                order
             });
-            let grid = round_to_grid(&weight, cols, bits, group.unwrap_or(cols), sym, perm);
-            samples.push((Packed::Grid(grid), Method::Gptq(GptqFile::new(bits, group, sym, desc_act, zeros))));
+            let grid = round_to_grid(&weight, cols, bits, group_size.unwrap_or(cols), sym, order);
+            let folder = GptqFolder::new(bits, group_size, sym, desc_act, zeros);
+            samples.push((Box::new(grid), Quantization::new(Box::new(folder))));
         }
-        let spqr = random_spqr(rows, cols, bits, &mut rng);
-        let file = SpqrFile { bits, group: 16, scale_bits: 3, zero_bits: 3, outliers: Outliers::Add };
-        samples.push((Packed::Spqr(spqr), Method::Spqr(file)));
+        samples.push((Box::new(random_spqr(rows, cols, bits, &mut rng)), spqr_folder(bits)));
     }
     let mut dense = random_spqr(rows, cols, 3, &mut rng);
-    (dense.row_start, dense.columns, dense.values, dense.perm) = (vec![0; rows + 1], vec![], vec![], None);
-    let file = SpqrFile { bits: 3, group: 16, scale_bits: 3, zero_bits: 3, outliers: Outliers::Add };
-    samples.push((Packed::Spqr(dense), Method::Spqr(file)));
-    let int8 = Method::Int8 { threshold: 6.0, skip: vec!["lm_head".into()] };
-    samples.push((Packed::Int8(round_to_int8(&weight, cols)), int8));
-    samples.into_iter().map(|(weight, method)| (weight, Quantization::new(method))).collect()
+    (dense.row_start, dense.columns, dense.values, dense.order) = (vec![0; rows + 1], vec![], vec![], None);
+    samples.push((Box::new(dense), spqr_folder(3)));
+    // The threshold is the folder's: one that is not the default must reach the weight.
+    let int8 = Int8 { threshold: 5.5, ..round_to_int8(&weight, cols) };
+    let folder = Int8Folder { threshold: 5.5, skip: vec!["lm_head".into()] };
+    samples.push((Box::new(int8), Quantization::new(Box::new(folder))));
+    samples
 }
 
 #[test]
 fn weights_and_settings_come_back_as_they_were() {
     for (weight, quantization) in samples() {
-        let what = format!("{:?}", quantization.method);
+        let what = format!("{:?}", quantization.layout);
         let folder = tempfile::tempdir().unwrap();
-        let tensors = write("a.b", &weight, &quantization).unwrap();
+        let tensors = quantization.layout.write("a.b", &*weight).unwrap();
         write_safetensors(&folder.path().join("model.safetensors"), &tensors).unwrap();
-        let config = serde_json::json!({"quantization_config": quantization.to_json()});
+        let config = serde_json::json!({"quantization_config": quantization.layout.to_json()});
         std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         let found = Quantization::of(&checkpoint).unwrap().unwrap();
-        assert_eq!(found.to_json(), quantization.to_json(), "{what}");
+        assert_eq!(found.layout.to_json(), quantization.layout.to_json(), "{what}");
         let back = read(&checkpoint, "a.b", weight.rows(), weight.cols(), &found).unwrap().unwrap();
-        assert!(back == weight, "{what}");
+        assert!(format!("{back:?}") == format!("{weight:?}"), "{what}");
     }
 }
 
 #[test]
 fn outliers_that_replace_become_what_is_to_be_added() {
-    let (weight, quantization) = samples().into_iter().find(|(weight, _)| matches!(weight, Packed::Spqr(_))).unwrap();
-    let Packed::Spqr(mut spqr) = weight else { unreachable!() };
+    let mut spqr = random_spqr(64, 96, 2, &mut ChaCha8Rng::seed_from_u64(5));
+    let quantization = spqr_folder(2);
     let added = spqr.dequantize();
     // The weights under the outliers, in the order of the outliers.
-    let perm = spqr.perm.clone().unwrap();
+    let order = spqr.order.clone().unwrap();
     for row in 0..spqr.rows {
         for at in spqr.row_start[row] as usize..spqr.row_start[row + 1] as usize {
-            let column = perm[spqr.columns[at] as usize] as usize;
+            let column = order[spqr.columns[at] as usize] as usize;
             spqr.values[at] = f16::from_f32(added[row * spqr.cols + column]);
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut config = quantization.to_json();
+    let mut config = quantization.layout.to_json();
     config.insert("outlier_semantics".into(), "replace".into());
     let (rows, cols) = (spqr.rows, spqr.cols);
-    let tensors = write("a", &Packed::Spqr(spqr), &quantization).unwrap();
+    let tensors = quantization.layout.write("a", &spqr).unwrap();
     write_safetensors(&folder.path().join("model.safetensors"), &tensors).unwrap();
     let config = serde_json::json!({"quantization_config": config});
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
@@ -277,11 +298,11 @@ fn outliers_that_replace_become_what_is_to_be_added() {
 fn rules_of_dynamic_give_modules_settings_of_their_own() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     let weight: Vec<f32> = (0..64 * 96).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let gptq = |bits| Quantization::new(Method::Gptq(GptqFile::new(bits, Some(32), true, false, Zeros::LessOne)));
+    let gptq = |bits| GptqFolder::new(bits, Some(32), true, false, Zeros::LessOne);
     let mut tensors = Vec::new();
     for (name, bits) in [("model.layers.0.up", 4), ("model.layers.1.up", 8), ("model.layers.1.down", 2)] {
-        let grid = Packed::Grid(round_to_grid(&weight, 96, bits, 32, true, None));
-        tensors.extend(write(name, &grid, &gptq(bits)).unwrap());
+        let grid = round_to_grid(&weight, 96, bits, 32, true, None);
+        tensors.extend(gptq(bits).write(name, &grid).unwrap());
     }
     let plain = vec![0; 64 * 96 * 2];
     tensors.push(NewTensor::from_bytes("model.layers.1.gate.weight".into(), "F16", &[64, 96], plain));
@@ -301,29 +322,24 @@ fn rules_of_dynamic_give_modules_settings_of_their_own() {
     let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
     for (name, bits) in [("0.up", Some(4)), ("1.up", Some(8)), ("1.down", Some(2)), ("1.gate", None)] {
         let found = read(&checkpoint, &format!("model.layers.{name}"), 64, 96, &quantization).unwrap();
-        let found = found.map(|weight| match weight {
-            Packed::Grid(grid) => grid.bits,
-            _ => 0,
-        });
+        let found = found.map(|weight| weight.downcast_ref::<Grid>().expect("a grid").bits);
         assert_eq!(found, bits, "{name}");
     }
 }
 
-/// What a model is quantized with.
-type Rounded = fn(&[f32], usize) -> Packed;
+/// Folder and weights of a model that is quantized by rounding.
+#[derive(Clone, Copy)]
+struct Rounding {
+    folder: fn() -> Box<dyn FolderLayout>,
+    /// Returns W of these columns on the grid.
+    round: fn(&[f32], usize) -> Box<dyn QuantizedWeight>,
+}
 
 /// Quantizes all linears of `source` by rounding; a piece a layer, or as far as `pieces`. None: done.
-fn quantize(
-    source: &Path,
-    out: &Path,
-    method: Method,
-    rounded: Rounded,
-    pieces: usize,
-    shard_bytes: u64,
-) -> Option<()> {
+fn quantize(source: &Path, out: &Path, rounding: Rounding, pieces: usize, shard_bytes: u64) -> Option<()> {
     let checkpoint = Checkpoint::open(source).unwrap();
-    let quantization = Quantization::new(method);
-    let config = quantization.to_json();
+    let folder = (rounding.folder)();
+    let config = folder.to_json();
     let work = Work::open(out, &serde_json::to_string(&config).unwrap()).unwrap()?;
     let linears = linears(&checkpoint);
     let unquantized = |wanted: &dyn Fn(&str) -> bool| -> Vec<NewTensor> {
@@ -350,7 +366,7 @@ fn quantize(
         for (linear, rows, cols) in linears.iter().filter(|(linear, ..)| linear.starts_with(&prefix)) {
             let mut weight = Vec::new();
             checkpoint.read_f32(&format!("{linear}.weight"), 0..rows * cols, &mut weight).unwrap();
-            tensors.extend(write(linear, &rounded(&weight, *cols), &quantization).unwrap());
+            tensors.extend(folder.write(linear, &*(rounding.round)(&weight, *cols)).unwrap());
         }
         work.write(&name, &tensors).unwrap();
     }
@@ -375,9 +391,10 @@ fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
     }
 }
 
-fn int8() -> (Method, Rounded) {
-    (Method::Int8 { threshold: 6.0, skip: Vec::new() }, |w, cols| Packed::Int8(round_to_int8(w, cols)))
-}
+const INT8: Rounding = Rounding {
+    folder: || Box::new(Int8Folder { threshold: THRESHOLD, skip: Vec::new() }),
+    round: |weight, cols| Box::new(round_to_int8(weight, cols)),
+};
 
 /// Names and bytes of all files below.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -393,16 +410,15 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_run_that_stopped_anywhere_goes_on_to_the_same_bytes() {
     let (source, scratch) = (fixture("micro-qwen"), tempfile::tempdir().unwrap());
-    let (method, rounded) = int8();
     let out = |name: &str| scratch.path().join(name);
     for shard_bytes in [SHARD_BYTES, 100_000] {
         let (whole, parts) = (out(&format!("whole-{shard_bytes}")), out(&format!("parts-{shard_bytes}")));
-        quantize(&source, &whole, method.clone(), rounded, usize::MAX, shard_bytes).unwrap();
+        quantize(&source, &whole, INT8, usize::MAX, shard_bytes).unwrap();
         for pieces in [0, 1] {
-            quantize(&source, &parts, method.clone(), rounded, pieces, shard_bytes).unwrap();
+            quantize(&source, &parts, INT8, pieces, shard_bytes).unwrap();
             assert!(!parts.exists());
         }
-        quantize(&source, &parts, method.clone(), rounded, usize::MAX, shard_bytes).unwrap();
+        quantize(&source, &parts, INT8, usize::MAX, shard_bytes).unwrap();
         assert!(contents(&whole) == contents(&parts));
         let names: Vec<_> = contents(&whole).into_iter().map(|file| file.0).collect();
         assert_eq!(names.contains(&"model.safetensors.index.json".to_owned()), shard_bytes != SHARD_BYTES, "{names:?}");
@@ -589,27 +605,28 @@ fn write_folders_for_other_programs() {
     let gguf = std::env::var("QWGPU_GGUF").ok().map(PathBuf::from);
     let source = gguf.clone().unwrap_or(fixture("micro-qwen"));
     macro_rules! grid {
-        ($name:literal, $bits:literal, $group:expr, $sym:literal, $zeros:ident, $perm:expr) => {{
-            let method = Method::Gptq(GptqFile::new($bits, $group, $sym, $perm, Zeros::$zeros));
-            let rounded: Rounded = |weight, cols| {
-                let order = $perm.then(|| shuffled(cols, &mut ChaCha8Rng::seed_from_u64(cols as u64)));
-                Packed::Grid(round_to_grid(weight, cols, $bits, $group.unwrap_or(cols), $sym, order))
+        ($name:literal, $bits:literal, $group:expr, $sym:literal, $zeros:ident, $scattered:expr) => {{
+            let rounding = Rounding {
+                folder: || Box::new(GptqFolder::new($bits, $group, $sym, $scattered, Zeros::$zeros)),
+                round: |weight, cols| {
+                    let order = $scattered.then(|| shuffled(cols, &mut ChaCha8Rng::seed_from_u64(cols as u64)));
+                    Box::new(round_to_grid(weight, cols, $bits, $group.unwrap_or(cols), $sym, order))
+                },
             };
-            ($name, method, rounded)
+            ($name, rounding)
         }};
     }
-    let (int8, int8_rounded) = int8();
-    let mut folders = vec![("int8", int8, int8_rounded), grid!("gptq4", 4, Some(32), true, LessOne, false)];
+    let mut folders = vec![("int8", INT8), grid!("gptq4", 4, Some(32), true, LessOne, false)];
     if gguf.is_none() {
         folders.extend([
             grid!("gptq2", 2, Some(32), false, LessOne, false),
             grid!("gptq3", 3, Some(32), false, LessOne, true),
-            grid!("gptq4v2", 4, Some(32), false, AsTheyAre, true),
+            grid!("gptq4v2", 4, Some(32), false, Unchanged, true),
             grid!("gptq8", 8, None::<usize>, true, LessOne, false),
         ]);
     }
-    for (name, method, rounded) in folders {
-        quantize(&source, &out.join(name), method, rounded, usize::MAX, SHARD_BYTES).unwrap();
+    for (name, rounding) in folders {
+        quantize(&source, &out.join(name), rounding, usize::MAX, SHARD_BYTES).unwrap();
         let checkpoint = Checkpoint::open(&out.join(name)).unwrap();
         assert!(matches!(checkpoint.tokenizer, TokenizerSource::Json(_)));
     }
