@@ -37,6 +37,8 @@ pub struct Packing {
     pub zero_bits: u32,
     /// From where on an input is an outlier, where those are multiplied apart.
     pub threshold: f32,
+    /// Number of the GGUF block type; 0 where the weight has none.
+    pub block: u32,
 }
 
 impl Packing {
@@ -61,10 +63,11 @@ pub(super) struct Params {
     pub y_col: u32,
     pub flags: u32,
     pub group: u32,
-    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH` and `ZERO_WIDTH`.
+    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
     pub bits: u32,
     pub scale_bits: u32,
     pub zero_bits: u32,
+    pub block: u32,
 }
 
 pub(super) const BIAS: u32 = 1;
@@ -141,14 +144,15 @@ impl Plan {
 
 impl Params {
     fn of(packing: Packing) -> Params {
-        let Packing { bits, group, scale_bits, zero_bits, .. } = packing;
-        Params { group: group as u32, bits, scale_bits, zero_bits, ..Params::zeroed() }
+        let Packing { bits, group, scale_bits, zero_bits, block, .. } = packing;
+        Params { group: group as u32, bits, scale_bits, zero_bits, block, ..Params::zeroed() }
     }
 }
 
 fn consts(packing: Packing) -> Vec<(&'static str, u32)> {
-    let all = [("BITS", packing.bits), ("SCALE_WIDTH", packing.scale_bits), ("ZERO_WIDTH", packing.zero_bits)];
-    all.into_iter().filter(|(_, bits)| *bits > 0).collect()
+    let Packing { bits, scale_bits, zero_bits, block, .. } = packing;
+    let all = [("BITS", bits), ("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits), ("BLOCK", block)];
+    all.into_iter().filter(|(_, value)| *value > 0).collect()
 }
 
 /// How a packing's rows widen: the words of its tensors, the parameters, the row, where to.

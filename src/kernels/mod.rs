@@ -10,18 +10,22 @@ mod dequantize_grid;
 mod dequantize_int8;
 mod dequantize_spqr;
 mod embed_bf16;
+mod embed_gguf;
 mod fma;
 mod gather;
+pub mod gguf_blocks;
 pub mod hessian;
 mod int8_outliers;
 mod int8_quantize;
 mod kv_write;
 mod linear;
 mod matmul_bf16;
+mod matmul_gguf;
 mod matmul_grid;
 mod matmul_int8;
 mod matmul_spqr;
 mod matvec_bf16;
+mod matvec_gguf;
 mod matvec_grid;
 mod matvec_int8;
 mod matvec_spqr;
@@ -32,6 +36,7 @@ mod rope;
 mod rope_kv;
 mod silu_mul;
 mod token_nll;
+pub mod weights_gguf;
 pub mod weights_grid;
 pub mod weights_int8;
 pub mod weights_spqr;
@@ -60,6 +65,9 @@ pub static KERNELS: &[&Kernel] = &[
     &matvec_grid::KERNEL,
     &matmul_grid::KERNEL,
     &dequantize_grid::KERNEL,
+    &matvec_gguf::KERNEL,
+    &matmul_gguf::KERNEL,
+    &embed_gguf::KERNEL,
     &matvec_spqr::KERNEL,
     &matmul_spqr::KERNEL,
     &dequantize_spqr::KERNEL,

@@ -2,6 +2,7 @@
 
 mod bf16;
 pub mod file;
+pub mod gguf;
 mod grid;
 mod int8;
 pub mod linear;
