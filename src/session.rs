@@ -38,7 +38,7 @@ impl OpenOptions {
     pub fn spec(&self, model: &str, progress: &mut dyn Progress) -> Result<Spec> {
         Ok(match (Spec::parse(model)?, self.quant) {
             (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
-            (Spec::Files(path), Some(quant)) => {
+            (Spec::Files(path) | Spec::Packed(path), Some(quant)) => {
                 Spec::Files(cached(&path, Settings::new(quant), &self.calibration, &self.device, progress)?)
             }
             (files, None) => files,

@@ -122,7 +122,7 @@ impl ModelArgs {
     /// Refuses random weights, before any are made, where text is needed.
     pub fn expect_tokenizer(&self) -> anyhow::Result<()> {
         match Spec::parse(&self.model)? {
-            Spec::Files(_) => Ok(()),
+            Spec::Files(_) | Spec::Packed(_) => Ok(()),
             Spec::Random { .. } => {
                 let fix = "give a model folder or a .gguf file";
                 Err(Error::request("--model", "a model with a tokenizer", &self.model, fix).into())

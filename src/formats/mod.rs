@@ -9,10 +9,12 @@
 //! | [`grid`] | scale · (q - zero) for groups of columns | RTN, GPTQ |
 //! | [`int8`] | scale · q / 127 for rows | LLM.int8() |
 //! | [`spqr`] | as grid with quantized statistics, plus sparse outliers | SpQR |
+//! | [`gguf`] | scale · (q - offset) - minimum in blocks | |
 
 pub mod bf16;
 pub mod codes;
 pub mod file;
+pub mod gguf;
 pub mod grid;
 pub mod int8;
 pub mod linear;
@@ -49,7 +51,7 @@ pub struct Format {
 pub type ProductFn = fn(&mut Plan, &str, &mut Activation, &Linear, Output) -> Tensor;
 
 /// Every format.
-pub static FORMATS: &[&Format] = &[&bf16::FORMAT, &grid::FORMAT, &int8::FORMAT, &spqr::FORMAT];
+pub static FORMATS: &[&Format] = &[&bf16::FORMAT, &grid::FORMAT, &int8::FORMAT, &spqr::FORMAT, &gguf::FORMAT];
 
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

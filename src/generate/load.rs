@@ -15,8 +15,10 @@ use crate::text::{ChatTemplate, Message, Tokenizer, Vocabulary};
 /// A model by its name: `PATH` or `random:SHAPE`.
 #[derive(Clone, Debug)]
 pub enum Spec {
-    /// A Hugging Face folder or a GGUF file.
+    /// A Hugging Face folder or a GGUF file, whose blocks are widened to bf16.
     Files(PathBuf),
+    /// A GGUF file whose blocks stay packed, or a Hugging Face folder.
+    Packed(PathBuf),
     /// A published shape with random weights: `random:qwen2.5-7b`, packed where `quant` says how.
     Random { name: String, config: Box<Config>, quant: Option<Quant> },
 }
@@ -135,7 +137,7 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 /// Loads as [`load`] does, on a device that is open already.
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint = match spec {
-        Spec::Files(path) => Some(Checkpoint::open(path)?),
+        Spec::Files(path) | Spec::Packed(path) => Some(Checkpoint::open(path)?),
         Spec::Random { .. } => None,
     };
     let (config, source) = match (spec, &checkpoint) {
@@ -143,7 +145,10 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         (Spec::Files(path), Some(checkpoint)) => {
             (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Checkpoint(checkpoint))
         }
-        (Spec::Files(_), None) => unreachable!("files are opened above"),
+        (Spec::Packed(path), Some(checkpoint)) => {
+            (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Packed(checkpoint))
+        }
+        (Spec::Files(_) | Spec::Packed(_), None) => unreachable!("files are opened above"),
     };
     let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
@@ -156,7 +161,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         run,
         engine: Engine::new(backend, model, context, chunk.min(context))?,
     };
-    if let (Some(checkpoint), Spec::Files(path)) = (&checkpoint, spec) {
+    if let (Some(checkpoint), Spec::Files(path) | Spec::Packed(path)) = (&checkpoint, spec) {
         loaded.generation = checkpoint.generation.clone();
         let tokenizer = tokenizer(checkpoint, path)?;
         if tokenizer.vocab_size() > loaded.engine.model.config.vocab_size {

@@ -16,7 +16,7 @@ pub struct Pipeline {
 /// The text of a variant: its files joined, each from `folder` if it lies there, else as built in.
 pub fn source(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<String> {
     let mut text = String::new();
-    for file in variant.wgsl.iter().filter(|f| f.bits.is_none_or(|bits| bits == consts.get("BITS"))) {
+    for file in variant.wgsl.iter().filter(|f| f.is_taken(consts)) {
         let edited: Option<PathBuf> = folder.map(|f| f.join(format!("{}.wgsl", file.stem))).filter(|p| p.exists());
         match edited {
             Some(path) => text += &std::fs::read_to_string(&path).map_err(Error::io(&path))?,

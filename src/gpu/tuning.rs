@@ -25,6 +25,8 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "matvec_grid", variant: "int64_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_grid", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_grid", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matvec_gguf", variant: "int64_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matmul_gguf", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_spqr", variant: "int64_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matvec_spqr", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_spqr", variant: "rows_subgroup", consts: &[] },

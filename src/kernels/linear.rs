@@ -37,6 +37,8 @@ pub struct WeightLayout {
     pub zero_bits: u32,
     /// LLM.int8(): inputs of at least this magnitude are outliers; 0 for other formats.
     pub threshold: f32,
+    /// Number of the GGUF block type; 0 where the weight has none.
+    pub block: u32,
 }
 
 impl WeightLayout {
@@ -61,10 +63,11 @@ pub(crate) struct Params {
     pub y_col: u32,
     pub flags: u32,
     pub group_size: u32,
-    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH` and `ZERO_WIDTH`.
+    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
     pub bits: u32,
     pub scale_bits: u32,
     pub zero_bits: u32,
+    pub block: u32,
 }
 
 pub(crate) const BIAS: u32 = 1;
@@ -122,14 +125,15 @@ impl Plan {
 
 impl Params {
     fn of(layout: WeightLayout) -> Params {
-        let WeightLayout { bits, group_size, scale_bits, zero_bits, .. } = layout;
-        Params { group_size: group_size as u32, bits, scale_bits, zero_bits, ..Params::zeroed() }
+        let WeightLayout { bits, group_size, scale_bits, zero_bits, block, .. } = layout;
+        Params { group_size: group_size as u32, bits, scale_bits, zero_bits, block, ..Params::zeroed() }
     }
 }
 
 fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
-    let all = [("BITS", layout.bits), ("SCALE_WIDTH", layout.scale_bits), ("ZERO_WIDTH", layout.zero_bits)];
-    all.into_iter().filter(|(_, bits)| *bits > 0).collect()
+    let WeightLayout { bits, scale_bits, zero_bits, block, .. } = layout;
+    let all = [("BITS", bits), ("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits), ("BLOCK", block)];
+    all.into_iter().filter(|(_, value)| *value > 0).collect()
 }
 
 /// How a layout's rows dequantize_row: the words of its tensors, the parameters, the row, where to.

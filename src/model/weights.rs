@@ -8,6 +8,8 @@ use super::families::Slot;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::formats::file::{self, Quantization};
+use crate::formats::gguf::Blocks;
+use crate::formats::gguf::blocks::Block;
 use crate::formats::linear::{Orders, row_blocks};
 use crate::formats::{Linear, Quant, QuantizedWeight, bf16};
 use crate::kernels::{RowBlock, WeightLayout};
@@ -17,13 +19,13 @@ use crate::progress::Progress;
 /// Where weights come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
+    /// Every weight that the folder does not quantize is widened to bf16, GGUF's blocks included.
     Checkpoint(&'a Checkpoint),
+    /// GGUF's blocks run as they are; other weights as of `Checkpoint`.
+    Packed(&'a Checkpoint),
     /// Reproducible values of about the spread of trained ones, made on the device.
     /// With `quant`, packed weights in the decoder layers.
-    Random {
-        seed: u32,
-        quant: Option<Quant>,
-    },
+    Random { seed: u32, quant: Option<Quant> },
 }
 
 /// Elements decoded at a time by one core.
@@ -31,6 +33,8 @@ const PIECE: usize = 1 << 20;
 
 pub(super) struct Weights<'a> {
     source: Source<'a>,
+    /// Whether GGUF's blocks stay packed.
+    keeps_blocks: bool,
     quantization: Option<Quantization>,
     orders: Orders,
     backend: &'a mut dyn Backend,
@@ -47,18 +51,32 @@ impl<'a> Weights<'a> {
         progress: &'a mut dyn Progress,
         config: &Config,
     ) -> Result<Weights<'a>> {
+        let (source, keeps_blocks) = match source {
+            Source::Packed(checkpoint) => (Source::Checkpoint(checkpoint), true),
+            other => (other, false),
+        };
         if let Source::Checkpoint(checkpoint) = source {
             check_layers(checkpoint, config)?;
         }
         let quantization = match source {
             Source::Checkpoint(checkpoint) => Quantization::of(checkpoint)?,
-            Source::Random { .. } => None,
+            Source::Packed(_) | Source::Random { .. } => None,
         };
         let total = match source {
-            Source::Checkpoint(checkpoint) if quantization.is_some() => checkpoint.file_bytes(),
+            Source::Checkpoint(checkpoint) if quantization.is_some() || keeps_blocks => checkpoint.file_bytes(),
             _ => bf16_bytes(config),
         };
-        Ok(Weights { source, quantization, orders: Orders::default(), backend, progress, done: 0, total, loaded: 0 })
+        Ok(Weights {
+            source,
+            keeps_blocks,
+            quantization,
+            orders: Orders::default(),
+            backend,
+            progress,
+            done: 0,
+            total,
+            loaded: 0,
+        })
     }
 
     /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
@@ -68,7 +86,7 @@ impl<'a> Weights<'a> {
         }
         let tensor = self.backend.create(name, 1, len, Element::F32)?;
         match self.source {
-            Source::Checkpoint(checkpoint) => {
+            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => {
                 let mut values = Vec::new();
                 checkpoint.read_bf16(name, 0..len, &mut values)?;
                 let words: Vec<u32> = values.iter().map(|&half| u32::from(half) << 16).collect();
@@ -100,7 +118,7 @@ impl<'a> Weights<'a> {
 
     fn packed(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
         match self.source {
-            Source::Checkpoint(checkpoint) => match &self.quantization {
+            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => match &self.quantization {
                 Some(quantization) => file::read(checkpoint, name, rows, cols, quantization),
                 None => Ok(None),
             },
@@ -113,8 +131,27 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// A weight `name`.weight: [rows, cols] in bf16, in parts the device can bind.
+    /// Returns the weight `name`.weight in GGUF's blocks. None: it is stored otherwise, or blocks are to be widened.
+    fn blocks(&self, name: &str, rows: usize, cols: usize) -> Result<Option<Blocks>> {
+        let (Source::Checkpoint(checkpoint), true) = (self.source, self.keeps_blocks) else { return Ok(None) };
+        let weight = format!("{name}.weight");
+        let Some(block) = checkpoint.tensor(&weight).and_then(|tensor| Block::named(tensor.storage.name)) else {
+            return Ok(None);
+        };
+        expect(checkpoint, &weight, &[rows, cols])?;
+        let mut bytes = Vec::new();
+        checkpoint.read_rows(&weight, 0..rows, &mut bytes)?;
+        Blocks::from_bytes(checkpoint.path(), &weight, block, [rows, cols], &bytes).map(Some)
+    }
+
+    /// Loads the weight `name`.weight [rows, cols] without a bias: in GGUF's blocks or bf16.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
+        if let Some(blocks) = self.blocks(name, rows, cols)? {
+            let linear = Linear::upload(self.backend, name, &blocks, &mut self.orders)?;
+            self.done += linear.weight_bytes();
+            self.progress.at(&format!("loading {name}"), self.done, self.total)?;
+            return Ok(linear);
+        }
         let weight = format!("{name}.weight");
         if let Source::Checkpoint(checkpoint) = self.source {
             expect(checkpoint, &weight, &[rows, cols])?;
@@ -141,7 +178,7 @@ impl<'a> Weights<'a> {
 
     fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
         match self.source {
-            Source::Checkpoint(checkpoint) => self.copy(checkpoint, name, tensor, row0),
+            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => self.copy(checkpoint, name, tensor, row0),
             Source::Random { seed, .. } => {
                 let mut plan = Plan::new();
                 // The spread of a trained weight: products keep the scale of their inputs.

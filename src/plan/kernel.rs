@@ -96,15 +96,15 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Each text this variant can have, by the constants that choose it, and a name for it (`/4` where
-    /// codes are 4 bits wide, else nothing).
+    /// Each text this variant can have, by the constant that chooses it, and a name for it (`/4` where
+    /// that constant is 4, nothing where there is one text).
     pub fn texts(&self) -> Vec<(String, Consts)> {
         let consts = Consts::new(self.consts, 32);
-        let mut widths: Vec<u32> = self.wgsl.iter().filter_map(|file| file.bits).collect();
-        widths.sort_unstable();
-        widths.dedup();
-        let wide = |bits: &u32| (format!("/{bits}"), consts.clone().specialized(&[("BITS", *bits)]));
-        if widths.is_empty() { vec![(String::new(), consts)] } else { widths.iter().map(wide).collect() }
+        let mut choices: Vec<(&'static str, u32)> = self.wgsl.iter().filter_map(|file| file.only).collect();
+        choices.sort_unstable();
+        choices.dedup();
+        let text = |choice: &(&'static str, u32)| (format!("/{}", choice.1), consts.clone().specialized(&[*choice]));
+        if choices.is_empty() { vec![(String::new(), consts)] } else { choices.iter().map(text).collect() }
     }
 }
 
@@ -113,8 +113,15 @@ impl Variant {
 pub struct Wgsl {
     pub stem: &'static str,
     pub text: &'static str,
-    /// Taken only where the constant `BITS` has this value.
-    pub bits: Option<u32>,
+    /// Taken only where this constant has this value.
+    pub only: Option<(&'static str, u32)>,
+}
+
+impl Wgsl {
+    /// Returns whether the file is part of the text that `consts` choose.
+    pub fn is_taken(&self, consts: &Consts) -> bool {
+        self.only.is_none_or(|(name, value)| consts.get(name) == value)
+    }
 }
 
 /// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`. After a semicolon come files
@@ -128,17 +135,17 @@ macro_rules! wgsl {
     ($($stem:literal),+; $($codes:literal),+) => {
         &[
             $($crate::wgsl!(@file $stem, None)),+,
-            $($crate::wgsl!(@file concat!($codes, "_2"), Some(2)),
-            $crate::wgsl!(@file concat!($codes, "_3"), Some(3)),
-            $crate::wgsl!(@file concat!($codes, "_4"), Some(4)),
-            $crate::wgsl!(@file concat!($codes, "_8"), Some(8))),+
+            $($crate::wgsl!(@file concat!($codes, "_2"), Some(("BITS", 2))),
+            $crate::wgsl!(@file concat!($codes, "_3"), Some(("BITS", 3))),
+            $crate::wgsl!(@file concat!($codes, "_4"), Some(("BITS", 4))),
+            $crate::wgsl!(@file concat!($codes, "_8"), Some(("BITS", 8)))),+
         ]
     };
-    (@file $stem:expr, $bits:expr) => {
+    (@file $stem:expr, $only:expr) => {
         $crate::plan::kernel::Wgsl {
             stem: $stem,
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")),
-            bits: $bits,
+            only: $only,
         }
     };
 }

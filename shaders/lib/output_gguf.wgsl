@@ -1,0 +1,4 @@
+// Where products by GGUF's block types bind the bias and the output.
+
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;

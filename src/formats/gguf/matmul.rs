@@ -1,0 +1,82 @@
+//! Product of many rows and a weight in GGUF's blocks, straight from their codes and statistics.
+
+use super::blocks::{self, Block};
+use super::layout::{dequantize_row, gguf_wgsl, product};
+use crate::kernels::linear;
+use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
+use crate::wgsl;
+
+macro_rules! cases {
+    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+        &[$(
+            Case {
+                name: concat!(stringify!($block), "_128x896x", $cols),
+                bench: true,
+                build: |t| product(t, &KERNEL, &blocks::$block, [128, $cols], &[896], [false, false]),
+            },
+            Case {
+                name: concat!(stringify!($block), "_7x37x3_blocks_bias_add"),
+                bench: false,
+                build: |t| blocks(t, &blocks::$block, [7, 3], &[37], [true, true]),
+            },
+            Case {
+                name: concat!(stringify!($block), "_70_rows_two_parts_of_5_blocks_bias"),
+                bench: false,
+                build: |t| blocks(t, &blocks::$block, [70, 5], &[33, 70], [true, false]),
+            },
+        )*]
+    };
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matmul_gguf",
+    variants: &[
+        Variant {
+            name: "coop",
+            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
+            wgsl: gguf_wgsl!(
+                "lib/tile_coop", "lib/matmul_coop", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
+            ),
+            consts: &[("LANES", 32), ("BLOCK", 2)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: gguf_wgsl!("lib/matmul", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
+            consts: &[("BLOCK", 2)],
+            tile: |_| [64, 64],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "rows_subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: gguf_wgsl!(
+                "matmul_gguf_rows_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
+            ),
+            consts: &[("BLOCK", 2)],
+            tile: |_| [32, 32],
+            nmse: 1e-10,
+        },
+        // See matmul_bf16.
+        Variant {
+            name: "coop_emulated",
+            needs: Needs::empty(),
+            wgsl: gguf_wgsl!(
+                "lib/tile_emulated", "lib/matmul_coop", "lib/weights_gguf", "lib/output_gguf", "lib/product";
+                "lib/words"
+            ),
+            consts: &[("LANES", 32), ("STEP", 16), ("BLOCK", 2)],
+            tile: |_| [64, 64],
+            nmse: 1e-6,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
+    cases: blocks::each_block!(cases),
+};
+
+fn blocks(t: &mut Trial, block: &Block, [m, blocks]: [usize; 2], rows: &[usize], bias_and_add: [bool; 2]) -> Tensor {
+    product(t, &KERNEL, block, [m, blocks * block.columns], rows, bias_and_add)
+}

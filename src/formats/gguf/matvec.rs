@@ -1,0 +1,66 @@
+//! Product of one row, or a few, and a weight in GGUF's blocks, straight from their codes and statistics.
+
+use super::blocks::{self, Block};
+use super::layout::{dequantize_row, gguf_wgsl, product};
+use crate::kernels::linear;
+use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
+use crate::wgsl;
+
+macro_rules! cases {
+    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+        &[$(
+            Case {
+                name: concat!(stringify!($block), "_4864x", $cols),
+                bench: true,
+                build: |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], [false, false]),
+            },
+            Case {
+                name: concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"),
+                bench: false,
+                build: |t| blocks(t, &blocks::$block, [3, 3], &[37], [true, true]),
+            },
+            Case {
+                name: concat!(stringify!($block), "_two_parts_of_5_blocks_bias"),
+                bench: false,
+                build: |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], [true, false]),
+            },
+        )*]
+    };
+}
+
+pub static KERNEL: Kernel = Kernel {
+    name: "matvec_gguf",
+    variants: &[
+        Variant {
+            name: "subgroup",
+            needs: Needs::SUBGROUP,
+            wgsl: gguf_wgsl!("lib/matvec_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
+            consts: &[("WG", 128), ("TILE", 8), ("BLOCK", 2)],
+            tile: |c| [1, c.get("TILE")],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "portable",
+            needs: Needs::empty(),
+            wgsl: gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
+            consts: &[("WG", 64), ("BLOCK", 2)],
+            tile: |_| [1, 4],
+            nmse: 1e-10,
+        },
+        Variant {
+            name: "int64_subgroup",
+            needs: Needs::INT64.union(Needs::SUBGROUP8),
+            wgsl: gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/output_gguf", "lib/product"; "lib/words64"),
+            consts: &[("BLOCK", 2)],
+            tile: |_| [1, 32],
+            nmse: 1e-10,
+        },
+    ],
+    reference: |io| linear::reference(io, dequantize_row),
+    host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
+    cases: blocks::each_block!(cases),
+};
+
+fn blocks(t: &mut Trial, block: &Block, [m, blocks]: [usize; 2], rows: &[usize], bias_and_add: [bool; 2]) -> Tensor {
+    product(t, &KERNEL, block, [m, blocks * block.columns], rows, bias_and_add)
+}

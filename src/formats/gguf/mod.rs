@@ -1,0 +1,269 @@
+//! Blocks of GGUF files: w = scale · (code - offset) - minimum, scale and minimum for groups of 16 or 32 columns. Every
+//! bit is as in the file; a row's codes and its statistics are apart, as devices take them.
+
+pub mod blocks;
+mod embed;
+mod layout;
+mod matmul;
+mod matvec;
+
+use std::ops::Range;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::codes::code_words;
+use super::linear::{Activation, Linear};
+use super::{DeviceTensor, Format, QuantizedWeight};
+use crate::error::{Error, Result};
+use crate::kernels::{Output, WeightLayout};
+use crate::plan::kernel::hash;
+use crate::plan::{Element, Plan, Tensor};
+use blocks::Block;
+use layout::{dequantize_blocks, stat_words};
+
+pub static FORMAT: Format = Format {
+    name: "gguf",
+    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &embed::KERNEL],
+    product,
+    embed: Some(|plan, token, table| embed::embed(plan, token, &table.row_blocks, table.cols, table.layout)),
+    rows_depend: |_| false,
+    folder: None,
+};
+
+fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
+    let kernel = if input.x.rows == 1 { &matvec::KERNEL } else { &matmul::KERNEL };
+    plan.linear(kernel, name, linear.args(input.x, output))
+}
+
+/// W [rows, cols] in blocks of one type.
+#[derive(Clone, Debug)]
+pub struct Blocks {
+    block: &'static Block,
+    rows: usize,
+    cols: usize,
+    /// \[rows\]\[`code_words`\], as `layout` has them.
+    codes: Vec<u32>,
+    /// \[rows\]\[`stat_words`\], likewise.
+    stats: Vec<u32>,
+}
+
+impl Blocks {
+    /// Splits the bytes of a tensor [rows, cols], or of some rows of it, as `file` holds them.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where rows are not whole blocks, the bytes are not those of the rows, or a scale or a
+    /// minimum is infinite or NaN.
+    pub fn from_bytes(
+        file: &Path,
+        name: &str,
+        block: &'static Block,
+        [rows, cols]: [usize; 2],
+        bytes: &[u8],
+    ) -> Result<Blocks> {
+        let fault = |expected: String, found: String| {
+            let fix = "the file is damaged or cut short; download it again";
+            Err(Error::malformed(file, format!("tensor {name}"), expected, found, fix))
+        };
+        if cols == 0 || !cols.is_multiple_of(block.columns) {
+            return fault(
+                format!("rows of whole {} blocks, {} columns each", block.name, block.columns),
+                cols.to_string(),
+            );
+        }
+        let row_bytes = cols / block.columns * block.bytes;
+        if rows.checked_mul(row_bytes) != Some(bytes.len()) {
+            return fault(format!("{rows} rows of {row_bytes} bytes"), format!("{} bytes", bytes.len()));
+        }
+        let mut blocks = Blocks::zeros(block, rows, cols);
+        let bits = block.bits() as usize;
+        blocks.rows_mut().zip(bytes.par_chunks_exact(row_bytes)).for_each(|((codes, stats), bytes)| {
+            let codes = codes.chunks_exact_mut(block.columns * bits / 8);
+            let stats = stats.chunks_exact_mut(block.stat_bytes());
+            for ((bytes, codes), stats) in bytes.chunks_exact(block.bytes).zip(codes).zip(stats) {
+                block.split(bytes, codes, stats);
+            }
+        });
+        match blocks.not_finite() {
+            Some([row, col]) => fault("finite weights".into(), format!("infinity or NaN in row {row}, column {col}")),
+            None => Ok(blocks),
+        }
+    }
+
+    /// Makes random weights without a file, for speed and memory: products keep the scale of their inputs.
+    ///
+    /// # Panics
+    /// If rows are not whole blocks.
+    pub fn random(block: &'static Block, rows: usize, cols: usize, seed: u32) -> Blocks {
+        assert!(cols.is_multiple_of(block.columns), "{cols} columns in blocks of {}", block.columns);
+        let mut blocks = Blocks::zeros(block, rows, cols);
+        blocks.codes.par_iter_mut().enumerate().for_each(|(i, word)| *word = hash(i as u32 ^ seed));
+        // The spread of values even over -a to a is a / sqrt 3.
+        let scale = 2.0 * (3.0 / cols as f32).sqrt() / ((1 << block.bits()) - 1) as f32;
+        blocks.rows_mut().for_each(|(_, stats)| {
+            let stats = stats.chunks_exact_mut(block.stat_bytes()).take(cols / block.columns);
+            stats.for_each(|stats| block.even_stats(scale, stats));
+        });
+        blocks
+    }
+
+    fn zeros(block: &'static Block, rows: usize, cols: usize) -> Blocks {
+        let codes = vec![0; rows * code_words(cols, block.bits())];
+        Blocks { block, rows, cols, codes, stats: vec![0; rows * stat_words(block, cols)] }
+    }
+
+    /// Bytes of each row's codes and of its statistics.
+    fn rows_mut(&mut self) -> impl IndexedParallelIterator<Item = (&mut [u8], &mut [u8])> {
+        let (codes, stats) = (4 * code_words(self.cols, self.block.bits()), 4 * stat_words(self.block, self.cols));
+        let bytes = |words| bytemuck::cast_slice_mut::<u32, u8>(words);
+        bytes(&mut self.codes).par_chunks_exact_mut(codes).zip(bytes(&mut self.stats).par_chunks_exact_mut(stats))
+    }
+
+    /// The row and the first column of a group whose scale or minimum is infinite or NaN.
+    fn not_finite(&self) -> Option<[usize; 2]> {
+        let (block, words) = (self.block, stat_words(self.block, self.cols));
+        let groups = block.columns / block.group;
+        (0..self.rows).into_par_iter().find_map_first(|row| {
+            let stats: &[u8] = bytemuck::cast_slice(&self.stats[row * words..][..words]);
+            let finite = |g: &usize| {
+                let (scale, minimum) = block.scale_and_minimum(&stats[g / groups * block.stat_bytes()..], g % groups);
+                scale.is_finite() && minimum.is_finite()
+            };
+            (0..self.cols / block.group).find(|g| !finite(g)).map(|g| [row, g * block.group])
+        })
+    }
+
+    /// Returns the type of the blocks.
+    pub fn block(&self) -> &'static Block {
+        self.block
+    }
+}
+
+impl QuantizedWeight for Blocks {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// As `checkpoint` decodes it.
+    fn dequantize(&self) -> Vec<f32> {
+        let (codes, stats) = (code_words(self.cols, self.block.bits()), stat_words(self.block, self.cols));
+        let mut weight = vec![0.0; self.rows * self.cols];
+        weight.par_chunks_exact_mut(self.cols).enumerate().for_each(|(row, weight)| {
+            dequantize_blocks(
+                self.block,
+                &self.codes[row * codes..][..codes],
+                &self.stats[row * stats..][..stats],
+                weight,
+            );
+        });
+        weight
+    }
+
+    /// Bits of the weight in a file.
+    fn true_bits(&self) -> u64 {
+        8 * (self.rows * (self.cols / self.block.columns) * self.block.bytes) as u64
+    }
+
+    fn layout(&self) -> WeightLayout {
+        layout::layout(self.block)
+    }
+
+    /// The tensors that `layout` describes.
+    fn device_tensors(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
+        let tensor = |name, cols: usize, words: &[u32]| {
+            let words = words[rows.start * cols..rows.end * cols].to_vec();
+            DeviceTensor { name, rows: rows.len(), cols, element: Element::U32, words }
+        };
+        vec![
+            tensor("codes", code_words(self.cols, self.block.bits()), &self.codes),
+            tensor("stats", stat_words(self.block, self.cols), &self.stats),
+        ]
+    }
+
+    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blocks::BLOCKS;
+    use super::*;
+    use crate::checkpoint::Storage;
+
+    fn storage(block: &Block) -> &'static Storage {
+        let storage = Storage::from_ggml(block.id).unwrap();
+        assert_eq!(
+            (storage.name, storage.elements, storage.bytes),
+            (block.name, block.columns, block.bytes),
+            "as checkpoint has it"
+        );
+        storage
+    }
+
+    /// The fixture's random blocks, again and again.
+    fn some_bytes(block: &Block, count: usize) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/gguf_blocks");
+        let golden = std::fs::read(folder.join(format!("{}.blocks", block.name))).unwrap();
+        golden.into_iter().cycle().take(count * block.bytes).collect()
+    }
+
+    #[test]
+    fn dequantize_equals_the_decoders_bit_for_bit() {
+        for &block in BLOCKS {
+            for per_row in [1, 2, 5] {
+                let (rows, cols) = (10 / per_row, per_row * block.columns);
+                let bytes = some_bytes(block, rows * per_row);
+                let weight = Blocks::from_bytes(Path::new("f"), "w", block, [rows, cols], &bytes).unwrap();
+                let mut decoded = vec![0.0; rows * cols];
+                storage(block).decode.unwrap()(&bytes, &mut decoded);
+                let found = weight.dequantize();
+                let differs = found.iter().zip(&decoded).position(|(a, b)| a.to_bits() != b.to_bits());
+                assert_eq!(differs, None, "{}, {cols} columns", block.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_holds_what_the_file_does() {
+        for &block in BLOCKS {
+            let weight = Blocks::random(block, 70, 768, 1);
+            let bytes: usize =
+                [0..32, 32..70].into_iter().flat_map(|r| weight.device_tensors(r)).map(|t| 4 * t.words.len()).sum();
+            let file = weight.true_bits() as f64 / 8.0;
+            assert!(bytes as f64 <= 1.02 * file, "{}: {bytes} bytes for {file}", block.name);
+        }
+    }
+
+    #[test]
+    fn random_weights_keep_the_scale_of_inputs() {
+        for &block in BLOCKS {
+            let weight = Blocks::random(block, 16, 512, 7).dequantize();
+            let mean = weight.iter().sum::<f32>() / weight.len() as f32;
+            let square = weight.iter().map(|w| w * w).sum::<f32>() / weight.len() as f32;
+            assert!((0.7..1.7).contains(&(square * 512.0)) && mean.abs() < 0.03, "{}: {mean}, {square}", block.name);
+        }
+    }
+
+    #[test]
+    fn damaged_weights_are_refused() {
+        for &block in BLOCKS {
+            let mut bytes = some_bytes(block, 4);
+            let read = |rows, cols, bytes: &[u8]| {
+                Blocks::from_bytes(Path::new("f"), "w", block, [rows, cols], bytes).map(|_| ()).unwrap_err().to_string()
+            };
+            assert!(read(4, block.columns, &bytes[1..]).contains("4 rows of"), "{}", block.name);
+            assert!(read(4, block.columns / 2, &bytes).contains("whole"), "{}", block.name);
+            bytes[3 * block.bytes..].fill(0xff);
+            assert!(read(2, 2 * block.columns, &bytes).contains("row 1"), "{}", block.name);
+        }
+    }
+}
