@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use qwgpu::formats;
 use qwgpu::bench::report::Report;
 use qwgpu::bench::tables;
+use qwgpu::formats;
 use qwgpu::plan::Needs;
 
 /// A module of the crate and the modules it may import. Each row names only rows above it, so that

@@ -7,9 +7,9 @@ mod compare;
 mod devices;
 #[path = "../common/errors.rs"]
 mod errors;
+mod families;
 #[path = "../common/files.rs"]
 mod files;
-mod families;
 mod fuzz_corpus;
 mod gguf_blocks;
 #[path = "../common/micro.rs"]

@@ -9,8 +9,8 @@ use qwgpu::formats::solver::{Dead, Factor, FactorOptions, Hessian, Order, Quanti
 use qwgpu::formats::spqr::{Spqr, SpqrOptions, outlier_share, spqr};
 
 use crate::Test;
-use crate::options::{gptq_factor, gptq_options, grid_options, spqr_factor, spqr_options};
 use crate::compare::largest_difference;
+use crate::options::{gptq_factor, gptq_options, grid_options, spqr_factor, spqr_options};
 
 pub static TESTS: &[Test] = &[
     ("identity_hessian_rounds_to_nearest", identity_hessian),
