@@ -24,10 +24,10 @@ pub struct ModelArgs {
     /// Longest sequence in tokens [default: 4096, or less if the model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     pub context: Option<usize>,
-    /// Quantize the decoder layers: int8, or rtn, gptq or spqr with bits, such as gptq:4
+    /// Quantize the decoder layers by a method and its bits, such as gptq:4 or int8
     #[arg(long, value_name = "METHOD:BITS")]
     pub quant: Option<Quant>,
-    /// What gptq and spqr calibrate on, for --quant: text, documents (.jsonl) or instructions (.json)
+    /// Calibration of --quant, for methods that need it: text, documents (.jsonl) or instructions (.json)
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
     /// Calibration samples

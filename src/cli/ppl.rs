@@ -13,7 +13,7 @@ use crate::text::read_text;
 pub const HELP: &str = "\
 The text's tokens are cut into windows that do not overlap; a shorter rest is dropped. Each window
 starts with an empty cache, and all its tokens but the first are scored. The perplexity is the
-exponential of the mean of the windows' means, as the GPTQ and SpQR papers measure it.
+exponential of the mean of the windows' means, as the papers on quantization measure it.
 
 With --protocol word the text is a raw WikiText file. Each page is predicted as a whole, its first token from
 --prefix-token, and the sum is divided by the page's words, as lm-evaluation-harness's `wikitext` does. The harness
@@ -57,7 +57,7 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Protocol {
-    /// Disjoint windows, as the GPTQ and SpQR papers
+    /// Disjoint windows, as the papers on quantization
     Windows,
     /// Whole pages and words, as lm-evaluation-harness
     Word,

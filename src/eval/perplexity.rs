@@ -1,4 +1,4 @@
-//! Perplexity in disjoint windows, as the GPTQ and SpQR code measures it: the token stream is cut in
+//! Perplexity in disjoint windows, as GPTQ's code measures it: the token stream is cut in
 //! windows of L tokens, the tail is dropped, each window starts afresh and predicts its last L - 1
 //! tokens; the result is exp of the mean over windows of each window's mean.
 

@@ -88,7 +88,7 @@ impl PartialEq for Method {
 impl Eq for Method {}
 
 /// Returns "a, b or c".
-fn one_of(mut names: Vec<String>) -> String {
+pub(super) fn one_of(mut names: Vec<String>) -> String {
     let last = names.pop().unwrap_or_default();
     if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) }
 }

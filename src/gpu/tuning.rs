@@ -9,40 +9,39 @@ use crate::plan::{Consts, Kernel, Needs, Variant};
 /// One preference: `kernel` on `class` runs `variant` with these constants.
 pub struct Tuning {
     pub class: Class,
+    /// Name of a kernel, or the beginning of names before a `*`.
     pub kernel: &'static str,
     pub variant: &'static str,
     pub consts: &'static [(&'static str, u32)],
+}
+
+impl Tuning {
+    fn concerns(&self, class: Class, kernel: &Kernel) -> bool {
+        let named = match self.kernel.strip_suffix('*') {
+            Some(beginning) => kernel.name.starts_with(beginning),
+            None => kernel.name == self.kernel,
+        };
+        self.class == class && named
+    }
 }
 
 /// Preferences, best first.
 pub static TUNING: &[Tuning] = &[
     // A software driver pays per load and lane, whatever its width, and for every barrier: few wide
     // loads, sums in registers, eight lanes as one vector of the CPU.
-    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "int64_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_bf16", variant: "rows", consts: &[("ROWS", 16)] },
+    Tuning { class: Class::Software, kernel: "matvec_*", variant: "int64_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matvec_*", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matvec_*", variant: "rows", consts: &[("ROWS", 16)] },
+    Tuning { class: Class::Software, kernel: "matmul_*", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "matmul_*", variant: "rows", consts: &[] },
     Tuning { class: Class::Software, kernel: "attention_decode", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_grid", variant: "int64_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_grid", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_grid", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_gguf", variant: "int64_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_gguf", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_spqr", variant: "int64_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_spqr", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_spqr", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "int8_outliers", variant: "portable", consts: &[("WG", 8)] },
-    Tuning { class: Class::Software, kernel: "int8_quantize", variant: "portable", consts: &[("WG", 8)] },
-    Tuning { class: Class::Software, kernel: "matvec_int8", variant: "int64_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matvec_int8", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_int8", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_bf16", variant: "rows_subgroup", consts: &[] },
-    Tuning { class: Class::Software, kernel: "matmul_bf16", variant: "rows", consts: &[] },
+    Tuning { class: Class::Software, kernel: "int8_*", variant: "portable", consts: &[("WG", 8)] },
 ];
 
 /// The variant that runs on an adapter of this class which has `has`, and its constants.
 pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u32) -> (&'static Variant, Consts) {
     let runs = |v: &Variant| has.contains(v.needs);
-    for tuning in TUNING.iter().filter(|t| t.class == class && t.kernel == kernel.name) {
+    for tuning in TUNING.iter().filter(|t| t.concerns(class, kernel)) {
         let variant = kernel.variants.iter().find(|v| v.name == tuning.variant && runs(v));
         if let Some(variant) = variant {
             return (variant, consts(kernel, variant, class, subgroup_max));
@@ -58,7 +57,7 @@ pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u3
     if variant.needs.contains(Needs::COOP_MATRIX) {
         consts.set("LANES", subgroup_max);
     }
-    let tuned = |t: &&Tuning| t.class == class && t.kernel == kernel.name && t.variant == variant.name;
+    let tuned = |t: &&Tuning| t.concerns(class, kernel) && t.variant == variant.name;
     for &(name, value) in TUNING.iter().filter(tuned).flat_map(|t| t.consts) {
         consts.set(name, value);
     }

@@ -1,4 +1,4 @@
-//! H += scale · XᵀX over the inputs of a linear: what GPTQ and SpQR know of the data (Frantar et al., 2022).
+//! H += scale · XᵀX over the inputs of a linear: what GPTQ and its successors know of the data (Frantar et al., 2022).
 //!
 //! H is symmetric; what lies left of a row's own tile of 64 columns is left alone, for [`mirror`].
 

@@ -87,7 +87,7 @@ impl Config {
                 (None, Some(usual)) => usual,
                 (given, _) => fields.positive("rope_theta", given)?,
             },
-            rope_scaling: fields.rope_scaling()?,
+            rope_scaling: fields.rope_scaling(head_dim)?,
             sliding_window: match (family.sliding_window)(map) {
                 Some(_) => Some(fields.size("sliding_window", MOST_ROWS)?),
                 None => None,
@@ -226,7 +226,7 @@ impl Fields<'_> {
     }
 
     /// Reads how the rotation's frequencies are scaled for contexts longer than the original one.
-    fn rope_scaling(&self) -> Result<RopeScaling> {
+    fn rope_scaling(&self, head_dim: usize) -> Result<RopeScaling> {
         for field in ["rope_scaling", "rope_parameters"] {
             let Some(Value::Object(scaling)) = self.map.get(field) else { continue };
             let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
@@ -249,6 +249,18 @@ impl Fields<'_> {
                         high_freq_factor: high,
                         original_max_position_embeddings: self.size_value(&original, context, MOST_ROWS)?,
                     }
+                }
+                // Of GGUF files: divisors of the frequencies.
+                "factors" => {
+                    let name = format!("{field}.factors");
+                    let half = head_dim / 2;
+                    let expected = || format!("{half} positive numbers, half of head_dim");
+                    let factor = |value: &Value| value.as_f64().map(|n| n as f32).filter(|n| *n > 0.0 && n.is_finite());
+                    let given = scaling.get("factors");
+                    let list: Option<Vec<f32>> =
+                        given.and_then(Value::as_array).and_then(|list| list.iter().map(factor).collect());
+                    let list = list.filter(|list| list.len() == half);
+                    RopeScaling::Factors(list.ok_or_else(|| self.bad_value(&name, given, expected()))?)
                 }
                 other => {
                     let what = format!("{field} of type {other:?}");

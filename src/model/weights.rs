@@ -87,9 +87,15 @@ impl<'a> Weights<'a> {
         let tensor = self.backend.create(name, 1, len, Element::F32)?;
         match self.source {
             Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => {
-                let mut values = Vec::new();
-                checkpoint.read_bf16(name, 0..len, &mut values)?;
-                let words: Vec<u32> = values.iter().map(|&half| u32::from(half) << 16).collect();
+                let words: Vec<u32> = if self.keeps_blocks {
+                    let mut values = Vec::new();
+                    checkpoint.read_f32(name, 0..len, &mut values)?;
+                    values.into_iter().map(f32::to_bits).collect()
+                } else {
+                    let mut values = Vec::new();
+                    checkpoint.read_bf16(name, 0..len, &mut values)?;
+                    values.iter().map(|&half| u32::from(half) << 16).collect()
+                };
                 self.backend.write(None, tensor, 0, &words)?;
             }
             Source::Random { .. } => {

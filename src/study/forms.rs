@@ -7,7 +7,7 @@ use crate::report::data::{BASELINE, Fact, Purpose};
 /// Form of a model: its weights unquantized, or quantized in one way.
 #[derive(Clone, Debug)]
 pub struct Form {
-    /// The name, also of its folder: `bf16`, `gptq-4`, `spqr-2-no-outliers`.
+    /// The name, also of its folder: `bf16`, `gptq-4`.
     pub name: String,
     /// Name of the method, as the report has it.
     pub method: &'static str,
@@ -74,22 +74,43 @@ fn form(quant: Quant, comparison: Option<&Comparison>) -> Option<Form> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::method::METHODS;
 
     #[test]
     fn the_studys_matrix() {
-        let all = ["int8", "gptq", "spqr"].map(|name| Method::find(name).unwrap());
+        let all: Vec<&'static Method> = METHODS.to_vec();
         let names =
             |extras| -> Vec<String> { forms(&all, &[8, 4, 3, 2], extras).into_iter().map(|form| form.name).collect() };
-        let plain = ["bf16", "int8-8", "gptq-8", "gptq-4", "gptq-3", "gptq-2", "spqr-8", "spqr-4", "spqr-3", "spqr-2"];
+        let widths = |method: &&Method| -> Vec<String> {
+            [8, 4, 3, 2].iter().filter(|b| method.bits.contains(b)).map(|b| format!("{}-{b}", method.name)).collect()
+        };
+        let mut plain = vec!["bf16".to_owned()];
+        plain.extend(all.iter().copied().flat_map(|method| widths(&method)));
         assert_eq!(names(Extras::default()), plain);
         let with = names(Extras { ablation: true, equal_bits: true });
-        for name in ["spqr-2-no-outliers", "spqr-3-group-128", "spqr-2-equal-bits", "spqr-3-equal-bits"] {
-            assert!(with.iter().any(|known| known == name), "{name} in {with:?}");
+        for method in METHODS {
+            for comparison in method.comparisons {
+                for bits in [2, 3] {
+                    let name = format!("{}-{bits}-{}", method.name, comparison.name);
+                    assert!(with.contains(&name), "{name} in {with:?}");
+                }
+            }
         }
-        assert_eq!(forms(&all, &[3], Extras::default())[1].name, "int8-8");
-        let equal = forms(&all, &[2], Extras { ablation: false, equal_bits: true });
-        let options = equal.last().unwrap().settings.as_ref().unwrap().options.to_json();
-        let bits = options["bits_per_weight"].as_f64().unwrap();
-        assert!((bits - 3.1484375).abs() < 1e-9, "{bits}");
+        // A method of one width takes part whatever the widths are.
+        let int8 = Method::find("int8").unwrap();
+        assert_eq!(forms(&[int8], &[3], Extras::default())[1].name, "int8-8");
+    }
+
+    /// A method at the true bits of GPTQ with one more: 3 bits, scales and zeros of groups of 128.
+    #[test]
+    fn equal_bits_count_everything() {
+        let extras = Extras { ablation: false, equal_bits: true };
+        let equal: Vec<Form> =
+            forms(METHODS, &[2], extras).into_iter().filter(|form| form.purpose == Purpose::EqualBits).collect();
+        assert!(!equal.is_empty());
+        for form in equal {
+            let bits = form.settings.unwrap().options.to_json()["bits_per_weight"].as_f64().unwrap();
+            assert!((bits - 3.1484375).abs() < 1e-9, "{}: {bits}", form.name);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The texts that perplexity is measured on, joined as the GPTQ and SpQR code joins them.
+//! The texts that perplexity is measured on, joined as GPTQ's code joins them.
 
 use std::path::{Path, PathBuf};
 

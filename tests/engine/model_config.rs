@@ -195,7 +195,7 @@ fn eps_zero_or_too_small_for_f32() {
 #[test]
 fn unknown_architectures_and_what_they_compute() {
     for (field, value, found) in [
-        ("model_type", json!("llama"), "llama"),
+        ("model_type", json!("gemma2"), "gemma2"),
         ("model_type", json!("qwen2_moe"), "mixture of experts"),
         ("hidden_act", json!("gelu"), "gelu"),
         ("use_sliding_window", json!(true), "use_sliding_window"),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Fields, FolderLayout, folder_formats};
 use crate::checkpoint::{Checkpoint, Source};
 use crate::error::{Error, Result};
+use crate::formats::method::one_of;
 
 const KEY: &str = "quantization_config";
 /// Files in which AutoGPTQ kept it before config.json had it.
@@ -90,8 +91,8 @@ impl Quantization {
         match named {
             Some(other) => Err(fields.unsupported("quant_method", format!("{other:?}"), OTHERS)),
             None => {
-                let known: Vec<_> = folder_formats().map(|format| format.quant_method).collect();
-                Err(fields.bad("quant_method", &format!("one of {}", known.join(", ")), &Value::Null))
+                let known = folder_formats().map(|format| format.quant_method.to_owned()).collect();
+                Err(fields.bad("quant_method", &one_of(known), &Value::Null))
             }
         }
     }

@@ -1,12 +1,5 @@
 //! Quantized weights in model folders: what `quantization_config` says, and the tensors of a linear.
-//!
-//! | format | tensors of a linear `p` |
-//! |---|---|
-//! | grid | `p.qweight`, `p.qzeros`, `p.scales`, `p.g_idx` |
-//! | int8 | `p.weight` in I8, `p.SCB`, `p.weight_format` |
-//! | spqr | `p.spqr_q`, `_sc`, `_zc`, `_s2`, `_rows`, `_cols`, `_vals`, `_perm` |
-//!
-//! Everything that is read is checked: shapes, ranges, orders, numbers.
+//! The tables of tensors are in `file.rs` of each format. Everything that is read is checked: shapes, ranges, orders, numbers.
 
 mod config;
 pub(super) mod fields;

@@ -45,7 +45,7 @@ pub enum Order {
 pub enum Dead {
     /// One, as in GPTQ.
     One,
-    /// Nothing, as in SpQR.
+    /// Nothing, as in the reference of Dettmers et al., 2023.
     Nothing,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn check(perm: &[u32], n: usize, name: &str) -> Result<()> {
     Err(Error::request(format!("order of columns of {name}"), format!("each of 0 to {}", n - 1), found, "correct it"))
 }
 
-/// SpQR's order by rank correlation: from column 0 on, the next column is the one whose ranks over
+/// Returns the greedy order by rank correlation: from column 0 on, the next column is the one whose ranks over
 /// the rows correlate best with those of the last.
 pub fn spearman(weight: &Weight<'_>) -> Vec<u32> {
     let (rows, cols) = (weight.rows, weight.cols);

@@ -5,7 +5,7 @@ use super::Weight;
 use super::hessian::Factor;
 use super::product::{View, product};
 
-/// Rows of a tile. A multiple of the 16 rows that share statistics in SpQR; fixed, so that results
+/// Rows of a tile. A multiple of the 16 rows that may share statistics; fixed, so that results
 /// do not depend on the number of threads.
 pub(in crate::formats) const ROWS: usize = 64;
 
