@@ -79,7 +79,7 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// A norm or bias: [1, len], rounded to bf16 like every weight, held in f32.
+    /// Loads a norm or bias [1, len] in f32: rounded to bf16 as every weight, but where blocks stay packed.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
         if let Source::Checkpoint(checkpoint) = self.source {
             expect(checkpoint, name, &[len])?;

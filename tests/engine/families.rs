@@ -90,9 +90,7 @@ fn packed_blocks_give_the_logits_of_their_own_values() {
                 model.engine.truncate(0);
                 let found = model.engine.logits(&ids).unwrap();
                 let off = largest_difference(&expected[..found.len()], &found);
-                // Norms and biases are rounded to bf16, which those of qwen2-k are not.
-                let allowed = if *name == "qwen2-k" { 0.05 } else { 2e-4 };
-                assert!(off <= allowed, "{name} {prompt} on {device:?}: {off}");
+                assert!(off <= 2e-4, "{name} {prompt} on {device:?}: {off}");
             }
         }
     }
