@@ -35,7 +35,7 @@ static GELU: Kernel = Kernel {
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
-        wgsl: &[Wgsl { stem: "gelu", text: SHADER, bits: None }],
+        wgsl: &[Wgsl { stem: "gelu", text: SHADER, only: None }],
         consts: &[("WG", 64)],
         tile: |consts| [1, consts.get("WG")],
         nmse: 1e-10,

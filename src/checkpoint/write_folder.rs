@@ -224,7 +224,7 @@ fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<(
     }
     let total: u64 = shards.iter().map(|(bytes, _)| bytes).sum();
     let index = json!({"metadata": {"total_size": total}, "weight_map": weight_map});
-    atomic_write::write(&folder.join(INDEX), &pretty(&index))
+    atomic_write::write(&folder.join(INDEX), pretty(&index))
 }
 
 /// JSON as Hugging Face writes it.

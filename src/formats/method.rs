@@ -53,8 +53,11 @@ pub struct Comparison {
     /// Name of what differs, as reports show it.
     pub option: &'static str,
     /// Returns the options at a width and what differs. None: the width has no such comparison.
-    pub options: fn(u32) -> Option<(Box<dyn MethodOptions>, String)>,
+    pub options: fn(u32) -> Option<NamedOptions>,
 }
+
+/// Options, and the value of what differs in them.
+pub type NamedOptions = (Box<dyn MethodOptions>, String);
 
 impl Method {
     /// Returns the method of this name.

@@ -3,6 +3,8 @@
 //! One entry a type, and one line in [`each_block`], from which the list, the shaders' texts and the kernels' cases
 //! follow. `checkpoint` decodes the same types to f32; here they stay as they are, codes and statistics apart.
 
+#![expect(clippy::single_range_in_vec_init, reason = "the bytes of statistics are a list of ranges, often of one")]
+
 use std::ops::Range;
 
 use half::f16;

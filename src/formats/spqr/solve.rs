@@ -204,7 +204,7 @@ fn assemble(
     Spqr {
         rows,
         cols,
-        bits: bits,
+        bits,
         group_size: options.group_size,
         scale_bits: options.scale_bits,
         zero_bits: options.zero_bits,
