@@ -18,7 +18,7 @@
 //! - [`plan`], [`gpu`], [`kernels`]: plans of steps over tensors, the adapters that run them, and the kernels with
 //!   their CPU references.
 //! - [`checkpoint`], [`text`]: files of models; tokenizers and chat templates.
-//! - [`quant`], [`methods`]: formats of quantized weights, and the methods that make them.
+//! - [`formats`]: how weights are held and multiplied, and the methods that quantize them.
 //! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
 //! - [`tasks`], [`metrics`], [`eval`]: benchmarks as data, measures, and evaluations.

@@ -1,5 +1,5 @@
 //! The product y = x · Wᵀ + bias for every format: parameters, row blocks, output, reference and the faster CPU
-//! forms. A format adds how one of its rows is dequantized ([`DequantizeRow`]).
+//! forms. A format adds how one of its rows is dequantized (`DequantizeRow`).
 
 use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;

@@ -1,6 +1,6 @@
 //! GGUF's block types: w = scale · (code - offset) - minimum, scale and minimum for each group of columns.
 //!
-//! One entry a type, and one line in [`each_block`], from which the list, the shaders' texts and the kernels' cases
+//! One entry a type, and one line in `each_block`, from which the list, the shaders' texts and the kernels' cases
 //! follow. `checkpoint` decodes the same types to f32; here they stay as they are, codes and statistics apart.
 
 #![expect(clippy::single_range_in_vec_init, reason = "the bytes of statistics are a list of ranges, often of one")]
