@@ -3,10 +3,13 @@
 
 mod checkpoint;
 mod choice;
+#[path = "../common/compare.rs"]
+mod compare;
 mod eval;
 #[path = "../common/external.rs"]
 mod external;
 mod followbench;
+mod packed;
 #[path = "../common/prompts.rs"]
 mod prompts;
 mod reply;
@@ -15,6 +18,6 @@ use libtest_mimic::Arguments;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests = [checkpoint::TESTS, choice::TESTS, eval::TESTS, followbench::TESTS, reply::TESTS];
+    let tests = [checkpoint::TESTS, choice::TESTS, eval::TESTS, followbench::TESTS, packed::TESTS, reply::TESTS];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().map(external::trial).collect()).exit();
 }
