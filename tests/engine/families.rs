@@ -11,7 +11,7 @@ use qwgpu::text::Message;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::compare::largest_difference;
+use crate::compare::{largest, largest_difference};
 use crate::devices::devices;
 use crate::files::fixture;
 
@@ -161,7 +161,7 @@ fn each_family_is_quantized_by_each_method_and_read_back() {
         let golden = Golden::open(name);
         let ids = golden.ids("n60.input_ids");
         let original = open(name, &DeviceChoice::cpu()).engine.logits(&ids).unwrap();
-        let size = original.iter().fold(0.0f32, |size, logit| size.max(logit.abs()));
+        let size = largest(original.iter().map(|logit| logit.abs()));
         for method in METHODS {
             let mut settings = Settings::new(Quant { method, bits: 8 });
             // Groups of 128 do not divide these columns.
