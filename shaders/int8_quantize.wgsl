@@ -8,7 +8,7 @@
 // A workgroup owns a row; a lane takes 32 columns at a time. Append to lib/f16_round.wgsl.
 struct Params {
     m: u32, k: u32,
-    threshold: u32, // bits of an f32
+    threshold: f32,
     masked: u32,    // 1: columns with an outlier are those of mask; 0: x is one row, which tells itself
 }
 
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = lane; i < units; i += WG) {
         for (var j = 0u; j < 8u; j++) {
             let a = f16_magnitude(x[(m * units + i) * 8u + j]);
-            most = max(most, select(a, vec4(0u), a >= vec4(params.threshold)));
+            most = max(most, select(a, vec4(0u), a >= vec4(bitcast<u32>(params.threshold))));
         }
     }
     // Floats that are not negative are in the order of their bits.
@@ -64,7 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at = (m * units + i) * 8u + j;
             let v = x[at];
             let a = f16_magnitude(v);
-            var out = a >= vec4(params.threshold);
+            var out = a >= vec4(bitcast<u32>(params.threshold));
             if (params.masked == 1u) {
                 out = (vec4(columns >> (j * 4u)) & vec4(1u, 2u, 4u, 8u)) != vec4(0u);
             } else {

@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var zero: array<f32, NT>;
         for (var c = 0u; c < NT; c++) {
             let n = min(n0 + c * LANES, params.n - 1u);
-            let at = i * 32u / params.group * rows() + n;
+            let at = i * 32u / params.group_size * rows() + n;
             unit[c] = load_unit(first_unit(n) + i);
             scale[c] = scale_at(at);
             zero[c] = zero_at(at);

@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var acc: array<array<array<f32, NT>, 8>, GROUPS>;
     for (var i = 0u; i < units; i++) {
-        let own = load_group(own_stripe, (i * 32u + lane % 2u * 16u) / params.group);
+        let own = load_group(own_stripe, (i * 32u + lane % 2u * 16u) / params.group_size);
         var unit: array<Unit, NT>;
         var scale: array<vec2<f32>, NT>;
         var zero: array<vec2<f32>, NT>;

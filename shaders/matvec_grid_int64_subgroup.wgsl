@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let eights = params.k / 8u;
     let blocks = (params.k + 127u) / 128u;
     let padded = (params.n + 31u) & ~31u;
-    let whole = params.group % 128u == 0u; // a block has one group
+    let whole = params.group_size % 128u == 0u; // a block has one group
 
     var sums: vec4<f32>;
     for (var b = 0u; b < blocks; b++) {
@@ -80,12 +80,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         if (whole) {
             let sum = sum_of_lanes(total[0].x + total[0].y + (total[1].x + total[1].y));
-            let at = b * 128u / params.group * padded + n0;
+            let at = b * 128u / params.group_size * padded + n0;
             sums += four_scales(at) * (coded[0] + coded[1] + (coded[2] + coded[3]) - four_zeros(at) * sum);
         } else {
             for (var u = 0u; u < 4u; u++) {
                 let sum = sum_of_lanes(total[u / 2u][u % 2u]);
-                let at = min(b * 128u + u * 32u, params.k - 1u) / params.group * padded + n0;
+                let at = min(b * 128u + u * 32u, params.k - 1u) / params.group_size * padded + n0;
                 sums += four_scales(at) * (coded[u] - four_zeros(at) * sum);
             }
         }

@@ -24,9 +24,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let quads = params.k / 4u;
     let blocks = (params.k + 127u) / 128u;
-    let group_units = params.group / 32u;
+    let group_units = params.group_size / 32u;
 
-    let whole = params.group % 128u == 0u; // a block has one group
+    let whole = params.group_size % 128u == 0u; // a block has one group
 
     var sums: array<f32, ROWS>;
     for (var b = 0u; b < blocks; b++) {
@@ -47,14 +47,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (whole) {
             let sum = sum_of_lanes(total[0] + total[1] + (total[2] + total[3]));
             for (var r = 0u; r < ROWS; r++) {
-                let at = b * 128u / params.group * rows() + min(n0 + r * LANES, params.n - 1u);
+                let at = b * 128u / params.group_size * rows() + min(n0 + r * LANES, params.n - 1u);
                 let all = coded[0][r] + coded[1][r] + (coded[2][r] + coded[3][r]);
                 sums[r] += scale_at(at) * (all - zero_at(at) * sum);
             }
         } else {
             for (var u = 0u; u < 4u; u++) {
                 let sum = sum_of_lanes(total[u]);
-                let g = min(b * 128u + u * 32u, params.k - 1u) / params.group;
+                let g = min(b * 128u + u * 32u, params.k - 1u) / params.group_size;
                 for (var r = 0u; r < ROWS; r++) {
                     let at = g * rows() + min(n0 + r * LANES, params.n - 1u);
                     sums[r] += scale_at(at) * (coded[u][r] - zero_at(at) * sum);

@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var own: array<array<Group, 2>, 2>;
         for (var i = 0u; i < 2u; i++) {
             let column = min(b * 128u + (lane % 4u + i * 4u) * 16u, params.k - 1u);
-            own[i] = load_pair(sixteen, column / params.group);
+            own[i] = load_pair(sixteen, column / params.group_size);
         }
         // Arrays as long as the loops over them, or those stay rolled. By pairs of units, unit, half.
         var coded: array<array<array<vec4<f32>, 2>, 2>, 2>;

@@ -87,7 +87,7 @@ static LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the crate's root exports, and the module it comes from.
-static ROOT: &[(&str, &str)] = &[("Error", "error"), ("Result", "error"), ("wgsl", "plan")];
+static ROOT: &[(&str, &str)] = &[("Error", "error"), ("Result", "error"), ("params", "plan"), ("wgsl", "plan")];
 
 const LONGEST: usize = 400;
 
@@ -284,6 +284,38 @@ fn every_shader_file_is_used_and_every_kernel_is_listed() {
         }
     }
     assert!(names.is_empty(), "kernels without a file in src/kernels or src/formats/FORMAT: {names:?}");
+}
+
+#[test]
+fn the_tolerances_of_numerics_are_those_of_the_kernels() {
+    let text = std::fs::read_to_string(root("docs/NUMERICS.md")).unwrap();
+    let mut rows = Vec::new();
+    for line in text.lines().skip_while(|line| !line.starts_with("| kernel |")).skip(2) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, kernels, variants, nmse, why, _] = cells[..] else { break };
+        assert!(!why.is_empty(), "no reason: {line}");
+        let nmse = if nmse == "equal" { 0.0 } else { nmse.parse::<f64>().expect(line) };
+        rows.push((kernels.split(", ").collect::<BTreeSet<_>>(), variants, nmse));
+    }
+    let holds = |cell: &str, variant: &str| match cell.strip_prefix("all") {
+        Some("") => variant != "host",
+        Some(rest) => variant != "host" && !rest.trim_start_matches(" but ").split(", ").any(|name| name == variant),
+        None => cell.split(", ").any(|name| name == variant),
+    };
+    for kernel in formats::kernels() {
+        let shaders = kernel.variants.iter().map(|variant| (variant.name, variant.nmse));
+        for (variant, nmse) in shaders.chain(kernel.host.iter().map(|host| ("host", host.nmse))) {
+            let found: Vec<f64> = rows
+                .iter()
+                .filter(|row| row.0.contains(kernel.name) && holds(row.1, variant))
+                .map(|row| row.2)
+                .collect();
+            assert_eq!(found, [nmse], "docs/NUMERICS.md, rows of {} {variant}", kernel.name);
+        }
+    }
+    let names: BTreeSet<&str> = formats::kernels().map(|kernel| kernel.name).collect();
+    let unknown: Vec<_> = rows.iter().flat_map(|row| row.0.difference(&names)).collect();
+    assert!(unknown.is_empty(), "docs/NUMERICS.md names no kernels: {unknown:?}");
 }
 
 #[test]

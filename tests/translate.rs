@@ -13,7 +13,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 use qwgpu::formats;
 use qwgpu::gpu::pipeline;
-use qwgpu::plan::{Consts, Needs, Variant};
+use qwgpu::plan::{Consts, Kernel, Needs, Variant};
 
 /// A target language: its name, what it can express, and how it is written.
 struct Writer {
@@ -48,7 +48,7 @@ fn main() {
             for ((width, consts), writer) in texts.into_iter().flat_map(|t| WRITERS.iter().map(move |w| (t.clone(), w)))
             {
                 let name = format!("{}/{}{width}/{}", kernel.name, variant.name, writer.name);
-                let test = Test::test(name, move || translate(variant, &consts, writer));
+                let test = Test::test(name, move || translate(kernel, variant, &consts, writer));
                 let exception =
                     EXCEPTIONS.iter().find(|(of, need, _)| *of == writer.name && variant.needs.contains(*need));
                 tests.push(match exception {
@@ -61,9 +61,15 @@ fn main() {
     libtest_mimic::run(&arguments, tests).exit();
 }
 
-fn translate(variant: &'static Variant, consts: &Consts, writer: &'static Writer) -> Result<(), Failed> {
+fn translate(
+    kernel: &Kernel,
+    variant: &'static Variant,
+    consts: &Consts,
+    writer: &'static Writer,
+) -> Result<(), Failed> {
     let text = pipeline::source(variant, consts, None)?;
     let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
+    pipeline::check_params(kernel, &module)?;
     let granted = capabilities(variant.needs) & (writer.capabilities)();
     let info = Validator::new(ValidationFlags::all(), granted)
         .validate(&module)

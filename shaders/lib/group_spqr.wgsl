@@ -33,7 +33,7 @@ fn two_words(words: array<u32, 10>, at: u32) -> vec2<u32> {
     return vec2(funnel(words[i], words[i + 1u], at % 32u), funnel(words[i + 1u], words[i + 2u], at % 32u));
 }
 
-fn stat_row_words() -> u32 { return (params.k / params.group * GROUP_BYTES * 2u + 3u) / 4u + 1u; }
+fn stat_row_words() -> u32 { return (params.k / params.group_size * GROUP_BYTES * 2u + 3u) / 4u + 1u; }
 
 // Of rows 8 stripe to 8 stripe + 7.
 fn load_group(stripe: u32, group: u32) -> Group {
@@ -43,7 +43,7 @@ fn load_group(stripe: u32, group: u32) -> Group {
     for (var i = 0u; i < GROUP_WORDS; i++) { words[i] = stat_codes[at + i]; }
     for (var i = 0u; i < 9u; i++) { words[i] = funnel(words[i], words[i + 1u], byte % 4u * 8u); }
     return Group(two_words(words, 0u), two_words(words, SCALE_WIDTH * 8u),
-                 stats[stripe / 2u * (params.k / params.group) + group]);
+                 stats[stripe / 2u * (params.k / params.group_size) + group]);
 }
 
 // Of rows 16 block to 16 block + 15.
@@ -53,7 +53,7 @@ fn load_pair(block: u32, group: u32) -> array<Group, 2> {
     var words: array<u32, 10>;
     for (var i = 0u; i < PAIR_WORDS; i++) { words[i] = stat_codes[at + i]; }
     for (var i = 0u; i < 9u; i++) { words[i] = funnel(words[i], words[i + 1u], byte % 4u * 8u); }
-    let shared_stats = stats[block * (params.k / params.group) + group];
+    let shared_stats = stats[block * (params.k / params.group_size) + group];
     let half = GROUP_BYTES * 8u;
     return array(Group(two_words(words, 0u), two_words(words, SCALE_WIDTH * 8u), shared_stats),
                  Group(two_words(words, half), two_words(words, half + SCALE_WIDTH * 8u), shared_stats));

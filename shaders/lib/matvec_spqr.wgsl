@@ -11,7 +11,7 @@ fn load_columns(m: u32, i: u32) -> Columns {
 }
 
 // Which groups the halves of unit i are in: one of 32 or more, or two.
-fn groups_of(i: u32) -> vec2<u32> { return vec2(i * 32u, i * 32u + 16u) / vec2(params.group); }
+fn groups_of(i: u32) -> vec2<u32> { return vec2(i * 32u, i * 32u + 16u) / vec2(params.group_size); }
 
 // Unit i of eight rows times x, without outliers; a and b are what the rows have of its halves.
 fn eight_sums(stripe: u32, i: u32, xs: Columns, a: Group, b: Group) -> array<vec4<f32>, 2> {

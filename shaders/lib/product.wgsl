@@ -6,7 +6,7 @@ struct Params {
     y_stride: u32, // columns of the whole output, and where this part's begin
     y_col: u32,
     flags: u32,
-    group: u32,    // columns that share a scale, where the format has groups
+    group_size: u32, // columns that share a scale, where the format has groups
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

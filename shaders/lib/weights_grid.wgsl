@@ -21,7 +21,7 @@ fn zero_at(at: u32) -> f32 {
 
 // Weights 8 i to 8 i + 7 of row n.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
-    let at = i * 8u / params.group * rows() + n;
+    let at = i * 8u / params.group_size * rows() + n;
     let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
     let scale = scale_at(at);
     let zero = vec4(zero_at(at));
@@ -31,7 +31,7 @@ fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
 // The sum of w * x over unit i, the columns from 32 i on, of row n; total is the sum of those x.
 // One product with the zero, in place of 32 differences.
 fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 8>, total: f32) -> f32 {
-    let at = i * 32u / params.group * rows() + n;
+    let at = i * 32u / params.group_size * rows() + n;
     let unit = load_unit(first_unit(n) + i);
     var sum = vec4<f32>();
     for (var j = 0u; j < 8u; j++) { sum += four_codes(unit, j) * xs[j]; }

@@ -10,7 +10,7 @@ override OUTLIERS: u32 = 0u;
 // Weights 8 i to 8 i + 7 of row n.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
     let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
-    let group = load_group(n / 8u, i * 8u / params.group);
+    let group = load_group(n / 8u, i * 8u / params.group_size);
     let scale = scale_of(group, n % 8u);
     let zero = vec4(zero_of(group, n % 8u));
     var w = array(scale * (codes[0] - zero), scale * (codes[1] - zero));

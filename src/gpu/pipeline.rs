@@ -11,6 +11,8 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
     pub variant: &'static Variant,
     pub consts: Consts,
+    /// The shader may be run with more columns of workgroups than one dimension holds.
+    pub folds: bool,
 }
 
 /// The text of a variant: its files joined, each from `folder` if it lies there, else as built in.
@@ -33,6 +35,38 @@ pub fn constants<'a>(consts: &'a Consts, module: &naga::Module) -> Vec<(&'a str,
     consts.iter().filter(|(name, _)| declared(name)).map(|(name, value)| (name, f64::from(value))).collect()
 }
 
+/// Checks that the shader's `Params` begin as the kernel's do: a field that differs would be read from other bytes.
+///
+/// # Errors
+/// The first field that differs, by name.
+pub fn check_params(kernel: &Kernel, module: &naga::Module) -> Result<(), String> {
+    let uniform = module.global_variables.iter().find(|(_, variable)| variable.space == naga::AddressSpace::Uniform);
+    let inner = uniform.map(|(_, variable)| &module.types[variable.ty].inner);
+    let Some(naga::TypeInner::Struct { members, .. }) = inner else {
+        return Err("`Params` at binding 0: expected a uniform struct".into());
+    };
+    for (number, member) in members.iter().enumerate() {
+        let name = member.name.as_deref().unwrap_or_default();
+        let kind = match module.types[member.ty].inner {
+            naga::TypeInner::Scalar(naga::Scalar::U32) => "u32",
+            naga::TypeInner::Scalar(naga::Scalar::F32) => "f32",
+            _ => "neither u32 nor f32",
+        };
+        if kernel.params.get(number) != Some(&(name, kind)) {
+            let expected =
+                kernel.params.get(number).map_or("no more".into(), |(name, kind)| format!("`{name}: {kind}`"));
+            return Err(format!("`Params`, field {number}: expected {expected}, found `{name}: {kind}`"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether the shader counts columns of workgroups beyond one dimension; see `plan::kernel::workgroups`.
+fn folds(module: &naga::Module) -> bool {
+    let arguments = module.entry_points.iter().flat_map(|entry| &entry.function.arguments);
+    arguments.filter_map(|a| a.binding.as_ref()).any(|b| *b == naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))
+}
+
 /// Compiles a variant; `folder` may hold edited shaders.
 ///
 /// # Errors
@@ -48,6 +82,7 @@ pub fn compile(
     let fail = |message: String| Error::Shader { kernel: kernel.name.into(), variant: variant.name.into(), message };
     let text = source(variant, &consts, folder)?;
     let parsed = naga::front::wgsl::parse_str(&text).map_err(|e| fail(e.emit_to_string(&text)))?;
+    check_params(kernel, &parsed).map_err(fail)?;
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(variant.wgsl[0].stem),
@@ -83,7 +118,7 @@ pub fn compile(
     });
     match pollster::block_on(scope.pop()) {
         Some(error) => Err(fail(error.to_string())),
-        None => Ok(Pipeline { compute, layout, variant, consts }),
+        None => Ok(Pipeline { compute, layout, variant, consts, folds: folds(&parsed) }),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::pipeline::Pipeline;
 use super::{Gpu, Resident, memory};
 use crate::error::Result;
+use crate::plan::kernel::workgroups;
 use crate::plan::schedule::{self, Slots};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
@@ -16,7 +17,6 @@ const SUBMIT_COST: u64 = 20_000_000_000;
 /// How long a read-back may take. Work waited for is at most a prefill chunk, seconds on the slowest
 /// software driver.
 const PATIENCE: Duration = Duration::from_secs(300);
-const MAX_GROUPS: u32 = 65_535;
 
 /// A plan bound to memory.
 pub(super) struct Program {
@@ -118,16 +118,6 @@ impl Gpu {
     }
 }
 
-/// Workgroups for these cells. More columns than a dimension holds fold into z; shaders count
-/// x + z · groups.x.
-fn groups(cells: [usize; 2], tile: [u32; 2]) -> [u32; 3] {
-    let rows = cells[0].div_ceil(tile[0] as usize) as u32;
-    let cols = cells[1].div_ceil(tile[1] as usize) as u32;
-    assert!(rows <= MAX_GROUPS, "{rows} rows of workgroups");
-    let folds = cols.div_ceil(MAX_GROUPS).max(1);
-    [cols.div_ceil(folds), rows, folds]
-}
-
 impl Backend for Gpu {
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
         let place = Place::Resident(self.residents.len() as u32);
@@ -204,7 +194,9 @@ impl Backend for Gpu {
                 entries: &entries,
             });
             let tile = (pipeline.variant.tile)(&pipeline.consts);
-            let groups = groups(step.cells, tile);
+            let groups = workgroups(step.cells, tile);
+            let counts = groups[2] == 1 || pipeline.folds;
+            assert!(counts, "{}: {:?} cells fold, and its shader has no num_workgroups", step.kernel.name, step.cells);
             steps.push(Bound { pipeline, bindings, groups, cost: step.flops + step.bytes });
         }
         if let Some(program) = &mut self.programs[id] {

@@ -1,15 +1,9 @@
 //! Moves the decode position on, on the device.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    by: u32,
-}
+params! { struct Params { by: u32 } }
 
 impl Plan {
     /// Adds one to `position` [1, 1].
@@ -21,6 +15,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "advance",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -31,15 +26,11 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: None,
-    cases: &[Case {
-        name: "41",
-        bench: false,
-        build: |t| {
-            let position = t.u32(1, 1, [41]);
-            t.plan.advance("", position);
-            position
-        },
-    }],
+    cases: &[Case::test("41", |t| {
+        let position = t.u32(1, 1, [41]);
+        t.plan.advance("", position);
+        position
+    })],
 };
 
 fn reference(io: &mut Io) {

@@ -1,19 +1,12 @@
 //! The greedy token: the lowest index of the largest logit.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
 /// What argmax gives if a logit is NaN or infinite.
 pub const NOT_FINITE: u32 = u32::MAX;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-    stride: u32,
-}
+params! { struct Params { cols: u32, stride: u32 } }
 
 impl Plan {
     /// Writes the index of the largest of the first `cols` logits of each row of `x` [m, n] to `y` [1, m].
@@ -28,6 +21,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "argmax",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -39,21 +33,19 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "151936", bench: true, build: |t| argmax(t, 1, 151_936, 151_665, &[]) },
-        Case { name: "70", bench: false, build: |t| argmax(t, 1, 70, 70, &[]) },
-        Case { name: "3_rows_of_333", bench: false, build: |t| argmax(t, 3, 340, 333, &[(400, f32::INFINITY)]) },
-        Case { name: "tie", bench: false, build: |t| argmax(t, 1, 900, 900, &[(711, 2.0), (130, 2.0), (386, 2.0)]) },
-        Case { name: "padding", bench: false, build: |t| argmax(t, 1, 900, 700, &[(800, 2.0)]) },
-        Case { name: "nan", bench: false, build: |t| argmax(t, 1, 900, 900, &[(500, f32::NAN), (3, 2.0)]) },
-        Case { name: "infinity", bench: false, build: |t| argmax(t, 1, 900, 900, &[(899, f32::NEG_INFINITY)]) },
+        Case::bench("151936", |t| argmax(t, 1, 151_936, 151_665, &[])),
+        Case::test("70", |t| argmax(t, 1, 70, 70, &[])),
+        Case::test("3_rows_of_333", |t| argmax(t, 3, 340, 333, &[(400, f32::INFINITY)])),
+        Case::test("tie", |t| argmax(t, 1, 900, 900, &[(711, 2.0), (130, 2.0), (386, 2.0)])),
+        Case::test("padding", |t| argmax(t, 1, 900, 700, &[(800, 2.0)])),
+        Case::test("nan", |t| argmax(t, 1, 900, 900, &[(500, f32::NAN), (3, 2.0)])),
+        Case::test("infinity", |t| argmax(t, 1, 900, 900, &[(899, f32::NEG_INFINITY)])),
     ],
 };
 
 fn argmax(t: &mut Trial, m: usize, n: usize, cols: usize, set: &[(usize, f32)]) -> Tensor {
-    let (x, y) = (t.f32(m, n), t.u32(1, m, [7; 3]));
-    for &(i, value) in set {
-        t.residents[0].1[i] = value.to_bits();
-    }
+    let x = t.f32_of(m, n, |i, value| set.iter().find(|(at, _)| *at == i).map_or(value, |(_, value)| *value));
+    let y = t.u32(1, m, [7; 3]);
     t.plan.argmax("", x, cols, y);
     y
 }

@@ -4,18 +4,18 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct Params {
-    heads: u32,
-    kv_heads: u32,
-    head_dim: u32,
-    scale: f32,
-    rows: u32,
-    /// Keys that a row sees, its own included; `u32::MAX` for all.
-    window: u32,
+params! {
+    pub(super) struct Params {
+        heads: u32,
+        kv_heads: u32,
+        head_dim: u32,
+        scale: f32,
+        rows: u32,
+        /// Keys that a row sees, its own included; `u32::MAX` for all.
+        window: u32,
+    }
 }
 
 impl Params {
@@ -106,6 +106,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_decode",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "portable",
@@ -127,27 +128,15 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
     cases: &[
-        Case { name: "14x64_of_1024", bench: true, build: |t| attend(t, &KERNEL, 1, 1023, [14, 2, 64], 1024) },
-        Case { name: "28x128_of_4096", bench: true, build: |t| attend(t, &KERNEL, 1, 4095, [28, 4, 128], 4096) },
-        Case { name: "first_position", bench: false, build: |t| attend(t, &KERNEL, 1, 0, [4, 2, 32], 8) },
-        Case { name: "3_rows_of_300_dim_256", bench: false, build: |t| attend(t, &KERNEL, 3, 290, [2, 1, 256], 300) },
-        Case {
-            name: "4_rows_that_share",
-            bench: false,
-            build: |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None),
-        },
-        Case { name: "dim_20", bench: false, build: |t| attend(t, &KERNEL, 2, 131, [3, 3, 20], 140) },
-        Case {
-            name: "window_150_of_300",
-            bench: false,
-            build: |t| attend_at(t, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150)),
-        },
-        Case { name: "window_1", bench: false, build: |t| attend_at(t, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1)) },
-        Case {
-            name: "window_of_rows_that_share",
-            bench: false,
-            build: |t| attend_at(t, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13)),
-        },
+        Case::bench("14x64_of_1024", |t| attend(t, &KERNEL, 1, 1023, [14, 2, 64], 1024)),
+        Case::bench("28x128_of_4096", |t| attend(t, &KERNEL, 1, 4095, [28, 4, 128], 4096)),
+        Case::test("first_position", |t| attend(t, &KERNEL, 1, 0, [4, 2, 32], 8)),
+        Case::test("3_rows_of_300_dim_256", |t| attend(t, &KERNEL, 3, 290, [2, 1, 256], 300)),
+        Case::test("4_rows_that_share", |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None)),
+        Case::test("dim_20", |t| attend(t, &KERNEL, 2, 131, [3, 3, 20], 140)),
+        Case::test("window_150_of_300", |t| attend_at(t, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150))),
+        Case::test("window_1", |t| attend_at(t, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1))),
+        Case::test("window_of_rows_that_share", |t| attend_at(t, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13))),
     ],
 };
 
@@ -180,11 +169,8 @@ pub(super) fn attend_at(
     let m = rows.len();
     let position = t.u32(1, m, rows.iter().map(|row| row.0));
     let reach = t.u32(m, 4, rows.iter().flat_map(|row| bytemuck::cast::<Reach, [u32; 4]>(row.1)));
-    let q = t.f32(m, heads * head_dim);
     // Large enough that some keys weigh much more than others.
-    for word in &mut t.residents[2].1 {
-        *word = (f32::from_bits(*word) * 4.0).to_bits();
-    }
+    let q = t.f32_of(m, heads * head_dim, |_, value| 4.0 * value);
     let (k, v) = (t.f32(capacity, kv_heads * head_dim), t.f32(capacity, kv_heads * head_dim));
     t.plan.attention_by(kernel, "", Attention { position, reach, q, k, v, head_dim, window })
 }

@@ -1,15 +1,9 @@
 //! A plain copy: the measure of an adapter's bandwidth.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    vectors: u32,
-}
+params! { struct Params { vectors: u32 } }
 
 impl Plan {
     /// Copies `x`, whose size is a multiple of 16 bytes.
@@ -24,6 +18,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "copy",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -34,10 +29,7 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: None,
-    cases: &[
-        Case { name: "64MiB", bench: true, build: |t| copy(t, 16 << 20) },
-        Case { name: "1036_words", bench: false, build: |t| copy(t, 1036) },
-    ],
+    cases: &[Case::bench("64MiB", |t| copy(t, 16 << 20)), Case::test("1036_words", |t| copy(t, 1036))],
 };
 
 fn copy(t: &mut crate::plan::Trial, words: usize) -> Tensor {

@@ -1,16 +1,9 @@
 //! Chains of multiply-adds in registers: the measure of an adapter's f32 rate.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-    rounds: u32,
-}
+params! { struct Params { cols: u32, rounds: u32 } }
 
 impl Plan {
     /// Eight chains of `rounds` multiply-adds, a multiple of 8, for every value of `x` [1, cols].
@@ -26,6 +19,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "fma",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -36,10 +30,7 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: None,
-    cases: &[
-        Case { name: "65536x1024", bench: true, build: |t| fma(t, 65_536, 1024) },
-        Case { name: "70x24", bench: false, build: |t| fma(t, 70, 24) },
-    ],
+    cases: &[Case::bench("65536x1024", |t| fma(t, 65_536, 1024)), Case::test("70x24", |t| fma(t, 70, 24))],
 };
 
 fn fma(t: &mut crate::plan::Trial, cols: usize, rounds: usize) -> Tensor {

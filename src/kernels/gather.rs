@@ -1,16 +1,9 @@
 //! Columns in another order: y[m, k] = x[m, order[k]], once for all products that share the order.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    cols: u32,
-}
+params! { struct Params { rows: u32, cols: u32 } }
 
 impl Plan {
     /// x [m, k] with its columns in `order` [1, k].
@@ -25,6 +18,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -35,10 +29,7 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: None,
-    cases: &[
-        Case { name: "128x4864", bench: true, build: |t| gather(t, 128, 4864) },
-        Case { name: "3x70", bench: false, build: |t| gather(t, 3, 70) },
-    ],
+    cases: &[Case::bench("128x4864", |t| gather(t, 128, 4864)), Case::test("3x70", |t| gather(t, 3, 70))],
 };
 
 fn gather(t: &mut Trial, rows: usize, cols: usize) -> Tensor {

@@ -2,21 +2,12 @@
 //!
 //! H is symmetric; what lies left of a row's own tile of 64 columns is left alone, for [`mirror`].
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    tokens: u32,
-    cols: u32,
-    row0: u32,
-    rows: u32,
-    scale: f32,
-}
+params! { struct Params { tokens: u32, cols: u32, row0: u32, rows: u32, scale: f32 } }
 
 /// Rows and columns of a tile; bands of H start at a multiple of it.
 pub const TILE: usize = 64;
@@ -43,6 +34,7 @@ pub fn mirror(h: &mut [f32], cols: usize) {
 
 pub static KERNEL: Kernel = Kernel {
     name: "hessian",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -54,9 +46,9 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[
-        Case { name: "1024x896", bench: true, build: |t| hessian(t, 1024, 896, 0, 896) },
-        Case { name: "37x100", bench: false, build: |t| hessian(t, 37, 100, 0, 100) },
-        Case { name: "70x300_from_64", bench: false, build: |t| hessian(t, 70, 300, 64, 150) },
+        Case::bench("1024x896", |t| hessian(t, 1024, 896, 0, 896)),
+        Case::test("37x100", |t| hessian(t, 37, 100, 0, 100)),
+        Case::test("70x300_from_64", |t| hessian(t, 70, 300, 64, 150)),
     ],
 };
 

@@ -1,15 +1,9 @@
 //! Puts keys or values into the cache: cache[slot[r]] = x[r].
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-}
+params! { struct Params { cols: u32 } }
 
 impl Plan {
     /// Writes the rows of `x` [m, cols] to their slots in `cache` [capacity, cols].
@@ -24,6 +18,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "kv_write",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -35,9 +30,9 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "1x128", bench: true, build: |t| write(t, 1, 128, 2048) },
-        Case { name: "128x512", bench: true, build: |t| write(t, 128, 512, 2048) },
-        Case { name: "5x70", bench: false, build: |t| write(t, 5, 70, 13) },
+        Case::bench("1x128", |t| write(t, 1, 128, 2048)),
+        Case::bench("128x512", |t| write(t, 128, 512, 2048)),
+        Case::test("5x70", |t| write(t, 5, 70, 13)),
     ],
 };
 

@@ -1,9 +1,10 @@
 //! The product y = x · Wᵀ + bias for every format: parameters, row blocks, output, reference and the faster CPU
 //! forms. A format adds how one of its rows is dequantized (`DequantizeRow`).
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 
+use crate::params;
 use crate::plan::{Element, Io, Kernel, Plan, Tensor, Trial};
 
 /// Some rows of a weight, small enough for one binding: the tensors of its layout in binding order.
@@ -51,25 +52,27 @@ impl WeightLayout {
     }
 }
 
-/// Parameters of every matvec, matmul and dequantize, as in shaders/lib/product.wgsl.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(crate) struct Params {
-    pub m: u32,
-    pub k: u32,
-    pub n: u32,
-    /// Columns of the whole output, and the first column of this row block.
-    pub y_stride: u32,
-    pub y_col: u32,
-    pub flags: u32,
-    pub group_size: u32,
-    /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
-    pub bits: u32,
-    pub scale_bits: u32,
-    pub zero_bits: u32,
-    pub block: u32,
+// Parameters of every matvec and matmul, as in shaders/lib/product.wgsl.
+params! {
+    pub(crate) struct Params {
+        pub m: u32,
+        pub k: u32,
+        pub n: u32,
+        /// Columns of the whole output, and the first column of this row block.
+        pub y_stride: u32,
+        pub y_col: u32,
+        pub flags: u32,
+        pub group_size: u32,
+        /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
+        pub bits: u32,
+        pub scale_bits: u32,
+        pub zero_bits: u32,
+        pub block: u32,
+    }
 }
 
+/// Flags of a product: nothing added, the bias, what the output had before.
+pub(crate) const PLAIN: u32 = 0;
 pub(crate) const BIAS: u32 = 1;
 pub(crate) const ADD: u32 = 2;
 
@@ -266,28 +269,28 @@ pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
     }
 }
 
-/// A trial of a product of [m, k] with a weight in row blocks of `rows`; `pack` makes the tensors of
-/// one block.
+/// Builds a trial of a product of x [m, k] and a weight in row blocks of `rows`, with a bias and an output to add to as
+/// `flags` say; `pack` makes the tensors of one block.
 pub(crate) fn trial(
     t: &mut Trial,
     kernel: &'static Kernel,
     [m, k]: [usize; 2],
     rows: &[usize],
-    bias_and_add: [bool; 2],
+    flags: u32,
     layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
     let x = t.f32(m, k);
-    trial_of(t, kernel, (x, k), rows, bias_and_add, layout, pack)
+    trial_of(t, kernel, (x, k), rows, flags, layout, pack)
 }
 
-/// The same for an x of k columns that is there already.
+/// Builds the same for an x that is there already, of k columns before its format packed it.
 pub(crate) fn trial_of(
     t: &mut Trial,
     kernel: &'static Kernel,
     (x, k): (Tensor, usize),
     rows: &[usize],
-    [bias, add]: [bool; 2],
+    flags: u32,
     layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
@@ -298,7 +301,7 @@ pub(crate) fn trial_of(
         row_blocks.push(RowBlock { row0, rows, tensors: pack(t, rows) });
         row0 += rows;
     }
-    let bias = bias.then(|| t.f32(1, n));
-    let output = if add { Output::Add(t.f32(m, n)) } else { Output::New };
+    let bias = (flags & BIAS != 0).then(|| t.f32(1, n));
+    let output = if flags & ADD != 0 { Output::Add(t.f32(m, n)) } else { Output::New };
     t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output })
 }

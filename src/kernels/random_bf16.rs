@@ -1,18 +1,10 @@
 //! Reproducible random weights, made on the device.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::kernel::uniform;
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    words: u32,
-    seed: u32,
-    scale: f32,
-}
+params! { struct Params { words: u32, seed: u32, scale: f32 } }
 
 impl Plan {
     /// Fills `y` (bf16) with values spread evenly over -scale..scale.
@@ -25,6 +17,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "random_bf16",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -35,10 +28,7 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: None,
-    cases: &[
-        Case { name: "4864x896", bench: true, build: |t| random(t, 4864, 896) },
-        Case { name: "37x30", bench: false, build: |t| random(t, 37, 30) },
-    ],
+    cases: &[Case::bench("4864x896", |t| random(t, 4864, 896)), Case::test("37x30", |t| random(t, 37, 30))],
 };
 
 fn random(t: &mut crate::plan::Trial, rows: usize, cols: usize) -> Tensor {

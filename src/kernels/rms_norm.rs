@@ -1,18 +1,9 @@
 //! Root mean square norm: y = weight · x / sqrt(mean(x²) + eps) (Zhang and Sennrich, 2019).
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-    row0: u32,
-    eps: f32,
-    rows: u32,
-}
+params! { struct Params { cols: u32, row0: u32, eps: f32, rows: u32 } }
 
 impl Plan {
     /// Norms `rows` rows of `x` [m, cols], from `row0` on, by `weight` [1, cols].
@@ -38,6 +29,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "rms_norm",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -49,13 +41,13 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "1x896", bench: true, build: |t| norm(t, 1, 896, 0, 1) },
-        Case { name: "128x3584", bench: true, build: |t| norm(t, 128, 3584, 0, 128) },
-        Case { name: "last_of_5x100", bench: false, build: |t| norm(t, 5, 100, 4, 1) },
+        Case::bench("1x896", |t| norm(t, 1, 896, 0, 1)),
+        Case::bench("128x3584", |t| norm(t, 128, 3584, 0, 128)),
+        Case::test("last_of_5x100", |t| norm(t, 5, 100, 4, 1)),
         // More workgroups than one dimension holds.
-        Case { name: "70000x4", bench: false, build: |t| norm(t, 70_000, 4, 0, 70_000) },
-        Case { name: "heads_32x128_of_3", bench: false, build: |t| head_norm(t, 3, 32, 128) },
-        Case { name: "heads_3x20_of_5", bench: false, build: |t| head_norm(t, 5, 3, 20) },
+        Case::test("70000x4", |t| norm(t, 70_000, 4, 0, 70_000)),
+        Case::test("heads_32x128_of_3", |t| head_norm(t, 3, 32, 128)),
+        Case::test("heads_3x20_of_5", |t| head_norm(t, 5, 3, 20)),
     ],
 };
 

@@ -1,16 +1,9 @@
 //! Rotary position embedding, half rotation, in place (Su et al., 2021, as in GPT-NeoX).
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    heads: u32,
-    head_dim: u32,
-}
+params! { struct Params { heads: u32, head_dim: u32 } }
 
 /// A change of the rotation's frequencies that lets a model run beyond the context it was trained at.
 /// Field names are those of `rope_scaling` in config.json.
@@ -98,6 +91,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "rope",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -109,9 +103,9 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "1x14x64", bench: true, build: |t| rope(t, 1, 14, 64) },
-        Case { name: "128x28x128", bench: true, build: |t| rope(t, 128, 28, 128) },
-        Case { name: "5x3x10", bench: false, build: |t| rope(t, 5, 3, 10) },
+        Case::bench("1x14x64", |t| rope(t, 1, 14, 64)),
+        Case::bench("128x28x128", |t| rope(t, 128, 28, 128)),
+        Case::test("5x3x10", |t| rope(t, 5, 3, 10)),
     ],
 };
 

@@ -1,16 +1,9 @@
 //! Keys into the cache, rotated on the way: `rope` and `kv_write` in one step.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    heads: u32,
-    head_dim: u32,
-}
+params! { struct Params { heads: u32, head_dim: u32 } }
 
 impl Plan {
     /// Writes the rows of `x` [m, heads · head_dim], rotated by `table` [positions, head_dim], to their
@@ -30,6 +23,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "rope_kv",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -41,9 +35,9 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "1x2x64", bench: true, build: |t| rope_kv(t, 1, 2, 64, 2048) },
-        Case { name: "128x4x128", bench: true, build: |t| rope_kv(t, 128, 4, 128, 2048) },
-        Case { name: "5x3x10", bench: false, build: |t| rope_kv(t, 5, 3, 10, 13) },
+        Case::bench("1x2x64", |t| rope_kv(t, 1, 2, 64, 2048)),
+        Case::bench("128x4x128", |t| rope_kv(t, 128, 4, 128, 2048)),
+        Case::test("5x3x10", |t| rope_kv(t, 5, 3, 10, 13)),
     ],
 };
 

@@ -1,16 +1,11 @@
 //! The gate of SwiGLU: y = silu(gate) · up (Shazeer, 2020).
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-}
+params! { struct Params { cols: u32 } }
 
 impl Plan {
     /// Multiplies silu(`gate`) and `up`, both [m, cols].
@@ -26,6 +21,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "silu_mul",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -37,17 +33,14 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: Some(Host { run: host, nmse: 1e-12 }),
     cases: &[
-        Case { name: "1x4864", bench: true, build: |t| silu_mul(t, 1, 4864, 1.0) },
-        Case { name: "128x18944", bench: true, build: |t| silu_mul(t, 128, 18944, 1.0) },
-        Case { name: "5x70_times_200", bench: false, build: |t| silu_mul(t, 5, 70, 200.0) },
+        Case::bench("1x4864", |t| silu_mul(t, 1, 4864, 1.0)),
+        Case::bench("128x18944", |t| silu_mul(t, 128, 18944, 1.0)),
+        Case::test("5x70_times_200", |t| silu_mul(t, 5, 70, 200.0)),
     ],
 };
 
 fn silu_mul(t: &mut Trial, m: usize, cols: usize, scale: f32) -> Tensor {
-    let (gate, up) = (t.f32(m, cols), t.f32(m, cols));
-    for word in &mut t.residents[0].1 {
-        *word = (f32::from_bits(*word) * scale).to_bits();
-    }
+    let (gate, up) = (t.f32_of(m, cols, |_, value| value * scale), t.f32(m, cols));
     t.plan.silu_mul("", gate, up)
 }
 

@@ -1,18 +1,12 @@
 //! The surprise of given next tokens: log Σ exp(x) − x[target], in nats; and max(x) − x[target], which is 0 for
 //! the greedy one.
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-    stride: u32,
-}
+params! { struct Params { cols: u32, stride: u32 } }
 
 impl Plan {
     /// Negative log-likelihood of `target` [1, p] under the rows `row` [1, p] of the logits `x` [m, n], of
@@ -31,6 +25,7 @@ impl Plan {
 
 pub static KERNEL: Kernel = Kernel {
     name: "token_nll",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -41,10 +36,7 @@ pub static KERNEL: Kernel = Kernel {
     }],
     reference,
     host: Some(Host { run: host, nmse: 1e-12 }),
-    cases: &[
-        Case { name: "32x151936", bench: true, build: |t| nll(t, 32, 151_936, 151_665) },
-        Case { name: "5x70", bench: false, build: |t| nll(t, 5, 70, 66) },
-    ],
+    cases: &[Case::bench("32x151936", |t| nll(t, 32, 151_936, 151_665)), Case::test("5x70", |t| nll(t, 5, 70, 66))],
 };
 
 fn nll(t: &mut Trial, m: usize, n: usize, cols: usize) -> Tensor {

@@ -81,14 +81,12 @@ impl Decoder {
     /// Adds the decoder for `token` [1, m] in `rows`, whose keys and values go into `cache`. Gives the last
     /// layer's output [m, hidden], before the final norm.
     pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
-        plan.scope("model");
         let embed = self.embed_tokens.format.embed.expect("loading checked that the format holds embeddings");
-        let x = embed(plan, token, &self.embed_tokens);
+        let x = plan.within("model", |plan| embed(plan, token, &self.embed_tokens));
         for (i, layer) in self.layers.iter().enumerate() {
-            plan.scope(format!("model.layers.{i}"));
-            layer.forward(plan, x, &Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] });
+            let sequence = Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] };
+            plan.within(format!("model.layers.{i}"), |plan| layer.forward(plan, x, &sequence));
         }
-        plan.scope("");
         x
     }
 

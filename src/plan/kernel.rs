@@ -88,10 +88,10 @@ pub struct Variant {
     pub wgsl: &'static [Wgsl],
     /// Defaults of the shader's overrides; an adapter class may set others (`gpu::tuning`).
     pub consts: &'static [(&'static str, u32)],
-    /// Rows and columns of the step's cells that one workgroup computes.
+    /// Rows and columns of a step's cells that one workgroup computes; see [`workgroups`].
     pub tile: fn(&Consts) -> [u32; 2],
-    /// Largest normalized mean square error against the reference; its reason is in
-    /// docs/NUMERICS.md.
+    /// Largest normalized mean square error against the reference. docs/NUMERICS.md says how to choose it, and has a
+    /// row with the reason; `tests/kernels` holds that table to this value.
     pub nmse: f64,
 }
 
@@ -150,10 +150,49 @@ macro_rules! wgsl {
     };
 }
 
+/// Declares a kernel's parameters as its shader does: `params! { struct Params { cols: u32, eps: f32 } }`. Fields are
+/// `u32` or `f32`. The struct is plain data, and `Params::FIELDS` lists names and types for [`Kernel::params`].
+#[macro_export]
+macro_rules! params {
+    ($vis:vis struct $name:ident { $($(#[$doc:meta])* $field_vis:vis $field:ident: $type:ident),* $(,)? }) => {
+        #[repr(C)]
+        #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+        $vis struct $name { $($(#[$doc])* $field_vis $field: $type),* }
+
+        impl $name {
+            $vis const FIELDS: &'static [$crate::plan::kernel::Field] = &[$((stringify!($field), stringify!($type))),*];
+        }
+    };
+}
+
+/// A field of a kernel's parameters: its name and its WGSL type, `u32` or `f32`.
+pub type Field = (&'static str, &'static str);
+
+/// Workgroups along one dimension that every adapter grants.
+const MAX_WORKGROUPS: u32 = 65_535;
+
+/// Returns the workgroups [x, y, z] of a step whose `cells` [rows, columns] are cut into tiles.
+///
+/// y counts tiles of rows, x tiles of columns. Columns that need more than 65,535 workgroups fold into z: the number
+/// of a column's tile is then x + z · num_workgroups.x in the shader. Tiles at the edges reach beyond the cells, so
+/// a shader checks its rows and columns.
+///
+/// # Panics
+/// If the rows need more than 65,535 workgroups.
+pub fn workgroups(cells: [usize; 2], tile: [u32; 2]) -> [u32; 3] {
+    let [rows, cols] = [0, 1].map(|i| cells[i].div_ceil(tile[i] as usize) as u32);
+    assert!(rows <= MAX_WORKGROUPS, "{rows} rows of workgroups");
+    let folds = cols.div_ceil(MAX_WORKGROUPS).max(1);
+    [cols.div_ceil(folds), rows, folds]
+}
+
 /// A kernel: what the engine can compute in one step.
 pub struct Kernel {
     /// Also the stem of its portable shader and of its Rust file.
     pub name: &'static str,
+    /// `Params::FIELDS`. The shader's `Params` must begin alike, or its variant does not compile; further fields are
+    /// for the reference alone.
+    pub params: &'static [Field],
     /// Best for a GPU first, down to one that needs nothing. Those after it run only where
     /// `gpu::tuning` names them.
     pub variants: &'static [Variant],
@@ -218,21 +257,33 @@ impl<'a> Io<'a> {
     }
 }
 
-/// One shape a kernel is tested on, and timed on if it is one a model uses.
+/// One shape a kernel is tested on.
 #[derive(Debug)]
 pub struct Case {
     pub name: &'static str,
-    /// Shapes of a real model: timed by the benches.
+    /// The shape is a real model's: benches time it, too.
     pub bench: bool,
     /// Adds the step under test to the trial's plan and returns its output.
     pub build: fn(&mut Trial) -> Tensor,
+}
+
+impl Case {
+    /// A shape of a real model, which benches time.
+    pub const fn bench(name: &'static str, build: fn(&mut Trial) -> Tensor) -> Case {
+        Case { name, bench: true, build }
+    }
+
+    /// A small shape for an edge: a last tile that is not full, several row blocks, a bias.
+    pub const fn test(name: &'static str, build: fn(&mut Trial) -> Tensor) -> Case {
+        Case { name, bench: false, build }
+    }
 }
 
 /// A plan under test with the data of its resident tensors.
 #[derive(Default)]
 pub struct Trial {
     pub plan: Plan,
-    pub residents: Vec<(Tensor, Vec<u32>)>,
+    pub(crate) residents: Vec<(Tensor, Vec<u32>)>,
     seed: u32,
 }
 
@@ -263,12 +314,19 @@ impl Trial {
         }
     }
 
+    /// Adds a tensor of values spread evenly over -1..1.
     pub fn f32(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.f32_of(rows, cols, |_, value| value)
+    }
+
+    /// Adds a tensor of values made from such as [`Trial::f32`] has: `change(index, value)`.
+    pub fn f32_of(&mut self, rows: usize, cols: usize, change: impl Fn(usize, f32) -> f32) -> Tensor {
         let mut next = self.uniform();
-        let words = (0..rows * cols).map(|_| next().to_bits()).collect();
+        let words = (0..rows * cols).map(|i| change(i, next()).to_bits()).collect();
         self.resident(rows, cols, Element::F32, words)
     }
 
+    /// Adds a tensor of bf16 values spread evenly over -1..1.
     pub fn bf16(&mut self, rows: usize, cols: usize) -> Tensor {
         let mut next = self.uniform();
         let mut half = move || u32::from(half::bf16::from_f32(next()).to_bits());
@@ -276,26 +334,31 @@ impl Trial {
         self.resident(rows, cols, Element::Bf16, words)
     }
 
-    /// One bit pattern throughout, for large inputs whose values do not matter.
+    /// Adds a tensor of one bit pattern throughout, for large inputs whose values do not matter.
     pub fn resident_of(&mut self, rows: usize, cols: usize, element: Element, word: u32) -> Tensor {
         let words = vec![word; (rows * cols * element.bits()).div_ceil(32)];
         self.resident(rows, cols, element, words)
     }
 
-    /// Random bits.
+    /// Adds a tensor of random bits.
     pub fn bits(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.bits_of(rows, cols, |word| word)
+    }
+
+    /// Adds a tensor of words made from such as [`Trial::bits`] has.
+    pub fn bits_of(&mut self, rows: usize, cols: usize, change: impl Fn(u32) -> u32) -> Tensor {
         self.seed += 1;
         let seed = hash(self.seed);
-        let words = (0..(rows * cols) as u32).map(|n| hash(n ^ seed)).collect();
+        let words = (0..(rows * cols) as u32).map(|n| change(hash(n ^ seed))).collect();
         self.resident(rows, cols, Element::U32, words)
     }
 
-    /// Words a function of their place.
+    /// Adds a tensor of words made from their index.
     pub fn words(&mut self, rows: usize, cols: usize, word: impl FnMut(usize) -> u32) -> Tensor {
         self.resident(rows, cols, Element::U32, (0..rows * cols).map(word).collect())
     }
 
-    /// Whole numbers, as given.
+    /// Adds a tensor of the first rows · cols of `values`.
     pub fn u32(&mut self, rows: usize, cols: usize, values: impl IntoIterator<Item = u32>) -> Tensor {
         let words = values.into_iter().take(rows * cols).collect();
         self.resident(rows, cols, Element::U32, words)
@@ -318,4 +381,4 @@ pub fn uniform(counter: u32) -> f32 {
 
 #[cfg(test)]
 pub(crate) static NOTHING: Kernel =
-    Kernel { name: "nothing", variants: &[], reference: |_| (), host: None, cases: &[] };
+    Kernel { name: "nothing", params: &[], variants: &[], reference: |_| (), host: None, cases: &[] };

@@ -106,7 +106,8 @@ pub struct Step {
     pub consts: Vec<(&'static str, u32)>,
     /// Inputs in binding order, then the one output, which may also be read.
     pub bind: Vec<Tensor>,
-    /// Rows and columns of the output that are divided over workgroups.
+    /// The step's work as a grid of [rows, columns], usually of the output's values: a variant's workgroups compute
+    /// a tile of it each, see [`kernel::workgroups`].
     pub cells: [usize; 2],
     /// Multiplications and additions, for measured shares of the adapter's rate.
     pub flops: u64,
@@ -134,10 +135,12 @@ impl Plan {
         Plan::default()
     }
 
-    /// Names of the steps added from here on start with `scope`.
-    pub fn scope(&mut self, scope: impl Into<String>) -> &mut Plan {
-        self.scope = scope.into();
-        self
+    /// Calls `add`; the names of the steps it adds start with `scope`.
+    pub fn within<T>(&mut self, scope: impl Into<String>, add: impl FnOnce(&mut Plan) -> T) -> T {
+        let outer = std::mem::replace(&mut self.scope, scope.into());
+        let added = add(self);
+        self.scope = outer;
+        added
     }
 
     pub fn scratch(&mut self, rows: usize, cols: usize, element: Element) -> Tensor {
@@ -146,8 +149,12 @@ impl Plan {
         tensor
     }
 
-    /// Adds a step; `bytes` is taken from the bound tensors and may be set on the returned step
-    /// where a kernel touches only part of one.
+    /// Adds a step of `kernel` with its `params`. `bind` has the inputs in binding order, from binding 1 on, then the
+    /// output; `cells` is the grid of [`Step::cells`]. [`Step::bytes`] is taken from the bound tensors and may be set
+    /// on the returned step where a kernel touches only part of one.
+    ///
+    /// # Panics
+    /// If the output is also an input, or `params` are not the kernel's.
     pub fn add<P: Pod>(
         &mut self,
         kernel: &'static Kernel,
@@ -161,6 +168,12 @@ impl Plan {
         assert!(
             bind[..bind.len() - 1].iter().all(|t| t.place != output.place),
             "{name}: the output of {} is also an input",
+            kernel.name
+        );
+        assert_eq!(
+            size_of::<P>(),
+            4 * kernel.params.len(),
+            "{name}: parameters of another kernel than {}",
             kernel.name
         );
         let mut params = bytemuck::bytes_of(&params).to_vec();

@@ -85,10 +85,10 @@ mod tests {
         for cols in [8, 32, 16, 64, 4] {
             chain.push(plan.scratch(1, cols, Element::F32));
             let [.., input, output] = chain[..] else { unreachable!("two tensors") };
-            plan.add(&crate::plan::kernel::NOTHING, "s", 0u32, &[input, chain[0], output], [1, 1], 0);
+            plan.add(&crate::plan::kernel::NOTHING, "s", [0u32; 0], &[input, chain[0], output], [1, 1], 0);
         }
         let output = plan.scratch(1, 64, Element::F32);
-        plan.add(&crate::plan::kernel::NOTHING, "s", 0u32, &[chain[5], chain[2], output], [1, 1], 0);
+        plan.add(&crate::plan::kernel::NOTHING, "s", [0u32; 0], &[chain[5], chain[2], output], [1, 1], 0);
         let lives: Vec<(usize, usize)> = (0..plan.scratch.len() as u32)
             .map(|number| {
                 let uses = |step: &crate::plan::Step| step.bind.iter().any(|t| t.place == Place::Scratch(number));
@@ -114,7 +114,7 @@ mod tests {
         let [x, a, b, c] = [(); 4].map(|()| plan.scratch(2, 64, Element::F32));
         let view = x.reshaped(8, 16);
         for bind in [vec![x], vec![x, a], vec![view, a, b], vec![b, c]] {
-            plan.add(&crate::plan::kernel::NOTHING, "s", 0u32, &bind, [1, 1], 0);
+            plan.add(&crate::plan::kernel::NOTHING, "s", [0u32; 0], &bind, [1, 1], 0);
         }
         let slots = assign(&plan, false);
         let [x, a, b, c] = [0, 1, 2, 3].map(|tensor| slots.of[tensor]);

@@ -1,18 +1,10 @@
 //! Embedding: y[r] = table[token[r]], widened from bf16.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::kernels::linear::RowBlock;
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    cols: u32,
-    row0: u32,
-    rows: u32,
-}
+params! { struct Params { cols: u32, row0: u32, rows: u32 } }
 
 /// Adds the lookup of `token` \[1, m\] in a table held in row blocks: \[m, cols\]. A token beyond the table leaves its
 /// row unwritten.
@@ -32,6 +24,7 @@ pub(super) fn embed(plan: &mut Plan, token: Tensor, table: &[RowBlock]) -> Tenso
 
 pub static KERNEL: Kernel = Kernel {
     name: "embed_bf16",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -43,8 +36,8 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "128_of_8192x896", bench: true, build: |t| trial(t, 128, &[8192], 896) },
-        Case { name: "5_of_three_parts", bench: false, build: |t| trial(t, 5, &[40, 7, 60], 70) },
+        Case::bench("128_of_8192x896", |t| trial(t, 128, &[8192], 896)),
+        Case::test("5_of_three_parts", |t| trial(t, 5, &[40, 7, 60], 70)),
     ],
 };
 

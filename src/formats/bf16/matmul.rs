@@ -1,12 +1,13 @@
 //! Product of many rows and a bf16 weight: what prefill spends its time on.
 
 use super::matvec::{dequantize_row, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_bf16",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "coop",
@@ -55,15 +56,11 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case { name: "128x896x896_bias", bench: true, build: |t| product(t, &KERNEL, 128, 896, &[896], true, false) },
-        Case { name: "128x4864x896", bench: true, build: |t| product(t, &KERNEL, 128, 896, &[4864], false, false) },
-        Case { name: "128x896x4864_add", bench: true, build: |t| product(t, &KERNEL, 128, 4864, &[896], false, true) },
-        Case { name: "7x37x64_bias_add", bench: false, build: |t| product(t, &KERNEL, 7, 64, &[37], true, true) },
-        Case { name: "70x130x160", bench: false, build: |t| product(t, &KERNEL, 70, 160, &[130], false, false) },
-        Case {
-            name: "5_rows_two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, 5, 96, &[33, 70], true, false),
-        },
+        Case::bench("128x896x896_bias", |t| product(t, &KERNEL, 128, 896, &[896], BIAS)),
+        Case::bench("128x4864x896", |t| product(t, &KERNEL, 128, 896, &[4864], PLAIN)),
+        Case::bench("128x896x4864_add", |t| product(t, &KERNEL, 128, 4864, &[896], ADD)),
+        Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, 7, 64, &[37], BIAS | ADD)),
+        Case::test("70x130x160", |t| product(t, &KERNEL, 70, 160, &[130], PLAIN)),
+        Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, 5, 96, &[33, 70], BIAS)),
     ],
 };

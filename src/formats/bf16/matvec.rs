@@ -1,11 +1,12 @@
 //! Product of one row, or a few, and a bf16 weight: what decoding spends its time on.
 
-use crate::kernels::linear::{self, Params, WeightLayout};
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, WeightLayout};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_bf16",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "subgroup",
@@ -51,17 +52,13 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case { name: "896x896", bench: true, build: |t| product(t, &KERNEL, 1, 896, &[896], false, false) },
-        Case { name: "4864x896", bench: true, build: |t| product(t, &KERNEL, 1, 896, &[4864], false, false) },
-        Case { name: "896x4864_add", bench: true, build: |t| product(t, &KERNEL, 1, 4864, &[896], false, true) },
-        Case { name: "9472x3584", bench: true, build: |t| product(t, &KERNEL, 1, 3584, &[9472], false, false) },
-        Case { name: "37x64_bias", bench: false, build: |t| product(t, &KERNEL, 1, 64, &[37], true, false) },
-        Case {
-            name: "3_rows_of_100x96_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, 3, 96, &[100], true, true),
-        },
-        Case { name: "two_parts_bias", bench: false, build: |t| product(t, &KERNEL, 1, 160, &[33, 70], true, false) },
+        Case::bench("896x896", |t| product(t, &KERNEL, 1, 896, &[896], PLAIN)),
+        Case::bench("4864x896", |t| product(t, &KERNEL, 1, 896, &[4864], PLAIN)),
+        Case::bench("896x4864_add", |t| product(t, &KERNEL, 1, 4864, &[896], ADD)),
+        Case::bench("9472x3584", |t| product(t, &KERNEL, 1, 3584, &[9472], PLAIN)),
+        Case::test("37x64_bias", |t| product(t, &KERNEL, 1, 64, &[37], BIAS)),
+        Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, 3, 96, &[100], BIAS | ADD)),
+        Case::test("two_parts_bias", |t| product(t, &KERNEL, 1, 160, &[33, 70], BIAS)),
     ],
 };
 
@@ -81,8 +78,7 @@ pub(super) fn product(
     m: usize,
     k: usize,
     rows: &[usize],
-    bias: bool,
-    add: bool,
+    flags: u32,
 ) -> Tensor {
-    linear::trial(t, kernel, [m, k], rows, [bias, add], WeightLayout::default(), |t, rows| vec![t.bf16(rows, k)])
+    linear::trial(t, kernel, [m, k], rows, flags, WeightLayout::default(), |t, rows| vec![t.bf16(rows, k)])
 }

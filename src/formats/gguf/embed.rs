@@ -1,22 +1,20 @@
 //! Embedding: y[r] = table[token[r]], widened from GGUF's blocks.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::blocks::{self, Block};
 use super::layout::{dequantize_blocks, gguf_wgsl, layout, stat_words, tensors};
 use crate::formats::codes::code_words;
 use crate::kernels::linear::{RowBlock, WeightLayout};
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    k: u32,
-    row0: u32,
-    rows: u32,
-    /// For the reference; shaders have it as the constant `BLOCK`.
-    block: u32,
+params! {
+    struct Params {
+        k: u32,
+        row0: u32,
+        rows: u32,
+        /// For the reference; shaders have it as the constant `BLOCK`.
+        block: u32,
+    }
 }
 
 /// Adds the lookup of `token` \[1, m\] in a table of `k` columns held in row blocks: \[m, k\]. A token beyond the table
@@ -39,22 +37,15 @@ pub(super) fn embed(plan: &mut Plan, token: Tensor, table: &[RowBlock], k: usize
 macro_rules! cases {
     ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
         &[$(
-            Case {
-                name: concat!(stringify!($block), "_128_of_4096x", $cols),
-                bench: true,
-                build: |t| trial(t, 128, &[4096], $cols, &blocks::$block),
-            },
-            Case {
-                name: concat!(stringify!($block), "_5_of_three_parts"),
-                bench: false,
-                build: |t| trial(t, 5, &[40, 7, 60], 3 * blocks::$block.columns, &blocks::$block),
-            },
+            Case::bench(concat!(stringify!($block), "_128_of_4096x", $cols), |t| trial(t, 128, &[4096], $cols, &blocks::$block)),
+            Case::test(concat!(stringify!($block), "_5_of_three_parts"), |t| trial(t, 5, &[40, 7, 60], 3 * blocks::$block.columns, &blocks::$block)),
         )*]
     };
 }
 
 pub static KERNEL: Kernel = Kernel {
     name: "embed_gguf",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),

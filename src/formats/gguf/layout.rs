@@ -80,9 +80,9 @@ pub(super) fn product(
     block: &Block,
     shape: [usize; 2],
     rows: &[usize],
-    bias_and_add: [bool; 2],
+    flags: u32,
 ) -> Tensor {
-    linear::trial(t, kernel, shape, rows, bias_and_add, layout(block), |t, rows| tensors(t, block, rows, shape[1]))
+    linear::trial(t, kernel, shape, rows, flags, layout(block), |t, rows| tensors(t, block, rows, shape[1]))
 }
 
 /// Random tensors of a part.

@@ -2,34 +2,23 @@
 
 use super::blocks::{self, Block};
 use super::layout::{dequantize_row, gguf_wgsl, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
 macro_rules! cases {
     ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
         &[$(
-            Case {
-                name: concat!(stringify!($block), "_4864x", $cols),
-                bench: true,
-                build: |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], [false, false]),
-            },
-            Case {
-                name: concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"),
-                bench: false,
-                build: |t| blocks(t, &blocks::$block, [3, 3], &[37], [true, true]),
-            },
-            Case {
-                name: concat!(stringify!($block), "_two_parts_of_5_blocks_bias"),
-                bench: false,
-                build: |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], [true, false]),
-            },
+            Case::bench(concat!(stringify!($block), "_4864x", $cols), |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], PLAIN)),
+            Case::test(concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"), |t| blocks(t, &blocks::$block, [3, 3], &[37], BIAS | ADD)),
+            Case::test(concat!(stringify!($block), "_two_parts_of_5_blocks_bias"), |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], BIAS)),
         )*]
     };
 }
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_gguf",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "subgroup",
@@ -61,6 +50,6 @@ pub static KERNEL: Kernel = Kernel {
     cases: blocks::each_block!(cases),
 };
 
-fn blocks(t: &mut Trial, block: &Block, [m, blocks]: [usize; 2], rows: &[usize], bias_and_add: [bool; 2]) -> Tensor {
-    product(t, &KERNEL, block, [m, blocks * block.columns], rows, bias_and_add)
+fn blocks(t: &mut Trial, block: &Block, [m, blocks]: [usize; 2], rows: &[usize], flags: u32) -> Tensor {
+    product(t, &KERNEL, block, [m, blocks * block.columns], rows, flags)
 }

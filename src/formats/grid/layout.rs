@@ -46,10 +46,10 @@ pub(super) fn product(
     shape: [usize; 2],
     rows: &[usize],
     [bits, group_size]: [usize; 2],
-    [bias, add]: [bool; 2],
+    flags: u32,
 ) -> Tensor {
     let layout = WeightLayout { bits: bits as u32, group_size, ..WeightLayout::default() };
-    linear::trial(t, kernel, shape, rows, [bias, add], layout, |t, rows| tensors(t, rows, shape[1], layout))
+    linear::trial(t, kernel, shape, rows, flags, layout, |t, rows| tensors(t, rows, shape[1], layout))
 }
 
 /// Returns random tensors of a row block.
@@ -58,10 +58,8 @@ pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize, layout: WeightLayout
     let codes = t.bits(rows, code_words(k, layout.bits));
     let scale = |i: usize| u32::from(f16::from_f32((1 + i * 7 % 13) as f32 / 64.0).to_bits());
     let scales = t.words(groups, padded(rows) / 2, |i| scale(2 * i) | scale(2 * i + 1) << 16);
-    let zeros = t.bits(groups, padded(rows) * width / 32);
-    if layout.bits == 3 {
-        let words = &mut t.residents.last_mut().expect("just added").1;
-        words.iter_mut().for_each(|word| *word &= 0x7777_7777);
-    }
+    // Zeros of three bits stand in nibbles.
+    let zero = |word| if layout.bits == 3 { word & 0x7777_7777 } else { word };
+    let zeros = t.bits_of(groups, padded(rows) * width / 32, zero);
     vec![codes, scales, zeros]
 }

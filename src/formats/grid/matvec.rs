@@ -1,12 +1,13 @@
 //! Product of one row, or a few, and a weight on a uniform grid (GPTQ, RTN), straight from its codes.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_grid",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "subgroup",
@@ -44,55 +45,15 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case {
-            name: "q8_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], [8, 128], [false, false]),
-        },
-        Case {
-            name: "q4_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], [4, 128], [false, false]),
-        },
-        Case {
-            name: "q3_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], [3, 128], [false, false]),
-        },
-        Case {
-            name: "q2_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], [2, 128], [false, false]),
-        },
-        Case {
-            name: "q4_896x4864_add",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 4864], &[896], [4, 128], [false, true]),
-        },
-        Case {
-            name: "q4_9472x3584",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 3584], &[9472], [4, 128], [false, false]),
-        },
-        Case {
-            name: "q8_37x64_one_group_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 64], &[37], [8, 64], [true, false]),
-        },
-        Case {
-            name: "q4_37x96_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], [true, false]),
-        },
-        Case {
-            name: "q3_3_rows_of_100x96_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], [true, true]),
-        },
-        Case {
-            name: "q2_two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 192], &[33, 70], [2, 64], [true, false]),
-        },
+        Case::bench("q8_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], [8, 128], PLAIN)),
+        Case::bench("q4_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], [4, 128], PLAIN)),
+        Case::bench("q3_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], [3, 128], PLAIN)),
+        Case::bench("q2_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], [2, 128], PLAIN)),
+        Case::bench("q4_896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], [4, 128], ADD)),
+        Case::bench("q4_9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], [4, 128], PLAIN)),
+        Case::test("q8_37x64_one_group_bias", |t| product(t, &KERNEL, [1, 64], &[37], [8, 64], BIAS)),
+        Case::test("q4_37x96_bias", |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], BIAS)),
+        Case::test("q3_3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], BIAS | ADD)),
+        Case::test("q2_two_parts_bias", |t| product(t, &KERNEL, [1, 192], &[33, 70], [2, 64], BIAS)),
     ],
 };

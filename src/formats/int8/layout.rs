@@ -29,23 +29,21 @@ pub(super) fn product(
     [m, k]: [usize; 2],
     rows: &[usize],
     threshold: f32,
-    bias_and_add: [bool; 2],
+    flags: u32,
 ) -> Tensor {
     let x: Vec<f32> = (0..(m * k) as u32).map(kernel::uniform).collect();
     let threshold = effective(threshold);
     let mut words = vec![0; m * row_words(k)];
     quantize(&x, k, threshold, Some(&outliers(&x, k, threshold)), &mut words);
     let x = t.words(m, row_words(k), |i| words[i]);
-    linear::trial_of(t, kernel, (x, k), rows, bias_and_add, layout(threshold), |t, rows| tensors(t, rows, k))
+    linear::trial_of(t, kernel, (x, k), rows, flags, layout(threshold), |t, rows| tensors(t, rows, k))
 }
 
 /// Returns random tensors of a row block.
 pub(super) fn tensors(t: &mut Trial, rows: usize, k: usize) -> Vec<Tensor> {
-    let codes = t.bits(rows, k / 4);
-    // None is -128.
-    let words = &mut t.residents.last_mut().expect("just added").1;
-    let codes_of = |word: &mut u32| word.to_ne_bytes().map(|code| if code == 128 { 0 } else { code });
-    words.iter_mut().for_each(|word| *word = u32::from_ne_bytes(codes_of(word)));
+    // No code is -128.
+    let codes_of = |word: u32| word.to_ne_bytes().map(|code| if code == 128 { 0 } else { code });
+    let codes = t.bits_of(rows, k / 4, |word| u32::from_ne_bytes(codes_of(word)));
     let scales = Tensor { element: Element::F32, ..t.words(1, rows, |i| ((1 + i * 7 % 13) as f32 / 16.0).to_bits()) };
     vec![codes, scales]
 }

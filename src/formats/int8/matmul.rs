@@ -1,12 +1,13 @@
 //! Product of many rows and a weight of LLM.int8() (Dettmers et al., 2022); see `matvec_int8`.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_int8",
+    params: Params::FIELDS,
     variants: &[
         // See matvec_int8; it asks for subgroups as a sign of such hardware only. In front of coop because its
         // sums are exact, as the reference's are.
@@ -55,40 +56,12 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case {
-            name: "128x896x896_bias",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[896], 0.999, [true, false]),
-        },
-        Case {
-            name: "128x4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[4864], 0.999, [false, false]),
-        },
-        Case {
-            name: "128x896x4864_add",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 4864], &[896], 0.999, [false, true]),
-        },
-        Case {
-            name: "7x37x64_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, [7, 64], &[37], 0.95, [true, true]),
-        },
-        Case {
-            name: "70x130x160_all_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [70, 160], &[130], 1e-9, [false, false]),
-        },
-        Case {
-            name: "33x70x96_no_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [33, 96], &[70], 0.0, [false, false]),
-        },
-        Case {
-            name: "5_rows_two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [5, 96], &[33, 70], 0.9, [true, false]),
-        },
+        Case::bench("128x896x896_bias", |t| product(t, &KERNEL, [128, 896], &[896], 0.999, BIAS)),
+        Case::bench("128x4864x896", |t| product(t, &KERNEL, [128, 896], &[4864], 0.999, PLAIN)),
+        Case::bench("128x896x4864_add", |t| product(t, &KERNEL, [128, 4864], &[896], 0.999, ADD)),
+        Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, [7, 64], &[37], 0.95, BIAS | ADD)),
+        Case::test("70x130x160_all_outliers", |t| product(t, &KERNEL, [70, 160], &[130], 1e-9, PLAIN)),
+        Case::test("33x70x96_no_outliers", |t| product(t, &KERNEL, [33, 96], &[70], 0.0, PLAIN)),
+        Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, [5, 96], &[33, 70], 0.9, BIAS)),
     ],
 };

@@ -3,12 +3,13 @@
 //! all of it in f32, which is the same but for the order of roundings.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_int8",
+    params: Params::FIELDS,
     variants: &[
         // Hardware with subgroups has the dot product of four bytes as a rule; elsewhere it is spelled out.
         Variant {
@@ -47,37 +48,13 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case { name: "896x896", bench: true, build: |t| product(t, &KERNEL, [1, 896], &[896], 0.99, [false, false]) },
-        Case { name: "4864x896", bench: true, build: |t| product(t, &KERNEL, [1, 896], &[4864], 0.99, [false, false]) },
-        Case {
-            name: "896x4864_add",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 4864], &[896], 0.99, [false, true]),
-        },
-        Case {
-            name: "9472x3584",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 3584], &[9472], 0.99, [false, false]),
-        },
-        Case {
-            name: "37x64_no_outliers_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 64], &[37], 0.0, [true, false]),
-        },
-        Case {
-            name: "37x96_all_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 96], &[37], 1e-9, [false, false]),
-        },
-        Case {
-            name: "3_rows_of_100x96_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, [3, 96], &[100], 0.9, [true, true]),
-        },
-        Case {
-            name: "two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 160], &[33, 70], 0.8, [true, false]),
-        },
+        Case::bench("896x896", |t| product(t, &KERNEL, [1, 896], &[896], 0.99, PLAIN)),
+        Case::bench("4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], 0.99, PLAIN)),
+        Case::bench("896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], 0.99, ADD)),
+        Case::bench("9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], 0.99, PLAIN)),
+        Case::test("37x64_no_outliers_bias", |t| product(t, &KERNEL, [1, 64], &[37], 0.0, BIAS)),
+        Case::test("37x96_all_outliers", |t| product(t, &KERNEL, [1, 96], &[37], 1e-9, PLAIN)),
+        Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], 0.9, BIAS | ADD)),
+        Case::test("two_parts_bias", |t| product(t, &KERNEL, [1, 160], &[33, 70], 0.8, BIAS)),
     ],
 };

@@ -1,19 +1,12 @@
 //! Columns with an outlier: bit k % 32 of mask\[k / 32\] is set if |x\[m, k\]|, rounded to f16, is at least the
 //! threshold in any row m.
 
-use bytemuck::{Pod, Zeroable};
 use half::f16;
 
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    m: u32,
-    k: u32,
-    threshold: f32,
-}
+params! { struct Params { m: u32, k: u32, threshold: f32 } }
 
 /// The first power of two that f16 does not hold: from there on all are outliers.
 const BEYOND_F16: f32 = 65536.0;
@@ -49,6 +42,7 @@ pub(super) fn outlier_mask(plan: &mut Plan, name: &str, x: Tensor, threshold: f3
 
 pub static KERNEL: Kernel = Kernel {
     name: "int8_outliers",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -60,11 +54,11 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "128x896", bench: true, build: |t| mask(t, 128, 896, 0.999) },
-        Case { name: "128x4864", bench: true, build: |t| mask(t, 128, 4864, 0.999) },
-        Case { name: "3x96", bench: false, build: |t| mask(t, 3, 96, 0.9) },
-        Case { name: "33x64_all", bench: false, build: |t| mask(t, 33, 64, 1e-6) },
-        Case { name: "160_one_row", bench: false, build: |t| mask(t, 1, 160, 0.5) },
+        Case::bench("128x896", |t| mask(t, 128, 896, 0.999)),
+        Case::bench("128x4864", |t| mask(t, 128, 4864, 0.999)),
+        Case::test("3x96", |t| mask(t, 3, 96, 0.9)),
+        Case::test("33x64_all", |t| mask(t, 33, 64, 1e-6)),
+        Case::test("160_one_row", |t| mask(t, 1, 160, 0.5)),
     ],
 };
 

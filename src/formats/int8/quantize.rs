@@ -1,21 +1,13 @@
 //! Rows of x in eight bits, as LLM.int8() (Dettmers et al., 2022) multiplies them: once for all products that
 //! share an input. shaders/int8_quantize.wgsl says what is made.
 
-use bytemuck::{Pod, Zeroable};
 use half::f16;
 
 use super::outliers::{effective, magnitude, outlier_mask};
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant, kernel};
-use crate::wgsl;
+use crate::{params, wgsl};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    m: u32,
-    k: u32,
-    threshold: f32,
-    masked: u32,
-}
+params! { struct Params { m: u32, k: u32, threshold: f32, masked: u32 } }
 
 /// Words of a row: values, codes, a bit a column, the scale.
 pub fn row_words(k: usize) -> usize {
@@ -36,6 +28,7 @@ pub(super) fn quantize_rows(plan: &mut Plan, name: &str, x: Tensor, threshold: f
 
 pub static KERNEL: Kernel = Kernel {
     name: "int8_quantize",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -47,15 +40,15 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case { name: "1x896", bench: true, build: |t| quantized(t, 1, 896, 6.0) },
-        Case { name: "1x4864", bench: true, build: |t| quantized(t, 1, 4864, 6.0) },
-        Case { name: "128x896", bench: true, build: |t| quantized(t, 128, 896, 6.0) },
-        Case { name: "128x4864", bench: true, build: |t| quantized(t, 128, 4864, 6.0) },
-        Case { name: "3x96", bench: false, build: |t| quantized(t, 3, 96, 6.0) },
-        Case { name: "1x64_all_outliers", bench: false, build: |t| quantized(t, 1, 64, 1e-9) },
-        Case { name: "5x160_no_outliers", bench: false, build: |t| quantized(t, 5, 160, 0.0) },
-        Case { name: "40x96_of_any_size", bench: false, build: |t| of_any_size(t, 40, 96) },
-        Case { name: "1x288_of_any_size", bench: false, build: |t| of_any_size(t, 1, 288) },
+        Case::bench("1x896", |t| quantized(t, 1, 896, 6.0)),
+        Case::bench("1x4864", |t| quantized(t, 1, 4864, 6.0)),
+        Case::bench("128x896", |t| quantized(t, 128, 896, 6.0)),
+        Case::bench("128x4864", |t| quantized(t, 128, 4864, 6.0)),
+        Case::test("3x96", |t| quantized(t, 3, 96, 6.0)),
+        Case::test("1x64_all_outliers", |t| quantized(t, 1, 64, 1e-9)),
+        Case::test("5x160_no_outliers", |t| quantized(t, 5, 160, 0.0)),
+        Case::test("40x96_of_any_size", |t| of_any_size(t, 40, 96)),
+        Case::test("1x288_of_any_size", |t| of_any_size(t, 1, 288)),
     ],
 };
 

@@ -79,10 +79,10 @@ pub(super) fn product(
     shape: [usize; 2],
     rows: &[usize],
     form: TrialWeight,
-    [bias, add]: [bool; 2],
+    flags: u32,
 ) -> Tensor {
     let layout = layout(&form);
-    linear::trial(t, kernel, shape, rows, [bias, add], layout, |t, rows| tensors(t, rows, shape[1], &form))
+    linear::trial(t, kernel, shape, rows, flags, layout, |t, rows| tensors(t, rows, shape[1], &form))
 }
 
 pub(super) fn layout(form: &TrialWeight) -> WeightLayout {

@@ -2,12 +2,13 @@
 //! (`outliers_spqr`): to add them to the weights on the way to the multipliers makes lanes wait for each other.
 
 use super::layout::{TrialWeight, dequantize_codes, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_spqr",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "coop",
@@ -46,55 +47,33 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_codes),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_codes), nmse: 1e-10 }),
     cases: &[
-        Case {
-            name: "q8_128x4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q4_128x4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q3_128x4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q2_128x4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q3_128x896x4864_add",
-            bench: true,
-            build: |t| product(t, &KERNEL, [128, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), [false, true]),
-        },
-        Case {
-            name: "q8_7x48x64_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, [7, 64], &[48], TrialWeight([8, 8, 7], 64, 3), [true, true]),
-        },
-        Case {
-            name: "q4_70x144x160_all_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [70, 160], &[144], TrialWeight([4, 4, 5], 32, 100), [false, false]),
-        },
-        Case {
-            name: "q3_33x80x96",
-            bench: false,
-            build: |t| product(t, &KERNEL, [33, 96], &[80], TrialWeight([3, 3, 3], 16, 3), [false, false]),
-        },
-        Case {
-            name: "q3_9x16x288_no_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [9, 288], &[16], TrialWeight([3, 2, 3], 48, 0), [false, false]),
-        },
-        Case {
-            name: "q2_5_rows_two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [5, 320], &[32, 80], TrialWeight([2, 6, 2], 16, 5), [true, false]),
-        },
+        Case::bench("q8_128x4864x896", |t| {
+            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), PLAIN)
+        }),
+        Case::bench("q4_128x4864x896", |t| {
+            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), PLAIN)
+        }),
+        Case::bench("q3_128x4864x896", |t| {
+            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), PLAIN)
+        }),
+        Case::bench("q2_128x4864x896", |t| {
+            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), PLAIN)
+        }),
+        Case::bench("q3_128x896x4864_add", |t| {
+            product(t, &KERNEL, [128, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), ADD)
+        }),
+        Case::test("q8_7x48x64_bias_add", |t| {
+            product(t, &KERNEL, [7, 64], &[48], TrialWeight([8, 8, 7], 64, 3), BIAS | ADD)
+        }),
+        Case::test("q4_70x144x160_all_outliers", |t| {
+            product(t, &KERNEL, [70, 160], &[144], TrialWeight([4, 4, 5], 32, 100), PLAIN)
+        }),
+        Case::test("q3_33x80x96", |t| product(t, &KERNEL, [33, 96], &[80], TrialWeight([3, 3, 3], 16, 3), PLAIN)),
+        Case::test("q3_9x16x288_no_outliers", |t| {
+            product(t, &KERNEL, [9, 288], &[16], TrialWeight([3, 2, 3], 48, 0), PLAIN)
+        }),
+        Case::test("q2_5_rows_two_parts_bias", |t| {
+            product(t, &KERNEL, [5, 320], &[32, 80], TrialWeight([2, 6, 2], 16, 5), BIAS)
+        }),
     ],
 };

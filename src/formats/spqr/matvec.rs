@@ -1,12 +1,13 @@
 //! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
 
 use super::layout::{TrialWeight, dequantize_row, product};
-use crate::kernels::linear;
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_spqr",
+    params: Params::FIELDS,
     variants: &[
         Variant {
             name: "subgroup",
@@ -45,65 +46,25 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case {
-            name: "q8_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q4_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q3_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q2_4864x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q3_896x896",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 896], &[896], TrialWeight([3, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q3_896x4864_add",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), [false, true]),
-        },
-        Case {
-            name: "q3_9472x3584",
-            bench: true,
-            build: |t| product(t, &KERNEL, [1, 3584], &[9472], TrialWeight([3, 3, 3], 16, 1), [false, false]),
-        },
-        Case {
-            name: "q8_48x64_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 64], &[48], TrialWeight([8, 8, 7], 64, 3), [true, false]),
-        },
-        Case {
-            name: "q4_16x96_all_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 96], &[16], TrialWeight([4, 4, 5], 48, 100), [false, false]),
-        },
-        Case {
-            name: "q3_3_rows_of_80x96_bias_add",
-            bench: false,
-            build: |t| product(t, &KERNEL, [3, 96], &[80], TrialWeight([3, 3, 3], 16, 3), [true, true]),
-        },
-        Case {
-            name: "q3_80x288_no_outliers",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), [false, false]),
-        },
-        Case {
-            name: "q2_two_parts_bias",
-            bench: false,
-            build: |t| product(t, &KERNEL, [1, 320], &[32, 80], TrialWeight([2, 6, 2], 32, 5), [true, false]),
-        },
+        Case::bench("q8_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q4_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q3_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q2_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q3_896x896", |t| product(t, &KERNEL, [1, 896], &[896], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q3_896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), ADD)),
+        Case::bench("q3_9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
+        Case::test("q8_48x64_bias", |t| product(t, &KERNEL, [1, 64], &[48], TrialWeight([8, 8, 7], 64, 3), BIAS)),
+        Case::test("q4_16x96_all_outliers", |t| {
+            product(t, &KERNEL, [1, 96], &[16], TrialWeight([4, 4, 5], 48, 100), PLAIN)
+        }),
+        Case::test("q3_3_rows_of_80x96_bias_add", |t| {
+            product(t, &KERNEL, [3, 96], &[80], TrialWeight([3, 3, 3], 16, 3), BIAS | ADD)
+        }),
+        Case::test("q3_80x288_no_outliers", |t| {
+            product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), PLAIN)
+        }),
+        Case::test("q2_two_parts_bias", |t| {
+            product(t, &KERNEL, [1, 320], &[32, 80], TrialWeight([2, 6, 2], 32, 5), BIAS)
+        }),
     ],
 };

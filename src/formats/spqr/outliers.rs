@@ -5,7 +5,7 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::layout::{TrialWeight, add_outliers, layout, tensors};
-use crate::kernels::linear::{self, LinearArgs, Output, Params, RowBlock, finish};
+use crate::kernels::linear::{self, ADD, BIAS, LinearArgs, Output, PLAIN, Params, RowBlock, finish};
 use crate::plan::{Case, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -19,6 +19,7 @@ pub(super) fn add(plan: &mut Plan, name: &str, args: LinearArgs, y: Tensor) {
 
 pub static KERNEL: Kernel = Kernel {
     name: "outliers_spqr",
+    params: Params::FIELDS,
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
@@ -30,20 +31,20 @@ pub static KERNEL: Kernel = Kernel {
     reference: |io| linear::reference(io, outliers),
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[
-        Case { name: "1x4864x896_add", bench: true, build: |t| product(t, [1, 896], &[4864], 1, [false, true]) },
-        Case { name: "128x4864x896_add", bench: true, build: |t| product(t, [128, 896], &[4864], 1, [false, true]) },
-        Case { name: "128x896x4864_add", bench: true, build: |t| product(t, [128, 4864], &[896], 1, [false, true]) },
-        Case { name: "11x48x64_bias", bench: false, build: |t| product(t, [11, 64], &[48], 3, [true, false]) },
-        Case { name: "3x16x96_all", bench: false, build: |t| product(t, [3, 96], &[16], 100, [false, false]) },
-        Case { name: "2x80x288_none", bench: false, build: |t| product(t, [2, 288], &[80], 0, [true, true]) },
-        Case { name: "9_rows_two_parts", bench: false, build: |t| product(t, [9, 320], &[32, 80], 5, [false, true]) },
+        Case::bench("1x4864x896_add", |t| product(t, [1, 896], &[4864], 1, ADD)),
+        Case::bench("128x4864x896_add", |t| product(t, [128, 896], &[4864], 1, ADD)),
+        Case::bench("128x896x4864_add", |t| product(t, [128, 4864], &[896], 1, ADD)),
+        Case::test("11x48x64_bias", |t| product(t, [11, 64], &[48], 3, BIAS)),
+        Case::test("3x16x96_all", |t| product(t, [3, 96], &[16], 100, PLAIN)),
+        Case::test("2x80x288_none", |t| product(t, [2, 288], &[80], 0, BIAS | ADD)),
+        Case::test("9_rows_two_parts", |t| product(t, [9, 320], &[32, 80], 5, ADD)),
     ],
 };
 
 /// A trial; `share` of a hundred weights are outliers.
-fn product(t: &mut Trial, shape: [usize; 2], rows: &[usize], share: usize, bias_and_add: [bool; 2]) -> Tensor {
+fn product(t: &mut Trial, shape: [usize; 2], rows: &[usize], share: usize, flags: u32) -> Tensor {
     let form = TrialWeight([3, 3, 3], 16, share);
-    linear::trial(t, &KERNEL, shape, rows, bias_and_add, layout(&form), |t, rows| {
+    linear::trial(t, &KERNEL, shape, rows, flags, layout(&form), |t, rows| {
         tensors(t, rows, shape[1], &form).split_off(3)
     })
 }
