@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::file::FolderLayout;
+use super::file::FolderWriter;
 use super::solver::{Factor, FactorOptions, Hessian, Quantized, Weight};
 use super::{Format, QuantizedWeight, grid, int8, spqr};
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ pub trait Solver {
     fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized>;
 
     /// Returns the layout of a folder with such weights.
-    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderLayout>;
+    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter>;
 
     /// Returns the search for the outlier threshold, where the options ask for one.
     fn outlier_search(&self, _bits: u32) -> Option<OutlierSearch<'_>> {

@@ -43,8 +43,8 @@ pub struct Format {
     pub embed: Option<fn(&mut Plan, Tensor, &Linear) -> Tensor>,
     /// Returns whether a row's product depends on the other rows of its pass.
     pub rows_depend: fn(WeightLayout) -> bool,
-    /// Layout in a model folder. None: weights of this format are plain tensors of a checkpoint.
-    pub folder: Option<&'static file::FolderFormat>,
+    /// Layouts in model folders. None: weights of this format are plain tensors of a checkpoint.
+    pub folders: &'static [&'static file::FolderFormat],
 }
 
 /// Adds x · Wᵀ + bias: step name, input, weight, destination. Returns y \[m, rows\].

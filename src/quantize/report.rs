@@ -1,4 +1,4 @@
-//! What quantization did: quantize_report.json.
+//! Report of a quantization run: quantize_report.json.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::Settings;
 use crate::formats::solver::Quantized;
 
-/// One linear.
+/// Quantization of one linear.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LinearReport {
     pub name: String,
     pub rows: usize,
     pub cols: usize,
@@ -22,7 +22,7 @@ pub struct Entry {
     pub notes: Vec<String>,
 }
 
-/// The linears of a decoder layer.
+/// Quantization of a decoder layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LayerReport {
     pub layer: usize,
@@ -34,19 +34,19 @@ pub struct LayerReport {
     pub mean_relative_error: f64,
     /// From the end of the layer before, so that the running of samples through it counts too.
     pub seconds: f64,
-    pub linears: Vec<Entry>,
+    pub linears: Vec<LinearReport>,
 }
 
-/// Seven digits: enough to read, and few enough that every JSON reader gives the same number back.
+/// Rounds to seven digits: enough to read, and few enough that every JSON reader gives the same number back.
 fn short(value: f64) -> f64 {
     format!("{value:.6e}").parse().unwrap_or(value)
 }
 
-impl Entry {
-    pub fn new(name: &str, quantized: &Quantized, relative_error: f64) -> Entry {
+impl LinearReport {
+    pub fn new(name: &str, quantized: &Quantized, relative_error: f64) -> LinearReport {
         let (rows, cols) = (quantized.weight.rows(), quantized.weight.cols());
         let bits = quantized.weight.true_bits();
-        Entry {
+        LinearReport {
             name: name.to_owned(),
             rows,
             cols,
@@ -65,15 +65,15 @@ impl Entry {
 }
 
 /// True bits a weight, bytes, and share of outliers of some linears.
-fn totals<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> (f64, u64, f64) {
-    let weights: f64 = entries.clone().map(Entry::weights).sum();
+fn totals<'a>(entries: impl Iterator<Item = &'a LinearReport> + Clone) -> (f64, u64, f64) {
+    let weights: f64 = entries.clone().map(LinearReport::weights).sum();
     let bits: f64 = entries.clone().map(|e| e.bits_per_weight * e.weights()).sum();
     let outliers: f64 = entries.clone().map(|e| e.outlier_share * e.weights()).sum();
     (bits / weights, entries.map(|e| e.weight_bytes).sum(), outliers / weights)
 }
 
 impl LayerReport {
-    pub fn new(layer: usize, linears: Vec<Entry>, seconds: f64) -> LayerReport {
+    pub fn new(layer: usize, linears: Vec<LinearReport>, seconds: f64) -> LayerReport {
         let (bits_per_weight, weight_bytes, outlier_share) = totals(linears.iter());
         let mean_relative_error = linears.iter().map(|e| e.relative_error).sum::<f64>() / linears.len().max(1) as f64;
         LayerReport {
@@ -101,7 +101,7 @@ impl LayerReport {
     }
 }
 
-/// The whole report.
+/// Returns the whole report.
 pub fn report(settings: &Settings, threshold: Option<f32>, calibration: &Value, layers: &[LayerReport]) -> Value {
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears));
     json!({

@@ -1,9 +1,9 @@
-//! The outlier threshold that gives a wanted share of outliers, found before anything is quantized: every
-//! few layers' linears are solved at a range of thresholds on a few samples, and the threshold is read off
-//! between them.
+//! Search for the outlier threshold that gives a share of outliers, before anything is quantized. The linears of every
+//! fourth layer are solved at a range of thresholds on a few samples, and the threshold is interpolated.
 
-use super::stages::{Bench, Sample, Stage};
-use super::{Job, factor_for, weight_values};
+use super::job::Job;
+use super::stages::{Calibrator, Sample, Stage};
+use super::weights::{factor_for, weight_values};
 use crate::error::Result;
 use crate::formats::method::OutlierSearch;
 use crate::formats::solver::Weight;
@@ -12,21 +12,23 @@ use crate::model::{Layer, Source};
 use crate::plan::Backend;
 use crate::progress::{Progress, Step};
 
-/// Layers looked at: the first and every so many after it.
+/// Step over layers.
 const EVERY: usize = 4;
+/// Samples taken.
 const SAMPLES: usize = 4;
-/// Thresholds tried: these times 2^i.
+/// Smallest threshold tried.
 const LOWEST: f32 = 1.0 / 64.0;
+/// Thresholds tried, each twice the one before.
 const TRIED: i32 = 12;
-/// Of the rows of a weight, every so many tiles.
+/// Step over a weight's tiles of rows.
 const TILES: usize = 4;
 
-/// The relative threshold for `share` of the model's weights, and the share it is expected to give.
+/// Returns the relative threshold at which the wanted share of the model's weights are outliers.
 pub fn threshold(
     job: &Job,
     search: &OutlierSearch<'_>,
     backend: &mut dyn Backend,
-    bench: &Bench,
+    calibrator: &Calibrator,
     samples: &[Sample],
     progress: &mut dyn Progress,
 ) -> Result<f32> {
@@ -48,7 +50,7 @@ pub fn threshold(
             let stage = Stage::before(input);
             let prefix = format!("model.layers.{i}.{input:?}");
             let gather = looked_at.then_some(prefix.as_str());
-            let hessian = bench.run(backend, &layer, stage, &mut samples, gather, &mut step)?;
+            let hessian = calibrator.run(backend, &layer, stage, &mut samples, gather, &mut step)?;
             let Some(hessian) = hessian else { continue };
             let mut shared = None;
             for name in job.config.family.linears_of(input) {
@@ -69,14 +71,14 @@ pub fn threshold(
                 }
             }
         }
-        bench.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
+        calibrator.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
         backend.keep_residents(kept);
     }
     let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();
     Ok(between(&thresholds, &shares, search.share))
 }
 
-/// The threshold at `share`, by straight lines between the logarithms; shares fall as thresholds rise.
+/// Returns the threshold at `share`, by linear interpolation of the logarithms. Shares fall as thresholds rise.
 fn between(thresholds: &[f32], shares: &[f64], share: f64) -> f32 {
     let log = |share: f64| share.max(1e-9).ln();
     let at = shares.iter().position(|&s| s <= share).unwrap_or(shares.len() - 1).max(1);

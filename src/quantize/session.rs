@@ -1,12 +1,14 @@
-//! A quantization from files to files: reads the calibration, opens the device, runs, and keeps results in a cache.
+//! Quantization from files to files: reads the calibration, opens the device, runs, and keeps results in a cache.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Settings;
 use super::calibration::{self, Calibration};
-use super::{Job, Settings, run};
+use super::job::Job;
+use super::run::run;
 use crate::checkpoint::Checkpoint;
 use crate::digest::hex;
 use crate::error::{Error, Result};

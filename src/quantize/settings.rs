@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::formats::file::Quantization;
+use crate::formats::file::FolderWriter;
 use crate::formats::method::{MethodOptions, Quant, RunOptions};
 
 /// Method, width and options of a quantization run.
@@ -35,8 +35,8 @@ impl Settings {
     }
 
     /// Returns the layout of the folder.
-    pub fn folder(&self) -> Quantization {
-        Quantization::new(self.options.folder(self.quant.bits, &self.run))
+    pub fn folder(&self) -> Box<dyn FolderWriter> {
+        self.options.folder(self.quant.bits, &self.run)
     }
 
     /// Returns method, bits, the method's options and the run's as one object.

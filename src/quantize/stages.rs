@@ -1,5 +1,5 @@
-//! The calibration samples on their way through one decoder layer: each stage ends where linears are
-//! quantized, and gathers the Hessian of their inputs.
+//! Calibration samples go through a decoder layer in stages. Each stage ends at the input of linears and accumulates
+//! its Hessian.
 //!
 //! The device holds the layer, one sample's activations and one Hessian; the samples' residual streams
 //! and attention outputs are on the host. A stage runs with the linears before it as they are by then,
@@ -40,7 +40,7 @@ impl Stage {
     }
 }
 
-/// What a sample has become, on the host.
+/// Activations of a calibration sample, on the host.
 pub struct Sample {
     pub tokens: usize,
     /// Residual stream [tokens, hidden].
@@ -49,16 +49,20 @@ pub struct Sample {
     pub a: Vec<f32>,
 }
 
-/// The tensors of one sample on the device, for samples of up to `capacity` tokens.
-pub struct Bench {
+/// Device tensors of one sample of up to `capacity` tokens, and the stages that run on them.
+pub struct Calibrator {
     x: Tensor,
     a: Tensor,
     sequence: Sequence,
     capacity: usize,
 }
 
-impl Bench {
-    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Bench> {
+impl Calibrator {
+    /// Creates the tensors.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device refuses.
+    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Calibrator> {
         let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
         let a = backend.create("a", capacity, config.q_size(), Element::F32)?;
         let position = backend.create("position", 1, capacity, Element::U32)?;
@@ -72,11 +76,14 @@ impl Bench {
         let reach = backend.create("reach", capacity, 4, Element::U32)?;
         backend.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; capacity]))?;
         let rows = Rows { position, slot: position, reach };
-        Ok(Bench { x, a, sequence: Sequence { rows, rope, k, v }, capacity })
+        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, capacity })
     }
 
-    /// Runs `stage` over all samples; gives the Hessian of what it ends with, if it is one that linears
-    /// take and `gather` says so.
+    /// Runs `stage` over all samples. With `gather`, the name of a linear, returns the Hessian of the input that the
+    /// stage ends with.
+    ///
+    /// # Errors
+    /// Those of the device; the user interrupted.
     pub fn run(
         &self,
         backend: &mut dyn Backend,
@@ -154,7 +161,7 @@ impl Bench {
         Tensor { rows, ..tensor }
     }
 
-    /// Adds a stage; gives what linears take at its end.
+    /// Adds a stage and returns the input of linears at its end.
     fn plan(
         &self,
         plan: &mut Plan,
@@ -191,7 +198,7 @@ impl Bench {
     }
 }
 
-/// Room for H in bands of whole tiles of rows that the device can bind.
+/// Creates H in bands of whole tiles of rows that the device can bind.
 fn bands(backend: &mut dyn Backend, name: &str, width: usize) -> Result<Vec<(usize, Tensor)>> {
     let tile = (4 * width * hessian::TILE) as u64;
     let rows = (backend.max_tensor_bytes() / tile) as usize * hessian::TILE;
@@ -210,6 +217,7 @@ fn bands(backend: &mut dyn Backend, name: &str, width: usize) -> Result<Vec<(usi
     (0..width).step_by(rows.min(width)).map(band).collect()
 }
 
+/// Reads H and completes its lower triangle.
 fn read_hessian(backend: &mut dyn Backend, name: &str, width: usize, bands: &[(usize, Tensor)]) -> Result<Hessian> {
     let mut values = Vec::with_capacity(width * width);
     for &(_, band) in bands {

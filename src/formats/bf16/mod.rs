@@ -15,7 +15,7 @@ pub static FORMAT: Format = Format {
     product,
     embed: Some(|plan, token, table| embed::embed(plan, token, &table.row_blocks)),
     rows_depend: |_| false,
-    folder: None,
+    folders: &[],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {

@@ -59,7 +59,7 @@ impl Quantization {
             let file = folder.join("config.json");
             return match config {
                 Value::Object(map) => {
-                    Quantization::parse(&Fields { map, file: &file, within: "quantization_config." }).map(Some)
+                    Quantization::parse(&Fields { map, file: &file, within: "quantization_config." }, None).map(Some)
                 }
                 other => {
                     let fix = "take config.json as its authors published it";
@@ -70,23 +70,22 @@ impl Quantization {
         let Some(file) = ELSEWHERE.iter().map(|name| folder.join(name)).find(|file| file.is_file()) else {
             return Ok(None);
         };
-        let mut map = object(&file)?;
-        // These files are older than the field.
-        map.entry("quant_method").or_insert("gptq".into());
-        Quantization::parse(&Fields { map: &map, file: &file, within: "" }).map(Some)
+        // These files are older than `quant_method`.
+        Quantization::parse(&Fields { map: &object(&file)?, file: &file, within: "" }, Some("gptq")).map(Some)
     }
 
-    fn parse(fields: &Fields) -> Result<Quantization> {
+    /// Reads the settings; `default` is the method where nothing names or implies one.
+    fn parse(fields: &Fields, default: Option<&str>) -> Result<Quantization> {
         let notes = Notes::default();
-        let named = fields.text(&["quant_method", "method"])?;
-        for format in folder_formats() {
-            let found = match named {
-                Some(name) => name == format.quant_method,
-                None => (format.implied)(fields)?,
-            };
-            if found {
-                return Ok(Quantization { layout: (format.parse)(fields, &notes)?, notes });
+        let mut named = fields.text(&["quant_method", "method"])?.map(|(_, method)| method);
+        if named.is_none() {
+            for format in folder_formats() {
+                named = named.or((format.implied)(fields)?.then_some(format.quant_method));
             }
+            named = named.or(default);
+        }
+        if let Some(format) = folder_formats().find(|format| named == Some(format.quant_method)) {
+            return Ok(Quantization { layout: (format.parse)(fields, &notes)?, notes });
         }
         match named {
             Some(other) => Err(fields.unsupported("quant_method", format!("{other:?}"), OTHERS)),

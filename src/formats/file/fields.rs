@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
+const COLUMNS: &str = "a number of columns, or -1 for a whole row";
 const FIX: &str = "take the file as the model's authors published it";
 
 /// Fields of a JSON object, with the file they came from for errors.
@@ -41,11 +42,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns a string.
-    pub fn text(&self, names: &[&'a str]) -> Result<Option<&'a str>> {
+    /// Returns a string and the name it stands under.
+    pub fn text(&self, names: &[&'a str]) -> Result<Option<(&'a str, &'a str)>> {
         match self.find(names)? {
             None => Ok(None),
-            Some((_, Value::String(text))) => Ok(Some(text)),
+            Some((name, Value::String(text))) => Ok(Some((name, text))),
             Some((name, other)) => Err(self.bad(name, "a name", other)),
         }
     }
@@ -70,8 +71,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Returns a list of names; none is an empty one.
+    pub fn names(&self, names: &[&'a str]) -> Result<Vec<String>> {
+        let Some((name, value)) = self.find(names)? else { return Ok(Vec::new()) };
+        let list = value.as_array().and_then(|list| list.iter().map(|name| name.as_str().map(str::to_owned)).collect());
+        list.ok_or_else(|| self.bad(name, "a list of names", value))
+    }
+
     /// Returns the bits of a code: 2, 3, 4 or 8.
-    pub fn bits(&self) -> Result<Option<u32>> {
+    pub fn bits(&self) -> Result<u32> {
+        self.given_bits()?.ok_or_else(|| self.bad("bits", "2, 3, 4 or 8", &Value::Null))
+    }
+
+    /// Returns the bits of a code where they are given.
+    pub fn given_bits(&self) -> Result<Option<u32>> {
         match self.whole(&["bits", "w_bit", "wbits"])? {
             None => Ok(None),
             Some((_, bits @ (2 | 3 | 4 | 8))) => Ok(Some(bits as u32)),
@@ -79,13 +92,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns the columns of a group; the inner None is a whole row.
-    pub fn group_size(&self) -> Result<Option<Option<usize>>> {
+    /// Returns the columns of a group; None is a whole row.
+    pub fn group_size(&self) -> Result<Option<usize>> {
+        self.given_group_size()?.ok_or_else(|| self.bad("group_size", COLUMNS, &Value::Null))
+    }
+
+    /// Returns the columns of a group where they are given; the inner None is a whole row.
+    pub fn given_group_size(&self) -> Result<Option<Option<usize>>> {
         match self.whole(&["group_size", "q_group_size"])? {
             None => Ok(None),
             Some((_, -1)) => Ok(Some(None)),
             Some((_, group @ 1..=0xff_ffff)) => Ok(Some(Some(group as usize))),
-            Some((name, other)) => Err(self.bad(name, "a number of columns, or -1 for a whole row", &other.into())),
+            Some((name, other)) => Err(self.bad(name, COLUMNS, &other.into())),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct FolderFormat {
     pub quant_method: &'static str,
     /// Tensors that only a linear of this layout has.
     pub tensors: &'static [&'static str],
-    /// Returns whether a config without `quant_method` is of this layout.
+    /// Returns whether a config that names no method is of this layout.
     pub implied: fn(&Fields) -> Result<bool>,
     /// Reads `quantization_config`.
     pub parse: fn(&Fields, &Notes) -> Result<Box<dyn FolderLayout>>,
@@ -38,7 +38,10 @@ pub trait FolderLayout: fmt::Debug + Send + Sync {
     /// A tensor is missing, has another type or shape than the settings ask for, or holds what no sound weight
     /// does.
     fn read(&self, linear: &LinearFile, notes: &Notes) -> Result<Box<dyn QuantizedWeight>>;
+}
 
+/// Layout of a folder that this program writes.
+pub trait FolderWriter: FolderLayout {
     /// Returns the tensors of the linear `prefix`; a bias is the caller's to write.
     ///
     /// # Errors
@@ -70,9 +73,9 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Returns the layouts of all formats that have one.
+/// Returns the folder layouts of all formats.
 fn folder_formats() -> impl Iterator<Item = &'static FolderFormat> {
-    FORMATS.iter().filter_map(|format| format.folder)
+    FORMATS.iter().flat_map(|format| format.folders).copied()
 }
 
 /// Reads the linear `prefix`, W \[rows, cols\]. None: its weight is unquantized.

@@ -7,7 +7,9 @@ use super::Grid;
 use crate::checkpoint::NewTensor;
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
-use crate::formats::file::{Fields, FolderFormat, FolderLayout, LinearFile, Notes, OTHERS, object, quantizer};
+use crate::formats::file::{
+    Fields, FolderFormat, FolderLayout, FolderWriter, LinearFile, Notes, OTHERS, object, quantizer,
+};
 
 /// Bounds on `dynamic`: rules, and memory that one may take when compiled.
 const MOST_RULES: usize = 768;
@@ -94,7 +96,9 @@ impl FolderLayout for GptqFolder {
     fn read(&self, linear: &LinearFile, notes: &Notes) -> Result<Box<dyn QuantizedWeight>> {
         Ok(Box::new(super::file::read(linear, self, notes)?))
     }
+}
 
+impl FolderWriter for GptqFolder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
         super::file::write(prefix, weight.downcast_ref::<Grid>().expect("a weight of the folder's format"), self)
     }
@@ -135,20 +139,17 @@ fn parse(fields: &Fields, notes: &Notes) -> Result<GptqFolder> {
         return Err(fields.unsupported("is_marlin_format", true, OTHERS));
     }
     let zeros = match fields.text(&["checkpoint_format", "format", "version"])? {
-        None | Some("gptq") => Zeros::LessOne,
-        Some("gptq_v2") => Zeros::Unchanged,
-        Some(other) => return Err(fields.unsupported("checkpoint_format", format!("{other:?}"), OTHERS)),
+        None | Some((_, "gptq")) => Zeros::LessOne,
+        Some((_, "gptq_v2")) => Zeros::Unchanged,
+        Some((name, other)) => return Err(fields.unsupported(name, format!("{other:?}"), OTHERS)),
     };
     match fields.text(&["pack_dtype"])? {
-        None | Some("int32" | "torch.int32") => (),
-        Some(other) => return Err(fields.unsupported("pack_dtype", format!("{other:?}"), OTHERS)),
+        None | Some((_, "int32" | "torch.int32")) => (),
+        Some((name, other)) => return Err(fields.unsupported(name, format!("{other:?}"), OTHERS)),
     }
-    let required = |field: &str, expected: &str| fields.bad(field, expected, &Value::Null);
     let folder = GptqFolder {
-        bits: fields.bits()?.ok_or_else(|| required("bits", "2, 3, 4 or 8"))?,
-        group_size: fields
-            .group_size()?
-            .ok_or_else(|| required("group_size", "a number of columns, or -1 for a whole row"))?,
+        bits: fields.bits()?,
+        group_size: fields.group_size()?,
         sym: fields.flag(&["sym"])?,
         desc_act: fields.flag(&["desc_act"])?.unwrap_or(false),
         zeros,
@@ -195,7 +196,7 @@ fn rules(fields: &Fields) -> Result<Vec<Rule>> {
             other => return Err(fields.bad(&format!("dynamic.{key}"), "an object of settings", other)),
         };
         let own = Fields { map, file: fields.file, within: &within };
-        let (bits, group_size) = (own.bits()?, own.group_size()?);
+        let (bits, group_size) = (own.given_bits()?, own.given_group_size()?);
         Ok(Rule { module, skip, bits, group_size, sym: own.flag(&["sym"])?, desc_act: own.flag(&["desc_act"])? })
     };
     map.iter().map(rule).collect()

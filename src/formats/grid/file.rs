@@ -25,7 +25,11 @@ pub(super) fn read(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> R
         let expected = "a floating-point weight, as a \"-:\" rule of quantization_config.dynamic says";
         return Err(linear.bad("weight", expected, "none", "fetch config.json and weights again"));
     };
-    let group_size = columns_of_group(linear, &folder)?;
+    if rows % 32 != 0 {
+        let what = format!("{} of {rows} rows in a GPTQ folder", linear.prefix);
+        return Err(linear.unsupported(what, "rows must be a multiple of 32"));
+    }
+    let group_size = group_size(linear, folder.group_size)?;
     let groups = cols / group_size;
     check_bits(linear, folder.bits)?;
     linear.expect("qzeros", &["I32"], &[groups, rows * folder.bits as usize / 32])?;
@@ -39,14 +43,14 @@ pub(super) fn read(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> R
     Ok(Grid { rows, cols, bits: folder.bits, group_size, codes, scales: linear.halves("scales")?, zeros, order })
 }
 
-/// Returns the columns of a group in this linear.
-fn columns_of_group(linear: &LinearFile, folder: &GptqFolder) -> Result<usize> {
-    let (rows, cols) = (linear.rows, linear.cols);
-    if rows % 32 != 0 || cols % 32 != 0 {
-        let what = format!("{} of [{rows}, {cols}] in a GPTQ folder", linear.prefix);
-        return Err(linear.unsupported(what, "rows and columns must be multiples of 32"));
+/// Returns the columns of a group in this linear. None in the folder's settings is a whole row.
+pub(super) fn group_size(linear: &LinearFile, given: Option<usize>) -> Result<usize> {
+    let cols = linear.cols;
+    if cols % 32 != 0 {
+        let what = format!("{} of {cols} columns", linear.prefix);
+        return Err(linear.unsupported(what, "columns must be a multiple of 32"));
     }
-    let group_size = folder.group_size.unwrap_or(cols).min(cols);
+    let group_size = given.unwrap_or(cols).min(cols);
     if group_size == cols || group_size % 32 == 0 && cols % group_size == 0 {
         return Ok(group_size);
     }

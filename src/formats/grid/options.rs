@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
 use crate::error::{Error, Result};
-use crate::formats::file::FolderLayout;
+use crate::formats::file::FolderWriter;
 use crate::formats::method::{Calibration, Method, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
 
@@ -169,7 +169,7 @@ impl Solver for RtnOptions {
         rtn(weight, bits, &self.grid, calibration.hessian)
     }
 
-    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderLayout> {
+    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {
         // GPTQ's default; readers expect the field.
         let damp_percent = Some(GptqOptions::default().percdamp);
         Box::new(GptqFolder { damp_percent, ..self.grid.folder(bits, false, run) })
@@ -236,7 +236,7 @@ impl Solver for GptqOptions {
         gptq(weight, calibration.factor(weight)?, bits, self)
     }
 
-    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderLayout> {
+    fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {
         let scattered = self.act_order && !self.static_groups;
         Box::new(GptqFolder {
             damp_percent: Some(self.percdamp),

@@ -7,7 +7,7 @@ use super::{FORMAT, Int8, THRESHOLD, int8, random};
 use crate::checkpoint::NewTensor;
 use crate::error::{Error, Result};
 use crate::formats::QuantizedWeight;
-use crate::formats::file::{Fields, FolderFormat, FolderLayout, LinearFile, Notes, OTHERS, object};
+use crate::formats::file::{Fields, FolderFormat, FolderLayout, FolderWriter, LinearFile, Notes, OTHERS, object};
 use crate::formats::method::{Calibration, Method, RunOptions, Solver};
 use crate::formats::solver::{FactorOptions, Quantized, Weight};
 
@@ -62,7 +62,7 @@ impl Solver for Int8Options {
         int8(weight, self.threshold, calibration.hessian)
     }
 
-    fn folder(&self, _: u32, run: &RunOptions) -> Box<dyn FolderLayout> {
+    fn folder(&self, _: u32, run: &RunOptions) -> Box<dyn FolderWriter> {
         Box::new(Int8Folder { threshold: self.threshold, skip: run.skip.clone() })
     }
 }
@@ -88,7 +88,9 @@ impl FolderLayout for Int8Folder {
     fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
         Ok(Box::new(super::file::read(linear, self.threshold)?))
     }
+}
 
+impl FolderWriter for Int8Folder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
         Ok(super::file::write(prefix, weight.downcast_ref::<Int8>().expect("a weight of the folder's format")))
     }
@@ -125,12 +127,5 @@ fn parse(fields: &Fields) -> Result<Int8Folder> {
             _ => return Err(fields.bad(name, "a number of 0 or more", value)),
         },
     };
-    let names = |value: &Value| {
-        value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-    };
-    let skip = match fields.find(&["llm_int8_skip_modules"])? {
-        None => Vec::new(),
-        Some((name, value)) => names(value).ok_or_else(|| fields.bad(name, "a list of names", value))?,
-    };
-    Ok(Int8Folder { threshold, skip })
+    Ok(Int8Folder { threshold, skip: fields.names(&["llm_int8_skip_modules"])? })
 }

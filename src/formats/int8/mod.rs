@@ -30,7 +30,7 @@ pub static FORMAT: Format = Format {
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.
     rows_depend: |layout| layout.threshold > 0.0,
-    folder: Some(&config::FOLDER),
+    folders: &[&config::FOLDER],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {

@@ -6,7 +6,7 @@ use super::Spqr;
 use crate::checkpoint::NewTensor;
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
-use crate::formats::file::{Fields, FolderFormat, FolderLayout, LinearFile, Notes, object, quantizer};
+use crate::formats::file::{Fields, FolderFormat, FolderLayout, FolderWriter, LinearFile, Notes, object, quantizer};
 
 pub static FOLDER: FolderFormat = FolderFormat {
     quant_method: "spqr",
@@ -38,7 +38,9 @@ impl FolderLayout for SpqrFolder {
     fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
         Ok(Box::new(super::file::read(linear, self)?))
     }
+}
 
+impl FolderWriter for SpqrFolder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
         Ok(super::file::write(prefix, weight.downcast_ref::<Spqr>().expect("a weight of the folder's format"), self))
     }
@@ -63,9 +65,10 @@ impl FolderLayout for SpqrFolder {
 
 fn parse(fields: &Fields) -> Result<SpqrFolder> {
     match fields.text(&["variant"])? {
-        Some("qwgpu-1") => (),
+        Some((_, "qwgpu-1")) => (),
         other => {
-            let found = other.map_or("of its authors' package".to_owned(), |name| format!("variant {name:?}"));
+            let found =
+                other.map_or("of its authors' package".to_owned(), |(name, variant)| format!("{name} {variant:?}"));
             let fix = "quantize the original weights with `qwgpu quantize --method spqr`";
             return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
         }
@@ -83,14 +86,20 @@ fn parse(fields: &Fields) -> Result<SpqrFolder> {
         return Err(fields.bad("group_size", "a multiple of 16", &group_size.into()));
     }
     Ok(SpqrFolder {
-        bits: fields.bits()?.ok_or_else(|| fields.bad("bits", "2, 3, 4 or 8", &Value::Null))?,
+        bits: fields.bits()?,
         group_size: group_size as usize,
         scale_bits: number("scale_bits", 2, 8)? as u32,
         zero_bits: number("zero_bits", 2, 8)? as u32,
         outliers: match fields.text(&["outlier_semantics"])? {
-            Some("add") => OutlierMeaning::Add,
-            Some("replace") => OutlierMeaning::Replace,
-            other => return Err(fields.bad("outlier_semantics", "\"add\" or \"replace\"", &json!(other))),
+            Some((_, "add")) => OutlierMeaning::Add,
+            Some((_, "replace")) => OutlierMeaning::Replace,
+            other => {
+                return Err(fields.bad(
+                    "outlier_semantics",
+                    "\"add\" or \"replace\"",
+                    &json!(other.map(|(_, text)| text)),
+                ));
+            }
         },
     })
 }

@@ -32,7 +32,7 @@ pub static FORMAT: Format = Format {
     product,
     embed: None,
     rows_depend: |_| false,
-    folder: Some(&config::FOLDER),
+    folders: &[&config::FOLDER],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::config::{OutlierMeaning, SpqrFolder};
 use super::{FORMAT, outlier_share, random, spqr};
 use crate::error::{Error, Result};
-use crate::formats::file::FolderLayout;
+use crate::formats::file::FolderWriter;
 use crate::formats::method::{Calibration, Comparison, Method, MethodOptions, OutlierSearch, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp, spearman};
 
@@ -185,7 +185,7 @@ impl Solver for SpqrOptions {
         spqr(weight, calibration.factor(weight)?, bits, self)
     }
 
-    fn folder(&self, bits: u32, _: &RunOptions) -> Box<dyn FolderLayout> {
+    fn folder(&self, bits: u32, _: &RunOptions) -> Box<dyn FolderWriter> {
         let SpqrOptions { group_size, scale_bits, zero_bits, .. } = *self;
         Box::new(SpqrFolder { bits, group_size, scale_bits, zero_bits, outliers: OutlierMeaning::Add })
     }

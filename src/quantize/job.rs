@@ -1,0 +1,101 @@
+//! Model, settings and calibration samples of a quantization run, and what identifies it.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Settings;
+use crate::checkpoint::Checkpoint;
+use crate::digest::hex;
+use crate::error::{Error, Result};
+use crate::formats::file::Quantization;
+use crate::model::Config;
+
+/// Quantization to be run.
+pub struct Job<'a> {
+    pub checkpoint: &'a Checkpoint,
+    pub config: Config,
+    pub settings: Settings,
+    /// Tokens of each calibration sample; empty for methods that need none.
+    pub samples: Vec<Vec<u32>>,
+    /// Origin of the samples, for the report.
+    pub calibration: Value,
+}
+
+impl Job<'_> {
+    /// Returns everything that decides the folder's bytes, as text.
+    pub fn identity(&self) -> Result<String> {
+        let mut sha = Sha256::new();
+        for sample in &self.samples {
+            sha.update((sample.len() as u64).to_le_bytes());
+            sha.update(bytemuck::cast_slice(sample));
+        }
+        let samples = hex(sha.finalize());
+        let identity = json!({
+            "model": model_digest(self.checkpoint)?,
+            "settings": self.settings.to_json(),
+            "samples": samples,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        Ok(identity.to_string())
+    }
+
+    /// Checks the settings against model and samples.
+    pub fn check(&self) -> Result<()> {
+        self.settings.check()?;
+        if self.settings.quant.method.calibrated && self.samples.is_empty() {
+            let fix = "give a text, JSONL documents or instructions";
+            return Err(Error::request("`calibration`", "samples for this method", "none", fix));
+        }
+        if Quantization::of(self.checkpoint)?.is_some() {
+            return Err(Error::Unsupported {
+                file: self.checkpoint.path().to_owned(),
+                what: "quantizing a model that is quantized already".into(),
+                fix: "start from the original model".into(),
+            });
+        }
+        let vocab = self.config.vocab_size;
+        if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {
+            return Err(Error::malformed(
+                self.checkpoint.path(),
+                "vocab_size",
+                format!("more than {id}, a token of the calibration text"),
+                vocab,
+                "tokenizer and weights are not of the same model; download both again",
+            ));
+        }
+        let longest = self.config.max_position_embeddings;
+        match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
+            Some(sample) => Err(Error::request(
+                "`length`",
+                format!("samples of 1 to {longest} tokens, what the model was trained for"),
+                sample.len(),
+                "give a smaller `length`",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns a digest of a model: of its config, the names and shapes of its tensors, the bytes of its files and the
+/// first 4 KiB of each MiB of its tensors.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn model_digest(checkpoint: &Checkpoint) -> Result<String> {
+    const EVERY: usize = 1 << 20;
+    let mut sha = Sha256::new();
+    sha.update(serde_json::to_vec(&checkpoint.config).unwrap_or_default());
+    sha.update(checkpoint.file_bytes().to_le_bytes());
+    let mut bytes = Vec::new();
+    for tensor in checkpoint.tensors() {
+        sha.update(format!("{} {:?} {}\n", tensor.name, tensor.shape, tensor.storage.name));
+        let elements = tensor.elements();
+        let block = tensor.storage.elements;
+        for start in (0..elements / block * block).step_by(EVERY / block * block) {
+            let end = (start + 4096usize.next_multiple_of(block)).min(elements);
+            checkpoint.read_bytes(&tensor.name, start..end, &mut bytes)?;
+            sha.update(&bytes);
+        }
+    }
+    Ok(hex(sha.finalize()))
+}
