@@ -63,6 +63,28 @@ fn gptq() -> Folder {
     }
 }
 
+fn awq() -> Folder {
+    Folder {
+        config: json!({
+            "quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": true, "version": "gemm",
+            "modules_to_not_convert": null,
+        }),
+        tensors: vec![
+            tensor("qweight", "I32", &[SIZE, 8], vec![0x5a; SIZE * 8 * 4]),
+            tensor("qzeros", "I32", &[2, 8], vec![0x77; 2 * 8 * 4]),
+            tensor("scales", "F16", &[2, SIZE], u16s([ONE; 2 * SIZE])),
+        ],
+    }
+}
+
+/// Groups of whole rows.
+fn awq_of_rows() -> Files {
+    let mut folder = awq();
+    folder.tensors[1] = tensor("qzeros", "I32", &[1, 8], vec![0x77; 8 * 4]);
+    folder.tensors[2] = tensor("scales", "F16", &[1, SIZE], u16s([ONE; SIZE]));
+    folder.config("group_size", (-1).into())
+}
+
 fn int8() -> Folder {
     Folder {
         config: json!({"quant_method": "bitsandbytes", "load_in_8bit": true, "llm_int8_threshold": 6.0}),
@@ -142,11 +164,11 @@ impl Folder {
 
 /// The samples unspoiled, which must read.
 pub fn sound() -> Vec<Files> {
-    vec![gptq().files(), int8().files(), spqr().files()]
+    vec![gptq().files(), awq().files(), awq_of_rows(), int8().files(), spqr().files()]
 }
 
 pub fn cases() -> Vec<Case> {
-    [configs(), gptq_cases(), int8_cases(), spqr_cases()].into_iter().flatten().collect()
+    [configs(), gptq_cases(), awq_cases(), int8_cases(), spqr_cases()].into_iter().flatten().collect()
 }
 
 fn configs() -> Vec<Case> {
@@ -169,10 +191,9 @@ fn configs() -> Vec<Case> {
         case("quantize_config.json cut short", &["quantize_config.json", "line 1", "EOF"], cut_short),
         case(
             "no method",
-            &[CONFIG, "quant_method", "gptq, bitsandbytes or spqr"],
+            &[CONFIG, "quant_method", "gptq, awq, bitsandbytes or spqr"],
             gptq().without_config("quant_method"),
         ),
-        case("method AWQ", &[CONFIG, "quant_method \"awq\"", "GPTQ"], gptq().config("quant_method", word("awq"))),
         case("method unknown", &[CONFIG, "quant_method \"zip\""], gptq().config("quant_method", word("zip"))),
         case("method a number", &[CONFIG, "quant_method", "a name"], gptq().config("quant_method", 4.into())),
         case("two methods", &[CONFIG, "method", "as quant_method says"], gptq().config("method", word("awq"))),
@@ -244,6 +265,42 @@ fn configs() -> Vec<Case> {
         case("SpQR scales of 9 bits", &[CONFIG, "scale_bits"], spqr().config("scale_bits", 9.into())),
         case("SpQR statistics of 8", &[CONFIG, "stat_group"], spqr().config("stat_group", 8.into())),
         case("SpQR outliers unsaid", &[CONFIG, "outlier_semantics"], spqr().without_config("outlier_semantics")),
+    ]
+}
+
+fn awq_cases() -> Vec<Case> {
+    let word = |text: &str| Value::from(text);
+    vec![
+        case("AWQ gemv", &[CONFIG, "version \"gemv\" of AWQ", "gemm"], awq().config("version", word("gemv"))),
+        case("AWQ marlin", &[CONFIG, "version \"marlin\" of AWQ"], awq().config("version", word("marlin"))),
+        case("AWQ version a number", &[CONFIG, "version", "a name"], awq().config("version", 1.into())),
+        case("AWQ of llm-awq", &[CONFIG, "backend \"llm-awq\""], awq().config("backend", word("llm-awq"))),
+        case("AWQ without zeros", &[CONFIG, "zero_point false"], awq().config("zero_point", false.into())),
+        case("AWQ symmetric", &[CONFIG, "sym true"], awq().config("sym", true.into())),
+        case("AWQ of 3 bits", &[CONFIG, "bits 3", "AWQ has 4"], awq().config("bits", 3.into())),
+        case("AWQ without bits", &[CONFIG, "bits"], awq().without_config("bits")),
+        case("AWQ without group size", &[CONFIG, "group_size"], awq().without_config("group_size")),
+        case(
+            "AWQ modules one name",
+            &[CONFIG, "modules_to_not_convert", "a list of names"],
+            awq().config("modules_to_not_convert", word("p")),
+        ),
+        case("AWQ groups of 16", &["p of 64 columns", "16"], awq().config("group_size", 16.into())),
+        case("AWQ groups of 48", &["p of 64 columns", "48"], awq().config("group_size", 48.into())),
+        case("AWQ groups of other size", &[FILE, "p.qzeros", "[1, 8]"], awq().config("group_size", 64.into())),
+        case("AWQ said to be GPTQ", &[CONFIG, "version \"gemm\""], awq().config("quant_method", word("gptq"))),
+        case(
+            "GPTQ said to be AWQ",
+            &[CONFIG, "checkpoint_format \"gptq\" of AWQ"],
+            gptq().config("quant_method", word("awq")),
+        ),
+        case("AWQ no qweight", &[FILE, "p.qweight", "no such tensor"], awq().without("qweight")),
+        case("AWQ no qzeros", &[FILE, "p.qzeros", "no such tensor"], awq().without("qzeros")),
+        case("AWQ no scales", &[FILE, "p.scales", "no such tensor"], awq().without("scales")),
+        case("AWQ qweight in bytes", &[FILE, "p.qweight", "U8"], {
+            awq().with(tensor("qweight", "U8", &[SIZE, 8], vec![0; SIZE * 8]))
+        }),
+        case("AWQ scale infinite", &[FILE, "p.scales, element 3", "inf"], awq().bytes("scales", 6, &u16s([0x7c00]))),
     ]
 }
 

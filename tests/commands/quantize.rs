@@ -241,6 +241,23 @@ fn folders_of_other_tools_run() {
     }
 }
 
+/// An AWQ folder gives the logits of its decoded weights.
+#[test]
+fn an_awq_folder_runs() {
+    let bytes = std::fs::read(fixture("quantized/awq.safetensors")).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let data = |name: &str| golden.tensor(name).unwrap().data().to_vec();
+    let ids: Vec<u32> =
+        data("input_ids").chunks_exact(8).map(|b| u32::from_le_bytes(b[..4].try_into().unwrap())).collect();
+    let expected: Vec<f32> =
+        data("logits").chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    let scale = largest(expected.iter().map(|logit| logit.abs()));
+    for device in devices() {
+        let off = largest_difference(&expected, &logits(&fixture("quantized/awq"), &device, &ids)) / scale;
+        assert!(off < 1e-5, "on {device:?}: {off}");
+    }
+}
+
 /// `--quant` quantizes once and takes the kept result from then on.
 #[test]
 fn quant_on_the_fly_is_kept() {

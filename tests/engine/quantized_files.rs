@@ -76,6 +76,38 @@ fn folders_of_other_programs_hold_the_weights_they_meant() {
     }
 }
 
+#[test]
+fn an_awq_folder_holds_the_weights_that_its_layout_says() {
+    let golden = safetensors::open(Source::open(&fixture("quantized/awq.safetensors")).unwrap()).unwrap();
+    let checkpoint = Checkpoint::open(&fixture("quantized/awq")).unwrap();
+    let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
+    for (linear, rows, cols) in linears(&checkpoint) {
+        let weight = read(&checkpoint, &linear, rows, cols, &quantization).unwrap();
+        if linear == "model.layers.1.mlp.down_proj" {
+            assert!(weight.is_none(), "{linear}: not converted");
+            continue;
+        }
+        let mut expected = Vec::new();
+        golden.read_f32(&linear, 0..rows, &mut expected).unwrap();
+        assert_close(&product(&weight.unwrap().dequantize(), cols), &expected, &linear);
+    }
+    assert!(quantization.notes.list().is_empty(), "{:?}", quantization.notes);
+}
+
+/// AutoAWQ wrote quant_config.json before config.json had the settings.
+#[test]
+fn an_old_awq_folder_is_told_from_a_gptq_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = std::fs::read(fixture("quantized/awq/model.safetensors")).unwrap();
+    put_folder(folder.path(), &weights, "{}");
+    let old = r#"{"zero_point": true, "q_group_size": 32, "w_bit": 4, "version": "GEMM"}"#;
+    std::fs::write(folder.path().join("quant_config.json"), old).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
+    let weight = read(&checkpoint, "model.layers.0.mlp.up_proj", 128, 64, &quantization).unwrap().unwrap();
+    assert_eq!(weight.downcast_ref::<Grid>().unwrap().group_size, 32);
+}
+
 /// Tensors of linears.safetensors by the setting before their last dot, with a config for each.
 #[test]
 fn every_width_and_version_is_unpacked_as_gptqmodel_does() {

@@ -14,7 +14,8 @@ const KEY: &str = "quantization_config";
 /// Files in which AutoGPTQ kept it before config.json had it.
 const ELSEWHERE: &[&str] = &["quantize_config.json", "quant_config.json"];
 const LONGEST: u64 = 4 << 20;
-pub(crate) const OTHERS: &str = "use the original weights, or a GPTQ or bitsandbytes 8-bit version of the model";
+pub(crate) const OTHERS: &str =
+    "use the original weights, or a GPTQ, AWQ (version gemm) or bitsandbytes 8-bit version of the model";
 
 /// Quantization of a folder's linears.
 #[derive(Debug)]

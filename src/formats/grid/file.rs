@@ -46,12 +46,12 @@ pub(super) fn read(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> R
 /// Returns the columns of a group in this linear. None in the folder's settings is a whole row.
 pub(super) fn group_size(linear: &LinearFile, given: Option<usize>) -> Result<usize> {
     let cols = linear.cols;
-    if cols % 32 != 0 {
+    if !cols.is_multiple_of(32) {
         let what = format!("{} of {cols} columns", linear.prefix);
         return Err(linear.unsupported(what, "columns must be a multiple of 32"));
     }
     let group_size = given.unwrap_or(cols).min(cols);
-    if group_size == cols || group_size % 32 == 0 && cols % group_size == 0 {
+    if group_size == cols || group_size.is_multiple_of(32) && cols.is_multiple_of(group_size) {
         return Ok(group_size);
     }
     let what = format!("{} of {cols} columns in groups of {group_size}", linear.prefix);

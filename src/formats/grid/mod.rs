@@ -1,5 +1,6 @@
 //! Uniform grid in groups of columns, as GPTQ and RTN make it: w = scale · (code - zero).
 
+mod awq;
 mod config;
 mod file;
 mod fit;
@@ -32,7 +33,7 @@ pub static FORMAT: Format = Format {
     product,
     embed: None,
     rows_depend: |_| false,
-    folders: &[&config::FOLDER],
+    folders: &[&config::FOLDER, &awq::FOLDER],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
