@@ -11,12 +11,12 @@ mod rules;
 
 use std::path::Path;
 
-use qwgpu::report::data::Study;
+use qwgpu::report::data::StudyResult;
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/report").join(name)
 }
 
-fn study() -> Study {
-    Study::read(&fixture("study.json")).unwrap()
+fn study() -> StudyResult {
+    StudyResult::read(&fixture("study.json")).unwrap()
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::{Arguments, Trial as Test};
 use qwgpu::report;
-use qwgpu::report::data::Study;
+use qwgpu::report::data::StudyResult;
 
 static NAMES: &[&str] = &["chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"];
 
@@ -56,7 +56,7 @@ fn chromium() -> Result<PathBuf, String> {
 fn look(chromium: &Path) -> HashMap<String, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/report");
-    let mut study = Study::read(&root.join("fixtures/report/study.json")).expect("a sound study");
+    let mut study = StudyResult::read(&root.join("fixtures/report/study.json")).expect("a sound study");
     // One with a name as long as files have them.
     let first = study.runs[0].model.clone();
     for run in study.runs.iter_mut().filter(|run| run.model == first) {

@@ -5,7 +5,7 @@ use std::iter::Sum;
 use std::ops::Add;
 
 use super::python;
-pub use super::tokenizers::Tokenizer;
+pub use super::tokenizers::BleuTokenizer;
 
 /// The version of sacreBLEU whose numbers these are, for signatures.
 pub const VERSION: &str = "2.6.0";
@@ -26,7 +26,7 @@ pub enum Smoothing {
 /// BLEU with its settings.
 #[derive(Clone, Copy)]
 pub struct Bleu<'a> {
-    pub tokenizer: Tokenizer<'a>,
+    pub tokenizer: BleuTokenizer<'a>,
     pub smoothing: Smoothing,
     pub lowercase: bool,
     /// Leave out the orders that the text is too short for, as usual for single sentences.
@@ -35,7 +35,7 @@ pub struct Bleu<'a> {
 
 /// What BLEU counts in one text, or in many: the counts of a corpus are the sum of those of its texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct BleuCounts {
     /// Tokens of the hypothesis.
     pub length: u64,
     /// Tokens of the reference that is nearest in length.
@@ -48,7 +48,7 @@ pub struct Counts {
 
 /// BLEU and what it is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
+pub struct BleuScore {
     /// From 0 to 100.
     pub score: f64,
     /// For each order, in percent.
@@ -59,13 +59,13 @@ pub struct Score {
 impl Default for Bleu<'_> {
     /// sacreBLEU's defaults: 13a, mixed case, exponential smoothing.
     fn default() -> Self {
-        Bleu { tokenizer: Tokenizer::V13a, smoothing: Smoothing::Exp, lowercase: false, effective_order: false }
+        Bleu { tokenizer: BleuTokenizer::V13a, smoothing: Smoothing::Exp, lowercase: false, effective_order: false }
     }
 }
 
 impl Bleu<'_> {
-    /// Counts of one text. A text without references matches nothing.
-    pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> Counts {
+    /// BleuCounts of one text. A text without references matches nothing.
+    pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> BleuCounts {
         let hypothesis = self.prepared(hypothesis);
         let hypothesis: Vec<&str> = python::split(&hypothesis).collect();
         let references: Vec<String> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
@@ -74,7 +74,7 @@ impl Bleu<'_> {
         let lengths = references.iter().map(Vec::len);
         let nearest = lengths.min_by_key(|length| (length.abs_diff(hypothesis.len()), *length)).unwrap_or(0);
         let mut counts =
-            Counts { length: hypothesis.len() as u64, reference_length: nearest as u64, ..Counts::default() };
+            BleuCounts { length: hypothesis.len() as u64, reference_length: nearest as u64, ..BleuCounts::default() };
         for order in 1..=ORDERS {
             let mut known = HashMap::new();
             for reference in &references {
@@ -92,7 +92,7 @@ impl Bleu<'_> {
     }
 
     /// BLEU of what was counted, in one text or a corpus.
-    pub fn score(&self, counts: &Counts) -> Score {
+    pub fn score(&self, counts: &BleuCounts) -> BleuScore {
         let (length, reference) = (counts.length as f64, counts.reference_length as f64);
         let brevity_penalty = match counts.length {
             _ if length >= reference => 1.0,
@@ -101,7 +101,7 @@ impl Bleu<'_> {
         };
         let mut precisions = [0.0; ORDERS];
         if counts.matched == [0; ORDERS] {
-            return Score { score: 0.0, precisions, brevity_penalty };
+            return BleuScore { score: 0.0, precisions, brevity_penalty };
         }
         let (mut divisor, mut orders) = (1.0, ORDERS);
         for (n, precision) in precisions.iter_mut().enumerate() {
@@ -125,7 +125,7 @@ impl Bleu<'_> {
         }
         // The logarithm of 0 is -9999999999 in sacreBLEU: the score is 0 either way.
         let sum: f64 = precisions[..orders].iter().map(|precision| precision.ln()).sum();
-        Score { score: brevity_penalty * (sum / orders as f64).exp(), precisions, brevity_penalty }
+        BleuScore { score: brevity_penalty * (sum / orders as f64).exp(), precisions, brevity_penalty }
     }
 
     /// sacreBLEU's signature: all that must be equal where numbers are compared. `references` is their number for
@@ -161,10 +161,10 @@ pub(super) fn ngrams<T: Eq + std::hash::Hash>(items: &[T], order: usize) -> Hash
     counts
 }
 
-impl Add for Counts {
-    type Output = Counts;
+impl Add for BleuCounts {
+    type Output = BleuCounts;
 
-    fn add(mut self, other: Counts) -> Counts {
+    fn add(mut self, other: BleuCounts) -> BleuCounts {
         self.length += other.length;
         self.reference_length += other.reference_length;
         for order in 0..ORDERS {
@@ -175,8 +175,8 @@ impl Add for Counts {
     }
 }
 
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
-        counts.fold(Counts::default(), Counts::add)
+impl Sum for BleuCounts {
+    fn sum<I: Iterator<Item = BleuCounts>>(counts: I) -> BleuCounts {
+        counts.fold(BleuCounts::default(), BleuCounts::add)
     }
 }

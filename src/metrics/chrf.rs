@@ -20,7 +20,7 @@ pub struct Chrf {
 
 /// What chrF counts in one text, or in many: the counts of a corpus are the sum of those of its texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([Order; CHARACTERS + WORDS]);
+pub struct ChrfCounts([Order; CHARACTERS + WORDS]);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Order {
@@ -30,10 +30,10 @@ struct Order {
 }
 
 impl Chrf {
-    /// Counts of one text against the reference that gives the best score. A text without references has no counts.
-    pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> Counts {
+    /// ChrfCounts of one text against the reference that gives the best score. A text without references has no counts.
+    pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> ChrfCounts {
         let hypothesis = self.prepared(hypothesis);
-        let mut best: Option<(f64, Counts)> = None;
+        let mut best: Option<(f64, ChrfCounts)> = None;
         for reference in references {
             let counts = self.compared(&hypothesis, &self.prepared(reference.as_ref()));
             let score = self.score(&counts);
@@ -41,11 +41,11 @@ impl Chrf {
                 best = Some((score, counts));
             }
         }
-        best.map_or_else(Counts::default, |(_, counts)| counts)
+        best.map_or_else(ChrfCounts::default, |(_, counts)| counts)
     }
 
     /// chrF of what was counted, in one text or a corpus: from 0 to 100.
-    pub fn score(&self, counts: &Counts) -> f64 {
+    pub fn score(&self, counts: &ChrfCounts) -> f64 {
         let orders = if self.words { &counts.0[..] } else { &counts.0[..CHARACTERS] };
         let (mut precision, mut recall, mut effective) = (0.0, 0.0, 0.0);
         for order in orders.iter().filter(|order| order.hypothesis > 0 && order.reference > 0) {
@@ -72,8 +72,8 @@ impl Chrf {
         )
     }
 
-    fn compared(&self, hypothesis: &str, reference: &str) -> Counts {
-        let mut counts = Counts::default();
+    fn compared(&self, hypothesis: &str, reference: &str) -> ChrfCounts {
+        let mut counts = ChrfCounts::default();
         let (of_characters, of_words) = counts.0.split_at_mut(CHARACTERS);
         compare(&characters(hypothesis), &characters(reference), of_characters);
         if self.words {
@@ -123,10 +123,10 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
-impl Add for Counts {
-    type Output = Counts;
+impl Add for ChrfCounts {
+    type Output = ChrfCounts;
 
-    fn add(mut self, other: Counts) -> Counts {
+    fn add(mut self, other: ChrfCounts) -> ChrfCounts {
         for (order, other) in self.0.iter_mut().zip(other.0) {
             order.hypothesis += other.hypothesis;
             order.reference += other.reference;
@@ -136,8 +136,8 @@ impl Add for Counts {
     }
 }
 
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
-        counts.fold(Counts::default(), Counts::add)
+impl Sum for ChrfCounts {
+    fn sum<I: Iterator<Item = ChrfCounts>>(counts: I) -> ChrfCounts {
+        counts.fold(ChrfCounts::default(), ChrfCounts::add)
     }
 }

@@ -9,7 +9,7 @@ pub const Z: f64 = 1.959_963_984_540_054;
 
 /// A difference between two models.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
+pub struct PairedDifference {
     pub difference: f64,
     /// Ends of the 95 % confidence interval.
     pub low: f64,
@@ -32,7 +32,7 @@ pub fn paired_bootstrap(
     iterations: usize,
     seed: u64,
     difference: impl Fn(&[usize]) -> f64 + Sync,
-) -> Result<Difference> {
+) -> Result<PairedDifference> {
     if documents < 2 {
         return Err(Error::request("paired bootstrap", "at least two documents", documents, "take more documents"));
     }
@@ -43,7 +43,7 @@ pub fn paired_bootstrap(
     let share = |side: fn(&f64) -> bool| {
         (resamples.iter().copied().filter(side).count() + 1) as f64 / (resamples.len() + 1) as f64
     };
-    Ok(Difference {
+    Ok(PairedDifference {
         difference: whole,
         low: quantile(&resamples, 0.025)?,
         high: quantile(&resamples, 0.975)?,
@@ -72,7 +72,7 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
 }
 
 /// The 95 % interval of a difference of two shares on the same documents: the adjusted Wald interval of Bonett and Price
-/// (2012), "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on Paired Data", Journal of
+/// (2012), "Adjusted Wald Confidence Interval for a PairedDifference of Binomial Proportions Based on Paired Data", Journal of
 /// Educational and Behavioral Statistics 37(4), 479 to 488. With p₁ = (n₁ + 1)/(n + 2) for the documents that only the
 /// first model has right, and p₂ alike for the second, it is p₂ - p₁ ± 1.96·√((p₁ + p₂ - (p₂ - p₁)²)/(n + 2)). The
 /// documents added keep it from a width of 0 where no document differs.

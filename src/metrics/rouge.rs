@@ -7,8 +7,8 @@ use super::porter;
 
 /// What a text is taken apart into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tokens {
-    /// Runs of a-z and 0-9 in the text in lower case. Any other script has none: see [`Tokens::scorable`].
+pub enum RougeTokens {
+    /// Runs of a-z and 0-9 in the text in lower case. Any other script has none: see [`RougeTokens::scorable`].
     Words,
     /// The same, words of more than three letters by their stem: rouge_score's `use_stemmer`.
     Stems,
@@ -18,7 +18,7 @@ pub enum Tokens {
 
 /// Share of the hypothesis and of the reference that match, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Score {
+pub struct RougeScore {
     pub precision: f64,
     pub recall: f64,
     /// Harmonic mean of both.
@@ -29,18 +29,18 @@ pub struct Score {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rouge {
     /// ROUGE-1 and ROUGE-2: common 1- and 2-grams.
-    pub one: Score,
-    pub two: Score,
+    pub one: RougeScore,
+    pub two: RougeScore,
     /// ROUGE-L: the longest common subsequence, over the whole text.
-    pub longest: Score,
+    pub longest: RougeScore,
     /// ROUGE-Lsum: for each sentence of the reference the union of its longest common subsequences. A line is a
     /// sentence.
-    pub summary: Score,
+    pub summary: RougeScore,
 }
 
 impl Rouge {
     /// Scores one text. Takes as much memory as a line of one has tokens times a line of the other.
-    pub fn of(reference: &str, hypothesis: &str, tokens: Tokens) -> Rouge {
+    pub fn of(reference: &str, hypothesis: &str, tokens: RougeTokens) -> Rouge {
         let sentences = |text: &str| -> Vec<Vec<String>> { text.split('\n').map(|line| tokens.of(line)).collect() };
         let (reference_sentences, hypothesis_sentences) = (sentences(reference), sentences(hypothesis));
         let (reference, hypothesis) = (tokens.of(reference), tokens.of(hypothesis));
@@ -56,35 +56,35 @@ impl Rouge {
     }
 }
 
-impl Tokens {
+impl RougeTokens {
     /// The tokens of a text.
     pub fn of(self, text: &str) -> Vec<String> {
         let text = text.to_lowercase();
-        if self == Tokens::Characters {
+        if self == RougeTokens::Characters {
             return text.chars().filter(|character| character.is_alphanumeric()).map(String::from).collect();
         }
         let stemmed = |word: &str| if word.len() > 3 { porter::stem(word) } else { word.to_owned() };
         text.split(|character: char| !character.is_ascii_alphanumeric())
             .filter(|word| !word.is_empty())
-            .map(|word| if self == Tokens::Stems { stemmed(word) } else { word.to_owned() })
+            .map(|word| if self == RougeTokens::Stems { stemmed(word) } else { word.to_owned() })
             .collect()
     }
 
-    /// Whether a text has any token. One that has none, as Chinese in [`Tokens::Words`], scores 0 even against itself:
+    /// Whether a text has any token. One that has none, as Chinese in [`RougeTokens::Words`], scores 0 even against itself:
     /// that says nothing about the text.
     pub fn scorable(self, text: &str) -> bool {
         !self.of(text).is_empty()
     }
 }
 
-fn score(matched: usize, reference: usize, hypothesis: usize) -> Score {
+fn score(matched: usize, reference: usize, hypothesis: usize) -> RougeScore {
     let precision = matched as f64 / hypothesis.max(1) as f64;
     let recall = matched as f64 / reference.max(1) as f64;
     let f = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
-    Score { precision, recall, f }
+    RougeScore { precision, recall, f }
 }
 
-fn common_ngrams(reference: &[String], hypothesis: &[String], order: usize) -> Score {
+fn common_ngrams(reference: &[String], hypothesis: &[String], order: usize) -> RougeScore {
     let known = ngrams(reference, order);
     let found = ngrams(hypothesis, order);
     let matched: u64 = found.iter().map(|(ngram, count)| known.get(ngram).map_or(0, |most| *count.min(most))).sum();
@@ -92,7 +92,7 @@ fn common_ngrams(reference: &[String], hypothesis: &[String], order: usize) -> S
     score(matched as usize, total(reference), total(hypothesis))
 }
 
-fn common_sentences(reference: &[Vec<String>], hypothesis: &[Vec<String>]) -> Score {
+fn common_sentences(reference: &[Vec<String>], hypothesis: &[Vec<String>]) -> RougeScore {
     // No token may count more often than it stands in the text, however many sentences match it.
     let mut left = [reference, hypothesis].map(|sentences| {
         let mut counts: HashMap<&str, usize> = HashMap::new();

@@ -8,12 +8,12 @@ use super::python;
 
 /// How BLEU takes a text apart.
 #[derive(Clone, Copy)]
-pub enum Tokenizer<'a> {
+pub enum BleuTokenizer<'a> {
     /// mteval-v13a, the usual one for languages in Latin letters.
     V13a,
     /// mteval-v14, which knows Unicode's punctuation and symbols.
     International,
-    /// Each Chinese character, and the rest as [`Tokenizer::V13a`].
+    /// Each Chinese character, and the rest as [`BleuTokenizer::V13a`].
     Chinese,
     /// Each character.
     Characters,
@@ -47,29 +47,29 @@ fn replaced<const N: usize>(rules: &[(Regex, &'static str); N], text: &str) -> S
     rules.iter().fold(text.to_owned(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned())
 }
 
-impl Tokenizer<'_> {
+impl BleuTokenizer<'_> {
     /// Its name in a signature.
     pub fn name(&self) -> &str {
         match self {
-            Tokenizer::V13a => "13a",
-            Tokenizer::International => "intl",
-            Tokenizer::Chinese => "zh",
-            Tokenizer::Characters => "char",
-            Tokenizer::None => "none",
-            Tokenizer::Pieces(name, _) => name,
+            BleuTokenizer::V13a => "13a",
+            BleuTokenizer::International => "intl",
+            BleuTokenizer::Chinese => "zh",
+            BleuTokenizer::Characters => "char",
+            BleuTokenizer::None => "none",
+            BleuTokenizer::Pieces(name, _) => name,
         }
     }
 
     /// The text with white space around each token.
     pub(super) fn apply(&self, text: &str) -> String {
         match self {
-            Tokenizer::V13a => {
+            BleuTokenizer::V13a => {
                 let text = text.replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
                 let text = text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
                 replaced(&WESTERN, &format!(" {text} "))
             }
-            Tokenizer::International => replaced(&INTERNATIONAL, text),
-            Tokenizer::Chinese => {
+            BleuTokenizer::International => replaced(&INTERNATIONAL, text),
+            BleuTokenizer::Chinese => {
                 let mut apart = String::with_capacity(text.len());
                 for character in python::strip(text).chars() {
                     if is_chinese(character) {
@@ -80,9 +80,9 @@ impl Tokenizer<'_> {
                 }
                 replaced(&WESTERN, &apart)
             }
-            Tokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
-            Tokenizer::None => text.to_owned(),
-            Tokenizer::Pieces(_, pieces) => pieces(text),
+            BleuTokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
+            BleuTokenizer::None => text.to_owned(),
+            BleuTokenizer::Pieces(_, pieces) => pieces(text),
         }
     }
 }

@@ -1,59 +1,56 @@
-//! Axes: from numbers to places, and ticks that read well.
+//! Axes: from numbers to places, and round ticks.
 
-/// How numbers spread over an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
+use super::number::extent;
+
+/// Scale of an axis.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
     Linear,
     Log,
 }
 
-/// An axis without its range.
-#[derive(Clone, Debug)]
-pub struct Axis {
+/// Axis without its range.
+pub(super) struct Axis {
     pub label: String,
     pub scale: Scale,
-    /// Text of a tick.
+    /// Returns the text of a tick.
     pub text: fn(f64) -> String,
-    /// Ticks to use, where the axis has its own.
+    /// Ticks of the axis. Empty: round numbers.
     pub ticks: &'static [f64],
 }
 
-/// An axis with a range, along so many units.
-#[derive(Clone, Debug)]
-pub struct Range {
-    pub scale: Scale,
+/// Axis with its range.
+pub(super) struct AxisRange {
+    scale: Scale,
     pub low: f64,
-    pub high: f64,
+    high: f64,
     pub ticks: Vec<f64>,
 }
 
 impl Axis {
-    pub fn linear(label: &str, text: fn(f64) -> String) -> Axis {
+    pub(super) fn linear(label: &str, text: fn(f64) -> String) -> Axis {
         Axis { label: label.to_owned(), scale: Scale::Linear, text, ticks: &[] }
     }
 
-    pub fn log(label: &str, text: fn(f64) -> String) -> Axis {
+    pub(super) fn log(label: &str, text: fn(f64) -> String) -> Axis {
         Axis { label: label.to_owned(), scale: Scale::Log, text, ticks: &[] }
     }
 
-    /// Whether a number has a place on it.
-    pub fn shows(&self, value: f64) -> bool {
+    /// Returns whether a number has a place on the axis.
+    pub(super) fn shows(&self, value: f64) -> bool {
         value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
     }
 
-    /// The range that holds all `values` it shows, with a little air. None where there is none.
-    pub fn range(&self, values: impl Iterator<Item = f64>) -> Option<Range> {
-        let shown: Vec<f64> =
-            values.filter(|value| self.shows(*value)).map(|value| self.scale.forward(value)).collect();
-        let low = shown.iter().copied().reduce(f64::min)?;
-        let high = shown.iter().copied().reduce(f64::max)?;
+    /// Returns a range around all `values` that the axis shows. None: it shows none of them.
+    pub(super) fn range(&self, values: impl Iterator<Item = f64>) -> Option<AxisRange> {
+        let shown = values.filter(|value| self.shows(*value)).map(|value| self.scale.forward(value));
+        let (low, high) = extent(shown)?;
         let air = if high - low > 1e-9 * high.abs().max(1e-300) {
             0.07 * (high - low)
+        } else if self.scale == Scale::Log {
+            0.1
         } else {
-            match self.scale {
-                Scale::Log => 0.1,
-                Scale::Linear => 0.05 * high.abs().max(1.0),
-            }
+            0.05 * high.abs().max(1.0)
         };
         let (low, high) = (self.scale.back(low - air), self.scale.back(high + air));
         let ticks: Vec<f64> = if self.ticks.is_empty() {
@@ -61,13 +58,13 @@ impl Axis {
         } else {
             self.ticks.iter().copied().filter(|tick| (low..=high).contains(tick)).collect()
         };
-        Some(Range { scale: self.scale, low, high, ticks })
+        Some(AxisRange { scale: self.scale, low, high, ticks })
     }
 }
 
-impl Range {
-    /// Where a number lies, from 0 to 1.
-    pub fn place(&self, value: f64) -> f64 {
+impl AxisRange {
+    /// Returns the place of a number, from 0 to 1.
+    pub(super) fn place(&self, value: f64) -> f64 {
         let [low, high, value] = [self.low, self.high, value].map(|value| self.scale.forward(value));
         ((value - low) / (high - low)).clamp(0.0, 1.0)
     }
@@ -82,7 +79,7 @@ impl Scale {
         if self == Scale::Log { 10f64.powf(value.clamp(-307.0, 307.0)) } else { value }
     }
 
-    /// About five round numbers within a range.
+    /// Returns about five round numbers within a range.
     fn ticks(self, low: f64, high: f64) -> Vec<f64> {
         let decades = if self == Scale::Log { (high / low).log10() } else { 0.0 };
         if decades < 0.7 {
@@ -90,14 +87,11 @@ impl Scale {
         }
         let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
         let step = ((last - first) as usize).div_ceil(6).max(1);
-        let steps: &[f64] = if decades < 1.0 {
-            &[1.0, 2.0, 3.0, 5.0, 7.0]
-        } else if decades < 1.6 {
-            &[1.0, 2.0, 5.0]
-        } else if decades < 3.0 {
-            &[1.0, 3.0]
-        } else {
-            &[1.0]
+        let steps: &[f64] = match decades {
+            few if few < 1.0 => &[1.0, 2.0, 3.0, 5.0, 7.0],
+            few if few < 1.6 => &[1.0, 2.0, 5.0],
+            few if few < 3.0 => &[1.0, 3.0],
+            _ => &[1.0],
         };
         let powers = (first..=last).step_by(step).flat_map(|power| steps.iter().map(move |s| s * 10f64.powi(power)));
         powers.filter(|tick| (low..=high).contains(tick)).collect()

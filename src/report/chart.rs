@@ -1,14 +1,15 @@
 //! Charts: points and lines over two axes, and bars with a label above each.
 
-use super::axis::{Axis, Range};
-use super::svg::{Anchor, CHARACTER, Mark, Svg, WIDTH, fit, heading, width};
+use super::axis::{Axis, AxisRange};
+use super::number::extent;
+use super::svg::{Anchor, CHARACTER, Drawing, Mark, Place, Svg, WIDTH, fit, heading, width};
 
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 const PLOT: f64 = 200.0;
 const LINE: f64 = 16.0;
 
-/// The lines of a heading, one below the other.
+/// Draws the lines of a heading, one below the other.
 fn head(svg: &mut Svg, lines: &[String]) {
     for (number, line) in lines.iter().enumerate() {
         svg.text("strong", (0.0, 12.0 + LINE * number as f64), Anchor::Start, line);
@@ -16,7 +17,7 @@ fn head(svg: &mut Svg, lines: &[String]) {
 }
 
 /// Points over two axes.
-pub struct Chart {
+pub(super) struct Chart {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
@@ -27,28 +28,33 @@ pub struct Chart {
     pub steps: Vec<(f64, f64)>,
 }
 
-/// Points of one kind.
-pub struct Series {
+/// Points with one mark.
+pub(super) struct Series {
     pub name: String,
     pub mark: Mark,
-    /// Whether a line joins them, in the order given.
+    /// Whether a line joins the points, in their order.
     pub joined: bool,
     pub points: Vec<Point>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Point {
+/// Point of a chart.
+pub(super) struct Point {
     pub x: f64,
     pub y: f64,
-    /// Beside the point where there is room; may be empty.
+    /// Text beside the point if there is room. It may be empty.
     pub label: String,
-    /// When it is pointed at.
+    /// Tooltip.
     pub title: String,
 }
 
 impl Chart {
-    /// The drawing and the number of points that have no place in it; none where no point has one.
-    pub fn draw(&self, slug: &str) -> Option<(String, usize)> {
+    /// Returns a chart without a level and steps.
+    pub(super) fn new(title: String, x: Axis, y: Axis, series: Vec<Series>) -> Chart {
+        Chart { title, x, y, series, level: None, steps: Vec::new() }
+    }
+
+    /// Draws the chart and counts the points that have no place in it. None: no point has one.
+    pub(super) fn draw(&self) -> Option<(Drawing, usize)> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let shown = |point: &&Point| self.x.shows(point.x) && self.y.shows(point.y);
         let level = self.level.iter().map(|(y, _)| *y);
@@ -72,7 +78,7 @@ impl Chart {
         let mut labels = Labels::new(top, bottom);
         self.axes(&mut svg, (&x, &y), bottom);
         if let Some((level, _)) = &self.level {
-            let (_, at) = place(x.low, *level);
+            let at = bottom - y.place(*level) * PLOT;
             svg.line("baseline", (LEFT, at), (WIDTH - RIGHT, at));
         }
         if self.steps.len() > 1 {
@@ -84,7 +90,7 @@ impl Chart {
             corners.windows(2).for_each(|pair| labels.occupy(pair[0], pair[1], 1.0));
         }
         for series in &series {
-            let placed: Vec<((f64, f64), &Point)> =
+            let placed: Vec<(Place, &Point)> =
                 series.points.iter().filter(shown).map(|point| (place(point.x, point.y), point)).collect();
             if series.joined && placed.len() > 1 {
                 let class = format!("curve c{}", series.mark.shape % super::svg::SHAPES);
@@ -103,18 +109,17 @@ impl Chart {
             }
         }
         if let Some((level, name)) = &self.level {
-            let (_, at) = place(x.low, *level);
-            // Wherever a mark is not.
+            let at = bottom - y.place(*level) * PLOT;
             let spots = [((WIDTH - RIGHT, at - 4.0), Anchor::End), ((LEFT + 4.0, at - 4.0), Anchor::Start)];
             if let Some((at, anchor)) = spots.into_iter().find(|(at, anchor)| labels.free(*at, *anchor, name)) {
                 svg.text("soft", at, anchor, name);
             }
         }
         let hidden = points().filter(|point| !shown(point)).count();
-        Some((svg.finish(slug, &self.title, &self.description(&series)), hidden))
+        Some((svg.finish(&self.title, self.description(&series)), hidden))
     }
 
-    fn axes(&self, svg: &mut Svg, (x, y): (&Range, &Range), bottom: f64) {
+    fn axes(&self, svg: &mut Svg, (x, y): (&AxisRange, &AxisRange), bottom: f64) {
         for tick in &y.ticks {
             let at = bottom - y.place(*tick) * PLOT;
             svg.line("grid", (LEFT, at), (WIDTH - RIGHT, at));
@@ -148,7 +153,7 @@ impl Chart {
     }
 }
 
-/// Row and left edge of every entry of a legend.
+/// Returns the row and left edge of every entry of a legend.
 fn legend_rows(names: &[&str]) -> Vec<(usize, f64)> {
     let (mut row, mut left) = (0, 0.0);
     let mut places = Vec::new();
@@ -163,7 +168,7 @@ fn legend_rows(names: &[&str]) -> Vec<(usize, f64)> {
     places
 }
 
-/// What is taken already, so that labels never lie over marks or each other.
+/// Boxes that are taken, so that labels cover neither marks nor each other.
 struct Labels {
     top: f64,
     bottom: f64,
@@ -175,12 +180,12 @@ impl Labels {
         Labels { top, bottom, taken: Vec::new() }
     }
 
-    /// The box around two corners, and some air.
-    fn occupy(&mut self, (x, y): (f64, f64), (u, v): (f64, f64), air: f64) {
+    /// Takes the box around two corners, with a margin.
+    fn occupy(&mut self, (x, y): Place, (u, v): Place, air: f64) {
         self.taken.push((x.min(u) - air, y.min(v) - air, x.max(u) + air, y.max(v) + air));
     }
 
-    fn area((x, y): (f64, f64), anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
+    fn area((x, y): Place, anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
         let wide = width(text);
         let left = match anchor {
             Anchor::Start => x,
@@ -190,14 +195,14 @@ impl Labels {
         (left, y - 9.0, left + wide, y + 3.0)
     }
 
-    fn free(&self, at: (f64, f64), anchor: Anchor, text: &str) -> bool {
+    fn free(&self, at: Place, anchor: Anchor, text: &str) -> bool {
         let (left, top, right, bottom) = Labels::area(at, anchor, text);
         let inside = left >= LEFT && right <= WIDTH && top >= self.top - 8.0 && bottom <= self.bottom + 2.0;
         inside && self.taken.iter().all(|(l, t, r, b)| right < *l || *r < left || bottom < *t || *b < top)
     }
 
-    /// A free place beside a mark, which is then taken.
-    fn room(&mut self, (x, y): (f64, f64), text: &str) -> Option<((f64, f64), Anchor)> {
+    /// Takes a free place beside a mark.
+    fn room(&mut self, (x, y): Place, text: &str) -> Option<(Place, Anchor)> {
         if text.is_empty() {
             return None;
         }
@@ -214,36 +219,35 @@ impl Labels {
 }
 
 /// Bars from 0, one below the other.
-pub struct Bars {
+pub(super) struct Bars {
     pub title: String,
-    /// Names of the parts that a bar is made of, and their classes' numbers.
-    pub parts: Vec<(String, usize)>,
+    /// Names of the parts of a bar and the numbers of their colour classes.
+    pub parts: Vec<(&'static str, usize)>,
+    /// Returns the text of a value.
     pub text: fn(f64) -> String,
-    pub bars: Vec<Bar>,
+    pub bars: Vec<RunBar>,
 }
 
-pub struct Bar {
+/// Bar of a run.
+pub(super) struct RunBar {
     pub label: String,
-    /// A heading above it, where a new group starts.
+    /// Heading above the bar, at the start of a group.
     pub heading: Option<String>,
-    /// Of each part; absent ones are not drawn.
+    /// Value of each part. Absent ones are not drawn.
     pub values: Vec<Option<f64>>,
     /// Ends of a whisker.
-    pub spread: Option<(f64, f64)>,
-    /// Behind the label: the value, or that there is none.
+    pub whisker: Option<(f64, f64)>,
+    /// Text behind the label: the value, or that there is none.
     pub note: String,
 }
 
 impl Bars {
-    /// None without a number.
-    pub fn draw(&self, slug: &str) -> Option<String> {
-        let total = |bar: &Bar| bar.values.iter().flatten().filter(|value| value.is_finite()).sum::<f64>();
-        let most = |bar: &Bar| total(bar).max(bar.spread.map_or(0.0, |(_, high)| high));
-        let largest = self.bars.iter().map(most).fold(0.0, f64::max);
-        if largest <= 0.0 {
-            return None;
-        }
-        let names: Vec<&str> = self.parts.iter().map(|(name, _)| name.as_str()).collect();
+    /// Draws the bars. None: no bar has a number.
+    pub(super) fn draw(&self) -> Option<Drawing> {
+        let total = |bar: &RunBar| bar.values.iter().flatten().filter(|value| value.is_finite()).sum::<f64>();
+        let most = |bar: &RunBar| total(bar).max(bar.whisker.map_or(0.0, |(_, high)| high));
+        let (_, largest) = extent(self.bars.iter().map(most)).filter(|(_, largest)| *largest > 0.0)?;
+        let names: Vec<&str> = self.parts.iter().map(|(name, _)| *name).collect();
         let legend = if names.len() > 1 { legend_rows(&names) } else { Vec::new() };
         let heading = heading(&self.title);
         let more = LINE * (heading.len() - 1) as f64;
@@ -272,7 +276,7 @@ impl Bars {
                 svg.rect(&format!("bar c{class}"), (left, at + 17.0), (value * scale, 10.0), &title);
                 left += value * scale;
             }
-            if let Some((low, high)) = bar.spread {
+            if let Some((low, high)) = bar.whisker {
                 svg.line("whisker", (low * scale, at + 22.0), (high * scale, at + 22.0));
                 for end in [low, high] {
                     svg.line("whisker", (end * scale, at + 18.5), (end * scale, at + 25.5));
@@ -281,6 +285,6 @@ impl Bars {
             at += 34.0;
         }
         let list: Vec<String> = self.bars.iter().map(|bar| format!("{}: {}", bar.label, bar.note)).collect();
-        Some(svg.finish(slug, &self.title, &(list.join("; ") + ".")))
+        Some(svg.finish(&self.title, list.join("; ") + "."))
     }
 }

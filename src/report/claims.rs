@@ -1,42 +1,44 @@
-//! The study's claims (Jin et al. 2024), each judged by a rule that stands beside it.
+//! The claims of the paper (Jin et al. 2024), each judged by a rule.
 
 use super::Findings;
-use super::correlate::{LEAST_RUNS, mean};
-use super::data::{Perplexity, Purpose, Run};
-use super::number;
+use super::correlate::{LEAST_RUNS, MeanCorrelation, mean};
+use super::data::{Perplexity, Purpose, RunResult};
+use super::number::{self, extent};
 use super::standings::Standings;
 
-/// The methods that the study makes claims about, by name.
+/// Methods of the claims.
 const GPTQ: &str = "gptq";
 const SPQR: &str = "spqr";
 
-/// What became of a claim here.
+/// Judgement of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ClaimOutcome {
     Held,
     Fell,
     Untested,
 }
 
-impl Outcome {
-    pub fn title(self) -> &'static str {
+impl ClaimOutcome {
+    pub(super) fn title(self) -> &'static str {
         match self {
-            Outcome::Held => "held here",
-            Outcome::Fell => "did not hold",
-            Outcome::Untested => "could not be tested",
+            ClaimOutcome::Held => "held here",
+            ClaimOutcome::Fell => "did not hold",
+            ClaimOutcome::Untested => "could not be tested",
         }
     }
 }
 
-/// A claim, its rule, and the numbers it was judged by.
+/// Claim with its judgement.
 pub struct Claim {
     pub claim: &'static str,
+    /// Rule of the judgement.
     pub rule: &'static str,
-    pub outcome: Outcome,
+    pub outcome: ClaimOutcome,
+    /// Numbers behind the judgement, or what they lack.
     pub evidence: String,
 }
 
-/// All claims, in the study's order.
+/// Judges all claims, in the order of the paper.
 pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
     vec![
         four_bits(findings),
@@ -54,7 +56,8 @@ pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
     ]
 }
 
-/// Judges `passed` of `all` cases by `enough`; without cases nothing is tested, and `without` says what is lacking.
+/// Judges a claim by the number of cases that passed, of all cases. Without cases the claim is untested for the reason
+/// `without`.
 fn judged(
     claim: &'static str,
     rule: &'static str,
@@ -64,13 +67,14 @@ fn judged(
     evidence: impl FnOnce() -> String,
 ) -> Claim {
     let (outcome, evidence) = match (all, enough(passed, all)) {
-        (0, _) => (Outcome::Untested, without.to_owned()),
-        (_, true) => (Outcome::Held, evidence()),
-        (_, false) => (Outcome::Fell, evidence()),
+        (0, _) => (ClaimOutcome::Untested, without.to_owned()),
+        (_, true) => (ClaimOutcome::Held, evidence()),
+        (_, false) => (ClaimOutcome::Fell, evidence()),
     };
     Claim { claim, rule, outcome, evidence }
 }
 
+/// Returns whether more than half passed.
 pub(super) fn most(passed: usize, all: usize) -> bool {
     passed * 2 > all
 }
@@ -81,6 +85,11 @@ fn every(passed: usize, all: usize) -> bool {
 
 fn count<T>(items: &[T], test: impl Fn(&T) -> bool) -> (usize, usize) {
     (items.iter().filter(|item| test(item)).count(), items.len())
+}
+
+/// Returns evidence as a sentence.
+fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.collect::<Vec<_>>().join("; ") + "."
 }
 
 fn four_bits(findings: &Findings<'_>) -> Claim {
@@ -109,7 +118,7 @@ fn three_bits(findings: &Findings<'_>) -> Claim {
     }
 }
 
-/// Fewest runs that have not collapsed of a coefficient that the claim is judged by.
+/// Fewest runs that have not collapsed of a coefficient that judges the claim.
 const PREDICTED_RUNS: usize = 5;
 
 fn perplexity_predicts(findings: &Findings<'_>) -> Claim {
@@ -120,7 +129,7 @@ fn perplexity_predicts(findings: &Findings<'_>) -> Claim {
         |all| {
             format!(
                 "The study's own measure, the mean of |r| over all runs: {} over {}.",
-                fixed(all.absolute),
+                number::fixed(all.absolute, 4),
                 all.count
             )
         },
@@ -134,16 +143,12 @@ fn perplexity_predicts(findings: &Findings<'_>) -> Claim {
         |passed, _| passed == 1,
         &format!("No text and task have a coefficient of at least 5 runs that have not collapsed. {all}"),
         || {
-            let text = |f: super::correlate::Mean| {
-                format!("{} over {}, {} of the wrong sign", fixed(f.signed), f.count, f.wrong)
+            let text = |f: MeanCorrelation| {
+                format!("{} over {}, {} of the wrong sign", number::fixed(f.signed, 4), f.count, f.wrong)
             };
             format!("Mean of r with its sign: {}. {all}", found.map_or_else(String::new, text))
         },
     )
-}
-
-fn fixed(mean: f64) -> String {
-    number::fixed(mean, 4)
 }
 
 fn larger_beats_smaller(findings: &Findings<'_>) -> Claim {
@@ -185,11 +190,12 @@ fn larger_beats_smaller(findings: &Findings<'_>) -> Claim {
     )
 }
 
-/// Whether a run collapsed on any text, and its worst perplexity with `beside` it; None without a comparison.
+/// Returns whether a run collapsed on any text, and its worst perplexity with `beside` behind it. None: no perplexity
+/// has a comparison.
 fn collapse(
     findings: &Findings<'_>,
-    run: &Run,
-    beside: &dyn Fn(&Run, &Perplexity) -> String,
+    run: &RunResult,
+    beside: &dyn Fn(&RunResult, &Perplexity) -> String,
 ) -> Option<(bool, String)> {
     let rises = || findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
     // No number is worse than any number.
@@ -200,20 +206,20 @@ fn collapse(
     Some((rises().any(|rise| rise.collapsed), text))
 }
 
-/// Of every 2-bit run of a kind.
+/// Returns [`collapse`] of every 2-bit run of a kind.
 fn collapses(
     findings: &Findings<'_>,
     method: &str,
     purpose: Purpose,
-    beside: &dyn Fn(&Run, &Perplexity) -> String,
+    beside: &dyn Fn(&RunResult, &Perplexity) -> String,
 ) -> (Vec<bool>, String) {
-    let wanted = |run: &&Run| run.method == method && run.purpose == purpose && run.bits == 2;
+    let wanted = |run: &&RunResult| run.method == method && run.purpose == purpose && run.bits == 2;
     let found = findings.study.runs.iter().filter(wanted).filter_map(|run| collapse(findings, run, beside));
     let (collapsed, texts): (Vec<bool>, Vec<String>) = found.unzip();
     (collapsed, format!("At worst: {}.", texts.join("; ")))
 }
 
-fn nothing(_: &Run, _: &Perplexity) -> String {
+fn nothing(_: &RunResult, _: &Perplexity) -> String {
     String::new()
 }
 
@@ -266,7 +272,7 @@ fn spqr_needs_outliers(findings: &Findings<'_>) -> Claim {
         count(&pairs, |(rose, _)| *rose),
         every,
         "No such run has a perplexity that the preset at the same bits has too.",
-        || pairs.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ") + ".",
+        || list(pairs.iter().map(|(_, text)| text.as_str())),
     )
 }
 
@@ -289,12 +295,12 @@ fn outliers_grow(findings: &Findings<'_>) -> Claim {
         count(&models, |(rising, _)| *rising),
         every,
         "No model has the outliers of SpQR's preset at two widths.",
-        || models.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ") + ".",
+        || list(models.iter().map(|(_, text)| text.as_str())),
     )
 }
 
 fn true_bits(findings: &Findings<'_>) -> Claim {
-    let wanted = |run: &&Run| run.method == SPQR && run.is_quantized_preset() && run.bits == 2;
+    let wanted = |run: &&RunResult| run.method == SPQR && run.is_quantized_preset() && run.bits == 2;
     let found: Vec<(String, f64)> =
         findings.study.runs.iter().filter(wanted).filter_map(|run| Some((run.full_title(), run.true_bits?))).collect();
     judged(
@@ -309,7 +315,7 @@ fn true_bits(findings: &Findings<'_>) -> Claim {
 
 fn equal_bits(findings: &Findings<'_>) -> Claim {
     let study = findings.study;
-    let gptq = |run: &Run, perplexity: &Perplexity| {
+    let gptq = |run: &RunResult, perplexity: &Perplexity| {
         let wider = study
             .of(&run.model)
             .find(|other| other.is_quantized_preset() && (other.method.as_str(), other.bits) == (GPTQ, run.bits + 1));
@@ -329,9 +335,9 @@ fn equal_bits(findings: &Findings<'_>) -> Claim {
 }
 
 fn slower(findings: &Findings<'_>) -> Claim {
-    let decoding = findings.study.decoding(Run::is_quantized_preset);
-    let slow = |(_, ratio): &(&Run, f64)| *ratio < 1.0;
-    // Those that vary may be the slow ones: from a minority nothing follows.
+    let decoding = findings.study.decoding(RunResult::is_quantized_preset);
+    let slow = |(_, ratio): &(&RunResult, f64)| *ratio < 1.0;
+    // Those that vary may be the slow ones, so a minority shows nothing.
     let enough = 2 * decoding.ratios.len() >= decoding.all();
     let without = if decoding.all() == 0 {
         "No quantized run of a preset has a speed.".to_owned()
@@ -356,9 +362,8 @@ fn slower(findings: &Findings<'_>) -> Claim {
 
 fn saves_nothing(findings: &Findings<'_>) -> Claim {
     let study = findings.study;
-    let wanted = |run: &&Run| run.method == SPQR && run.is_quantized_preset();
-    let share = |run: &Run| Some(run.memory.weights? as f64 / study.baseline(run)?.memory.weights? as f64);
-    let shares: Vec<f64> = study.runs.iter().filter(wanted).filter_map(share).collect();
+    let runs = study.runs.iter().filter(|run| run.method == SPQR && run.is_quantized_preset());
+    let shares: Vec<f64> = runs.filter_map(|run| study.weight_share(run)).collect();
     judged(
         "SpQR, simulated in 16 bits there, saves no memory.",
         "Every SpQR run of the preset holds at least 0.95 times the weight bytes of its 16-bit run.",
@@ -366,8 +371,8 @@ fn saves_nothing(findings: &Findings<'_>) -> Claim {
         every,
         "No SpQR run of the preset has weight bytes beside its 16-bit run's.",
         || {
-            let text = |pick: fn(f64, f64) -> f64| number::percent(shares.iter().copied().reduce(pick).unwrap_or(1.0));
-            format!("From {} to {} of the 16-bit bytes.", text(f64::min), text(f64::max))
+            let (least, most) = extent(shares.iter().copied()).unwrap_or((1.0, 1.0));
+            format!("From {} to {} of the 16-bit bytes.", number::percent(least), number::percent(most))
         },
     )
 }

@@ -1,33 +1,35 @@
-//! Each run against its model's 16-bit run, document by document and window by window.
+//! Comparison of each run with its model's 16-bit run, document by document and window by window.
 
-use super::data::{Perplexity, Run, Score, Study};
+use super::data::{Perplexity, RunResult, Score, StudyResult};
 use crate::error::Result;
-use crate::metrics::comparison::{Z, equivalence, holm, mcnemar, paired_bootstrap, paired_shares};
+use crate::metrics::comparison::{PairedDifference, Z, equivalence, holm, mcnemar, paired_bootstrap, paired_shares};
+use crate::metrics::distributions::chi_square_upper;
 use crate::metrics::statistics::mean;
 
 /// Resamples of a paired bootstrap.
 const RESAMPLES: usize = 10_000;
-/// Pairs below which a bootstrap says nothing: it can only draw what it has seen.
-pub const FEWEST: usize = 10;
+/// Fewest pairs of a bootstrap: it can only draw what it has seen.
+const FEWEST: usize = 10;
 /// Points of 100 within which two scores count as equivalent.
-pub const MARGIN: f64 = 1.0;
+const MARGIN: f64 = 1.0;
 /// Level of significance.
-pub const LEVEL: f64 = 0.05;
+pub(super) const LEVEL: f64 = 0.05;
 
-/// How two scores were compared.
+/// Test that compares two scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// Every document gives 0 or 1: McNemar's p; the interval is that of Bonett and Price.
+    /// McNemar's p with the interval of Bonett and Price, where every document gives 0 or 1.
     McNemar,
-    /// Paired bootstrap of 10,000 resamples, seed 0, from [`FEWEST`] pairs on.
+    /// Paired bootstrap of 10,000 resamples with seed 0, from 10 pairs on.
     Bootstrap,
-    /// Without items of the same documents: d ± 1.96·√(se² + se²), and p by the normal distribution. It sees less.
+    /// d ± 1.96·√(se² + se²) with p by the normal distribution, where the runs share no items. It sees less.
     Unpaired,
-    /// Neither items nor standard errors, or too few items for a bootstrap.
+    /// None: there are neither items nor standard errors, or too few items for a bootstrap.
     Untested,
 }
 
 impl Test {
+    /// Returns the name in tables.
     pub fn title(self) -> &'static str {
         match self {
             Test::McNemar => "McNemar",
@@ -38,12 +40,12 @@ impl Test {
     }
 }
 
-/// What a comparison lets one say.
+/// Conclusion from a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Significantly, after Holm's correction.
+pub enum ChangeVerdict {
+    /// Significantly better, after Holm's correction.
     Better,
-    /// Significantly, after Holm's correction.
+    /// Significantly worse, after Holm's correction.
     Worse,
     /// Not significant, and equivalent within the margin.
     Equivalent,
@@ -51,53 +53,53 @@ pub enum Verdict {
     Open,
 }
 
-/// A score against the baseline's.
+/// Score against the baseline's.
 #[derive(Clone, Debug)]
 pub struct Change<'a> {
-    pub run: &'a Run,
+    pub run: &'a RunResult,
     pub score: &'a Score,
-    /// The baseline's.
+    /// Score of the baseline.
     pub before: &'a Score,
     pub test: Test,
-    /// Documents in pairs; 0 where there are none.
+    /// Documents that both runs answered.
     pub pairs: usize,
-    /// Points of 100: the run less its baseline.
+    /// The run less its baseline, in points of 100.
     pub difference: f64,
-    /// 95 %, in points.
+    /// 95 % confidence interval, in points.
     pub interval: Option<(f64, f64)>,
     pub p: Option<f64>,
-    /// By Holm, over the scores of one model: those of whole tasks as one table, the rest as another.
+    /// p after Holm's correction over the scores of one model. The main scores are one table, the others another.
     pub corrected: Option<f64>,
-    /// p of the test that the difference is beyond ±[`MARGIN`]; paired only. Where all pairs differ alike, mostly not at
-    /// all, it is the probability to see that if a share of [`MARGIN`] points of the documents differed otherwise.
+    /// p of the test that the difference is beyond ±1 point, of paired scores only. Where all pairs differ alike, mostly
+    /// not at all, it is the probability to see that if 1 % of the documents differed otherwise.
     pub equivalence: Option<f64>,
 }
 
 impl Change<'_> {
-    pub fn verdict(&self) -> Verdict {
+    /// Returns the conclusion.
+    pub fn verdict(&self) -> ChangeVerdict {
         if self.corrected.is_some_and(|p| p < LEVEL) && self.difference != 0.0 {
             let up = self.difference > 0.0;
-            return if up == self.score.higher_is_better { Verdict::Better } else { Verdict::Worse };
+            return if up == self.score.higher_is_better { ChangeVerdict::Better } else { ChangeVerdict::Worse };
         }
-        if self.equivalence.is_some_and(|p| p < LEVEL) { Verdict::Equivalent } else { Verdict::Open }
+        if self.equivalence.is_some_and(|p| p < LEVEL) { ChangeVerdict::Equivalent } else { ChangeVerdict::Open }
     }
 
-    /// Points lost, negative where some are gained.
-    pub fn loss(&self) -> f64 {
+    /// Returns the points lost. A gain is negative.
+    pub(super) fn loss(&self) -> f64 {
         if self.score.higher_is_better { -self.difference } else { self.difference }
     }
 }
 
-/// All scores of all runs that have a baseline with the same score, run after run.
+/// Compares all scores whose run has a baseline with the same score, run after run.
 ///
 /// # Errors
-/// None for a sound study: those of the statistics.
-pub fn changes(study: &Study) -> Result<Vec<Change<'_>>> {
+/// Those of the statistics, which a sound study does not meet.
+pub(super) fn changes(study: &StudyResult) -> Result<Vec<Change<'_>>> {
     let mut all = Vec::new();
     for model in study.models() {
         let mut of_model = Vec::new();
-        for run in study.of(model) {
-            let Some(baseline) = study.baseline(run) else { continue };
+        for (run, baseline) in study.of(model).filter_map(|run| Some((run, study.baseline(run)?))) {
             for score in &run.scores {
                 if let Some(before) = baseline.score_like(score) {
                     of_model.push(change(run, score, before)?);
@@ -114,13 +116,13 @@ pub fn changes(study: &Study) -> Result<Vec<Change<'_>>> {
     Ok(all)
 }
 
-/// Holm's correction of those that have a p, by their numbers.
+/// Returns the corrected p of those that have one, by index.
 fn corrected(p: impl Iterator<Item = (usize, Option<f64>)>) -> Result<Vec<(usize, f64)>> {
     let (indices, p): (Vec<usize>, Vec<f64>) = p.filter_map(|(index, p)| Some((index, p?))).unzip();
     Ok(indices.into_iter().zip(holm(&p)?).collect())
 }
 
-fn change<'a>(run: &'a Run, score: &'a Score, before: &'a Score) -> Result<Change<'a>> {
+fn change<'a>(run: &'a RunResult, score: &'a Score, before: &'a Score) -> Result<Change<'a>> {
     let points = 100.0 / score.scale;
     let mut change = Change {
         run,
@@ -154,9 +156,7 @@ fn change<'a>(run: &'a Run, score: &'a Score, before: &'a Score) -> Result<Chang
             change.p = Some(mcnemar(only(-1.0), only(1.0)));
             change.equivalence = Some(within);
         } else if pairs.len() >= FEWEST {
-            let found = paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {
-                indices.iter().map(|index| differences[*index]).sum::<f64>() / indices.len() as f64
-            })?;
+            let found = bootstrap(&differences)?;
             change.test = Test::Bootstrap;
             // Resamples of the same difference have no spread, which shows nothing of the documents not asked.
             change.interval = (!alike).then_some((found.low, found.high));
@@ -168,13 +168,20 @@ fn change<'a>(run: &'a Run, score: &'a Score, before: &'a Score) -> Result<Chang
         if error.is_finite() && error > 0.0 {
             change.test = Test::Unpaired;
             change.interval = Some((change.difference - Z * error, change.difference + Z * error));
-            change.p = Some(crate::metrics::distributions::chi_square_upper((change.difference / error).powi(2)));
+            change.p = Some(chi_square_upper((change.difference / error).powi(2)));
         }
     }
     Ok(change)
 }
 
-/// The values of documents that gave one in both runs, where both were asked the same.
+/// Returns the bootstrap of a mean difference.
+fn bootstrap(differences: &[f64]) -> Result<PairedDifference> {
+    paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {
+        indices.iter().map(|index| differences[*index]).sum::<f64>() / indices.len() as f64
+    })
+}
+
+/// Returns the values of the documents that have one in both runs. Runs with other documents or prompts have none.
 fn pairs(after: &Score, before: &Score) -> Vec<(f64, f64)> {
     if after.digest != before.digest || after.items.len() != before.items.len() {
         return Vec::new();
@@ -183,32 +190,31 @@ fn pairs(after: &Score, before: &Score) -> Vec<(f64, f64)> {
     both.filter(|(after, before)| after.is_finite() && before.is_finite()).collect()
 }
 
-/// A perplexity against the baseline's.
+/// Perplexity against the baseline's.
 #[derive(Clone, Debug)]
 pub struct Rise<'a> {
-    pub run: &'a Run,
+    pub run: &'a RunResult,
     pub perplexity: &'a Perplexity,
-    /// Above [`COLLAPSE`](super::run::COLLAPSE) times the baseline, or no number.
+    /// Whether it is above ten times the baseline, or not finite.
     pub collapsed: bool,
-    /// The run's perplexity over the baseline's.
+    /// Perplexity over the baseline's.
     pub ratio: f64,
-    /// 95 %, from the windows' losses by paired bootstrap, from [`FEWEST`] windows on.
+    /// 95 % confidence interval of the ratio, by paired bootstrap of the windows, from 10 windows on.
     pub interval: Option<(f64, f64)>,
     pub p: Option<f64>,
-    /// By Holm, over all perplexities of one model.
+    /// p after Holm's correction over all perplexities of one model.
     pub corrected: Option<f64>,
 }
 
-/// All perplexities of all runs that have a baseline with the same one, run after run.
+/// Compares all perplexities whose run has a baseline with the same one, run after run.
 ///
 /// # Errors
-/// None for a sound study: those of the statistics.
-pub fn rises(study: &Study) -> Result<Vec<Rise<'_>>> {
+/// Those of the statistics, which a sound study does not meet.
+pub(super) fn rises(study: &StudyResult) -> Result<Vec<Rise<'_>>> {
     let mut all = Vec::new();
     for model in study.models() {
         let mut of_model = Vec::new();
-        for run in study.of(model) {
-            let Some(baseline) = study.baseline(run) else { continue };
+        for (run, baseline) in study.of(model).filter_map(|run| Some((run, study.baseline(run)?))) {
             for perplexity in &run.perplexities {
                 if let Some(before) = baseline.perplexity_like(perplexity) {
                     of_model.push(rise(run, perplexity, before)?);
@@ -222,24 +228,15 @@ pub fn rises(study: &Study) -> Result<Vec<Rise<'_>>> {
     Ok(all)
 }
 
-fn rise<'a>(run: &'a Run, perplexity: &'a Perplexity, before: &Perplexity) -> Result<Rise<'a>> {
+fn rise<'a>(run: &'a RunResult, perplexity: &'a Perplexity, before: &Perplexity) -> Result<Rise<'a>> {
     let ratio = perplexity.value / before.value;
-    let mut rise = Rise {
-        run,
-        perplexity,
-        collapsed: perplexity.collapsed(before),
-        ratio,
-        interval: None,
-        p: None,
-        corrected: None,
-    };
+    let collapsed = perplexity.collapsed(before);
+    let mut rise = Rise { run, perplexity, collapsed, ratio, interval: None, p: None, corrected: None };
     let alike =
         ratio.is_finite() && perplexity.windows.len() == before.windows.len() && perplexity.tokens == before.tokens;
     let differences: Vec<f64> = perplexity.windows.iter().zip(&before.windows).map(|(a, b)| a - b).collect();
     if alike && differences.len() >= FEWEST && differences.iter().all(|difference| difference.is_finite()) {
-        let found = paired_bootstrap(differences.len(), RESAMPLES, 0, |indices| {
-            indices.iter().map(|index| differences[*index]).sum::<f64>() / indices.len() as f64
-        })?;
+        let found = bootstrap(&differences)?;
         rise.interval = Some((found.low.exp(), found.high.exp()));
         rise.p = Some(found.p);
     }

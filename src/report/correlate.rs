@@ -1,25 +1,26 @@
-//! Perplexity against score, as the study correlates them: over the runs of one model, the 16-bit one among them.
+//! Correlation of perplexity and score over the runs of one model, the 16-bit one among them.
 
-use super::data::{Perplexity, Run, Score, Study};
+use super::data::{Perplexity, RunResult, Score, StudyResult};
 use crate::metrics::correlation::{Correlation, pearson, spearman};
+use crate::metrics::statistics;
 
-/// A text's perplexity and a task's score over the runs of a model.
+/// Perplexity on a text and score of a task over the runs of a model.
 pub struct Related<'a> {
     pub model: &'a str,
     pub text: &'a Perplexity,
     pub score: &'a Score,
-    /// Runs that have both: perplexity and points.
-    pub points: Vec<(&'a Run, f64, f64)>,
-    /// Runs among them above ten times the baseline's perplexity.
+    /// Runs with both numbers: perplexity and points of 100.
+    pub points: Vec<(&'a RunResult, f64, f64)>,
+    /// Number of these runs above ten times the baseline's perplexity.
     pub collapsed: usize,
-    /// Runs that are left out, since their perplexity is no number.
+    /// Number of runs left out because their perplexity is not finite.
     pub left_out: usize,
     pub all: Coefficients,
-    /// Without the collapsed ones.
+    /// Coefficients without the collapsed runs.
     pub sound: Coefficients,
 }
 
-/// Absent where fewer than three runs, or runs all alike, give none.
+/// Coefficients of correlation. Fewer than three runs, or runs all alike, have none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coefficients {
     /// Pearson's r of perplexity and score.
@@ -42,8 +43,8 @@ impl Coefficients {
     }
 }
 
-/// Every model, text and main score of which at least one run has both numbers.
-pub fn related(study: &Study) -> Vec<Related<'_>> {
+/// Returns every model, text and main score with a run that has both numbers.
+pub(super) fn related(study: &StudyResult) -> Vec<Related<'_>> {
     let mut all = Vec::new();
     for model in study.models() {
         for text in study.texts() {
@@ -53,8 +54,8 @@ pub fn related(study: &Study) -> Vec<Related<'_>> {
     all
 }
 
-fn relate<'a>(study: &'a Study, model: &'a str, text: &'a Perplexity, score: &'a Score) -> Option<Related<'a>> {
-    let both = |run: &'a Run| Some((run, run.perplexity_like(text)?, run.score_like(score)?.points()));
+fn relate<'a>(study: &'a StudyResult, model: &'a str, text: &'a Perplexity, score: &'a Score) -> Option<Related<'a>> {
+    let both = |run: &'a RunResult| Some((run, run.perplexity_like(text)?, run.score_like(score)?.points()));
     let found: Vec<_> = study.of(model).filter_map(both).collect();
     let (finite, odd): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(_, perplexity, _)| perplexity.value.is_finite());
@@ -79,24 +80,24 @@ fn relate<'a>(study: &'a Study, model: &'a str, text: &'a Perplexity, score: &'a
     })
 }
 
-/// Several of Pearson's coefficients taken together.
+/// Mean of several of Pearson's coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mean {
-    /// Of the coefficients with their signs, turned so that a lower perplexity going with a better score is above 0.
+pub struct MeanCorrelation {
+    /// Mean of the coefficients, signed so that a lower perplexity with a better score is above 0.
     pub signed: f64,
-    /// Of |r|, as the study has it, which counts a wrong sign in favour.
+    /// Mean of |r|, the measure of the paper. A wrong sign counts in favour.
     pub absolute: f64,
     pub count: usize,
-    /// Coefficients below 0 once turned.
+    /// Number of coefficients below 0.
     pub wrong: usize,
 }
 
-/// Fewest runs of a coefficient that a mean takes in: with three, |r| is large by chance alone.
+/// Fewest runs of a coefficient in a mean: with three, |r| is large by chance alone.
 pub const LEAST_RUNS: usize = 4;
 
-/// The mean over models, texts and tasks of the coefficients of at least `least` runs: without the collapsed ones, or
-/// all. None where there is no such coefficient.
-pub fn mean(related: &[Related<'_>], sound: bool, least: usize) -> Option<Mean> {
+/// Returns the mean over models, texts and tasks of the coefficients of at least `least` runs, without the collapsed
+/// runs if `sound`. None: there is no such coefficient.
+pub fn mean(related: &[Related<'_>], sound: bool, least: usize) -> Option<MeanCorrelation> {
     let turned = related.iter().filter_map(|related| {
         let found = if sound { related.sound.plain } else { related.all.plain };
         let r = found.filter(|found| found.pairs >= least)?.r;
@@ -104,14 +105,14 @@ pub fn mean(related: &[Related<'_>], sound: bool, least: usize) -> Option<Mean> 
     });
     let turned: Vec<f64> = turned.collect();
     let absolute: Vec<f64> = turned.iter().map(|r| r.abs()).collect();
-    let of = |values: &[f64]| crate::metrics::statistics::mean(values).ok();
+    let mean = |values: &[f64]| statistics::mean(values).ok();
     let wrong = turned.iter().filter(|r| **r < 0.0).count();
-    Some(Mean { signed: of(&turned)?, absolute: of(&absolute)?, count: turned.len(), wrong })
+    Some(MeanCorrelation { signed: mean(&turned)?, absolute: mean(&absolute)?, count: turned.len(), wrong })
 }
 
-impl Mean {
-    /// As the page has it: `0.912 with signs, 0.912 as |r|, over 30 coefficients`.
-    pub fn text(&self) -> String {
+impl MeanCorrelation {
+    /// Returns `0.912 with signs and 0.912 as |r|, over 30 coefficients`.
+    pub(super) fn text(&self) -> String {
         let wrong = if self.wrong == 0 { String::new() } else { format!(", {} of the wrong sign", self.wrong) };
         let coefficients = if self.count == 1 { "coefficient" } else { "coefficients" };
         let [signed, absolute] = [self.signed, self.absolute].map(|mean| super::number::fixed(mean, 3));

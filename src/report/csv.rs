@@ -6,14 +6,14 @@
 use super::Findings;
 use super::compare::{Change, Rise};
 use super::correlate::Related;
-use super::data::{Perplexity, Run, Score, Speed};
-use super::run::Spread;
+use super::data::{Perplexity, RunResult, Score, SpeedResult};
+use super::run::RateSummary;
 use crate::metrics::correlation::Correlation;
 
 type Column<Row> = (&'static str, fn(&Row) -> String);
 
 /// The first columns of every table about runs.
-static RUN: &[Column<Run>] = &[
+static RUN: &[Column<RunResult>] = &[
     ("model", |run| run.model.clone()),
     ("parameters", |run| run.parameters.to_string()),
     ("method", |run| run.method.clone()),
@@ -39,14 +39,14 @@ fn high(interval: Option<(f64, f64)>) -> String {
 }
 
 /// Returns a header and one line for each row: the fields of `columns`, after those of [`RUN`] if rows have runs.
-fn table<'a, Row>(columns: &[Column<Row>], rows: impl Iterator<Item = (&'a Run, Row)>) -> String {
+fn table<'a, Row>(columns: &[Column<Row>], rows: impl Iterator<Item = (&'a RunResult, Row)>) -> String {
     write(columns, RUN, rows.map(|(run, row)| (Some(run), row)))
 }
 
 fn write<'a, Row>(
     columns: &[Column<Row>],
-    of_run: &[Column<Run>],
-    rows: impl Iterator<Item = (Option<&'a Run>, Row)>,
+    of_run: &[Column<RunResult>],
+    rows: impl Iterator<Item = (Option<&'a RunResult>, Row)>,
 ) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header: Vec<&str> = of_run.iter().map(|column| column.0).chain(columns.iter().map(|column| column.0)).collect();
@@ -60,7 +60,7 @@ fn write<'a, Row>(
 }
 
 /// Returns every score and its comparison with the 16-bit run's. Differences are points of 100.
-pub fn scores(findings: &Findings<'_>) -> String {
+pub(super) fn scores(findings: &Findings<'_>) -> String {
     let columns: &[Column<(&Score, Option<&Change<'_>>)>] = &[
         ("task", |(score, _)| score.task.clone()),
         ("set", |(score, _)| text(score.set.as_ref())),
@@ -92,7 +92,7 @@ pub fn scores(findings: &Findings<'_>) -> String {
 }
 
 /// Returns every perplexity, its ratio to the 16-bit run's, and the distance of the predictions from that run's.
-pub fn perplexities(findings: &Findings<'_>) -> String {
+pub(super) fn perplexities(findings: &Findings<'_>) -> String {
     let columns: &[Column<(&Perplexity, Option<&Rise<'_>>)>] = &[
         ("text", |(found, _)| found.text.clone()),
         ("protocol", |(found, _)| found.protocol.clone()),
@@ -120,21 +120,21 @@ pub fn perplexities(findings: &Findings<'_>) -> String {
 
 /// A run and one of its speeds, with the repeats of prefill and decode summed up.
 struct SpeedRow<'a> {
-    run: &'a Run,
-    speed: Option<&'a Speed>,
-    prefill: Option<Spread>,
-    decode: Option<Spread>,
+    run: &'a RunResult,
+    speed: Option<&'a SpeedResult>,
+    prefill: Option<RateSummary>,
+    decode: Option<RateSummary>,
 }
 
 impl<'a> SpeedRow<'a> {
-    fn new(run: &'a Run, speed: Option<&'a Speed>) -> SpeedRow<'a> {
-        let prefill = speed.and_then(|speed| Spread::new(&speed.prefill));
-        SpeedRow { run, speed, prefill, decode: speed.and_then(|speed| Spread::new(&speed.decode)) }
+    fn new(run: &'a RunResult, speed: Option<&'a SpeedResult>) -> SpeedRow<'a> {
+        let prefill = speed.and_then(|speed| RateSummary::new(&speed.prefill));
+        SpeedRow { run, speed, prefill, decode: speed.and_then(|speed| RateSummary::new(&speed.decode)) }
     }
 }
 
 /// Returns memory in bytes and rates in tokens a second: a line for each speed, or one line if there is none.
-pub fn memory_speed(findings: &Findings<'_>) -> String {
+pub(super) fn memory_speed(findings: &Findings<'_>) -> String {
     let columns: &[Column<SpeedRow<'_>>] = &[
         ("weight_bytes", |row| text(row.run.memory.weights)),
         ("kv_bytes", |row| text(row.run.memory.kv)),
@@ -171,7 +171,7 @@ struct CoefficientRow<'a> {
 }
 
 /// Returns every correlation of a perplexity with a score.
-pub fn correlations(findings: &Findings<'_>) -> String {
+pub(super) fn correlations(findings: &Findings<'_>) -> String {
     let columns: &[Column<CoefficientRow<'_>>] = &[
         ("model", |row| row.related.model.to_owned()),
         ("text", |row| row.related.text.text.clone()),

@@ -1,6 +1,6 @@
-//! What a study measured: study.json, the machine-readable result that the pages are made from.
+//! study.json: the measurements of a study, from which the report is made.
 //!
-//! Whatever was not measured is absent, never 0.
+//! A number that was not measured is absent, never 0.
 
 use std::path::Path;
 
@@ -10,42 +10,40 @@ use super::number;
 use crate::error::{Error, Result};
 use crate::metrics::information::Distance;
 
-/// Version of the file's form.
-pub const SCHEMA: u32 = 1;
+/// Version of the file's layout.
+pub(crate) const SCHEMA: u32 = 1;
 
-/// The method of runs in 16 bits, which the other runs of a model are compared with.
-pub const BASELINE: &str = "bf16";
+/// Method of runs in 16 bits, which the other runs of a model are compared with.
+pub(crate) const BASELINE: &str = "bf16";
 
-/// A study: several configurations of one or more models, measured alike.
+/// Measurements of several forms of one or more models, made alike.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Study {
+pub struct StudyResult {
     pub schema: u32,
     pub title: String,
-    /// Shown above everything, such as that only a part was run.
-    #[serde(default)]
+    /// Text above everything else.
     pub note: Option<String>,
     /// Forms that could not be measured, such as `Qwen2.5-7B gptq-2`, and the error.
     #[serde(default)]
     pub failures: Vec<Fact>,
-    /// Forms still to be measured; none once the study is finished.
+    /// Forms still to be measured.
     #[serde(default)]
     pub missing: Vec<String>,
     pub conditions: Conditions,
-    /// In the order of the tables; a model's 16-bit run is the baseline of its others.
-    pub runs: Vec<Run>,
+    /// Runs in the order of the tables. A model's 16-bit run is the baseline of its others.
+    pub runs: Vec<RunResult>,
 }
 
-/// How it was measured.
+/// Conditions of the measurement.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Conditions {
-    /// The command line that repeats the study.
+    /// Command line that repeats the study.
     pub command: String,
-    /// UTC: 2026-01-31.
+    /// Day in UTC: 2026-01-31.
     pub date: String,
-    /// Version of qwgpu, and the commit where it is known.
+    /// Version of qwgpu, with the commit if it is known.
     pub qwgpu: String,
     pub adapter: String,
-    #[serde(default)]
     pub driver: Option<String>,
     /// `portable` or `fast`.
     pub path: String,
@@ -56,64 +54,62 @@ pub struct Conditions {
     pub digests: Vec<Fact>,
     #[serde(default)]
     pub seeds: Vec<Fact>,
-    /// Whatever else a reader should know.
+    /// Other facts for readers.
     #[serde(default)]
     pub others: Vec<Fact>,
 }
 
-/// A name and what it stands for.
+/// Named value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     pub name: String,
     pub value: String,
 }
 
-/// A model in one form.
+/// Measurements of a model in one form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
+pub struct RunResult {
     pub model: String,
-    /// Weights of the model, all tensors.
+    /// Number of weights in all tensors of the model.
     pub parameters: u64,
-    /// Name of the method that made the weights: `gptq`. [`BASELINE`] is none.
+    /// Name of the quantization method: `gptq`. That of runs in 16 bits is `bf16`.
     pub method: String,
-    /// As the method counts them: 16, 8, 4, 3, 2.
+    /// Nominal bits of a weight: 16, 8, 4, 3, 2.
     pub bits: u32,
-    /// Bits per quantized weight with everything counted: codes, scales, zeros, outliers and their places.
-    #[serde(default)]
+    /// Bits per quantized weight, counting codes, scales, zeros, outliers and their positions.
     pub true_bits: Option<f64>,
     #[serde(default)]
     pub purpose: Purpose,
-    /// Settings other than the method's preset: `group size` 128.
+    /// Options that differ from the method's defaults: `group size` 128.
     #[serde(default)]
     pub options: Vec<Fact>,
-    #[serde(default)]
-    pub outliers: Option<Outliers>,
+    pub outliers: Option<OutlierResult>,
     #[serde(default)]
     pub memory: Memory,
     #[serde(default)]
-    pub speeds: Vec<Speed>,
+    pub speeds: Vec<SpeedResult>,
     #[serde(default)]
     pub perplexities: Vec<Perplexity>,
     #[serde(default)]
     pub scores: Vec<Score>,
 }
 
-/// Why a run is in the study.
+/// Purpose of a run in the study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// The method's own settings.
+    /// Measures the method with its default options.
     #[default]
     Preset,
-    /// An outlier threshold chosen so that the true bits come near those of other methods.
+    /// Measures the method with an outlier threshold that gives the true bits of another method.
     EqualBits,
-    /// One setting changed, to see what it contributes.
+    /// Measures what one option contributes, by changing it.
     Ablation,
 }
 
 impl Purpose {
-    /// Returns the name that files have.
-    pub fn name(self) -> &'static str {
+    /// Returns the name in files.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Purpose::Preset => "preset",
             Purpose::EqualBits => "equal-bits",
@@ -122,57 +118,52 @@ impl Purpose {
     }
 }
 
-/// Weights kept in 16 bits.
+/// Outliers: weights kept in 16 bits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Outliers {
-    /// Of all quantized weights, from 0 to 1.
+pub struct OutlierResult {
+    /// Share of all quantized weights, from 0 to 1.
     pub share: f64,
-    /// The same of each decoder layer, the first first.
+    /// Share of each decoder layer's quantized weights.
     #[serde(default)]
     pub layers: Vec<f64>,
-    #[serde(default)]
     pub threshold: Option<f64>,
     /// File with the outliers of each matrix, relative to the report.
-    #[serde(default)]
     pub samples: Option<String>,
 }
 
-/// Bytes. Each is measured by itself; none stands for another.
+/// Memory in bytes. Each number is measured by itself; none stands for another.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Memory {
-    /// Of all weights on the device, exact.
+    /// All weights on the device.
     pub weights: Option<u64>,
     /// Keys and values of the whole context.
     pub kv: Option<u64>,
+    /// Activations and other buffers on the device.
     pub scratch: Option<u64>,
+    /// Peak resident set of the process.
     pub host_rss_peak: Option<u64>,
     /// File with the measurement, relative to the report.
     pub samples: Option<String>,
 }
 
-/// One protocol of speed: batch 1, greedy, the end token ignored, after a run for warming up.
+/// Speed at batch 1: greedy, the end token ignored, after a run to warm up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Speed {
+pub struct SpeedResult {
     /// Tokens of the prompt.
     pub prompt: u64,
     /// Tokens generated.
     pub generated: u64,
-    /// Tokens a second of each repeat.
+    /// Prefill of each repeat, in tokens a second.
     pub prefill: Vec<f64>,
-    /// Tokens a second of each repeat.
+    /// Decoding of each repeat, in tokens a second.
     pub decode: Vec<f64>,
     /// Bytes read for one generated token.
-    #[serde(default)]
     pub bytes_per_token: Option<u64>,
-    /// Bytes a second of a plain copy on the same adapter.
-    #[serde(default)]
+    /// Plain copy on the same adapter, in bytes a second.
     pub copy_bandwidth: Option<f64>,
-    /// Seconds to the first token, pipelines not yet compiled.
-    #[serde(default)]
+    /// Seconds to the first token before pipelines are compiled.
     pub first_token_cold: Option<f64>,
     /// File with the measurement, relative to the report.
-    #[serde(default)]
     pub samples: Option<String>,
 }
 
@@ -181,81 +172,77 @@ pub struct Speed {
 pub struct Perplexity {
     /// `WikiText2`, `PTB`, `C4`.
     pub text: String,
-    /// `windows`, `word`, `second-half`.
+    /// Protocol of the measurement: `windows`.
     pub protocol: String,
     /// Tokens of a window.
     pub window: u64,
     /// Tokens scored.
     pub tokens: u64,
-    /// May be infinite or NaN: then the model is broken, and the file has it as text.
+    /// Perplexity. That of a broken model may be infinite or NaN, which the file has as text.
     #[serde(with = "number::any")]
     pub value: f64,
-    /// Mean negative log-likelihood of each window in nats, the same windows for all runs of a model.
+    /// Mean negative log-likelihood of each window, in nats. All runs of a model have the same windows.
     #[serde(default, with = "number::any_list")]
     pub windows: Vec<f64>,
     /// File with the log of the windows, relative to the report.
-    #[serde(default)]
     pub samples: Option<String>,
-    /// How far the model's predictions are from those of the 16-bit run, over the text's first tokens.
-    #[serde(default)]
+    /// Distance of the predictions from those of the 16-bit run, over the text's first tokens.
     pub distance: Option<Distance>,
     /// File with the distance of each prediction, relative to the report.
-    #[serde(default)]
     pub distance_samples: Option<String>,
 }
 
-/// A benchmark's number.
+/// Score of a benchmark.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Score {
-    /// As in tables: `MMLU`.
+    /// Title in tables: `MMLU`.
     pub task: String,
-    /// A subject, group, language pair or category; absent for the whole task.
-    #[serde(default)]
+    /// Subject, group, language pair or category. Absent for the whole task.
     pub set: Option<String>,
     /// Metric and filter: `acc`, `exact_match, strict`.
     pub metric: String,
-    /// The number to name where the task has several.
+    /// Whether it is the number to name if the task has several.
     #[serde(default)]
     pub primary: bool,
     pub profile: String,
     pub shots: u64,
-    /// Documents asked, those that ended in an error too.
+    /// Number of documents, including those that ended in an error.
     pub documents: u64,
     pub value: f64,
-    #[serde(default)]
     pub stderr: Option<f64>,
     /// Score of a model that guesses.
-    #[serde(default)]
     pub chance: Option<f64>,
-    /// Of the best possible score: 1, 100.
+    /// Best possible score: 1 or 100.
     pub scale: f64,
     pub higher_is_better: bool,
-    /// What each document gave, where the score is their mean; null where it ended in an error.
+    /// Value of each document if the score is their mean. None: the document ended in an error.
     #[serde(default)]
     pub items: Vec<Option<f64>>,
     /// Digest of the documents and prompts. Runs are paired only where it is the same.
     #[serde(default)]
     pub digest: String,
     /// File with every document's answer, relative to the report.
-    #[serde(default)]
     pub samples: Option<String>,
-    /// Documents whose best choices were equal.
+    /// Number of documents whose best choices were equal.
     #[serde(default)]
     pub ties: u64,
+    /// Number of documents that ended in an error.
     #[serde(default)]
     pub errors: u64,
-    /// Documents whose prompt was cut to the context.
+    /// Number of documents whose prompt was cut to the context.
     #[serde(default)]
     pub truncated: u64,
 }
 
-impl Study {
+impl StudyResult {
+    /// Reads study.json.
+    ///
     /// # Errors
-    /// A file that cannot be read, is of another form, or holds numbers outside their ranges.
-    pub fn read(file: &Path) -> Result<Study> {
+    /// A file that cannot be read or has another layout; numbers outside their ranges.
+    pub fn read(file: &Path) -> Result<StudyResult> {
         let text = std::fs::read(file).map_err(Error::io(file))?;
         let fix = "make it again with `qwgpu study`";
-        let study: Study = serde_json::from_slice(&text).map_err(|error| {
+        let study: StudyResult = serde_json::from_slice(&text).map_err(|error| {
             Error::malformed(file, format!("line {}", error.line()), "the results of a study", error, fix)
         })?;
         match study.fault() {
@@ -264,7 +251,7 @@ impl Study {
         }
     }
 
-    /// The first number outside its range.
+    /// Returns the first number outside its range.
     pub(super) fn fault(&self) -> Option<Fault> {
         if self.schema != SCHEMA {
             return Some(Fault::new("schema", SCHEMA, self.schema));
@@ -274,7 +261,7 @@ impl Study {
     }
 }
 
-impl Run {
+impl RunResult {
     fn fault(&self) -> Option<Fault> {
         let above = |field: &str, value: f64| {
             (!(value > 0.0 && value.is_finite())).then(|| Fault::new(field, "a number above 0", value))
@@ -312,7 +299,7 @@ impl Score {
     }
 }
 
-/// A number outside its range.
+/// Number outside its range.
 pub(super) struct Fault {
     pub field: String,
     pub expected: String,

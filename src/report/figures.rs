@@ -1,26 +1,30 @@
-//! Which figures a study has.
+//! The figures of a study.
+
+use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::chart::{Bar, Bars, Chart, Point, Series};
+use super::chart::{Bars, Chart, Point, RunBar, Series};
 use super::correlate::Related;
-use super::data::{Perplexity, Purpose, Run, Score, Study};
-use super::run::{Spread, first_of};
-use super::svg::{Mark, SHAPES};
+use super::data::{Perplexity, Purpose, RunResult, Score, StudyResult};
+use super::run::{RateSummary, first_of};
+use super::svg::{Drawing, Mark, SHAPES};
 use super::{methods, number};
+use crate::metrics::correlation::Correlation;
 
-/// A drawing with its name among the files.
-pub struct Figure {
+/// Drawing and its name among the files.
+pub(super) struct Figure {
     pub slug: String,
-    pub svg: String,
+    pub drawing: Drawing,
 }
 
-/// The figures so far, so that each has a name of its own.
-#[derive(Default)]
-pub struct Figures {
+/// The figures so far, numbered so that their names differ. Each method returns a figure as an element of the page, or
+/// None if no run has its numbers.
+pub(super) struct Figures<'a> {
+    study: &'a StudyResult,
     pub all: Vec<Figure>,
 }
 
-/// Widths that quantization is about, as ticks.
+/// Common widths, as ticks.
 static BITS: &[f64] = &[2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0];
 
 fn bits_axis() -> Axis {
@@ -31,7 +35,7 @@ fn points_axis(score: &Score) -> Axis {
     Axis::linear(&score.title(), short)
 }
 
-/// As few digits as a tick needs.
+/// Returns a number with as few digits as a tick needs.
 fn short(value: f64) -> String {
     let text = match value.abs() {
         size if size >= 1e6 || (size > 0.0 && size < 1e-4) => return format!("{value:.0e}").replace('-', "−"),
@@ -43,133 +47,144 @@ fn short(value: f64) -> String {
     format!("{digits}{unit}")
 }
 
-/// Returns the name and mark of a run's series. A method has the shape of its place in the study; all ablations share the
-/// last shape.
-fn kind(study: &Study, run: &Run) -> (String, Mark) {
-    let title = methods::title(&run.method);
-    let shape = study.methods().iter().position(|method| *method == run.method).unwrap_or(0) % (SHAPES - 1);
-    match run.purpose {
-        Purpose::Preset => (title.to_owned(), Mark { shape, hollow: false }),
-        Purpose::EqualBits => (format!("{title}, equal true bits"), Mark { shape, hollow: true }),
-        Purpose::Ablation => ("ablation".to_owned(), Mark { shape: SHAPES - 1, hollow: true }),
+fn short_rate(rate: f64) -> String {
+    number::fixed(rate, if rate < 100.0 { 1 } else { 0 })
+}
+
+/// Returns the letter of a model, for labels.
+fn letter(model: usize) -> char {
+    (b'A' + (model % 26) as u8) as char
+}
+
+/// Values of a bar, the ends of its whisker, and its note.
+type BarNumbers = (Vec<Option<f64>>, Option<(f64, f64)>, String);
+
+impl<'a> Figures<'a> {
+    pub(super) fn new(study: &'a StudyResult) -> Figures<'a> {
+        Figures { study, all: Vec::new() }
     }
-}
 
-/// Returns runs as points, one series for each kind.
-fn series<'a>(
-    study: &Study,
-    runs: impl Iterator<Item = &'a Run> + Clone,
-    point: impl Fn(&Run) -> Option<Point>,
-) -> Vec<Series> {
-    let kinds = first_of(runs.clone().map(|run| kind(study, run)));
-    let of_kind = |(name, mark): (String, Mark)| {
-        let runs = runs.clone().filter(|run| kind(study, run).0 == name);
-        let points: Vec<Point> = runs.filter_map(&point).collect();
-        Series { name, mark, joined: false, points }
-    };
-    kinds.into_iter().map(of_kind).filter(|series| !series.points.is_empty()).collect()
-}
-
-impl Figures {
-    /// A name from words, unlike all others; draws with it.
-    fn add(&mut self, words: &str, caption: &str, draw: impl FnOnce(&str) -> Option<(String, usize)>) -> String {
+    /// Adds a drawing, whose name is made from `words`. Points without a place in it are counted in the caption.
+    fn add(&mut self, words: &str, caption: &str, drawn: Option<(Drawing, usize)>) -> Option<Markup> {
         let letters = words.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
         let words = letters.collect::<String>().split_whitespace().collect::<Vec<_>>().join("-");
         let slug: String = format!("f{:02}-{words}", self.all.len() + 1).chars().take(80).collect();
-        let Some((svg, hidden)) = draw(&slug) else { return String::new() };
-        let caption = match hidden {
-            0 => caption.to_owned(),
-            1 => format!("{caption} One run has no place here: its number is 0 or not finite."),
-            more => format!("{caption} {more} runs have no place here: their numbers are 0 or not finite."),
+        let (drawing, hidden) = drawn?;
+        let figure = html! {
+            figure {
+                (drawing.element(&slug))
+                figcaption {
+                    (caption)
+                    @match hidden {
+                        0 => {},
+                        1 => " One run has no place here: its number is 0 or not finite.",
+                        more => { " " (more) " runs have no place here: their numbers are 0 or not finite." },
+                    }
+                    " " a href={ "figures/" (slug) ".svg" } { "SVG" }
+                }
+            }
         };
-        let html = format!(
-            "<figure>\n{svg}<figcaption>{} <a href=\"figures/{slug}.svg\">SVG</a></figcaption>\n</figure>\n",
-            super::html::escape(&caption)
-        );
-        self.all.push(Figure { slug, svg });
-        html
+        self.all.push(Figure { slug, drawing });
+        Some(figure)
     }
 
-    /// A score of a model against true bits.
-    pub fn score_bits(&mut self, study: &Study, model: &str, score: &Score) -> String {
-        let series = series(study, study.of(model), |run| {
-            let points = run.score_like(score)?.points();
-            Some(Point { x: run.true_bits?, y: points, label: run.bits.to_string(), title: run.title() })
+    /// Returns the name and mark of a run's series. A method has the shape of its place in the study; all ablations
+    /// share the last shape.
+    fn kind(&self, run: &RunResult) -> (String, Mark) {
+        let title = methods::title(&run.method);
+        let shape = self.study.methods().iter().position(|method| *method == run.method).unwrap_or(0) % (SHAPES - 1);
+        match run.purpose {
+            Purpose::Preset => (title.to_owned(), Mark { shape, hollow: false }),
+            Purpose::EqualBits => (format!("{title}, equal true bits"), Mark { shape, hollow: true }),
+            Purpose::Ablation => ("ablation".to_owned(), Mark { shape: SHAPES - 1, hollow: true }),
+        }
+    }
+
+    /// Returns runs as points, one series for each kind.
+    fn series<'r>(
+        &self,
+        runs: impl Iterator<Item = &'r RunResult> + Clone,
+        point: impl Fn(&RunResult) -> Option<Point>,
+    ) -> Vec<Series> {
+        let of_kind = |(name, mark): (String, Mark)| {
+            let points: Vec<Point> = runs.clone().filter(|run| self.kind(run).0 == name).filter_map(&point).collect();
+            Series { name, mark, joined: false, points }
+        };
+        let kinds = first_of(runs.clone().map(|run| self.kind(run)));
+        kinds.into_iter().map(of_kind).filter(|series| !series.points.is_empty()).collect()
+    }
+
+    /// Draws a score of a model against true bits.
+    pub(super) fn score_bits(&mut self, model: &str, score: &Score) -> Option<Markup> {
+        let series = self.series(self.study.of(model), |run| {
+            let y = run.score_like(score)?.points();
+            Some(Point { x: run.true_bits?, y, label: run.bits.to_string(), title: run.title() })
         });
-        let chance = score.chance.map(|chance| (chance * 100.0 / score.scale, "chance".to_owned()));
-        let title = format!("{}: {}", model, score.title());
-        let chart = Chart { title, x: bits_axis(), y: points_axis(score), series, level: chance, steps: Vec::new() };
-        let caption = "Points of 100. Labels are nominal bits.";
-        self.add(&format!("bits {} {model}", score.task), caption, |slug| chart.draw(slug))
+        let level = score.chance.map(|chance| (chance * 100.0 / score.scale, "chance".to_owned()));
+        let title = format!("{model}: {}", score.title());
+        let chart = Chart { level, ..Chart::new(title, bits_axis(), points_axis(score), series) };
+        self.add(&format!("bits {} {model}", score.task), "Points of 100. Labels are nominal bits.", chart.draw())
     }
 
-    /// A perplexity of a model against true bits.
-    pub fn perplexity_bits(&mut self, study: &Study, model: &str, text: &Perplexity) -> String {
-        let series = series(study, study.of(model), |run| {
-            let value = run.perplexity_like(text)?.value;
-            Some(Point { x: run.true_bits?, y: value, label: run.bits.to_string(), title: run.title() })
+    /// Draws a perplexity of a model against true bits.
+    pub(super) fn perplexity_bits(&mut self, model: &str, text: &Perplexity) -> Option<Markup> {
+        let series = self.series(self.study.of(model), |run| {
+            let y = run.perplexity_like(text)?.value;
+            Some(Point { x: run.true_bits?, y, label: run.bits.to_string(), title: run.title() })
         });
         let title = format!("{model}: perplexity, {}", text.text);
-        let y = Axis::log("perplexity", short);
-        let chart = Chart { title, x: bits_axis(), y, series, level: None, steps: Vec::new() };
+        let chart = Chart::new(title, bits_axis(), Axis::log("perplexity", short), series);
         let caption = format!("{}. Labels are nominal bits; the vertical axis is logarithmic.", text.title());
-        self.add(&format!("bits perplexity {} {model}", text.text), &caption, |slug| chart.draw(slug))
+        self.add(&format!("bits perplexity {} {model}", text.text), &caption, chart.draw())
     }
 
-    /// A score against a perplexity.
-    pub fn related(&mut self, study: &Study, related: &Related<'_>) -> String {
+    /// Draws a score against a perplexity.
+    pub(super) fn related(&mut self, related: &Related<'_>) -> Option<Markup> {
         let runs = related.points.iter().map(|(run, _, _)| *run);
-        let series = series(study, runs, |run| {
+        let series = self.series(runs, |run| {
             let (_, x, y) = related.points.iter().find(|(other, _, _)| std::ptr::eq(*other, run))?;
             Some(Point { x: *x, y: *y, label: run.bits.to_string(), title: run.title() })
         });
         let title = format!("{}: {}", related.model, related.score.title());
         let x = Axis::log(&format!("perplexity, {}", related.text.text), short);
-        let chart = Chart { title, x, y: points_axis(related.score), series, level: None, steps: Vec::new() };
-        let of = |r: Option<crate::metrics::correlation::Correlation>| {
-            r.map_or_else(|| "too few runs".to_owned(), |c| number::fixed(c.r, 3))
+        let chart = Chart::new(title, x, points_axis(related.score), series);
+        let r = |found: Option<Correlation>| {
+            found.map_or_else(|| "too few runs".to_owned(), |found| number::fixed(found.r, 3))
         };
         let caption = format!(
             "Points of 100 against perplexity. Pearson's r of ln perplexity: {}; without collapsed runs: {}.",
-            of(related.all.logarithm),
-            of(related.sound.logarithm)
+            r(related.all.logarithm),
+            r(related.sound.logarithm)
         );
         let words = format!("correlation {} {} {}", related.score.task, related.text.text, related.model);
-        self.add(&words, &caption, |slug| chart.draw(slug))
+        self.add(&words, &caption, chart.draw())
     }
 
-    /// A score of all models against the bytes of their weights.
-    pub fn score_bytes(&mut self, study: &Study, score: &Score) -> String {
-        let place = |run: &Run| Some((run.memory.weights? as f64 / 1e9, run.score_like(score)?.points()));
-        let models = study.models();
-        let series = series(study, study.runs.iter(), |run| {
+    /// Draws a score of all models against the bytes of their weights.
+    pub(super) fn score_bytes(&mut self, score: &Score) -> Option<Markup> {
+        let place = |run: &RunResult| Some((run.memory.weights? as f64 / 1e9, run.score_like(score)?.points()));
+        let models = self.study.models();
+        let several = models.len() > 1;
+        let series = self.series(self.study.runs.iter(), |run| {
             let (x, y) = place(run)?;
             let model = models.iter().position(|model| *model == run.model).unwrap_or(0);
-            let letter = (b'A' + (model % 26) as u8) as char;
-            let label = if models.len() > 1 { format!("{letter}{}", run.bits) } else { run.bits.to_string() };
+            let label = if several { format!("{}{}", letter(model), run.bits) } else { run.bits.to_string() };
             Some(Point { x, y, label, title: run.full_title() })
         });
-        let all: Vec<(f64, f64)> = study.runs.iter().filter_map(place).collect();
-        let chart = Chart {
-            title: format!("{} against size", score.title()),
-            x: Axis::log("weights, GB", short),
-            y: points_axis(score),
-            series,
-            level: None,
-            steps: frontier(&all, score.higher_is_better),
-        };
-        let names: Vec<String> =
-            models.iter().enumerate().map(|(i, m)| format!("{} {m}", (b'A' + (i % 26) as u8) as char)).collect();
-        let models = if names.len() > 1 { format!(" Models: {}.", names.join(", ")) } else { String::new() };
+        let all: Vec<(f64, f64)> = self.study.runs.iter().filter_map(place).collect();
+        let title = format!("{} against size", score.title());
+        let steps = frontier(&all, score.higher_is_better);
+        let chart = Chart { steps, ..Chart::new(title, Axis::log("weights, GB", short), points_axis(score), series) };
+        let names: Vec<String> = models.iter().enumerate().map(|(i, model)| format!("{} {model}", letter(i))).collect();
+        let models = if several { format!(" Models: {}.", names.join(", ")) } else { String::new() };
         let caption = format!("Points of 100; labels end in nominal bits.{models} Dashed: the best of a size or less.");
-        self.add(&format!("size {}", score.task), &caption, |slug| chart.draw(slug))
+        self.add(&format!("size {}", score.task), &caption, chart.draw())
     }
 
-    /// Outlier shares of a model's layers.
-    pub fn outlier_layers(&mut self, study: &Study, model: &str) -> String {
-        let runs = study.of(model).filter(|run| run.outliers.as_ref().is_some_and(|o| !o.layers.is_empty()));
-        let series = runs.enumerate().map(|(shape, run)| {
-            let layers = run.outliers.as_ref().map_or(&[][..], |outliers| &outliers.layers);
+    /// Draws the outlier shares of a model's layers.
+    pub(super) fn outlier_layers(&mut self, model: &str) -> Option<Markup> {
+        let runs = self.study.of(model).filter_map(|run| Some((run, &run.outliers.as_ref()?.layers)));
+        let series = runs.filter(|(_, layers)| !layers.is_empty()).enumerate().map(|(shape, (run, layers))| {
             let points = layers.iter().enumerate().map(|(layer, share)| {
                 let title = format!("{}, layer {layer}: {}", run.title(), number::percent(*share));
                 Point { x: layer as f64, y: share * 100.0, label: String::new(), title }
@@ -178,87 +193,81 @@ impl Figures {
             let mark = Mark { shape, hollow: run.purpose != Purpose::Preset };
             Series { name: run.title(), mark, joined: true, points: points.collect() }
         });
-        let series: Vec<Series> = series.collect();
-        let chart = Chart {
-            title: format!("{model}: outliers by layer"),
-            x: Axis::linear("decoder layer", short),
-            y: Axis::log("outliers, %", short),
-            series,
-            level: None,
-            steps: Vec::new(),
-        };
+        let (x, y) = (Axis::linear("decoder layer", short), Axis::log("outliers, %", short));
+        let chart = Chart::new(format!("{model}: outliers by layer"), x, y, series.collect());
         let caption = "Per cent of a layer's quantized weights that stay in 16 bits, logarithmic.";
-        self.add(&format!("outliers {model}"), caption, |slug| chart.draw(slug).map(|(svg, _)| (svg, 0)))
+        self.add(&format!("outliers {model}"), caption, chart.draw().map(|(drawing, _)| (drawing, 0)))
     }
 
-    /// Weights, keys and values, and scratch of every run.
-    pub fn memory(&mut self, study: &Study) -> String {
-        let bars = by_model(study, |run| {
-            let parts = [run.memory.weights, run.memory.kv, run.memory.scratch].map(|part| part.map(|p| p as f64));
-            let lacking = parts.iter().any(Option::is_none) && parts.iter().any(Option::is_some);
-            let sum = parts.iter().flatten().copied().reduce(|a, b| a + b);
-            let text = number::or_missing(sum, |sum| number::bytes(sum as u64));
-            (parts.to_vec(), None, if lacking { format!("{text}, in part") } else { text })
-        });
-        let parts = [("weights", 2), ("keys and values", 1), ("scratch", 5)].map(|(n, c)| (n.to_owned(), c)).to_vec();
-        let bars = Bars { title: "Memory on the device".to_owned(), parts, text: |b| number::bytes(b as u64), bars };
-        let caption = "Bytes of the engine's buffers by use. The table above also has the peak memory of the process.";
-        self.add("memory", caption, |slug| Some((bars.draw(slug)?, 0)))
-    }
-
-    /// A rate of every run, by the first protocol that has it.
-    pub fn rate(
+    /// Draws a bar for each run, under the names of their models if there are several.
+    fn bars(
         &mut self,
-        study: &Study,
+        (words, title, caption): (&str, &str, &str),
+        parts: &[(&'static str, usize)],
+        text: fn(f64) -> String,
+        numbers: impl Fn(&RunResult) -> BarNumbers,
+    ) -> Option<Markup> {
+        let models = self.study.models();
+        let runs = models.iter().flat_map(|model| self.study.of(model).enumerate());
+        let bars = runs.map(|(index, run)| {
+            let (values, whisker, note) = numbers(run);
+            let heading = (index == 0 && models.len() > 1).then(|| run.model.clone());
+            RunBar { label: run.title(), heading, values, whisker, note }
+        });
+        let bars = Bars { title: title.to_owned(), parts: parts.to_vec(), text, bars: bars.collect() };
+        self.add(words, caption, bars.draw().map(|drawing| (drawing, 0)))
+    }
+
+    /// Draws the weights, keys and values, and scratch of every run.
+    pub(super) fn memory(&mut self) -> Option<Markup> {
+        let caption = "Bytes of the engine's buffers by use. The table above also has the peak memory of the process.";
+        let parts = [("weights", 2), ("keys and values", 1), ("scratch", 5)];
+        self.bars(
+            ("memory", "Memory on the device", caption),
+            &parts,
+            |b| number::bytes(b as u64),
+            |run| {
+                let parts = [run.memory.weights, run.memory.kv, run.memory.scratch].map(|part| part.map(|p| p as f64));
+                let lacking = parts.iter().any(Option::is_none) && parts.iter().any(Option::is_some);
+                let sum = parts.iter().flatten().copied().reduce(|a, b| a + b);
+                let text = number::or_missing(sum, |sum| number::bytes(sum as u64));
+                (parts.to_vec(), None, if lacking { format!("{text}, in part") } else { text })
+            },
+        )
+    }
+
+    /// Draws a rate of every run.
+    pub(super) fn rate(
+        &mut self,
         title: &str,
         class: usize,
-        repeats: impl Fn(&Run) -> Option<Vec<f64>>,
-    ) -> String {
-        let bars = by_model(study, |run| {
-            let spread = repeats(run).and_then(|repeats| Spread::new(&repeats));
-            let whisker = spread.filter(|s| s.most > s.least).map(|s| (s.least, s.most));
-            let note = number::or_missing(spread, |s| short_rate(s.median));
-            (vec![spread.map(|s| s.median)], whisker, note)
-        });
-        let bars = Bars { title: title.to_owned(), parts: vec![("median".to_owned(), class)], text: short_rate, bars };
-        self.add(title, "Median of the repeats; whiskers from least to most.", |slug| Some((bars.draw(slug)?, 0)))
+        repeats: impl Fn(&RunResult) -> Option<&[f64]>,
+    ) -> Option<Markup> {
+        let caption = "Median of the repeats; whiskers from least to most.";
+        self.bars((title, title, caption), &[("median", class)], short_rate, |run| {
+            let rates = repeats(run).and_then(RateSummary::new);
+            let whisker = rates.filter(|rates| rates.most > rates.least).map(|rates| (rates.least, rates.most));
+            (
+                vec![rates.map(|rates| rates.median)],
+                whisker,
+                number::or_missing(rates, |rates| short_rate(rates.median)),
+            )
+        })
     }
 
-    /// Share of the copy's bandwidth while decoding.
-    pub fn bandwidth(&mut self, study: &Study) -> String {
-        let bars = by_model(study, |run| {
+    /// Draws the share of the copy's bandwidth while decoding.
+    pub(super) fn bandwidth(&mut self) -> Option<Markup> {
+        let title = "Decoding: share of copy bandwidth";
+        let caption = "Bytes read for a token times tokens a second, over what a plain copy moves on this adapter.";
+        self.bars(("bandwidth", title, caption), &[("share", 4)], number::percent, |run| {
             let share = run.speeds.first().and_then(|speed| speed.share_of_copy());
             (vec![share], None, number::or_missing(share, number::percent))
-        });
-        let title = "Decoding: share of copy bandwidth".to_owned();
-        let bars = Bars { title, parts: vec![("share".to_owned(), 4)], text: number::percent, bars };
-        let caption = "Bytes read for a token times tokens a second, over what a plain copy moves on this adapter.";
-        self.add("bandwidth", caption, |slug| Some((bars.draw(slug)?, 0)))
+        })
     }
 }
 
-fn short_rate(rate: f64) -> String {
-    number::fixed(rate, if rate < 100.0 { 1 } else { 0 })
-}
-
-type Drawn = (Vec<Option<f64>>, Option<(f64, f64)>, String);
-
-/// A bar for each run, under the names of their models where there are several.
-fn by_model(study: &Study, draw: impl Fn(&Run) -> Drawn) -> Vec<Bar> {
-    let models = study.models();
-    let mut bars = Vec::new();
-    for model in &models {
-        for (index, run) in study.of(model).enumerate() {
-            let (values, spread, note) = draw(run);
-            let heading = (index == 0 && models.len() > 1).then(|| (*model).to_owned());
-            bars.push(Bar { label: run.title(), heading, values, spread, note });
-        }
-    }
-    bars
-}
-
-/// Of size and quality: those that nothing of the same size or less is better than, by size.
-pub fn frontier(points: &[(f64, f64)], higher_is_better: bool) -> Vec<(f64, f64)> {
+/// Returns the points of size and quality that no point of the same size or less is better than, by size.
+fn frontier(points: &[(f64, f64)], higher_is_better: bool) -> Vec<(f64, f64)> {
     let better = |a: f64, b: f64| if higher_is_better { a > b } else { a < b };
     let mut sorted = points.to_vec();
     // The best of equal sizes comes first.

@@ -1,160 +1,144 @@
-//! A small writer of HTML. Every element is closed, so that the page is well-formed XML too.
+//! Elements that the parts of the page share.
 
-use super::number::MISSING;
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-/// Text as text, wherever it stands.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // XML has no other control characters, not even escaped.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push('\u{fffd}'),
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
+use super::data::RunResult;
+use super::number::{self, MISSING};
 
-/// `text` as a link to a file of the report's folder, or as it is where `path` leads elsewhere. The text is HTML.
-pub fn link(path: Option<&str>, text: &str) -> String {
+/// Returns `text` as a link to a file in the report's folder. A path that leads elsewhere is no link.
+pub(super) fn link(path: Option<&str>, text: &str) -> Markup {
     let inside = |path: &str| {
         !path.is_empty() && !path.starts_with('/') && !path.contains([':', '\\']) && path.split('/').all(|p| p != "..")
     };
     match path.filter(|path| inside(path)) {
-        Some(path) => format!("<a href=\"{}\">{text}</a>", encoded(path)),
-        None => text.to_owned(),
+        Some(path) => html! { a href=(encoded(path)) { (text) } },
+        None => html! { (text) },
     }
 }
 
-/// A path as a URL has it.
+/// Returns a path as part of a URL.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// A cell: HTML, and whether it is a number.
-pub struct Cell {
-    html: String,
-    class: &'static str,
+/// Returns a cell of words.
+pub(super) fn words(text: &str) -> Markup {
+    html! { td { (text) } }
 }
 
-impl Cell {
-    /// Words.
-    pub fn text(text: &str) -> Cell {
-        Cell { html: escape(text), class: "" }
-    }
-
-    /// A number's text; what is missing looks it.
-    pub fn number(text: &str) -> Cell {
-        Cell { html: escape(text), class: if text == MISSING { "missing" } else { "number" } }
-    }
-
-    /// A number made of HTML.
-    pub fn html(html: String) -> Cell {
-        Cell { html, class: "number" }
-    }
-
-    /// A number's text that leads to a file; what is missing leads nowhere.
-    pub fn linked(path: Option<&str>, text: &str) -> Cell {
-        if text == MISSING { Cell::missing() } else { Cell::html(link(path, &escape(text))) }
-    }
-
-    /// No number.
-    pub fn missing() -> Cell {
-        Cell::number(MISSING)
-    }
+/// Returns a cell with the text of a number. The text of a missing number is greyed out.
+pub(super) fn number(text: &str) -> Markup {
+    html! { td class=(if text == MISSING { "missing" } else { "number" }) { (text) } }
 }
 
-/// A table that scrolls in a box of its own; the first cell of a row names it.
-pub struct Table {
+/// Returns a cell with a number, or a dash.
+pub(super) fn number_or_dash(text: Option<String>) -> Markup {
+    number(text.as_deref().unwrap_or("–"))
+}
+
+/// Returns a cell with a number and what belongs to it.
+pub(super) fn cell(content: &Markup) -> Markup {
+    html! { td.number { (content) } }
+}
+
+/// Returns a cell with the text of a number that links to a file. A missing number has no link.
+pub(super) fn linked(path: Option<&str>, text: &str) -> Markup {
+    if text == MISSING { number(text) } else { cell(&link(path, text)) }
+}
+
+/// Returns a cell with a run's true bits.
+pub(super) fn true_bits(run: &RunResult) -> Markup {
+    number(&number::or_missing(run.true_bits, |bits| number::fixed(bits, 2)))
+}
+
+/// Table that scrolls inside the page. The first cell of a row names it.
+pub(super) struct Table {
     caption: String,
     head: Vec<String>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Markup>,
 }
 
 impl Table {
-    pub fn new(caption: &str, head: &[&str]) -> Table {
-        Table { caption: caption.to_owned(), head: head.iter().map(|&h| h.to_owned()).collect(), rows: Vec::new() }
+    pub(super) fn new(caption: impl Into<String>, head: impl IntoIterator<Item = impl Into<String>>) -> Table {
+        Table { caption: caption.into(), head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    pub fn row(&mut self, cells: Vec<Cell>) {
-        self.rows.push(cells);
+    pub(super) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Markup>) {
+        self.rows.push(html! { tr { th scope="row" { (name) } @for cell in cells { (cell) } } });
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
-
-    pub fn html(&self) -> String {
-        let caption = escape(&self.caption);
-        let head: String = self.head.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
-        let rows = self.rows.iter().map(|row| {
-            let cells = row.iter().enumerate().map(|(index, Cell { html, class })| match index {
-                0 => format!("<th scope=\"row\">{html}</th>"),
-                _ => format!("<td class=\"{class}\">{html}</td>"),
-            });
-            format!("<tr>{}</tr>\n", cells.collect::<String>())
-        });
-        format!(
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table>\n\
-             <caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{}</tbody>\n</table>\n</div>\n",
-            rows.collect::<String>()
-        )
-    }
 }
 
-/// A paragraph of plain text.
-pub fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>\n", escape(text))
-}
-
-/// Something long, folded away.
-pub fn folded(summary: &str, html: &str) -> String {
-    format!("<details>\n<summary>{}</summary>\n{html}</details>\n", escape(summary))
-}
-
-/// A part of the page under a heading.
-pub fn section(id: &str, title: &str, html: &str) -> String {
-    format!("<section id=\"{id}\">\n<h2>{}</h2>\n{html}</section>\n", escape(title))
-}
-
-/// The whole page.
-pub fn page(title: &str, parts: &[(&str, &str)], body: &str) -> String {
-    let title = escape(title);
-    let links: String =
-        parts.iter().map(|(id, title)| format!("<li><a href=\"#{id}\">{}</a></li>", escape(title))).collect();
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{title}</title>\n<style>\n{}{}</style>\n</head>\n\
-         <body>\n<main>\n<h1>{title}</h1>\n<nav aria-label=\"Contents\"><ol>{links}</ol></nav>\n{body}</main>\n\
-         </body>\n</html>\n",
-        super::svg::STYLE,
-        include_str!("page.css"),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_stay_in_the_folder() {
-        assert_eq!(link(Some("samples/a b&c.jsonl"), "1"), "<a href=\"samples/a%20b%26c.jsonl\">1</a>");
-        for path in ["javascript:alert(1)", "/etc/passwd", "../x", "a/../../x", "//host/x", "\\\\host", ""] {
-            assert_eq!(link(Some(path), "1"), "1", "{path}");
+impl Render for Table {
+    fn render(&self) -> Markup {
+        html! {
+            div.scroll tabindex="0" role="region" aria-label=(self.caption) {
+                table {
+                    caption { (self.caption) }
+                    thead { tr { @for head in &self.head { th scope="col" { (head) } } } }
+                    tbody { @for row in &self.rows { (row) } }
+                }
+            }
         }
-        assert_eq!(link(None, "1"), "1");
     }
+}
 
-    #[test]
-    fn text_stays_text() {
-        assert_eq!(escape("<a b=\"c\" d='e'>&\u{1}"), "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;\u{fffd}");
+/// Returns figures side by side.
+pub(super) fn grid(figures: &[Markup]) -> Markup {
+    html! { @if !figures.is_empty() { div.figures { @for figure in figures { (figure) } } } }
+}
+
+/// Returns a list of terms and what stands behind them.
+pub(super) fn terms<'a>(terms: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
+    html! { dl { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
+}
+
+/// Returns content that a reader unfolds.
+pub(super) fn folded(summary: &str, content: &Markup) -> Markup {
+    html! { details { summary { (summary) } (content) } }
+}
+
+/// Part of the page under a heading, which the contents link to by `id`.
+pub(super) struct Section {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub content: Markup,
+}
+
+/// Returns the whole page.
+pub(super) fn page(title: &str, before: &Markup, sections: &[Section]) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(super::svg::STYLE)) (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                main {
+                    h1 { (title) }
+                    nav aria-label="Contents" {
+                        ol { @for part in sections { li { a href={ "#" (part.id) } { (part.title) } } } }
+                    }
+                    (before)
+                    @for Section { id, title, content } in sections {
+                        section id=(id) { h2 { (title) } (content) }
+                    }
+                }
+            }
+        }
     }
+}
+
+/// Returns `text` without the control characters that XML does not have, not even escaped.
+pub(super) fn printable(text: &str) -> String {
+    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|c| if odd(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -4,7 +4,7 @@ use super::data::BASELINE;
 use crate::formats::Method;
 
 /// Returns a method's title, or its name if the method is unknown here.
-pub fn title(method: &str) -> &str {
+pub(super) fn title(method: &str) -> &str {
     match Method::find(method) {
         Some(known) => known.title,
         None if method == BASELINE => "BF16",
@@ -13,7 +13,7 @@ pub fn title(method: &str) -> &str {
 }
 
 /// Returns what a method does, in one sentence or two.
-pub fn description(method: &str) -> Option<&'static str> {
+pub(super) fn description(method: &str) -> Option<&'static str> {
     match Method::find(method) {
         Some(known) => Some(known.description),
         None if method == BASELINE => Some("Weights in 16 bits, without quantization: the baseline."),

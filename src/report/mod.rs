@@ -1,4 +1,4 @@
-//! The report of `qwgpu study`: one page, its figures, its tables and its data, from the numbers alone.
+//! The report of a study: one page, its figures, its tables and its data, made from the numbers alone.
 
 mod axis;
 mod chart;
@@ -22,36 +22,61 @@ use std::path::Path;
 
 use crate::atomic_write;
 use crate::error::{Error, Result};
-use data::Study;
-use figures::Figures;
+use data::{Perplexity, Score, StudyResult};
+use figures::{Figure, Figures};
+use html::Section;
 
-/// What follows from a study's numbers.
+/// Conclusions from a study's numbers.
 pub struct Findings<'a> {
-    pub study: &'a Study,
+    pub study: &'a StudyResult,
     pub changes: Vec<compare::Change<'a>>,
     pub rises: Vec<compare::Rise<'a>>,
     pub related: Vec<correlate::Related<'a>>,
 }
 
 impl<'a> Findings<'a> {
+    /// Compares and correlates the numbers of a study.
+    ///
     /// # Errors
-    /// A number outside its range, by the path that study.json has it under.
-    pub fn new(study: &'a Study) -> Result<Findings<'a>> {
+    /// A number outside its range, by its path in study.json.
+    pub fn new(study: &'a StudyResult) -> Result<Findings<'a>> {
         if let Some(fault) = study.fault() {
             return Err(Error::request(fault.field, fault.expected, fault.found, "correct the study's results"));
         }
         let (changes, rises) = (compare::changes(study)?, compare::rises(study)?);
         Ok(Findings { study, changes, rises, related: correlate::related(study) })
     }
+
+    /// Returns the comparison of a score of the study.
+    fn change(&self, score: &Score) -> Option<&compare::Change<'a>> {
+        self.changes.iter().find(|change| std::ptr::eq(change.score, score))
+    }
+
+    /// Returns the comparison of a perplexity of the study.
+    fn rise(&self, perplexity: &Perplexity) -> Option<&compare::Rise<'a>> {
+        self.rises.iter().find(|rise| std::ptr::eq(rise.perplexity, perplexity))
+    }
 }
 
+/// Returns the text of a file.
+type Content = fn(&Findings<'_>) -> String;
+
+/// The report's files of data.
+static TABLES: &[(&str, Content)] = &[
+    ("study.json", |findings| serde_json::to_string_pretty(findings.study).expect("a study is plain data") + "\n"),
+    ("scores.csv", csv::scores),
+    ("perplexity.csv", csv::perplexities),
+    ("memory_speed.csv", csv::memory_speed),
+    ("correlations.csv", csv::correlations),
+];
+
 /// Writes report.html, figures/, scores.csv, perplexity.csv, memory_speed.csv, correlations.csv and study.json into a
-/// folder, which is made if need be. Each file is written under a temporary name and then renamed; the page comes last,
-/// so that what it names is there.
+/// folder, which is made if need be. Each file is written under a temporary name and then renamed. The page comes last,
+/// so that its links lead to files.
 ///
 /// # Errors
 /// A number outside its range, and files that cannot be written.
-pub fn write(study: &Study, folder: &Path) -> Result<()> {
+pub fn write(study: &StudyResult, folder: &Path) -> Result<()> {
     let findings = Findings::new(study)?;
     let (page, figures) = page(&findings);
     let drawings = folder.join("figures");
@@ -64,27 +89,22 @@ pub fn write(study: &Study, folder: &Path) -> Result<()> {
             std::fs::remove_file(&old).map_err(Error::io(&old))?;
         }
     }
-    for figure in &figures {
-        atomic_write::write(&drawings.join(format!("{}.svg", figure.slug)), svg::document(&figure.svg))?;
+    for Figure { slug, drawing } in &figures {
+        atomic_write::write(&drawings.join(format!("{slug}.svg")), html::printable(&drawing.file(slug)))?;
     }
-    atomic_write::write(&folder.join("scores.csv"), csv::scores(&findings))?;
-    atomic_write::write(&folder.join("perplexity.csv"), csv::perplexities(&findings))?;
-    atomic_write::write(&folder.join("memory_speed.csv"), csv::memory_speed(&findings))?;
-    atomic_write::write(&folder.join("correlations.csv"), csv::correlations(&findings))?;
-    let json = serde_json::to_string_pretty(study).expect("a study is plain data");
-    atomic_write::write(&folder.join("study.json"), json + "\n")?;
-    atomic_write::write(&folder.join("report.html"), page)
+    for (name, content) in TABLES {
+        atomic_write::write(&folder.join(name), content(&findings))?;
+    }
+    atomic_write::write(&folder.join("report.html"), html::printable(&page))
 }
 
-/// The page, and the figures it shows.
-fn page(findings: &Findings<'_>) -> (String, Vec<figures::Figure>) {
+/// Returns the page and the figures it shows.
+fn page(findings: &Findings<'_>) -> (String, Vec<Figure>) {
     let study = findings.study;
     let claims = claims::claims(findings);
-    let mut figures = Figures::default();
-    let sentences: String =
-        summary::sentences(findings, &claims).iter().map(|s| format!("<li>{}</li>\n", html::escape(s))).collect();
-    let parts = [
-        ("summary", "Summary", format!("<ul class=\"summary\">\n{sentences}</ul>\n")),
+    let mut figures = Figures::new(study);
+    let sections = [
+        ("summary", "Summary", summary::summary(findings, &claims)),
         ("scores", "Scores", quality::scores(findings)),
         ("perplexities", "Perplexities", quality::perplexities(findings)),
         ("correlations", "Perplexity against score", quality::correlations(findings, &mut figures)),
@@ -93,23 +113,10 @@ fn page(findings: &Findings<'_>) -> (String, Vec<figures::Figure>) {
         ("outliers", "Outliers", efficiency::outliers(findings, &mut figures)),
         ("bits", "Quality against true bits", efficiency::bits(findings, &mut figures)),
         ("ablation", "What outliers and small groups are worth", efficiency::ablation(findings)),
-        ("conditions", "How it was measured", efficiency::conditions(study)),
-        ("claims", "The study's claims", efficiency::claims(&claims)),
-    ];
-    let mut body = notes(study) + &summary::glossary(study);
-    body.extend(parts.iter().map(|(id, title, html)| html::section(id, title, html)));
-    let names: Vec<(&str, &str)> = parts.iter().map(|(id, title, _)| (*id, *title)).collect();
-    (html::page(&study.title, &names, &body), figures.all)
-}
-
-/// What a reader must know first: that it is not finished, its note, and what could not be measured.
-fn notes(study: &Study) -> String {
-    let failures: Vec<String> = study.failures.iter().map(|form| format!("{} ({})", form.name, form.value)).collect();
-    let missing = format!("Not finished: still to be measured are {}.", study.missing.join(", "));
-    let notes = [
-        (!study.missing.is_empty()).then_some(missing),
-        study.note.clone(),
-        (!failures.is_empty()).then(|| format!("Not measured: {}.", failures.join("; "))),
-    ];
-    notes.iter().flatten().map(|note| format!("<p class=\"note\">{}</p>\n", html::escape(note))).collect()
+        ("conditions", "How it was measured", summary::conditions(study)),
+        ("claims", "The study's claims", summary::claims(&claims)),
+    ]
+    .map(|(id, title, content)| Section { id, title, content });
+    let before = maud::html! { (summary::notes(study)) (summary::glossary(study)) };
+    (html::page(&study.title, &before, &sections).into_string(), figures.all)
 }

@@ -1,14 +1,14 @@
-//! Numbers as people read them, and as JSON holds those that are none.
+//! Numbers as readers see them, and infinity and NaN in JSON.
 
-/// What stands where there is no number.
-pub const MISSING: &str = "not measured";
+/// Text in place of a number that was not measured.
+pub(super) const MISSING: &str = "not measured";
 
-/// The text of a number that may be absent.
-pub fn or_missing<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+/// Returns the text of a number, or [`MISSING`].
+pub(super) fn or_missing<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| MISSING.to_owned(), text)
 }
 
-/// Infinite and undefined numbers by name.
+/// Returns the name of infinity and NaN.
 fn odd(value: f64) -> Option<String> {
     match value {
         value if value.is_nan() => Some("NaN".to_owned()),
@@ -17,8 +17,8 @@ fn odd(value: f64) -> Option<String> {
     }
 }
 
-/// With so many decimals, a true minus sign, and commas between thousands: -1234.5 as `−1,234.5`.
-pub fn fixed(value: f64, decimals: usize) -> String {
+/// Returns a number with this many decimals, a true minus sign, and commas between thousands: -1234.5 as `−1,234.5`.
+pub(super) fn fixed(value: f64, decimals: usize) -> String {
     if let Some(odd) = odd(value) {
         return odd;
     }
@@ -33,45 +33,36 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     format!("{}{}{rest}", if value < 0.0 && !zero { "−" } else { "" }, groups.join(","))
 }
 
-/// As [`fixed`] with a sign always.
-pub fn signed(value: f64, decimals: usize) -> String {
+/// Returns [`fixed`] with a sign even above 0.
+pub(super) fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if text.starts_with('−') || value.is_nan() { text } else { format!("+{text}") }
 }
 
-/// Four digits that count: 8.123, 12.35, 1,235.
-pub fn perplexity(value: f64) -> String {
-    fixed(
-        value,
-        if value < 10.0 {
-            3
-        } else if value < 100.0 {
-            2
-        } else if value < 1000.0 {
-            1
-        } else {
-            0
-        },
-    )
+/// Returns a number with four significant digits: 8.123, 12.35, 1,235.
+pub(super) fn perplexity(value: f64) -> String {
+    let decimals = match value {
+        value if value < 10.0 => 3,
+        value if value < 100.0 => 2,
+        value if value < 1000.0 => 1,
+        _ => 0,
+    };
+    fixed(value, decimals)
 }
 
-/// From 0 to 1, as per cent.
-pub fn percent(share: f64) -> String {
+/// Returns a share from 0 to 1 as per cent.
+pub(super) fn percent(share: f64) -> String {
     let value = share * 100.0;
-    fixed(
-        value,
-        if value.abs() >= 10.0 {
-            1
-        } else if value.abs() >= 0.1 || value == 0.0 {
-            2
-        } else {
-            4
-        },
-    ) + " %"
+    let decimals = match value.abs() {
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 || size == 0.0 => 2,
+        _ => 4,
+    };
+    fixed(value, decimals) + " %"
 }
 
-/// In powers of 1000.
-pub fn bytes(bytes: u64) -> String {
+/// Returns bytes in units of powers of 1000.
+pub(super) fn bytes(bytes: u64) -> String {
     let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     match steps.iter().find(|(step, _)| bytes as f64 >= *step) {
         Some((step, unit)) => format!("{} {unit}", fixed(bytes as f64 / step, 2)),
@@ -79,8 +70,8 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A count in short: 494M, 7.6B.
-pub fn parameters(count: u64) -> String {
+/// Returns a short count: 494M, 7.6B.
+pub(super) fn parameters(count: u64) -> String {
     match count as f64 {
         count if count >= 1e9 => format!("{}B", fixed(count / 1e9, 1)),
         count if count >= 1e6 => format!("{}M", fixed(count / 1e6, 0)),
@@ -88,13 +79,21 @@ pub fn parameters(count: u64) -> String {
     }
 }
 
-/// `0.013`, or `< 0.001`.
-pub fn probability(p: f64) -> String {
+/// Returns `0.013`, or `< 0.001`.
+pub(super) fn probability(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { fixed(p, 3) }
 }
 
-/// Any f64 in JSON: a number, or as text `NaN`, `inf`, `-inf`.
-pub mod any {
+/// Returns the least and the greatest of `values`: NaN twice if one of them is NaN, None without values.
+pub(super) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.map(|value| (value, value)).reduce(|(low, high), (value, _)| {
+        let or = |wins: bool, other: f64| if wins || value.is_nan() { value } else { other };
+        (or(value < low, low), or(value > high, high))
+    })
+}
+
+/// Any f64 in JSON: a number, or the text `NaN`, `inf` or `-inf`.
+pub(super) mod any {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -133,8 +132,8 @@ pub mod any {
     }
 }
 
-/// A list of [`any`].
-pub mod any_list {
+/// List of [`any`].
+pub(super) mod any_list {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::any::Any;

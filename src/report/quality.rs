@@ -1,321 +1,292 @@
-//! Parts of the page about quality: scores, perplexities, and how they go together.
+//! Parts of the page about quality: scores, perplexities, and how the two go together.
+
+use maud::{Markup, html};
 
 use super::Findings;
-use super::compare::{Change, Rise, Verdict};
-use super::correlate::{Coefficients, LEAST_RUNS, Related};
-use super::data::{Run, Score};
+use super::compare::{ChangeVerdict, LEVEL, Rise};
+use super::correlate::{Coefficients, LEAST_RUNS, Related, mean};
+use super::data::Score;
 use super::figures::Figures;
-use super::html::{Cell, Table, escape, folded, link, paragraph};
+use super::html::{Table, cell, folded, grid, link, linked, number as number_cell, number_or_dash, true_bits, words};
 use super::number;
 use crate::metrics::correlation::Correlation;
 
-/// The mark behind a number, in words for who points at it.
-fn mark(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Worse => " <abbr class=\"worse\" title=\"significantly worse than 16 bits\">▼</abbr>",
-        Verdict::Better => " <abbr class=\"better\" title=\"significantly better than 16 bits\">▲</abbr>",
-        Verdict::Equivalent => " <abbr title=\"within one point of 16 bits\">≈</abbr>",
-        Verdict::Open => "",
-    }
+/// Returns the mark behind a number, with its meaning as a tooltip.
+fn mark(class: &str, meaning: &str, sign: &str) -> Markup {
+    html! { " " abbr class=[(!class.is_empty()).then_some(class)] title=(meaning) { (sign) } }
 }
 
-/// `low to high`, or that there is none.
-fn interval(interval: Option<(f64, f64)>, text: impl Fn(f64) -> String) -> String {
-    number::or_missing(interval, |(low, high)| format!("{} to {}", text(low), text(high)))
+/// Returns `low to high`.
+fn range((low, high): (f64, f64), text: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", text(low), text(high))
 }
 
-fn bits(run: &Run) -> Cell {
-    Cell::number(&number::or_missing(run.true_bits, |bits| number::fixed(bits, 2)))
+fn head(first: &[&str], titles: impl Iterator<Item = String>) -> Vec<String> {
+    first.iter().map(|&title| title.to_owned()).chain(titles).collect()
 }
 
-/// Scores of each model's runs, and what they are against 16 bits.
-pub fn scores(findings: &Findings<'_>) -> String {
+/// Returns the scores of each model's runs and their comparison with 16 bits.
+pub(super) fn scores(findings: &Findings<'_>) -> Markup {
     let study = findings.study;
     let main = study.main_scores();
     if main.is_empty() {
-        return paragraph("No scores were measured.");
+        return html! { p { "No scores were measured." } };
     }
-    let mut html = paragraph(
-        "Points of 100. ▼ worse and ▲ better than the model's 16-bit run at p < 0.05 after Holm's correction over \
-         the table; ≈ no significant difference, and within ±1 point by two one-sided tests, or by 299 documents or \
-         more that all came out alike. No mark: neither is shown, which does not make the two equal. A number leads to \
-         its documents; that of a score over several sets leads to the results file, and the sets' own scores, folded \
-         below, lead to their documents. Scores with fractions, as ROUGE has, are tested from 10 pairs on. \
-         Compare within a column only: profile and shots stand in its head.",
-    );
-    for model in study.models() {
+    let tables = study.models().into_iter().map(|model| {
         let titles = main.iter().map(|score| {
             let better = if score.higher_is_better { "" } else { ", lower is better" };
             let documents = study.of(model).filter_map(|run| Some(run.score_like(score)?.documents));
             let documents = number::or_missing(span(documents), |span| format!("{span} documents"));
             format!("{} ({}, {} shot{better}; {documents})", score.title(), score.profile, score.shots)
         });
-        let titles: Vec<String> = titles.collect();
-        let head: Vec<&str> = ["run", "true bits"].into_iter().chain(titles.iter().map(String::as_str)).collect();
-        let mut table = Table::new(&format!("{model}: scores"), &head);
+        let mut table = Table::new(format!("{model}: scores"), head(&["run", "true bits"], titles));
         for run in study.of(model) {
-            let cells =
-                main.iter().map(|score| run.score_like(score).map_or_else(Cell::missing, |s| cell(findings, s)));
-            table.row([Cell::text(&run.title()), bits(run)].into_iter().chain(cells).collect());
+            let cells = main.iter().map(|score| match run.score_like(score) {
+                Some(score) => score_cell(findings, score),
+                None => number_cell(number::MISSING),
+            });
+            table.row(&run.title(), std::iter::once(true_bits(run)).chain(cells));
         }
-        if let Some(row) = chance(&main) {
-            table.row(row);
+        if main.iter().any(|score| score.chance.is_some()) {
+            let chances = main
+                .iter()
+                .map(|score| number_or_dash(score.chance.map(|chance| number::fixed(chance * 100.0 / score.scale, 1))));
+            table.row("guessing", std::iter::once(words("")).chain(chances));
         }
-        html += &table.html();
+        table
+    });
+    let comparisons = [("All comparisons with 16 bits", true), ("Parts of tasks and further metrics", false)]
+        .map(|(summary, main)| (summary, comparisons(findings, summary, main)));
+    html! {
+        p {
+            "Points of 100. ▼ worse and ▲ better than the model's 16-bit run at p < 0.05 after Holm's correction over \
+             the table; ≈ no significant difference, and within ±1 point by two one-sided tests, or by 299 documents or \
+             more that all came out alike. No mark: neither is shown, which does not make the two equal. A number leads \
+             to its documents; that of a score over several sets leads to the results file, and the sets' own scores, \
+             folded below, lead to their documents. Scores with fractions, as ROUGE has, are tested from 10 pairs on. \
+             Compare within a column only: profile and shots stand in its head."
+        }
+        @for table in tables { (table) }
+        @for (summary, table) in &comparisons {
+            @if !table.is_empty() { (folded(summary, &html! { (table) })) }
+        }
     }
-    for (summary, whole) in [("All comparisons with 16 bits", true), ("Parts of tasks and further metrics", false)] {
-        let table = comparisons(findings, summary, whole);
-        if !table.is_empty() {
-            html += &folded(summary, &table.html());
-        }
-    }
-    html
 }
 
-/// What all runs have, or from the smallest to the largest where they differ.
+/// Returns the count that all have, or the smallest and the largest.
 fn span(counts: impl Iterator<Item = u64> + Clone) -> Option<String> {
     let [least, most] = [counts.clone().min()?, counts.max()?].map(|count| number::fixed(count as f64, 0));
     Some(if least == most { least } else { format!("{least} to {most}") })
 }
 
-fn cell(findings: &Findings<'_>, score: &Score) -> Cell {
-    let change = findings.changes.iter().find(|change| std::ptr::eq(change.score, score));
-    let value = link(score.samples.as_deref(), &number::fixed(score.points(), 1));
+fn score_cell(findings: &Findings<'_>, score: &Score) -> Markup {
+    let change = findings.change(score);
     let below = match (change, score.stderr) {
-        (Some(change), _) => number::signed(change.difference, 1),
-        (None, Some(error)) => format!("± {}", number::fixed(error * 100.0 / score.scale, 1)),
-        (None, None) => String::new(),
+        (Some(change), _) => Some(number::signed(change.difference, 1)),
+        (None, Some(error)) => Some(format!("± {}", number::fixed(error * 100.0 / score.scale, 1))),
+        (None, None) => None,
     };
     let faults = [(score.errors, "in error"), (score.truncated, "truncated"), (score.ties, "tied")];
     let faults: Vec<String> = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let faults = if faults.is_empty() { String::new() } else { format!("<small>{}</small>", faults.join(", ")) };
-    let below = if below.is_empty() { below } else { format!("<small>{below}</small>") };
-    Cell::html(format!("{value}{}{below}{faults}", change.map_or("", |change| mark(change.verdict()))))
-}
-
-/// What guessing scores, where it is known of a task.
-fn chance(main: &[&Score]) -> Option<Vec<Cell>> {
-    main.iter().any(|score| score.chance.is_some()).then(|| {
-        let cells = main.iter().map(|score| {
-            let chance = score.chance.map(|chance| number::fixed(chance * 100.0 / score.scale, 1));
-            Cell::number(&chance.unwrap_or_else(|| "–".to_owned()))
-        });
-        [Cell::text("guessing"), Cell::text("")].into_iter().chain(cells).collect()
+    cell(&html! {
+        (link(score.samples.as_deref(), &number::fixed(score.points(), 1)))
+        @match change.map(|change| change.verdict()) {
+            Some(ChangeVerdict::Worse) => (mark("worse", "significantly worse than 16 bits", "▼")),
+            Some(ChangeVerdict::Better) => (mark("better", "significantly better than 16 bits", "▲")),
+            Some(ChangeVerdict::Equivalent) => (mark("", "within one point of 16 bits", "≈")),
+            Some(ChangeVerdict::Open) | None => {},
+        }
+        @if let Some(below) = below { small { (below) } }
+        @if !faults.is_empty() { small { (faults.join(", ")) } }
     })
 }
 
-fn comparisons(findings: &Findings<'_>, caption: &str, whole: bool) -> Table {
-    let head = [
-        "run",
-        "score",
-        "value",
-        "difference",
-        "95 % interval",
-        "test",
-        "pairs",
-        "p",
-        "p, Holm",
-        "p, beyond ±1 point",
-        "",
-    ];
-    let mut table = Table::new(caption, &head);
+/// Returns every comparison of the main scores, or of the others.
+fn comparisons(findings: &Findings<'_>, caption: &str, main: bool) -> Table {
+    let mut table = Table::new(
+        caption,
+        "run|score|value|difference|95 % interval|test|pairs|p|p, Holm|p, beyond ±1 point|".split('|'),
+    );
     let all = findings.study.runs.iter().flat_map(|run| run.scores.iter().map(move |score| (run, score)));
-    for (run, score) in all.filter(|(_, score)| score.is_main() == whole) {
-        let change: Option<&Change<'_>> = findings.changes.iter().find(|c| std::ptr::eq(c.score, score));
-        if change.is_none() && whole {
+    for (run, score) in all.filter(|(_, score)| score.is_main() == main) {
+        let change = findings.change(score);
+        if change.is_none() && main {
             continue;
         }
-        let p = |p: Option<f64>| Cell::number(&p.map_or_else(|| "–".to_owned(), number::probability));
         let points = |value: f64| number::signed(value, 1);
-        let text = |text: Option<String>| Cell::number(&text.unwrap_or_else(|| "–".to_owned()));
+        let p = |p: Option<f64>| number_or_dash(p.map(number::probability));
         let verdict = change.map(|change| match change.verdict() {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::Equivalent => "within ±1 point",
-            Verdict::Open => "neither shown",
+            ChangeVerdict::Better => "better",
+            ChangeVerdict::Worse => "worse",
+            ChangeVerdict::Equivalent => "within ±1 point",
+            ChangeVerdict::Open => "neither shown",
         });
-        table.row(vec![
-            Cell::text(&run.full_title()),
-            Cell::text(&score.title()),
-            Cell::html(link(score.samples.as_deref(), &number::fixed(score.points(), 2))),
-            text(change.map(|change| points(change.difference))),
-            text(
-                change
-                    .and_then(|change| change.interval)
-                    .map(|(low, high)| format!("{} to {}", points(low), points(high))),
-            ),
-            Cell::text(change.map_or("–", |change| change.test.title())),
-            text(change.map(|change| change.pairs.to_string())),
+        let cells = [
+            words(&score.title()),
+            cell(&link(score.samples.as_deref(), &number::fixed(score.points(), 2))),
+            number_or_dash(change.map(|change| points(change.difference))),
+            number_or_dash(change.and_then(|change| change.interval).map(|interval| range(interval, points))),
+            words(change.map_or("–", |change| change.test.title())),
+            number_or_dash(change.map(|change| change.pairs.to_string())),
             p(change.and_then(|change| change.p)),
             p(change.and_then(|change| change.corrected)),
             p(change.and_then(|change| change.equivalence)),
-            Cell::text(verdict.unwrap_or("–")),
-        ]);
+            words(verdict.unwrap_or("–")),
+        ];
+        table.row(&run.full_title(), cells);
     }
     table
 }
 
-/// Perplexities of each model's runs.
-pub fn perplexities(findings: &Findings<'_>) -> String {
+/// Returns the perplexities of each model's runs.
+pub(super) fn perplexities(findings: &Findings<'_>) -> Markup {
     let study = findings.study;
     let texts = study.texts();
     if texts.is_empty() {
-        return paragraph("No perplexities were measured.");
+        return html! { p { "No perplexities were measured." } };
     }
-    let mut html = paragraph(
-        "Lower is better. Below each number: times the 16-bit run's, with the 95 % interval from the same windows \
-         by paired bootstrap; ▼ worse (higher) and ▲ better (lower) at p < 0.05 after Holm's correction. Below 10 \
-         windows there is no test, no interval and no mark. Perplexities of different \
-         protocols or windows do not compare.",
-    );
-    for model in study.models() {
+    let tables = study.models().into_iter().map(|model| {
         let titles = texts.iter().map(|text| {
             let all = study.of(model).filter_map(|run| run.perplexity_like(text));
             let windows = all.clone().map(|perplexity| perplexity.windows.len() as u64);
             let windows = span(windows.filter(|windows| *windows > 0)).map(|span| format!("{span} windows, "));
-            let tokens =
-                number::or_missing(span(all.map(|perplexity| perplexity.tokens)), |s| format!("{s} tokens scored"));
+            let tokens = span(all.map(|perplexity| perplexity.tokens));
+            let tokens = number::or_missing(tokens, |span| format!("{span} tokens scored"));
             format!("{}: {}{tokens}", text.title(), windows.unwrap_or_default())
         });
-        let titles: Vec<String> = titles.collect();
-        let head: Vec<&str> = ["run", "true bits"].into_iter().chain(titles.iter().map(String::as_str)).collect();
-        let mut table = Table::new(&format!("{model}: perplexities"), &head);
+        let mut table = Table::new(format!("{model}: perplexities"), head(&["run", "true bits"], titles));
         for run in study.of(model) {
             let cells = texts.iter().map(|text| {
-                let Some(perplexity) = run.perplexity_like(text) else { return Cell::missing() };
+                let Some(perplexity) = run.perplexity_like(text) else { return number_cell(number::MISSING) };
                 let value = link(perplexity.samples.as_deref(), &number::perplexity(perplexity.value));
-                let rise = findings.rises.iter().find(|rise| std::ptr::eq(rise.perplexity, perplexity));
-                Cell::html(format!("{value}{}", rise.map_or_else(String::new, ratio)))
+                cell(&html! { (value) @if let Some(rise) = findings.rise(perplexity) { (ratio(rise)) } })
             });
-            table.row([Cell::text(&run.title()), bits(run)].into_iter().chain(cells).collect());
+            table.row(&run.title(), std::iter::once(true_bits(run)).chain(cells));
         }
-        html += &table.html();
+        table
+    });
+    html! {
+        p {
+            "Lower is better. Below each number: times the 16-bit run's, with the 95 % interval from the same windows \
+             by paired bootstrap; ▼ worse (higher) and ▲ better (lower) at p < 0.05 after Holm's correction. Below 10 \
+             windows there is no test, no interval and no mark. Perplexities of different protocols or windows do not \
+             compare."
+        }
+        @for table in tables { (table) }
+        (distances(findings))
     }
-    html + &distances(findings)
 }
 
-/// How far each run's predictions are from the 16-bit run's.
-fn distances(findings: &Findings<'_>) -> String {
+/// Returns the distance of each run's predictions from the 16-bit run's.
+fn distances(findings: &Findings<'_>) -> Markup {
     let head = ["run", "true bits", "text", "tokens", "mean", "99.9 %", "same first choice", "RMS Δp"];
-    let mut html = String::new();
-    for model in findings.study.models() {
-        let mut table = Table::new(&format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), &head);
+    let tables = findings.study.models().into_iter().map(|model| {
+        let mut table = Table::new(format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), head);
         for run in findings.study.of(model) {
             for (perplexity, distance) in run.perplexities.iter().filter_map(|p| Some((p, p.distance?))) {
-                let linked = |text: String| Cell::linked(perplexity.distance_samples.as_deref(), &text);
+                let linked = |text: String| linked(perplexity.distance_samples.as_deref(), &text);
                 let percent = |share: f64| linked(format!("{} %", number::fixed(share * 100.0, 1)));
-                table.row(vec![
-                    Cell::text(&run.title()),
-                    bits(run),
-                    Cell::text(&perplexity.text),
-                    Cell::number(&distance.positions.to_string()),
+                let cells = [
+                    true_bits(run),
+                    words(&perplexity.text),
+                    number_cell(&distance.positions.to_string()),
                     linked(number::fixed(distance.mean, 4)),
                     linked(number::fixed(distance.quantile_999, 3)),
                     percent(distance.same_top),
                     percent(distance.rms_difference),
-                ]);
+                ];
+                table.row(&run.title(), cells);
             }
         }
-        if !table.is_empty() {
-            html += &table.html();
+        table
+    });
+    let tables: Vec<Table> = tables.filter(|table| !table.is_empty()).collect();
+    html! {
+        @if !tables.is_empty() {
+            p {
+                "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and \
+                 its 99.9 % quantile, how often both give most to the same token, and the root mean square of the \
+                 difference of the probability of the text's token. The 256 tokens that 16 bits deem likeliest count \
+                 one by one, all others as one, so that it is a lower bound."
+            }
+            @for table in tables { (table) }
         }
     }
-    if html.is_empty() {
-        return html;
-    }
-    paragraph(
-        "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and its \
-         99.9 % quantile, how often both give most to the same token, and the root mean square of the difference of \
-         the probability of the text's token. The 256 tokens that 16 bits deem likeliest count one by one, all others \
-         as one, so that it is a lower bound.",
-    ) + &html
 }
 
-fn ratio(rise: &Rise<'_>) -> String {
-    let sure = rise.corrected.is_some_and(|p| p < super::compare::LEVEL);
-    let mark = match rise.ratio {
-        ratio if sure && ratio > 1.0 => " <abbr class=\"worse\" title=\"significantly higher than 16 bits\">▼</abbr>",
-        ratio if sure && ratio < 1.0 => " <abbr class=\"better\" title=\"significantly lower than 16 bits\">▲</abbr>",
-        _ => "",
-    };
-    let mut below = format!("× {}", number::perplexity(rise.ratio));
-    if rise.interval.is_some() {
-        below += &format!(" ({})", interval(rise.interval, number::perplexity));
+/// Returns a perplexity's ratio to 16 bits, with its mark and interval.
+fn ratio(rise: &Rise<'_>) -> Markup {
+    let sure = rise.corrected.is_some_and(|p| p < LEVEL);
+    let interval = rise.interval.map(|interval| format!(" ({})", range(interval, number::perplexity)));
+    html! {
+        @if sure && rise.ratio > 1.0 { (mark("worse", "significantly higher than 16 bits", "▼")) }
+        @if sure && rise.ratio < 1.0 { (mark("better", "significantly lower than 16 bits", "▲")) }
+        small {
+            "× " (number::perplexity(rise.ratio)) (interval.unwrap_or_default())
+            @if rise.collapsed { ", collapsed" }
+        }
     }
-    if rise.collapsed {
-        below += ", collapsed";
-    }
-    format!("{mark}<small>{}</small>", escape(&below))
 }
 
-/// Correlations of perplexity and score.
-pub fn correlations(findings: &Findings<'_>, figures: &mut Figures) -> String {
+/// Returns the correlations of perplexity and score.
+pub(super) fn correlations(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
     if findings.related.is_empty() {
-        return paragraph("No model has both a perplexity and a score, so nothing can be correlated.");
+        return html! { p { "No model has both a perplexity and a score, so nothing can be correlated." } };
     }
-    let mut html = paragraph(
-        "Over all runs of a model, the 16-bit one among them: Pearson's r of perplexity, of its logarithm, and \
-         Spearman's rho, with the number of runs, the two-sided p and the 95 % interval by Fisher's z (from four runs \
-         on, and where |r| is not 1). Spearman's p is exact up to nine runs, counted over all orders; the others are by \
-         Student's t. p below 0.05 is marked *. A run above ten times the 16-bit perplexity decides r almost alone; so each \
-         coefficient stands with and without such runs.",
-    );
-    for (name, sound) in [("all runs", false), ("without collapsed runs", true)] {
-        let mean = super::correlate::mean(&findings.related, sound, LEAST_RUNS);
-        html += &paragraph(&match mean {
-            Some(mean) => format!("Mean Pearson coefficient, {name}: {}.", mean.text()),
-            None => format!("Mean Pearson coefficient, {name}: none has {LEAST_RUNS} runs."),
-        });
-    }
-    html += &paragraph(
-        "In the means a sign is turned so that a lower perplexity going with a better score is above 0; |r| leaves signs \
-         out, as the study does. Coefficients of fewer than 4 runs are not in them.",
-    );
+    let means = [("all runs", false), ("without collapsed runs", true)].map(|(name, sound)| {
+        let mean = mean(&findings.related, sound, LEAST_RUNS);
+        let text = mean.map_or_else(|| format!("none has {LEAST_RUNS} runs"), |mean| mean.text());
+        format!("Mean Pearson coefficient, {name}: {text}.")
+    });
     let head = ["score", "text", "runs", "n", "Pearson", "Pearson of ln", "Spearman"];
-    for model in findings.study.models() {
-        let mut table = Table::new(&format!("{model}: perplexity against score"), &head);
+    let tables = findings.study.models().into_iter().map(|model| {
+        let mut table = Table::new(format!("{model}: perplexity against score"), head);
         for related in findings.related.iter().filter(|related| related.model == model) {
-            let left_out = match related.left_out {
+            let runs = match related.left_out {
                 0 => "all".to_owned(),
                 odd => format!("all but {odd} left out: perplexity no number"),
             };
-            table.row(row(related, &left_out, &related.all, related.points.len()));
+            let (title, all) = (related.score.title(), related.points.len());
+            table.row(&title, coefficients(related, &runs, &related.all, all));
             if related.collapsed > 0 {
-                let left = related.points.len() - related.collapsed;
-                table.row(row(related, "without collapsed", &related.sound, left));
+                table.row(&title, coefficients(related, "without collapsed", &related.sound, all - related.collapsed));
             }
         }
-        if !table.is_empty() {
-            html += &table.html();
-        }
-    }
+        table
+    });
     let first = findings.related.first().map(|related| related.text.key());
     let drawn = findings.related.iter().filter(|r| Some(r.text.key()) == first && r.points.len() > 1);
-    let drawn: String = drawn.map(|related| figures.related(findings.study, related)).collect();
-    html + &format!("<div class=\"figures\">\n{drawn}</div>\n")
+    let drawn: Vec<Markup> = drawn.filter_map(|related| figures.related(related)).collect();
+    html! {
+        p {
+            "Over all runs of a model, the 16-bit one among them: Pearson's r of perplexity, of its logarithm, and \
+             Spearman's rho, with the number of runs, the two-sided p and the 95 % interval by Fisher's z (from four \
+             runs on, and where |r| is not 1). Spearman's p is exact up to nine runs, counted over all orders; the \
+             others are by Student's t. p below 0.05 is marked *. A run above ten times the 16-bit perplexity decides r \
+             almost alone; so each coefficient stands with and without such runs."
+        }
+        @for mean in means { p { (mean) } }
+        p {
+            "In the means a sign is turned so that a lower perplexity going with a better score is above 0; |r| leaves \
+             signs out, as the study does. Coefficients of fewer than 4 runs are not in them."
+        }
+        @for table in tables.filter(|table| !table.is_empty()) { (table) }
+        (grid(&drawn))
+    }
 }
 
-fn row(related: &Related<'_>, runs: &str, coefficients: &Coefficients, count: usize) -> Vec<Cell> {
-    let cell = |found: Option<Correlation>| match found {
-        None => Cell::number("–"),
+fn coefficients(related: &Related<'_>, runs: &str, found: &Coefficients, count: usize) -> Vec<Markup> {
+    let coefficient = |found: Option<Correlation>| match found {
+        None => number_or_dash(None),
         Some(found) => {
-            let range = interval(found.interval, |value| number::fixed(value, 2));
-            let range = if found.interval.is_some() { format!(", {range}") } else { String::new() };
-            let star = if found.p < super::compare::LEVEL { "*" } else { "" };
-            Cell::html(format!(
-                "{}{star}<small>{}</small>",
-                number::fixed(found.r, 3),
-                escape(&format!("p {}{range}", number::probability(found.p)))
-            ))
+            let interval = found.interval.map(|interval| format!(", {}", range(interval, |r| number::fixed(r, 2))));
+            cell(&html! {
+                (number::fixed(found.r, 3)) @if found.p < LEVEL { "*" }
+                small { "p " (number::probability(found.p)) (interval.unwrap_or_default()) }
+            })
         }
     };
-    vec![
-        Cell::text(&related.score.title()),
-        Cell::text(&related.text.text),
-        Cell::text(runs),
-        Cell::number(&count.to_string()),
-        cell(coefficients.plain),
-        cell(coefficients.logarithm),
-        cell(coefficients.rank),
-    ]
+    let mut cells = vec![words(&related.text.text), words(runs), number_cell(&count.to_string())];
+    cells.extend([found.plain, found.logarithm, found.rank].map(coefficient));
+    cells
 }

@@ -1,17 +1,17 @@
-//! What is read off one run, or off a run and its baseline.
+//! Numbers derived from one run, or from a run and its baseline.
 
-use super::data::{BASELINE, Perplexity, Purpose, Run, Score, Speed, Study};
+use super::data::{BASELINE, Perplexity, Purpose, RunResult, Score, SpeedResult, StudyResult};
 use super::{methods, number};
 use crate::metrics::comparison::Z;
 use crate::metrics::statistics::{mean, quantile, standard_deviation, standard_error};
 
-/// A run above this multiple of its baseline's perplexity has collapsed.
-pub const COLLAPSE: f64 = 10.0;
+/// Multiple of its baseline's perplexity above which a run has collapsed.
+const COLLAPSE: f64 = 10.0;
 
-/// Repeats that vary more, as coefficient of variation, are not compared.
-pub const STEADY: f64 = 0.05;
+/// Largest coefficient of variation of repeats that are compared.
+const STEADY: f64 = 0.05;
 
-impl Run {
+impl RunResult {
     /// Returns the run's name in tables: method, bits and options, such as `GPTQ 2 bit, group size 128`.
     pub fn title(&self) -> String {
         let method = methods::title(&self.method);
@@ -31,70 +31,72 @@ impl Run {
         title
     }
 
-    /// Model and title.
+    /// Returns the model and the title.
     pub fn full_title(&self) -> String {
         format!("{} {}", self.model, self.title())
     }
 
-    pub fn is_baseline(&self) -> bool {
+    pub(super) fn is_baseline(&self) -> bool {
         self.method == BASELINE
     }
 
+    /// Returns whether the run is quantized with the method's default options.
     pub fn is_quantized_preset(&self) -> bool {
         !self.is_baseline() && self.purpose == Purpose::Preset
     }
 
-    /// The same text by the same protocol.
-    pub fn perplexity_like(&self, other: &Perplexity) -> Option<&Perplexity> {
+    /// Returns the perplexity on the same text by the same protocol.
+    pub(super) fn perplexity_like(&self, other: &Perplexity) -> Option<&Perplexity> {
         self.perplexities.iter().find(|p| p.key() == other.key())
     }
 
-    /// The same number of the same task, asked in the same way.
-    pub fn score_like(&self, other: &Score) -> Option<&Score> {
+    /// Returns the score of the same task and metric with the same prompts.
+    pub(super) fn score_like(&self, other: &Score) -> Option<&Score> {
         self.scores.iter().find(|score| score.key() == other.key())
     }
 
-    pub fn speed_like(&self, other: &Speed) -> Option<&Speed> {
+    /// Returns the speed with the same numbers of tokens.
+    pub(super) fn speed_like(&self, other: &SpeedResult) -> Option<&SpeedResult> {
         self.speeds.iter().find(|speed| (speed.prompt, speed.generated) == (other.prompt, other.generated))
     }
 }
 
 impl Perplexity {
-    pub fn key(&self) -> (&str, &str, u64) {
+    pub(super) fn key(&self) -> (&str, &str, u64) {
         (&self.text, &self.protocol, self.window)
     }
 
-    pub fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         format!("{} ({}, {})", self.text, self.protocol, number::fixed(self.window as f64, 0))
     }
 
-    pub fn collapsed(&self, baseline: &Perplexity) -> bool {
+    pub(super) fn collapsed(&self, baseline: &Perplexity) -> bool {
         let limit = COLLAPSE * baseline.value;
         !self.value.is_finite() || (limit.is_finite() && self.value > limit)
     }
 }
 
 impl Score {
-    pub fn key(&self) -> (&str, Option<&str>, &str, &str, u64) {
+    pub(super) fn key(&self) -> (&str, Option<&str>, &str, &str, u64) {
         (&self.task, self.set.as_deref(), &self.metric, &self.profile, self.shots)
     }
 
-    /// Of a best possible 100.
-    pub fn points(&self) -> f64 {
+    /// Returns the score in points of 100.
+    pub(super) fn points(&self) -> f64 {
         self.value * 100.0 / self.scale
     }
 
-    /// `MMLU acc`, with the set where it is a part only.
-    pub fn title(&self) -> String {
+    /// Returns the title in tables: `MMLU, acc`, with the set of a part.
+    pub(super) fn title(&self) -> String {
         match &self.set {
             Some(set) => format!("{} {set}, {}", self.task, self.metric),
             None => format!("{}, {}", self.task, self.metric),
         }
     }
 
-    /// Whether the score is surely better than guessing: by 1.96 standard errors, those of its documents where it has
-    /// none of its own. True where nobody knows what guessing scores.
-    pub fn above_guessing(&self) -> bool {
+    /// Returns whether the score is better than guessing by 1.96 standard errors. A score without a standard error has
+    /// that of its documents. Returns true if the score of guessing is unknown.
+    pub(super) fn above_guessing(&self) -> bool {
         let items = || standard_error(&self.items.iter().copied().flatten().collect::<Vec<_>>()).ok();
         let away = Z * self.stderr.filter(|error| error.is_finite()).or_else(items).unwrap_or(0.0);
         self.chance.is_none_or(|chance| match self.higher_is_better {
@@ -103,86 +105,92 @@ impl Score {
         })
     }
 
-    /// One of the numbers that tables and figures are about.
-    pub fn is_main(&self) -> bool {
+    /// Returns whether the score is one of those that tables and figures show.
+    pub(super) fn is_main(&self) -> bool {
         self.primary && self.set.is_none()
     }
 }
 
-/// Repeats of a measurement.
+/// Rates of the repeats of a measurement, in tokens a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub struct RateSummary {
     pub median: f64,
     pub least: f64,
     pub most: f64,
-    /// Coefficient of variation, standard deviation over mean; absent below two repeats.
+    /// Coefficient of variation: standard deviation over mean. Absent below two repeats.
     pub variation: Option<f64>,
 }
 
-impl Spread {
-    /// None without repeats, or where one is no number.
-    pub fn new(repeats: &[f64]) -> Option<Spread> {
+impl RateSummary {
+    /// Summarizes repeats. None: there are none, or one is not finite.
+    pub fn new(repeats: &[f64]) -> Option<RateSummary> {
         let at = |share| quantile(repeats, share).ok();
         let variation = standard_deviation(repeats).ok().zip(mean(repeats).ok()).map(|(sd, mean)| sd / mean);
-        Some(Spread { median: at(0.5)?, least: at(0.0)?, most: at(1.0)?, variation })
+        Some(RateSummary { median: at(0.5)?, least: at(0.0)?, most: at(1.0)?, variation })
     }
 
-    /// Whether it may be compared: [`STEADY`].
-    pub fn steady(&self) -> bool {
+    /// Returns whether the repeats vary by 5 % at most, so that they may be compared.
+    pub(super) fn steady(&self) -> bool {
         self.variation.is_some_and(|variation| variation <= STEADY)
     }
 
-    /// This median over the other's, or why there is no such number.
-    pub fn over(&self, other: &Spread) -> Result<f64, String> {
-        for spread in [self, other] {
-            match spread.variation {
-                None => return Err("not compared: one repeat only".to_owned()),
-                Some(variation) if variation > STEADY => {
-                    return Err(format!("not compared: varies by {}", number::percent(variation)));
-                }
-                Some(_) => {}
+    /// Returns this median over the other's.
+    ///
+    /// # Errors
+    /// The reason why the two are not compared.
+    pub fn over(&self, other: &RateSummary) -> Result<f64, String> {
+        for rates in [self, other] {
+            let Some(variation) = rates.variation else { return Err("not compared: one repeat only".to_owned()) };
+            if !rates.steady() {
+                return Err(format!("not compared: varies by {}", number::percent(variation)));
             }
         }
         Ok(self.median / other.median)
     }
 }
 
-impl Speed {
-    /// Bytes read a second while decoding, over those of a copy.
+impl SpeedResult {
+    /// Returns the bytes read a second while decoding over those of a copy.
     pub fn share_of_copy(&self) -> Option<f64> {
-        Some(self.bytes_per_token? as f64 * Spread::new(&self.decode)?.median / self.copy_bandwidth?)
+        Some(self.bytes_per_token? as f64 * RateSummary::new(&self.decode)?.median / self.copy_bandwidth?)
     }
 }
 
-impl Study {
-    /// Names of models, in the order of their first runs.
+impl StudyResult {
+    /// Returns the names of models, in the order of their first runs.
     pub fn models(&self) -> Vec<&str> {
         first_of(self.runs.iter().map(|run| run.model.as_str()))
     }
 
-    /// Names of methods, in the order of their first runs.
-    pub fn methods(&self) -> Vec<&str> {
+    /// Returns the names of methods, in the order of their first runs.
+    pub(super) fn methods(&self) -> Vec<&str> {
         first_of(self.runs.iter().map(|run| run.method.as_str()))
     }
 
-    pub fn of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Run> + Clone {
+    /// Returns the runs of a model.
+    pub(super) fn of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a RunResult> + Clone {
         self.runs.iter().filter(move |run| run.model == model)
     }
 
-    /// The 16-bit run of a run's model.
-    pub fn baseline(&self, run: &Run) -> Option<&Run> {
+    /// Returns the 16-bit run of a run's model. None: there is none, or it is the run itself.
+    pub(super) fn baseline(&self, run: &RunResult) -> Option<&RunResult> {
         let baseline = self.runs.iter().find(|other| other.is_baseline() && other.model == run.model);
         baseline.filter(|baseline| !std::ptr::eq(*baseline, run))
     }
 
-    /// How fast runs decode against their 16-bit runs, by the first protocol of each.
-    pub fn decoding(&self, wanted: impl Fn(&Run) -> bool) -> Decoding<'_> {
+    /// Returns the bytes of a run's weights over those of its 16-bit run.
+    pub(super) fn weight_share(&self, run: &RunResult) -> Option<f64> {
+        Some(run.memory.weights? as f64 / self.baseline(run)?.memory.weights? as f64)
+    }
+
+    /// Compares the decoding of runs with their 16-bit runs, by the first speed of each.
+    pub(super) fn decoding(&self, wanted: impl Fn(&RunResult) -> bool) -> Decoding<'_> {
         let mut decoding = Decoding { ratios: Vec::new(), left_out: 0 };
         for run in self.runs.iter().filter(|run| !run.is_baseline() && wanted(run)) {
-            let Some((speed, after)) = run.speeds.first().and_then(|s| Some((s, Spread::new(&s.decode)?))) else {
+            let Some((speed, after)) = run.speeds.first().and_then(|s| Some((s, RateSummary::new(&s.decode)?))) else {
                 continue;
             };
-            let before = self.baseline(run).and_then(|baseline| Spread::new(&baseline.speed_like(speed)?.decode));
+            let before = self.baseline(run).and_then(|baseline| RateSummary::new(&baseline.speed_like(speed)?.decode));
             match before.and_then(|before| after.over(&before).ok()) {
                 Some(ratio) => decoding.ratios.push((run, ratio)),
                 None => decoding.left_out += 1,
@@ -191,56 +199,49 @@ impl Study {
         decoding
     }
 
-    /// One of each text and protocol that occurs.
-    pub fn texts(&self) -> Vec<&Perplexity> {
-        let mut texts: Vec<&Perplexity> = Vec::new();
-        for perplexity in self.runs.iter().flat_map(|run| &run.perplexities) {
-            if texts.iter().all(|text| text.key() != perplexity.key()) {
-                texts.push(perplexity);
-            }
-        }
-        texts
+    /// Returns a perplexity of each text and protocol.
+    pub(super) fn texts(&self) -> Vec<&Perplexity> {
+        first_by(self.runs.iter().flat_map(|run| &run.perplexities), |a, b| a.key() == b.key())
     }
 
-    /// One of each main score that occurs.
-    pub fn main_scores(&self) -> Vec<&Score> {
-        let mut scores: Vec<&Score> = Vec::new();
-        for score in self.runs.iter().flat_map(|run| &run.scores).filter(|score| score.is_main()) {
-            if scores.iter().all(|other| other.key() != score.key()) {
-                scores.push(score);
-            }
-        }
-        scores
+    /// Returns one score of each task and metric that tables and figures show.
+    pub(super) fn main_scores(&self) -> Vec<&Score> {
+        let all = self.runs.iter().flat_map(|run| &run.scores).filter(|score| score.is_main());
+        first_by(all, |a, b| a.key() == b.key())
     }
 }
 
-/// Speeds against 16 bits.
-pub struct Decoding<'a> {
-    /// Runs that are steady, as their 16-bit runs are, and their tokens a second over the 16-bit run's.
-    pub ratios: Vec<(&'a Run, f64)>,
-    /// Runs that have a speed which cannot be compared.
+/// Decoding against 16 bits.
+pub(super) struct Decoding<'a> {
+    /// Steady runs with steady 16-bit runs, and their tokens a second over the 16-bit run's.
+    pub ratios: Vec<(&'a RunResult, f64)>,
+    /// Number of runs whose speed cannot be compared.
     pub left_out: usize,
 }
 
 impl Decoding<'_> {
-    /// Runs that have a speed.
-    pub fn all(&self) -> usize {
+    /// Returns the number of runs with a speed.
+    pub(super) fn all(&self) -> usize {
         self.ratios.len() + self.left_out
     }
 
-    /// How many were compared and how many were not.
-    pub fn text(&self) -> String {
+    /// Returns how many were compared and how many were not.
+    pub(super) fn text(&self) -> String {
         let steady = format!("{} of {} quantized runs with a speed are steady", self.ratios.len(), self.all());
         let why = "they or their 16-bit run vary by more than 5 %, ran once only, or have nothing to stand beside";
         if self.left_out == 0 { steady } else { format!("{steady}, {} left out: {why}", self.left_out) }
     }
 }
 
-/// Each value once, in order of appearance.
-pub fn first_of<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut found = Vec::new();
+/// Returns each value once, in the order of first appearance.
+pub(super) fn first_of<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    first_by(values, T::eq)
+}
+
+fn first_by<T>(values: impl Iterator<Item = T>, same: impl Fn(&T, &T) -> bool) -> Vec<T> {
+    let mut found: Vec<T> = Vec::new();
     for value in values {
-        if !found.contains(&value) {
+        if !found.iter().any(|other| same(other, &value)) {
             found.push(value);
         }
     }

@@ -1,29 +1,29 @@
-//! What scores show about a loss that still counts as comparable, for the study's claims on widths.
+//! Scores judged by a loss that still counts as comparable, for the paper's claims on widths.
 
 use super::Findings;
-use super::claims::{Outcome, most};
-use super::compare::{Change, Verdict};
+use super::claims::{ClaimOutcome, most};
+use super::compare::{Change, ChangeVerdict};
 
-/// Points that a comparable score may lie below its baseline.
+/// Largest loss of a comparable score, in points.
 const COMPARABLE: f64 = 2.0;
 
-/// What a comparison shows about a loss of 2 points, the margin of the study's claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The 16-bit score is not above guessing, so that there is nothing to lose.
+/// Conclusion from a comparison about a loss of 2 points, the margin of the claims.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The 16-bit score is not above guessing and has nothing to lose.
     Guessing,
-    /// The whole interval lies at a loss within the margin, significant or not.
+    /// The whole interval is within the margin, significant or not.
     Comparable,
     /// Significantly worse after Holm's correction.
     Worse,
-    /// The whole interval lies beyond the margin, but it is not significant after Holm's correction.
+    /// The whole interval is beyond the margin, but the loss is not significant after Holm's correction.
     Beyond,
-    /// The interval holds both.
+    /// The interval has both.
     Open,
 }
 
 impl Change<'_> {
-    pub fn standing(&self) -> Standing {
+    fn standing(&self) -> Standing {
         if !self.before.above_guessing() {
             return Standing::Guessing;
         }
@@ -33,14 +33,14 @@ impl Change<'_> {
         });
         match losses {
             Some((_, most)) if most <= COMPARABLE => Standing::Comparable,
-            _ if self.verdict() == Verdict::Worse => Standing::Worse,
+            _ if self.verdict() == ChangeVerdict::Worse => Standing::Worse,
             Some((least, _)) if least > COMPARABLE => Standing::Beyond,
             _ => Standing::Open,
         }
     }
 }
 
-/// What the main scores of the methods' presets show at some widths.
+/// Numbers of main scores of the presets at some widths, by what they show.
 pub struct Standings {
     pub comparable: usize,
     pub worse: usize,
@@ -50,36 +50,38 @@ pub struct Standings {
 }
 
 impl Standings {
+    /// Counts the scores of presets at these bits.
     pub fn new(findings: &Findings<'_>, bits: &[u32]) -> Standings {
         let wanted = |change: &&Change<'_>| {
             change.score.is_main() && change.run.is_quantized_preset() && bits.contains(&change.run.bits)
         };
         let all: Vec<Standing> = findings.changes.iter().filter(wanted).map(Change::standing).collect();
-        let of = |standing| all.iter().filter(|one| **one == standing).count();
+        let count = |standing| all.iter().filter(|one| **one == standing).count();
         Standings {
-            comparable: of(Standing::Comparable),
-            worse: of(Standing::Worse),
-            beyond: of(Standing::Beyond),
-            open: of(Standing::Open),
-            guessing: of(Standing::Guessing),
+            comparable: count(Standing::Comparable),
+            worse: count(Standing::Worse),
+            beyond: count(Standing::Beyond),
+            open: count(Standing::Open),
+            guessing: count(Standing::Guessing),
         }
     }
 
-    /// All but those that had nothing to lose.
-    pub fn judged(&self) -> usize {
+    /// Returns the number of scores that had something to lose.
+    fn judged(&self) -> usize {
         self.comparable + self.worse + self.beyond + self.open
     }
 
-    /// Held if more than half of the scores stand for a claim; fell if at least half stand against it.
-    pub fn outcome(&self, held: usize, fell: usize) -> Outcome {
+    /// Judges a claim: it held if more than half of the scores support it, and fell if at least half contradict it.
+    pub(super) fn outcome(&self, held: usize, fell: usize) -> ClaimOutcome {
         match self.judged() {
-            all if most(held, all) => Outcome::Held,
-            all if all > 0 && 2 * fell >= all => Outcome::Fell,
-            _ => Outcome::Untested,
+            all if most(held, all) => ClaimOutcome::Held,
+            all if all > 0 && 2 * fell >= all => ClaimOutcome::Fell,
+            _ => ClaimOutcome::Untested,
         }
     }
 
-    pub fn text(&self) -> String {
+    /// Returns the numbers as a sentence.
+    pub(super) fn text(&self) -> String {
         format!(
             "Of {} scores {} are shown comparable, {} shown worse ({} of them significantly), {} open; {} skipped as not \
              above guessing in 16 bits.",

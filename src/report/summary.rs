@@ -1,95 +1,121 @@
-//! The study in a few sentences, made from its numbers.
+//! Parts of the page in words: notes, terms, the summary, the conditions of the measurement, and the paper's claims.
+
+use maud::{Markup, html};
 
 use super::Findings;
-use super::claims::{Claim, Outcome};
-use super::compare::Verdict;
+use super::claims::{Claim, ClaimOutcome};
+use super::compare::ChangeVerdict;
 use super::correlate::{LEAST_RUNS, mean};
-use super::data::{Run, Study};
-use super::html::folded;
+use super::data::{RunResult, StudyResult};
+use super::html::{folded, terms};
 use super::run::first_of;
 use super::{methods, number};
+use crate::metrics::statistics;
 
-fn plural(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
+fn plural(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Sentences, the widest first.
-pub fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
+/// Returns what a reader must know first: what is still missing, the study's note, and what could not be measured.
+pub(super) fn notes(study: &StudyResult) -> Markup {
+    let failures: Vec<String> = study.failures.iter().map(|form| format!("{} ({})", form.name, form.value)).collect();
+    html! {
+        @if !study.missing.is_empty() {
+            p.note { "Not finished: still to be measured are " (study.missing.join(", ")) "." }
+        }
+        @if let Some(note) = &study.note { p.note { (note) } }
+        @if !failures.is_empty() { p.note { "Not measured: " (failures.join("; ")) "." } }
+    }
+}
+
+/// Returns what each method of the study does, and the terms that a reader may not know.
+pub(super) fn glossary(study: &StudyResult) -> Markup {
+    let methods = study.methods().into_iter();
+    let methods = methods.filter_map(|name| Some((methods::title(name), methods::description(name)?)));
+    let others = [
+        (
+            "true bits",
+            "True bits per quantized weight (embeddings, output matrix and norms stay in 16 bits and are not counted).",
+        ),
+        ("collapsed", "A run whose perplexity is not finite, or above ten times that of its 16-bit run."),
+        ("path", "The implementation that ran: the CPU reference, the portable shaders or the fast shaders."),
+        (
+            "profile",
+            "The source of a benchmark's prompts and scoring: the lm-evaluation-harness (lmh) or qwgpu itself (own).",
+        ),
+    ];
+    folded("Methods and terms", &terms(methods.chain(others)))
+}
+
+/// Returns the study in a few sentences, the broadest first.
+pub(super) fn summary(findings: &Findings<'_>, claims: &[Claim]) -> Markup {
+    html! { ul.summary { @for sentence in sentences(findings, claims) { li { (sentence) } } } }
+}
+
+fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
     let study = findings.study;
     let (models, texts, scores) = (study.models().len(), study.texts().len(), study.main_scores());
     let tasks = first_of(scores.iter().map(|score| score.task.as_str())).len();
     let mut sentences = vec![format!(
         "{} of {} on {}, and perplexity on {}.",
-        plural(study.runs.len(), "run", "runs"),
-        plural(models, "model", "models"),
-        if tasks == 0 { "no benchmark".to_owned() } else { plural(tasks, "benchmark", "benchmarks") },
-        if texts == 0 { "no text".to_owned() } else { plural(texts, "text", "texts") },
+        plural(study.runs.len(), "run"),
+        plural(models, "model"),
+        if tasks == 0 { "no benchmark".to_owned() } else { plural(tasks, "benchmark") },
+        if texts == 0 { "no text".to_owned() } else { plural(texts, "text") },
     )];
     if !study.failures.is_empty() {
-        sentences.push(format!("{} could not be measured.", plural(study.failures.len(), "form", "forms")));
+        sentences.push(format!("{} could not be measured.", plural(study.failures.len(), "form")));
     }
-    let widths = first_of(study.runs.iter().filter(|run| run.is_quantized_preset()).map(|run| run.bits));
-    let mut widths: Vec<u32> = widths;
+    let mut widths = first_of(study.runs.iter().filter(|run| run.is_quantized_preset()).map(|run| run.bits));
     widths.sort_unstable_by(|a, b| b.cmp(a));
     sentences.extend(widths.into_iter().filter_map(|bits| width(findings, bits)));
     let collapsed = first_of(findings.rises.iter().filter(|rise| rise.collapsed).map(|rise| rise.run.full_title()));
     if !collapsed.is_empty() {
-        sentences.push(format!(
-            "Above ten times the 16-bit perplexity, or no number: {}.",
-            collapsed.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
-        ));
+        sentences.push(format!("Above ten times the 16-bit perplexity, or no number: {}.", collapsed.join("; ")));
     }
     for (runs, sound) in [("all runs", false), ("without collapsed runs", true)] {
         if let Some(mean) = mean(&findings.related, sound, LEAST_RUNS) {
             sentences.push(format!("Mean Pearson coefficient of perplexity and score, {runs}: {}.", mean.text()));
         }
     }
-    sentences.extend(extremes(findings));
-    let of = |outcome| claims.iter().filter(|claim| claim.outcome == outcome).count();
+    sentences.extend(extremes(study));
+    let count = |outcome| claims.iter().filter(|claim| claim.outcome == outcome).count();
     sentences.push(format!(
         "Of the study's {} claims below, {} held here, {} did not, and {} could not be tested.",
         claims.len(),
-        of(Outcome::Held),
-        of(Outcome::Fell),
-        of(Outcome::Untested)
+        count(ClaimOutcome::Held),
+        count(ClaimOutcome::Fell),
+        count(ClaimOutcome::Untested)
     ));
     sentences
 }
 
-/// What became of the scores at a width.
+/// Returns what became of the scores at a width.
 fn width(findings: &Findings<'_>, bits: u32) -> Option<String> {
-    let of_width = |run: &Run| run.is_quantized_preset() && run.bits == bits;
+    let of_width = |run: &RunResult| run.is_quantized_preset() && run.bits == bits;
     let changes = findings.changes.iter().filter(|change| change.score.is_main() && of_width(change.run));
     let tested: Vec<_> = changes.filter(|change| change.p.is_some()).collect();
-    let mean =
-        crate::metrics::statistics::mean(&tested.iter().map(|change| -change.loss()).collect::<Vec<_>>()).ok()?;
-    let of = |verdict| tested.iter().filter(|change| change.verdict() == verdict).count();
-    let (worse, better, equivalent) = (of(Verdict::Worse), of(Verdict::Better), of(Verdict::Equivalent));
-    let open = tested.len() - worse - better - equivalent;
-    let mut parts = vec![format!("{worse} significantly worse")];
-    for (count, text) in [
-        (better, "significantly better"),
-        (equivalent, "within one point by the equivalence test"),
-        (open, "with neither shown"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {text}"));
-        }
-    }
+    let mean = statistics::mean(&tested.iter().map(|change| -change.loss()).collect::<Vec<_>>()).ok()?;
+    let count = |verdict| tested.iter().filter(|change| change.verdict() == verdict).count();
+    let others = [
+        (ChangeVerdict::Better, "significantly better"),
+        (ChangeVerdict::Equivalent, "within one point by the equivalence test"),
+        (ChangeVerdict::Open, "with neither shown"),
+    ];
+    let others = others.map(|(verdict, text)| (count(verdict), text)).into_iter().filter(|(count, _)| *count > 0);
+    let others: String = others.map(|(count, text)| format!(", {count} {text}")).collect();
     Some(format!(
-        "At {bits} bits, {} against 16 bits: {} (mean change {} points, up is better).",
-        plural(tested.len(), "score", "scores"),
-        parts.join(", "),
+        "At {bits} bits, {} against 16 bits: {} significantly worse{others} (mean change {} points, up is better).",
+        plural(tested.len(), "score"),
+        count(ChangeVerdict::Worse),
         number::signed(mean, 1)
     ))
 }
 
-/// The smallest weights and the fastest decoding against 16 bits.
-fn extremes(findings: &Findings<'_>) -> Vec<String> {
-    let study = findings.study;
+/// Returns the smallest weights and the fastest and slowest decoding against 16 bits.
+fn extremes(study: &StudyResult) -> Vec<String> {
     let mut sentences = Vec::new();
-    let size = |run: &Run| Some(run.memory.weights? as f64 / study.baseline(run)?.memory.weights? as f64);
-    let sizes = study.runs.iter().filter_map(|run| Some((run, size(run)?)));
+    let sizes = study.runs.iter().filter_map(|run| Some((run, study.weight_share(run)?)));
     if let Some((run, share)) = sizes.min_by(|a, b| a.1.total_cmp(&b.1)) {
         sentences.push(format!("Smallest weights: {}, {} of 16 bits.", run.full_title(), number::percent(share)));
     }
@@ -108,28 +134,73 @@ fn extremes(findings: &Findings<'_>) -> Vec<String> {
     ];
     for (name, (run, ratio)) in ends.into_iter().filter_map(|(name, end)| Some((name, end?))) {
         let (run, times) = (run.full_title(), number::fixed(*ratio, 2));
-        sentences
-            .push(format!("{name} of the {} quantized runs with a speed: {run}, {times} times 16 bits.", rates.len()));
+        let count = rates.len();
+        sentences.push(format!("{name} of the {count} quantized runs with a speed: {run}, {times} times 16 bits."));
     }
     sentences
 }
 
-/// Writes what each method of the study does, and the terms that a reader may not know.
-pub fn glossary(study: &Study) -> String {
-    let methods =
-        study.methods().into_iter().filter_map(|name| Some((methods::title(name), methods::description(name)?)));
-    let terms = [
-        (
-            "true bits",
-            "True bits per quantized weight (embeddings, output matrix and norms stay in 16 bits and are not counted).",
-        ),
-        ("collapsed", "A run whose perplexity is not finite, or above ten times that of its 16-bit run."),
-        ("path", "The implementation that ran: the CPU reference, the portable shaders or the fast shaders."),
-        (
-            "profile",
-            "The source of a benchmark's prompts and scoring: the lm-evaluation-harness (lmh) or qwgpu itself (own).",
-        ),
+/// Returns how the study was measured.
+pub(super) fn conditions(study: &StudyResult) -> Markup {
+    let conditions = &study.conditions;
+    let fixed = [
+        ("date", conditions.date.as_str()),
+        ("qwgpu", &conditions.qwgpu),
+        ("adapter", &conditions.adapter),
+        ("driver", conditions.driver.as_deref().unwrap_or("not reported")),
+        ("path", &conditions.path),
+        ("perplexity", &conditions.perplexity_protocol),
+        ("speed", &conditions.speed_protocol),
     ];
-    let entries = methods.chain(terms).map(|(term, meaning)| format!("<dt>{term}</dt><dd>{meaning}</dd>\n"));
-    folded("Methods and terms", &format!("<dl>\n{}</dl>\n", entries.collect::<String>()))
+    let mut facts: Vec<(String, String)> = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    for model in study.models() {
+        let parameters = study.of(model).next().map_or_else(String::new, |run| number::parameters(run.parameters));
+        facts.push((model.to_owned(), format!("{parameters} parameters")));
+    }
+    for (name, list) in [("seed ", &conditions.seeds), ("digest ", &conditions.digests), ("", &conditions.others)] {
+        facts.extend(list.iter().map(|fact| (format!("{name}{}", fact.name), fact.value.clone())));
+    }
+    html! {
+        dl {
+            dt { "command" } dd { code { (conditions.command) } }
+            @for (name, value) in &facts { dt { (name) } dd { (value) } }
+        }
+        p {
+            "Statistics: McNemar's test for documents that are right or wrong, exact below 25 that differ, with the \
+             adjusted Wald interval of Bonett and Price (2012) for the difference of paired shares; else a paired \
+             bootstrap of 10,000 resamples, from 10 pairs on; Holm's correction over the scores of a model; equivalence \
+             by two one-sided t tests at ±1 point, and where all n pairs differ alike, mostly not at all, by the \
+             probability 0.99ⁿ to see that if 1 % of the documents differed otherwise. Where runs did not answer the \
+             same documents, or a metric is no mean, the comparison is an unpaired z test, which sees less."
+        }
+        p {
+            "As data: "
+            @for (index, (name, _)) in super::TABLES.iter().enumerate() {
+                @if index > 0 { ", " }
+                a href=(name) { (name) }
+            }
+            "."
+        }
+    }
+}
+
+/// Returns the claims of the paper and what became of them.
+pub(super) fn claims(claims: &[Claim]) -> Markup {
+    html! {
+        p { "Jin et al., A Comprehensive Evaluation of Quantization Strategies for Large Language Models, 2024." }
+        ol.claims {
+            @for claim in claims {
+                @let class = match claim.outcome {
+                    ClaimOutcome::Held => "better",
+                    ClaimOutcome::Fell => "worse",
+                    ClaimOutcome::Untested => "quiet",
+                };
+                li {
+                    p { strong { (claim.claim) } }
+                    p { strong class=(class) { (claim.outcome.title()) } ": " (claim.evidence) }
+                    p.quiet { "Rule: " (claim.rule) }
+                }
+            }
+        }
+    }
 }

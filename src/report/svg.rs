@@ -1,83 +1,92 @@
-//! A small writer of SVG. Colours are classes; figure.css has them for light and dark pages.
+//! Drawings as SVG. Colours are CSS classes, which figure.css defines for light and dark pages, and text is selectable;
+//! the plotting crates draw with fixed colours.
 
-use std::fmt::Write;
+use maud::{Markup, PreEscaped, html};
 
-use super::html::escape;
+/// Style sheet of figures, in their files and in the page.
+pub(super) const STYLE: &str = include_str!("figure.css");
 
-/// Style sheet of figures, alone and in the page.
-pub const STYLE: &str = include_str!("figure.css");
+/// Width of a drawing in its own units, so that text keeps a readable size on a phone.
+pub(super) const WIDTH: f64 = 360.0;
 
-/// Width of a figure in its own units, so that text keeps a readable size on a phone.
-pub const WIDTH: f64 = 360.0;
+/// Mean width of a character of the axis text, to keep texts apart.
+pub(super) const CHARACTER: f64 = 6.1;
 
-/// Mean width of a character of the axis text, for what may overlap.
-pub const CHARACTER: f64 = 6.1;
+/// Number of different marks.
+pub(super) const SHAPES: usize = 6;
 
-/// Shape and colour of a series, told apart without colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Number of the shape and of the colour class.
+/// Shape and colour of a series. The shape alone tells series apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Number of the shape and of the colour class, modulo [`SHAPES`].
     pub shape: usize,
     pub hollow: bool,
 }
 
-/// Shapes there are.
-pub const SHAPES: usize = 6;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchor {
+/// Side of a text that its place belongs to.
+#[derive(Clone, Copy)]
+pub(super) enum Anchor {
     Start,
     Middle,
     End,
 }
 
-/// Text of a figure, grown line by line.
-pub struct Svg {
+/// Place in a drawing: x to the right, y downwards.
+pub(super) type Place = (f64, f64);
+
+/// Drawing that grows element by element.
+pub(super) struct Svg {
     height: f64,
     body: String,
 }
 
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn places(places: impl Iterator<Item = Place>) -> String {
+    places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
+}
+
+fn tooltip(title: &str) -> Markup {
+    html! { @if !title.is_empty() { title { (title) } } }
+}
+
 impl Svg {
-    pub fn new(height: f64) -> Svg {
+    pub(super) fn new(height: f64) -> Svg {
         Svg { height, body: String::new() }
     }
 
-    fn push(&mut self, line: std::fmt::Arguments<'_>) {
-        self.body.write_fmt(line).expect("a string takes all");
+    fn push(&mut self, element: Markup) {
+        self.body += &element.into_string();
         self.body.push('\n');
     }
 
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
-        let ((x1, y1), (x2, y2)) = (from, to);
-        self.push(format_args!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
+    pub(super) fn line(&mut self, class: &str, (x1, y1): Place, (x2, y2): Place) {
+        self.push(html! { line class=(class) x1=(tenths(x1)) y1=(tenths(y1)) x2=(tenths(x2)) y2=(tenths(y2)) {} });
     }
 
-    pub fn rect(&mut self, class: &str, corner: (f64, f64), size: (f64, f64), title: &str) {
-        let ((x, y), (width, height)) = (corner, size);
-        self.push(format_args!(
-            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}">{}</rect>"#,
-            tooltip(title)
-        ));
+    pub(super) fn rect(&mut self, class: &str, (x, y): Place, (width, height): (f64, f64), title: &str) {
+        let [x, y, width, height] = [x, y, width, height].map(tenths);
+        self.push(html! { rect class=(class) x=(x) y=(y) width=(width) height=(height) { (tooltip(title)) } });
     }
 
-    pub fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
+    pub(super) fn text(&mut self, class: &str, (x, y): Place, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let text = escape(text);
-        self.push(format_args!(r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#));
+        self.push(html! { text class=(class) x=(tenths(x)) y=(tenths(y)) text-anchor=(anchor) { (text) } });
     }
 
-    pub fn path(&mut self, class: &str, points: &[(f64, f64)]) {
-        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        self.push(format_args!(r#"<polyline class="{class}" points="{}"/>"#, points.join(" ")));
+    pub(super) fn path(&mut self, class: &str, corners: &[Place]) {
+        self.push(html! { polyline class=(class) points=(places(corners.iter().copied())) {} });
     }
 
-    /// A mark of a series, which says `title` when pointed at.
-    pub fn mark(&mut self, mark: Mark, (x, y): (f64, f64), title: &str) {
-        let corners: &[(f64, f64)] = match mark.shape % SHAPES {
+    /// Adds a mark of a series. It shows `title` when pointed at.
+    pub(super) fn mark(&mut self, mark: Mark, (x, y): Place, title: &str) {
+        let corners: &[Place] = match mark.shape % SHAPES {
             0 => &[],
             1 => &[(-4.0, -4.0), (4.0, -4.0), (4.0, 4.0), (-4.0, 4.0)],
             2 => &[(0.0, -5.2), (4.8, 3.8), (-4.8, 3.8)],
@@ -86,44 +95,57 @@ impl Svg {
             _ => &[(0.0, -5.4), (5.1, -1.7), (3.2, 4.4), (-3.2, 4.4), (-5.1, -1.7)],
         };
         let class = format!("mark c{}{}", mark.shape % SHAPES, if mark.hollow { " hollow" } else { "" });
-        let tip = tooltip(title);
-        if corners.is_empty() {
-            self.push(format_args!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="4.4">{tip}</circle>"#));
-        } else {
-            let points: Vec<String> = corners.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect();
-            self.push(format_args!(r#"<polygon class="{class}" points="{}">{tip}</polygon>"#, points.join(" ")));
+        let corners = places(corners.iter().map(|(dx, dy)| (x + dx, y + dy)));
+        self.push(html! {
+            @if corners.is_empty() {
+                circle class=(class) cx=(tenths(x)) cy=(tenths(y)) r="4.4" { (tooltip(title)) }
+            } @else {
+                polygon class=(class) points=(corners) { (tooltip(title)) }
+            }
+        });
+    }
+
+    /// Ends the drawing. `description` tells a reader who does not see it what it shows.
+    pub(super) fn finish(self, title: &str, description: String) -> Drawing {
+        Drawing { svg: self, title: title.to_owned(), description }
+    }
+}
+
+/// Finished drawing.
+pub(super) struct Drawing {
+    svg: Svg,
+    title: String,
+    description: String,
+}
+
+impl Drawing {
+    /// Returns the drawing as an element of a page, where `slug` makes its ids unique.
+    pub(super) fn element(&self, slug: &str) -> Markup {
+        self.styled(slug, "")
+    }
+
+    /// Returns the drawing as a file.
+    pub(super) fn file(&self, slug: &str) -> String {
+        let style = format!("{STYLE}svg.figure {{ background: var(--paper); }}\n");
+        html! { (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")) (self.styled(slug, &style)) }.into_string()
+    }
+
+    fn styled(&self, slug: &str, style: &str) -> Markup {
+        let (title, description) = (format!("{slug}-title"), format!("{slug}-desc"));
+        html! {
+            svg xmlns="http://www.w3.org/2000/svg" class="figure" viewBox=(format!("0 0 {WIDTH} {:.0}", self.svg.height))
+                role="img" aria-labelledby={ (title) " " (description) } {
+                @if !style.is_empty() { style { (PreEscaped(style)) } }
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                (PreEscaped(&self.svg.body))
+            }
         }
     }
-
-    /// The figure as an element. `slug` makes its ids unique in a page.
-    pub fn finish(self, slug: &str, title: &str, description: &str) -> String {
-        let (title, description, height) = (escape(title), escape(description), self.height);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"figure\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" \
-             aria-labelledby=\"{slug}-title {slug}-desc\">\n<title id=\"{slug}-title\">{title}</title>\n\
-             <desc id=\"{slug}-desc\">{description}</desc>\n{}</svg>\n",
-            self.body
-        )
-    }
 }
 
-fn tooltip(title: &str) -> String {
-    if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) }
-}
-
-/// A figure as a file of its own.
-pub fn document(figure: &str) -> String {
-    let style = format!("<style>\n{STYLE}svg.figure {{ background: var(--paper); }}\n</style>\n");
-    let end_of_tag = figure.find('>').map_or(0, |at| at + 1);
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n{style}{}",
-        &figure[..end_of_tag],
-        &figure[end_of_tag..].trim_start()
-    )
-}
-
-/// `text` cut to about so many units of width.
-pub fn fit(text: &str, width: f64) -> String {
+/// Returns `text` cut to about this width.
+pub(super) fn fit(text: &str, width: f64) -> String {
     let room = (width / CHARACTER).max(1.0) as usize;
     if text.chars().count() <= room {
         return text.to_owned();
@@ -133,8 +155,8 @@ pub fn fit(text: &str, width: f64) -> String {
     cut
 }
 
-/// A heading in one line or, where that is too long, in two: what stands before its first `: `, and the rest.
-pub fn heading(title: &str) -> Vec<String> {
+/// Returns a heading in one line. One that is too long is split after its first `: `.
+pub(super) fn heading(title: &str) -> Vec<String> {
     // Bold letters are wider.
     let room = WIDTH / 1.12;
     let parts = match title.split_once(": ") {
@@ -144,8 +166,8 @@ pub fn heading(title: &str) -> Vec<String> {
     parts.into_iter().map(|part| fit(part, room)).collect()
 }
 
-/// Width that `text` takes, about.
-pub fn width(text: &str) -> f64 {
+/// Returns the width of `text`, about.
+pub(super) fn width(text: &str) -> f64 {
     text.chars().map(|c| if c.is_ascii() { CHARACTER } else { 2.0 * CHARACTER }).sum()
 }
 

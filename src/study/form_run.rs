@@ -27,7 +27,7 @@ use crate::metrics::information::Distance;
 use crate::progress::Progress;
 use crate::quantize::model_digest;
 use crate::quantize::session::{REPORT, cached};
-use crate::report::data::{Conditions, Fact, Memory, Outliers, Perplexity, Run, Score, Speed};
+use crate::report::data::{Conditions, Fact, Memory, OutlierResult, Perplexity, RunResult, Score, SpeedResult};
 
 /// One form of one model under measurement.
 pub struct FormRun<'a> {
@@ -92,7 +92,7 @@ impl<'a> FormRun<'a> {
     ///
     /// # Errors
     /// A form that does not run or gives no numbers; what the progress returns.
-    pub fn run(mut self, evaluation: Option<&mut Evaluation>) -> Result<Run> {
+    pub fn run(mut self, evaluation: Option<&mut Evaluation>) -> Result<RunResult> {
         let (model, speed_path) = (self.model, self.settings.speed_path());
         let mut perplexities = Vec::new();
         for (text, ids) in &model.texts {
@@ -125,14 +125,14 @@ impl<'a> FormRun<'a> {
             .filter(|_| self.form.settings.as_ref().is_some_and(|s| s.quant.method.has_outliers))
             .map(|report| {
                 let layers = report["layers"].as_array().into_iter().flatten();
-                Outliers {
+                OutlierResult {
                     share: report["outlier_share"].as_f64().unwrap_or(0.0),
                     layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
                     threshold: report["outlier_threshold"].as_f64(),
                     samples: Some(self.link(REPORT)),
                 }
             });
-        Ok(Run {
+        Ok(RunResult {
             model: model.name.clone(),
             parameters: model.parameters,
             method: self.form.method.to_owned(),
@@ -238,7 +238,7 @@ impl<'a> FormRun<'a> {
         Ok(all)
     }
 
-    fn speeds(&mut self) -> Result<Vec<Speed>> {
+    fn speeds(&mut self) -> Result<Vec<SpeedResult>> {
         let (prompt, generated) = self.settings.speed;
         if prompt == 0 || generated == 0 {
             return Ok(Vec::new());
@@ -256,7 +256,7 @@ impl<'a> FormRun<'a> {
                 measured => measured?,
             };
             let [prefill, decode] = m.rates;
-            Ok(Some(Speed {
+            Ok(Some(SpeedResult {
                 prompt: prompt as u64,
                 generated: generated as u64,
                 prefill,
@@ -268,6 +268,6 @@ impl<'a> FormRun<'a> {
             }))
         })?;
         let samples = Some(self.link("speed.json"));
-        Ok(speed.into_iter().map(|speed| Speed { samples: samples.clone(), ..speed }).collect())
+        Ok(speed.into_iter().map(|speed| SpeedResult { samples: samples.clone(), ..speed }).collect())
     }
 }

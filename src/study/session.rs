@@ -73,11 +73,11 @@ impl Study {
     ///
     /// # Errors
     /// Those that would end every form; what `progress` returns.
-    pub fn run(mut self, progress: &mut dyn Progress) -> Result<data::Study> {
+    pub fn run(mut self, progress: &mut dyn Progress) -> Result<data::StudyResult> {
         self.machine.probe(&self.settings)?;
         let Study { settings, machine, mut models, forms } = self;
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-        let mut study = data::Study {
+        let mut study = data::StudyResult {
             schema: SCHEMA,
             title: format!("What quantization costs: {}", names.join(", ")),
             note: settings.note.clone(),

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::choice::reply;
 use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Set, Task, data};
 use crate::error::{Error, Result};
-use crate::metrics::bleu::{Bleu, Counts, Tokenizer};
+use crate::metrics::bleu::{Bleu, BleuCounts, BleuTokenizer};
 use crate::metrics::chrf::Chrf;
 
 pub static TASK: Task = Task {
@@ -48,14 +48,14 @@ const BASE: Profile = Profile {
 
 /// BLEU stands under its tokenizer as a filter, since numbers of different ones must not be averaged.
 const METRICS: &[Metric] = &[
-    Metric { primary: true, ..metric("bleu", "13a", |items| bleu(Tokenizer::V13a, items)) },
-    Metric { primary: true, ..metric("bleu", "zh", |items| bleu(Tokenizer::Chinese, items)) },
-    Metric { primary: true, ..metric("bleu", "char", |items| bleu(Tokenizer::Characters, items)) },
+    Metric { primary: true, ..metric("bleu", "13a", |items| bleu(BleuTokenizer::V13a, items)) },
+    Metric { primary: true, ..metric("bleu", "zh", |items| bleu(BleuTokenizer::Chinese, items)) },
+    Metric { primary: true, ..metric("bleu", "char", |items| bleu(BleuTokenizer::Characters, items)) },
     metric("spbleu", "none", spbleu),
     metric("chrf", "none", |items| chrf(Chrf::default(), items)),
     metric("chrf++", "none", |items| chrf(CHRF_WORDS, items)),
     // With the tokenizer 13a whatever the target, as lm-evaluation-harness: next to meaningless for Chinese.
-    metric("bleu_lmh", "none", |items| bleu(Tokenizer::V13a, items)),
+    metric("bleu_lmh", "none", |items| bleu(BleuTokenizer::V13a, items)),
 ];
 
 /// The SentencePiece model of spBLEU, as sacreBLEU names its file and its tokenizer.
@@ -80,10 +80,10 @@ const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f
 pub fn signature(metric: &Metric) -> Option<String> {
     let bleu = |tokenizer| Bleu { tokenizer, ..Bleu::default() }.signature(Some(1));
     match (metric.name, metric.filter) {
-        ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(Tokenizer::V13a)),
-        ("bleu", "zh") => Some(bleu(Tokenizer::Chinese)),
-        ("bleu", "char") => Some(bleu(Tokenizer::Characters)),
-        ("spbleu", _) => Some(bleu(Tokenizer::Pieces(PIECES, &str::to_owned))),
+        ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(BleuTokenizer::V13a)),
+        ("bleu", "zh") => Some(bleu(BleuTokenizer::Chinese)),
+        ("bleu", "char") => Some(bleu(BleuTokenizer::Characters)),
+        ("spbleu", _) => Some(bleu(BleuTokenizer::Pieces(PIECES, &str::to_owned))),
         ("chrf", _) => Some(Chrf::default().signature(Some(1))),
         ("chrf++", _) => Some(CHRF_WORDS.signature(Some(1))),
         _ => None,
@@ -216,8 +216,8 @@ fn score(set: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>
     let mut rest = outcome("none", &["chrf", "chrf++", "bleu_lmh"]);
     if let Some(pieces) = &set.pieces {
         let apart = |text: &str| pieces.apart(text);
-        let counts = Bleu { tokenizer: Tokenizer::Pieces(PIECES, &apart), ..Bleu::default() };
-        let Counts { length, reference_length, matched, total } = counts.counts(reply(answers)?, &[target]);
+        let counts = Bleu { tokenizer: BleuTokenizer::Pieces(PIECES, &apart), ..Bleu::default() };
+        let BleuCounts { length, reference_length, matched, total } = counts.counts(reply(answers)?, &[target]);
         rest.items.push(("spbleu", Item::Record(json!([length, reference_length, matched, total]))));
     }
     Ok(vec![outcome(tokenizer(to), &["bleu"]), rest])
@@ -230,7 +230,7 @@ fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
     })
 }
 
-fn bleu(tokenizer: Tokenizer<'static>, items: &[Item]) -> f64 {
+fn bleu(tokenizer: BleuTokenizer<'static>, items: &[Item]) -> f64 {
     let bleu = Bleu { tokenizer, ..Bleu::default() };
     bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
 }
@@ -241,8 +241,12 @@ fn spbleu(items: &[Item]) -> f64 {
         Item::Record(record) => serde_json::from_value(record.clone()).ok(),
         _ => None,
     });
-    let counts =
-        counts.map(|(length, reference_length, matched, total)| Counts { length, reference_length, matched, total });
+    let counts = counts.map(|(length, reference_length, matched, total)| BleuCounts {
+        length,
+        reference_length,
+        matched,
+        total,
+    });
     Bleu::default().score(&counts.sum()).score
 }
 

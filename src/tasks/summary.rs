@@ -1,7 +1,7 @@
 //! What the tasks of summaries share: ROUGE of a reply.
 
 use super::{Item, Metric, Outcome};
-use crate::metrics::rouge::{Rouge, Tokens};
+use crate::metrics::rouge::{Rouge, RougeTokens};
 
 /// Means of F1 from 0 to 1, words by their stems. `rougeL` takes a text as one line, as lm-evaluation-harness does;
 /// `rougeLsum`, which papers report, goes sentence by sentence.
@@ -13,8 +13,8 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 pub(super) fn rouge(reply: &str, reference: &str) -> Vec<Outcome> {
-    let whole = Rouge::of(&one_line(reference), &one_line(reply), Tokens::Stems);
-    let lines = Rouge::of(&sentences(reference), &sentences(reply), Tokens::Stems);
+    let whole = Rouge::of(&one_line(reference), &one_line(reply), RougeTokens::Stems);
+    let lines = Rouge::of(&sentences(reference), &sentences(reply), RougeTokens::Stems);
     let number = |name, score: f64| (name, Item::Number(score));
     Outcome::plain(vec![
         number("rouge1", whole.one.f),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use qwgpu::report::data::{Purpose, Run, Study};
+use qwgpu::report::data::{Purpose, RunResult, StudyResult};
 use serde_json::json;
 
 use crate::command::{ended, qwgpu, stderr, stdout};
@@ -68,7 +68,7 @@ fn a_study_is_measured_once_and_reported() {
     let arguments = ["--equal-bits"];
     let first = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
     assert!(stderr(&first).contains("PTB: perplexity"));
-    let found = Study::read(&out.path().join("study.json")).unwrap();
+    let found = StudyResult::read(&out.path().join("study.json")).unwrap();
     let forms: Vec<_> = found.runs.iter().map(|run| (run.method.as_str(), run.bits, run.purpose)).collect();
     assert_eq!(
         forms,
@@ -103,9 +103,9 @@ fn a_study_is_measured_once_and_reported() {
     let second = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
     assert!(!stderr(&second).contains("perplexity"), "{}", stderr(&second));
     let [_, int8, gptq, ..] = &found.runs[..] else { unreachable!("asserted above") };
-    let mean = |run: &Run| run.perplexities[0].distance.unwrap().mean;
+    let mean = |run: &RunResult| run.perplexities[0].distance.unwrap().mean;
     assert!(mean(int8) < mean(gptq), "8 bits are nearer to 16 than 2 are: {} {}", mean(int8), mean(gptq));
-    let again = Study::read(&out.path().join("study.json")).unwrap();
+    let again = StudyResult::read(&out.path().join("study.json")).unwrap();
     assert_eq!(json!(again.runs), json!(found.runs));
 }
 
@@ -128,7 +128,7 @@ fn a_form_that_cannot_be_measured_is_left_out() {
     let both = ["--methods", "int8", "--model", &sound, "--model", &broken];
     let ended = ended(1, study(data.path(), out.path(), &both).output().unwrap());
     assert!(stderr(&ended).contains("tiny-0.7b bf16 is left out"), "{}", stderr(&ended));
-    let found = Study::read(&out.path().join("study.json")).unwrap();
+    let found = StudyResult::read(&out.path().join("study.json")).unwrap();
     let measured: Vec<&str> = found.runs.iter().map(|run| run.model.as_str()).collect();
     assert_eq!(measured, ["tiny-qwen", "tiny-qwen", names[0], names[0]]);
     let left_out: Vec<&str> = found.failures.iter().map(|failure| failure.name.as_str()).collect();
@@ -146,7 +146,7 @@ fn another_text_is_measured_anew() {
     let out = tempfile::tempdir().unwrap();
     let perplexity = || {
         ended(0, study(data.path(), out.path(), &["--methods", "int8"]).output().unwrap());
-        let study = Study::read(&out.path().join("study.json")).unwrap();
+        let study = StudyResult::read(&out.path().join("study.json")).unwrap();
         study.runs.iter().map(|run| (run.perplexities[0].value, run.perplexities[0].distance)).collect::<Vec<_>>()
     };
     let first = perplexity();

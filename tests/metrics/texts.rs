@@ -1,9 +1,9 @@
 //! BLEU, chrF, ROUGE and its stemmer.
 
-use qwgpu::metrics::bleu::{Bleu, Smoothing, Tokenizer};
+use qwgpu::metrics::bleu::{Bleu, BleuTokenizer, Smoothing};
 use qwgpu::metrics::chrf::Chrf;
 use qwgpu::metrics::porter;
-use qwgpu::metrics::rouge::{Rouge, Score, Tokens};
+use qwgpu::metrics::rouge::{Rouge, RougeScore, RougeTokens};
 use serde_json::Value;
 
 use super::{array, close, float, floats, golden, text, texts};
@@ -14,12 +14,12 @@ fn bleu(settings: &Value) -> Bleu<'static> {
         characters.chunks(2).map(String::from_iter).collect::<Vec<_>>().join(" ")
     };
     let tokenizer = match settings["tokenize"].as_str() {
-        None | Some("13a") => Tokenizer::V13a,
-        Some("intl") => Tokenizer::International,
-        Some("zh") => Tokenizer::Chinese,
-        Some("char") => Tokenizer::Characters,
-        Some("none") => Tokenizer::None,
-        Some("flores200") => Tokenizer::Pieces("flores200", Box::leak(Box::new(pieces))),
+        None | Some("13a") => BleuTokenizer::V13a,
+        Some("intl") => BleuTokenizer::International,
+        Some("zh") => BleuTokenizer::Chinese,
+        Some("char") => BleuTokenizer::Characters,
+        Some("none") => BleuTokenizer::None,
+        Some("flores200") => BleuTokenizer::Pieces("flores200", Box::leak(Box::new(pieces))),
         other => panic!("{other:?}"),
     };
     let value = settings["smooth_value"].as_f64();
@@ -101,7 +101,7 @@ fn published_examples() {
         );
     }
     let chinese = ("他去了北京大学学习物理。", "他在北京大学学习物理学。");
-    for (tokenizer, expected) in [(Tokenizer::Chinese, 64.8412), (Tokenizer::V13a, 0.0)] {
+    for (tokenizer, expected) in [(BleuTokenizer::Chinese, 64.8412), (BleuTokenizer::V13a, 0.0)] {
         let bleu = Bleu { tokenizer, ..Bleu::default() };
         near(bleu.score(&bleu.counts(chinese.0, &[chinese.1])).score, expected);
     }
@@ -110,7 +110,7 @@ fn published_examples() {
 #[test]
 fn rouge_is_that_of_rouge_score() {
     let golden = golden("summaries");
-    for (tokens, name) in [(Tokens::Words, "words"), (Tokens::Stems, "stems")] {
+    for (tokens, name) in [(RougeTokens::Words, "words"), (RougeTokens::Stems, "stems")] {
         for (pair, expected) in array(&golden["pairs"]).iter().zip(array(&golden[name])) {
             let pair = texts(pair);
             let Rouge { one, two, longest, summary } = Rouge::of(pair[1], pair[0], tokens);
@@ -128,20 +128,20 @@ fn rouge_is_that_of_rouge_score() {
 #[test]
 fn chinese_has_rouge_in_characters_only() {
     let (one, other) = ("他在北京大学学习物理。", "他去了北京大学，学习物理");
-    for tokens in [Tokens::Words, Tokens::Stems] {
+    for tokens in [RougeTokens::Words, RougeTokens::Stems] {
         assert_eq!(Rouge::of(one, one, tokens), Rouge::default());
         assert!(!tokens.scorable(one) && tokens.scorable("GDP 增长"));
     }
-    assert!(Tokens::Characters.scorable(one) && !Tokens::Characters.scorable("，。"));
-    let rouge = Rouge::of(one, other, Tokens::Characters);
+    assert!(RougeTokens::Characters.scorable(one) && !RougeTokens::Characters.scorable("，。"));
+    let rouge = Rouge::of(one, other, RougeTokens::Characters);
     // 9 of the 10 characters of one stand in the 11 of the other, in the same order.
-    let expected = Score { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };
+    let expected = RougeScore { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };
     for score in [rouge.one, rouge.longest, rouge.summary] {
         close(score.precision, expected.precision, "precision");
         close(score.recall, expected.recall, "recall");
         close(score.f, expected.f, "F");
     }
-    assert_eq!(Rouge::of(one, one, Tokens::Characters).two, Score { precision: 1.0, recall: 1.0, f: 1.0 });
+    assert_eq!(Rouge::of(one, one, RougeTokens::Characters).two, RougeScore { precision: 1.0, recall: 1.0, f: 1.0 });
 }
 
 #[test]

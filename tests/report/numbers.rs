@@ -1,10 +1,10 @@
 //! Every derived number against its Python original, or by hand.
 
 use qwgpu::report::Findings;
-use qwgpu::report::compare::{Test, Verdict};
+use qwgpu::report::compare::{ChangeVerdict, Test};
 use qwgpu::report::correlate::{LEAST_RUNS, mean};
-use qwgpu::report::data::Study;
-use qwgpu::report::run::Spread;
+use qwgpu::report::data::StudyResult;
+use qwgpu::report::run::RateSummary;
 use serde_json::Value;
 
 use super::{fixture, study};
@@ -93,20 +93,20 @@ fn correlations_equal_the_originals() {
 #[test]
 fn repeats_equal_numpy() {
     let (study, expected) = (study(), expected());
-    let spread = Spread::new(&study.runs[1].speeds[0].decode).unwrap();
+    let spread = RateSummary::new(&study.runs[1].speeds[0].decode).unwrap();
     near(spread.median, &expected["decode"]["median"], "median");
     near(spread.variation.unwrap(), &expected["decode"]["variation"], "variation");
 }
 
 #[test]
 fn what_varies_or_was_run_once_is_not_compared() {
-    let steady = Spread::new(&[10.0, 10.1, 9.9]).unwrap();
-    assert_eq!(steady.over(&Spread::new(&[20.0, 20.2, 19.8]).unwrap()), Ok(0.5));
-    let shaky = Spread::new(&[10.0, 12.0, 8.0]).unwrap();
+    let steady = RateSummary::new(&[10.0, 10.1, 9.9]).unwrap();
+    assert_eq!(steady.over(&RateSummary::new(&[20.0, 20.2, 19.8]).unwrap()), Ok(0.5));
+    let shaky = RateSummary::new(&[10.0, 12.0, 8.0]).unwrap();
     assert_eq!(shaky.over(&steady), Err("not compared: varies by 20.0 %".to_owned()));
     assert_eq!(steady.over(&shaky), Err("not compared: varies by 20.0 %".to_owned()));
-    assert_eq!(Spread::new(&[10.0]).unwrap().over(&steady), Err("not compared: one repeat only".to_owned()));
-    assert_eq!(Spread::new(&[]), None);
+    assert_eq!(RateSummary::new(&[10.0]).unwrap().over(&steady), Err("not compared: one repeat only".to_owned()));
+    assert_eq!(RateSummary::new(&[]), None);
 }
 
 #[test]
@@ -139,17 +139,17 @@ fn no_significant_difference_is_not_equality() {
     let mut study = study();
     study.runs.truncate(2);
     study.runs.iter_mut().for_each(|run| run.scores.truncate(1));
-    let ask = |study: &mut Study, run: usize, wrong: usize, all: usize| {
+    let ask = |study: &mut StudyResult, run: usize, wrong: usize, all: usize| {
         let score = &mut study.runs[run].scores[0];
         score.items = (0..all).map(|i| Some(f64::from(i >= wrong))).collect();
         (score.documents, score.value) = (all as u64, 1.0 - wrong as f64 / all as f64);
     };
-    let verdict = |study: &Study| Findings::new(study).unwrap().changes[0].verdict();
+    let verdict = |study: &StudyResult| Findings::new(study).unwrap().changes[0].verdict();
     ask(&mut study, 0, 50, 100);
     ask(&mut study, 1, 53, 100);
-    assert_eq!(verdict(&study), Verdict::Open);
+    assert_eq!(verdict(&study), ChangeVerdict::Open);
     // That no document differs shows little of a few: 0.99 to the 299th is the first power below 0.05.
-    for (all, expected) in [(2, Verdict::Open), (298, Verdict::Open), (299, Verdict::Equivalent)] {
+    for (all, expected) in [(2, ChangeVerdict::Open), (298, ChangeVerdict::Open), (299, ChangeVerdict::Equivalent)] {
         ask(&mut study, 0, all / 2, all);
         ask(&mut study, 1, all / 2, all);
         assert_eq!(verdict(&study), expected, "{all}");
@@ -162,9 +162,9 @@ fn no_significant_difference_is_not_equality() {
     let (low, high) = Findings::new(&study).unwrap().changes[0].interval.unwrap();
     assert!((low + 2.7174584791).abs() < 1e-9 && (high - 2.7174584791).abs() < 1e-9, "{low} to {high}");
     ask(&mut study, 1, 70, 100);
-    assert_eq!(verdict(&study), Verdict::Worse);
+    assert_eq!(verdict(&study), ChangeVerdict::Worse);
     study.runs.iter_mut().for_each(|run| run.scores[0].higher_is_better = false);
-    assert_eq!(verdict(&study), Verdict::Better);
+    assert_eq!(verdict(&study), ChangeVerdict::Better);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn documents_that_differ_or_failed_are_not_paired() {
     };
     assert_eq!((of(1, 0).test, of(1, 0).pairs), (Test::Unpaired, 0));
     assert_eq!((of(1, 1).test, of(1, 1).pairs), (Test::McNemar, 118));
-    assert_eq!((of(2, 0).test, of(2, 0).p, of(2, 0).verdict()), (Test::Untested, None, Verdict::Open));
+    assert_eq!((of(2, 0).test, of(2, 0).p, of(2, 0).verdict()), (Test::Untested, None, ChangeVerdict::Open));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_bootstrap_wants_ten_pairs() {
     let findings = Findings::new(&study).unwrap();
     for change in findings.changes.iter().filter(|change| change.score.metric == "rougeL") {
         assert_eq!((change.test, change.pairs, change.p, change.interval), (Test::Untested, 9, None, None));
-        assert_eq!((change.equivalence, change.verdict()), (None, Verdict::Open));
+        assert_eq!((change.equivalence, change.verdict()), (None, ChangeVerdict::Open));
     }
     for rise in findings.rises.iter().filter(|rise| rise.perplexity.value.is_finite()) {
         let enough = rise.perplexity.windows.len() == 10;

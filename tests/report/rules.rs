@@ -1,18 +1,39 @@
 //! The claims' rules, each with a case on either side.
 
 use qwgpu::report::Findings;
-use qwgpu::report::claims::{Claim, Outcome, claims};
-use qwgpu::report::data::{Purpose, Run, Study};
+use qwgpu::report::claims::{Claim, ClaimOutcome, claims};
+use qwgpu::report::data::{Purpose, RunResult, StudyResult};
 use qwgpu::report::standings::Standings;
 
 use super::study;
 
-fn claim(study: &Study, index: usize) -> Claim {
-    claims(&Findings::new(study).unwrap()).swap_remove(index)
+/// Beginnings of the claims.
+const FOUR_BITS: &str = "4 bits keep";
+const THREE_BITS: &str = "3 bits and below";
+const PREDICTS: &str = "Perplexity predicts";
+const LARGER: &str = "At similar memory";
+const GPTQ_FAILS: &str = "GPTQ fails";
+const SPQR_WORKS: &str = "SpQR works";
+const SPQR_NEEDS: &str = "Without outliers";
+const OUTLIERS_GROW: &str = "The share of SpQR's outliers";
+const TRUE_BITS: &str = "SpQR's 2 bits are about 6";
+const EQUAL_BITS: &str = "SpQR still works";
+const SLOWER: &str = "Quantization often slows";
+const NO_MEMORY: &str = "SpQR, simulated in 16 bits";
+
+fn claim(study: &StudyResult, start: &str) -> Claim {
+    let all = claims(&Findings::new(study).unwrap()).into_iter();
+    let mut found: Vec<Claim> = all.filter(|claim| claim.claim.starts_with(start)).collect();
+    assert_eq!(found.len(), 1, "claims that begin with {start:?}");
+    found.remove(0)
 }
 
-/// The first model's 16-bit run and one at so many bits, with one score each: 3 of 4 right, and `lost` fewer.
-fn lost(bits: u32, documents: usize, lost: usize) -> Study {
+fn outcome(study: &StudyResult, start: &str) -> ClaimOutcome {
+    claim(study, start).outcome
+}
+
+/// Returns the first model's 16-bit run and one with `bits`, with one score each: 3 of 4 right, and `lost` fewer.
+fn lost(bits: u32, documents: usize, lost: usize) -> StudyResult {
     let mut study = study();
     study.runs.truncate(3);
     study.runs.remove(1);
@@ -27,27 +48,32 @@ fn lost(bits: u32, documents: usize, lost: usize) -> Study {
     study
 }
 
-fn outcomes(study: &Study) -> Vec<Outcome> {
-    claims(&Findings::new(study).unwrap()).iter().map(|claim| claim.outcome).collect()
-}
-
 #[test]
 fn claims_follow_their_rules() {
-    use Outcome::{Fell, Held, Untested};
+    use ClaimOutcome::{Fell, Held, Untested};
     let mut study = study();
-    let found = outcomes(&study);
-    // Four bits, three bits, perplexity, larger, GPTQ, SpQR, its outliers, their growth, true bits, equal, slower, memory.
-    assert_eq!(found[3..], [Held, Held, Held, Held, Untested, Held, Held, Fell, Fell]);
-    let spqr = |run: &&mut Run| run.method == "spqr" && run.purpose == Purpose::Preset;
+    for (start, expected) in [
+        (LARGER, Held),
+        (GPTQ_FAILS, Held),
+        (SPQR_WORKS, Held),
+        (SPQR_NEEDS, Held),
+        (OUTLIERS_GROW, Untested),
+        (TRUE_BITS, Held),
+        (EQUAL_BITS, Held),
+        (SLOWER, Fell),
+        (NO_MEMORY, Fell),
+    ] {
+        assert_eq!(outcome(&study, start), expected, "{start}");
+    }
+    let spqr = |run: &&mut RunResult| run.method == "spqr" && run.purpose == Purpose::Preset;
     study.runs.iter_mut().filter(spqr).for_each(|run| run.perplexities[0].value = f64::NAN);
     study.runs.iter_mut().filter(spqr).for_each(|run| run.true_bits = Some(2.9));
-    let changed = outcomes(&study);
-    assert_eq!((changed[5], changed[8]), (Fell, Fell));
+    assert_eq!((outcome(&study, SPQR_WORKS), outcome(&study, TRUE_BITS)), (Fell, Fell));
     let gptq = study.runs.iter_mut().find(|run| run.method == "gptq" && run.bits == 2).unwrap();
     gptq.perplexities.iter_mut().for_each(|p| p.value = 30.0);
-    assert_eq!(outcomes(&study)[4], Fell);
+    assert_eq!(outcome(&study, GPTQ_FAILS), Fell);
     study.runs.truncate(1);
-    assert!(outcomes(&study).iter().all(|outcome| *outcome == Untested));
+    assert!(claims(&Findings::new(&study).unwrap()).iter().all(|claim| claim.outcome == Untested));
 }
 
 #[test]
@@ -56,14 +82,14 @@ fn outliers_grow_only_where_every_width_does() {
     study.runs.truncate(6);
     study.runs[5].purpose = Purpose::Preset;
     study.runs[5].bits = 4;
-    assert_eq!(outcomes(&study)[7], Outcome::Held);
+    assert_eq!(outcome(&study, OUTLIERS_GROW), ClaimOutcome::Held);
     study.runs[5].bits = 1;
-    assert_eq!(outcomes(&study)[7], Outcome::Fell);
+    assert_eq!(outcome(&study, OUTLIERS_GROW), ClaimOutcome::Fell);
 }
 
 #[test]
 fn widths_are_judged_by_intervals_not_by_noise() {
-    use Outcome::{Fell, Held, Untested};
+    use ClaimOutcome::{Fell, Held, Untested};
     // Documents, and how many of them are lost; what becomes of 4 bits, and of 3.
     let cases = [
         // Nothing lost, but on so few documents that 4.5 points could be.
@@ -78,10 +104,10 @@ fn widths_are_judged_by_intervals_not_by_noise() {
         (400, 5, Untested, Untested),
     ];
     for (documents, less, four, three) in cases {
-        assert_eq!(claim(&lost(4, documents, less), 0).outcome, four, "{less} of {documents}");
-        assert_eq!(claim(&lost(3, documents, less), 1).outcome, three, "{less} of {documents}");
+        assert_eq!(outcome(&lost(4, documents, less), FOUR_BITS), four, "{less} of {documents}");
+        assert_eq!(outcome(&lost(3, documents, less), THREE_BITS), three, "{less} of {documents}");
     }
-    let evidence = claim(&lost(4, 400, 40), 0).evidence;
+    let evidence = claim(&lost(4, 400, 40), FOUR_BITS).evidence;
     assert!(evidence.starts_with("Of 1 scores 0 are shown comparable, 1 shown worse (1 of them"), "{evidence}");
 }
 
@@ -97,16 +123,16 @@ fn what_is_not_above_guessing_has_nothing_to_lose() {
         }
         assert_eq!(Standings::new(&Findings::new(&study).unwrap(), &[4]).guessing, skipped, "{chance} {higher}");
     }
-    let found = claim(&study, 0);
-    assert_eq!(found.outcome, Outcome::Untested);
+    let found = claim(&study, FOUR_BITS);
+    assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 skipped as not above guessing"), "{}", found.evidence);
     // Without an error of its own, that of its documents.
     study.runs.iter_mut().for_each(|run| run.scores[0].stderr = None);
     assert_eq!(Standings::new(&Findings::new(&study).unwrap(), &[4]).guessing, 1);
 }
 
-/// Runs of one model with a perplexity and a score each.
-fn predicted(points: &[(f64, f64)]) -> Study {
+/// Returns runs of one model with a perplexity and a score each.
+fn predicted(points: &[(f64, f64)]) -> StudyResult {
     let mut study = study();
     let template = study.runs[0].clone();
     study.runs = points
@@ -130,21 +156,21 @@ fn predicted(points: &[(f64, f64)]) -> Study {
 #[test]
 fn perplexity_predicts_only_with_the_right_sign() {
     let right = [(8.0, 0.6), (9.0, 0.55), (10.0, 0.5), (12.0, 0.42), (14.0, 0.3)];
-    assert_eq!(claim(&predicted(&right), 2).outcome, Outcome::Held);
+    assert_eq!(claim(&predicted(&right), PREDICTS).outcome, ClaimOutcome::Held);
     let wrong = right.map(|(perplexity, score)| (perplexity, -score));
-    let found = claim(&predicted(&wrong), 2);
-    assert_eq!(found.outcome, Outcome::Fell);
+    let found = claim(&predicted(&wrong), PREDICTS);
+    assert_eq!(found.outcome, ClaimOutcome::Fell);
     assert!(found.evidence.contains("over 1, 1 of the wrong sign"), "{}", found.evidence);
     assert!(found.evidence.contains("the mean of |r| over all runs: 0.9"), "{}", found.evidence);
     // The same with a score of which less is better.
     let mut less = predicted(&wrong);
     less.runs.iter_mut().for_each(|run| run.scores[0].higher_is_better = false);
-    assert_eq!(claim(&less, 2).outcome, Outcome::Held);
+    assert_eq!(claim(&less, PREDICTS).outcome, ClaimOutcome::Held);
     // Five runs, one of which collapsed, are four.
     let mut collapsed = right;
     collapsed[4].0 = 8000.0;
-    let found = claim(&predicted(&collapsed), 2);
-    assert_eq!(found.outcome, Outcome::Untested);
+    let found = claim(&predicted(&collapsed), PREDICTS);
+    assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("at least 5 runs that have not collapsed"), "{}", found.evidence);
 }
 
@@ -161,13 +187,13 @@ fn means_leave_out_coefficients_of_three_runs() {
 fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
     let mut study = study();
     let presets = study.runs.iter().filter(|run| run.is_quantized_preset() && !run.speeds.is_empty()).count();
-    let vary = |run: &mut Run| run.speeds[0].decode = vec![10.0, 20.0, 30.0];
-    let found = claim(&study, 10);
+    let vary = |run: &mut RunResult| run.speeds[0].decode = vec![10.0, 20.0, 30.0];
+    let found = claim(&study, SLOWER);
     assert!(found.evidence.contains(&format!("{} of {presets} quantized runs", presets - 1)), "{}", found.evidence);
     assert!(found.evidence.contains("1 left out"), "{}", found.evidence);
     study.runs.iter_mut().filter(|run| run.is_quantized_preset() && run.method != "int8").for_each(vary);
-    let found = claim(&study, 10);
-    assert_eq!(found.outcome, Outcome::Untested);
+    let found = claim(&study, SLOWER);
+    assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 of 7 quantized runs with a speed are steady, 6 left out"), "{}", found.evidence);
     assert!(found.evidence.ends_with("What is left is too little."), "{}", found.evidence);
 }
@@ -175,7 +201,7 @@ fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
 #[test]
 fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     let mut study = study();
-    let equal = claim(&study, 9).evidence;
+    let equal = claim(&study, EQUAL_BITS).evidence;
     let (first, second) = equal.split_once("; ").unwrap();
     // The second model alone has GPTQ one bit wider.
     assert!(first.starts_with("At worst: ") && !first.contains("GPTQ") && second.contains("(GPTQ 3 bit: "), "{equal}");
@@ -183,9 +209,9 @@ fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     let spqr = study.runs.iter_mut().find(|run| run.purpose == Purpose::EqualBits).unwrap();
     spqr.perplexities[1].value = 100.0;
     let text = spqr.perplexities[1].text.clone();
-    let equal = claim(&study, 9).evidence;
+    let equal = claim(&study, EQUAL_BITS).evidence;
     assert!(equal.contains(&format!("100.0 on {text} (GPTQ 3 bit: ")), "{equal}");
-    assert!(claim(&study, 4).evidence.contains("∞ on C4"), "no number is worse than any");
+    assert!(claim(&study, GPTQ_FAILS).evidence.contains("∞ on C4"), "no number is worse than any");
     study.runs.truncate(1);
     let mut reasons: Vec<String> = claims(&Findings::new(&study).unwrap()).into_iter().map(|c| c.evidence).collect();
     assert!(reasons.iter().all(|reason| !reason.is_empty() && reason != "No runs for it."));

@@ -10,8 +10,8 @@ use super::super::prompt::strip;
 use super::super::{Answer, Ask, Dimension, Item, Metric, Outcome, Profile, Prompt, Set, Task};
 use super::{BASE, EXAMPLES};
 use crate::error::Result;
-use crate::metrics::bleu::{Bleu, Smoothing, Tokenizer};
-use crate::metrics::rouge::{Rouge, Tokens};
+use crate::metrics::bleu::{Bleu, BleuTokenizer, Smoothing};
+use crate::metrics::rouge::{Rouge, RougeTokens};
 
 pub static TASK: Task = Task {
     name: "truthfulqa_gen",
@@ -129,12 +129,12 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> 
 
 /// The best BLEU, ROUGE-1, ROUGE-2 and ROUGE-Lsum of a reply over `answers`, each from 0 to 100.
 fn best(reply: &str, answers: &[&str]) -> [f64; 4] {
-    let bleu = Bleu { tokenizer: Tokenizer::International, smoothing: Smoothing::Exp, ..Bleu::default() };
+    let bleu = Bleu { tokenizer: BleuTokenizer::International, smoothing: Smoothing::Exp, ..Bleu::default() };
     // A line is a sentence to ROUGE-Lsum.
     let lines = |text: &str| text.replace(" . ", ".\n");
     let mut best = [0.0f64; 4];
     for answer in answers {
-        let rouge = Rouge::of(&lines(answer), &lines(reply), Tokens::Words);
+        let rouge = Rouge::of(&lines(answer), &lines(reply), RougeTokens::Words);
         let points = [rouge.one, rouge.two, rouge.summary].map(|score| 100.0 * score.f);
         let scores = [bleu.score(&bleu.counts(reply, &[answer])).score, points[0], points[1], points[2]];
         best = std::array::from_fn(|at| best[at].max(scores[at]));
