@@ -23,6 +23,7 @@
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
 //! - [`tasks`], [`metrics`], [`eval`]: benchmarks as data, measures, and evaluations.
 //! - [`bench`](mod@bench), [`study`], [`report`]: speed and memory, studies, and their reports.
+//! - [`doctor`]: what would stop a model on this machine.
 //!
 //! # Features
 //!
@@ -36,6 +37,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod date;
 pub mod digest;
+pub mod doctor;
 pub mod error;
 pub mod eval;
 pub mod formats;

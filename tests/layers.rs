@@ -24,6 +24,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("kernels", &["plan"]),
     ("formats", &["plan", "kernels", "checkpoint", "error"]),
     ("model", &["plan", "kernels", "formats", "checkpoint", "progress", "error"]),
+    ("doctor", &["gpu", "model", "formats", "plan", "progress", "units", "error"]),
     ("generate", &["gpu", "model", "plan", "kernels", "formats", "text", "checkpoint", "progress", "error"]),
     (
         "quantize",

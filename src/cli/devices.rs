@@ -9,17 +9,21 @@ use crate::gpu::{self, tuning};
 use crate::plan::Needs;
 
 pub const HELP: &str = "\
-For each adapter: name, graphics API, driver, optional features, limits, and the shader variant and
-constants that each kernel would run with on the fast path. Without an adapter the exit code is 3.
+Exit codes: 0 there is an adapter, 3 there is none.
 
 Examples:
   qwgpu devices
   qwgpu devices --json | jq -r '.[].name'
   WGPU_BACKEND=gl qwgpu devices";
 
+/// List the adapters and the shaders that each would run
+///
+/// For each adapter: name, graphics API, driver, optional features, limits, and the shader variant and constants of each
+/// kernel on the fast path.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
-    /// Print a JSON list
+    /// Print one JSON list
     #[arg(long)]
     json: bool,
 }

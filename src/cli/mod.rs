@@ -5,13 +5,11 @@ mod bench_all;
 mod chat;
 mod check;
 mod devices;
-mod diagnosis;
 mod doctor;
 mod eval;
 mod eval_table;
 mod generate;
 mod interrupt;
-mod machine;
 mod measure;
 mod method_args;
 mod model;
@@ -27,27 +25,43 @@ mod values;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::method_args::{add_options, explain};
 use self::output::Outcome;
 use crate::error::Error;
 
-/// Runs Qwen models on any GPU, from WGSL compute shaders, and measures what they do there.
+/// Run, quantize and evaluate language models on any GPU, by compute shaders in WGSL
 #[derive(Parser)]
 #[command(name = "qwgpu", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
-Models: a Hugging Face folder, a .gguf file, or random:NAME, a published shape with random weights
-(random:qwen2.5-7b) for measuring speed and memory.
+Models:
+  A Hugging Face folder, a .gguf file, or random:NAME, a published shape with random weights for measuring speed and \
+memory (random:qwen2.5-7b).
 
-Results go to standard output, everything else to standard error. With --json a command prints one
-JSON value.
+Output:
+  Results go to standard output, everything else to standard error. --json prints one JSON value.
 
-Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input, 3 no suitable adapter, 4 the device was
-lost, 130 interrupted. Ctrl-C stops within a second, a second Ctrl-C at once.
+Files:
+  ~/.cache/qwgpu ($XDG_CACHE_HOME/qwgpu)
+      compiled shaders, and in quantized/ the models that --quant made
 
-Environment: WGPU_BACKEND=vulkan|metal|dx12|gl chooses the graphics API.
+Environment:
+  WGPU_BACKEND=vulkan|metal|dx12|gl
+      the graphics API
 
-Start with `qwgpu doctor`; `qwgpu COMMAND --help` has examples.")]
+Exit codes:
+  0         done
+  1         a check failed, or scores are incomplete
+  2         bad usage or bad input
+  3         no suitable adapter
+  4         the device was lost
+  130, 143  interrupted by Ctrl-C, or terminated
+
+Examples:
+  qwgpu doctor
+  qwgpu generate --model model.gguf --prompt 'Why is the sky blue?'
+  qwgpu COMMAND --help")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,11 +69,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what would stop a model on this machine, and how to mend it
-    #[command(after_long_help = doctor::HELP)]
     Doctor(doctor::Args),
-    /// List the adapters, what they can do and what qwgpu would run on them
-    #[command(after_long_help = devices::HELP)]
     Devices(devices::Args),
     /// Talk with a model
     #[command(after_long_help = chat::HELP)]
@@ -82,23 +92,29 @@ enum Command {
     /// Measure what quantization costs, method by method, and write the report
     #[command(after_long_help = study::HELP)]
     Study(study::Args),
-    /// Quantize a model into a folder that others read too
-    #[command(after_long_help = quantize::HELP)]
     Quantize(quantize::Args),
     /// Measure how fast kernels and models are here
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
 }
 
-/// Parses this process's arguments, runs the command and says how it ended.
+/// Parses the arguments of this process and runs the command. Returns the exit code.
 pub fn main() -> ExitCode {
     main_with(std::env::args_os())
 }
 
-/// Parses `arguments`, the first of which names the program, runs the command and says how it ended.
+/// Returns the command line, without the options of quantization methods.
+#[doc(hidden)]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses `arguments`, of which the first is the program's name, and runs the command. Returns the exit code.
 pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let cli = Cli::parse_from(&arguments);
+    let mut command = Cli::command().mut_subcommand("quantize", |quantize| add_options(quantize, &arguments));
+    let matches = command.try_get_matches_from_mut(&arguments).unwrap_or_else(|error| explain(error).exit());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
     interrupt::install();
     let result = match cli.command {
         Command::Doctor(args) => doctor::run(&args),

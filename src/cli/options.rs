@@ -3,6 +3,7 @@
 /// Names that the library's messages have in backticks, and what a user of the command line gives instead.
 static NAMES: &[(&str, &str)] = &[
     ("Compute::Cpu", "--path cpu"),
+    ("Compute::Portable", "--path portable"),
     ("Conversation::reset", "/reset"),
     ("act_order", "--act-order"),
     ("bits", "--bits"),
@@ -40,6 +41,7 @@ static NAMES: &[(&str, &str)] = &[
     ("top_p", "--top-p"),
     ("window", "--window"),
     ("windows", "--windows"),
+    ("without", "--without"),
 ];
 
 /// Puts options in the place of the names in `message`.
@@ -53,9 +55,8 @@ pub fn with_options(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+    use crate::formats::method::METHODS;
 
     #[test]
     fn messages_name_options() {
@@ -65,9 +66,9 @@ mod tests {
 
     #[test]
     fn every_option_exists() {
-        let command = super::super::Cli::command();
-        let known: Vec<&str> =
-            command.get_subcommands().flat_map(|c| c.get_arguments()).filter_map(|a| a.get_long()).collect();
+        let methods = METHODS.iter().map(|method| (method.args)(clap::Command::new(method.name)));
+        let commands: Vec<_> = super::super::command().get_subcommands().cloned().chain(methods).collect();
+        let known: Vec<&str> = commands.iter().flat_map(|c| c.get_arguments()).filter_map(|a| a.get_long()).collect();
         for (_, option) in NAMES {
             let Some(option) = option.strip_prefix("--") else { continue };
             let name = option.split(' ').next().unwrap();

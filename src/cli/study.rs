@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::method_args::method_parser;
 use super::model::{DeviceArgs, PathArg};
 use super::output::{Outcome, columns, note, print_out};
 use super::progress::Bar;
 use super::quantize::CalibrationArgs;
-use super::values::{count, lengths, method, preset};
+use super::values::{count, lengths, preset};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
 use crate::study::{Cost, Extras, Matrix, Preset, Study, StudySettings};
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     preset: Option<Preset>,
     /// Methods beside 16 bit: int8, gptq, spqr, rtn [default: int8,gptq,spqr]
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method)]
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method_parser())]
     methods: Option<Vec<&'static Method>>,
     /// Widths of methods that have several [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]

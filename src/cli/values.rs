@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use crate::eval::Shard;
-use crate::formats::method::Method;
 use crate::plan::Needs;
 use crate::study::Preset;
 
@@ -28,11 +27,6 @@ pub fn utf8(text: OsString) -> Result<String, String> {
 pub fn feature(text: &str) -> Result<Needs, String> {
     let known = || Needs::all().iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>().join(", ");
     Needs::from_name(&text.to_uppercase().replace('-', "_")).ok_or_else(|| format!("known features: {}", known()))
-}
-
-/// Parses the name of a method.
-pub fn method(text: &str) -> Result<&'static Method, String> {
-    Method::find(text).ok_or_else(|| format!("expected {}", Method::names()))
 }
 
 /// Parses the name of a study's experiment.

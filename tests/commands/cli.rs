@@ -5,6 +5,7 @@ use std::process::Stdio;
 use crate::command::{ended, ends, json, qwgpu, stderr, stdout};
 use serde_json::Value;
 
+use crate::files::put;
 use crate::micro;
 
 fn micro() -> String {
@@ -40,29 +41,97 @@ fn software() -> Option<String> {
     Some(adapter["index"].to_string())
 }
 
-/// Returns the names of the commands that the help page lists.
-fn commands(page: &str) -> Vec<&str> {
-    let (_, list) = page.split_once("Commands:\n").unwrap();
-    let names = list.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
-    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
+/// Returns every command without commands of its own, with the words that call it: `["bench", "kernels"]`.
+fn commands() -> Vec<(Vec<String>, clap::Command)> {
+    fn add(command: &clap::Command, words: &[String], all: &mut Vec<(Vec<String>, clap::Command)>) {
+        for command in command.get_subcommands() {
+            let words = [words, &[command.get_name().to_owned()]].concat();
+            match command.has_subcommands() {
+                true => add(command, &words, all),
+                false => all.push((words, command.clone())),
+            }
+        }
+    }
+    let mut all = Vec::new();
+    add(&qwgpu::cli::command(), &[], &mut all);
+    assert!(all.len() > 10, "{all:?}");
+    all
 }
 
 #[test]
-fn help_is_a_page_with_examples() {
+fn every_command_has_a_page_of_help() {
     let page = stdout(&ends(0, ["--help"]));
     for word in ["Exit codes", "random:NAME", "WGPU_BACKEND"] {
         assert!(page.contains(word), "{page}");
     }
-    let commands = commands(&page);
-    assert!(commands.contains(&"generate"), "{commands:?}");
-    for name in commands {
-        let page = stdout(&ends(0, [name, "--help"]));
-        let example = ["Example:", "Examples:"].iter().any(|title| page.contains(&format!("{title}\n  qwgpu {name}")));
-        assert!(example, "{page}");
-        // The short help has no examples.
-        assert!(!stdout(&ends(0, [name, "-h"])).contains("Example"), "{name}");
+    for (words, command) in commands() {
+        let long = stdout(&ends(0, words.iter().map(String::as_str).chain(["--help"])));
+        let short = stdout(&ends(0, words.iter().map(String::as_str).chain(["-h"])));
+        let about = command.get_about().unwrap().to_string();
+        assert!(long.contains(&about) && short.contains(&about), "{long}");
+        assert!(!about.ends_with('.'), "{about}");
+        // The examples of commands below another one are on its page.
+        if words.len() == 1 {
+            assert!(page.contains(&about), "{about} is not in: {page}");
+            let example = format!("\n  qwgpu {}", words[0]);
+            assert!(["Example:", "Examples:"].iter().any(|t| long.contains(&format!("{t}{example}"))), "{long}");
+            assert!(!short.contains("Example"), "{short}");
+        }
     }
     assert!(stdout(&ends(0, ["--version"])).starts_with("qwgpu "));
+}
+
+#[test]
+fn every_command_refuses_an_option_it_does_not_have() {
+    for (words, _) in commands() {
+        let output = ends(2, words.iter().map(String::as_str).chain(["--no-such-option"]));
+        assert!(stderr(&output).contains("--no-such-option"), "{words:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn every_command_is_in_the_readme() {
+    let readme = include_str!("../../README.md");
+    for (words, _) in commands() {
+        assert!(readme.contains(&format!("qwgpu {}", words.join(" "))), "README.md: no `qwgpu {}`", words.join(" "));
+    }
+}
+
+#[test]
+fn json_is_one_value_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    put(folder.path(), "text", "the quick brown fox ".repeat(40));
+    put(folder.path(), "data/snli/test.tsv", "premise\thypothesis\tlabel\nA.\tB.\t0\n");
+    let [text, data, results, shards, rtn] = ["text", "data", "results", "shards", "rtn"].map(path);
+    let model = micro();
+    let on_cpu = ["--model", &model, "--path", "cpu"];
+    let eval = [&on_cpu[..], &["--tasks", "snli", "--data", &data, "--out"]].concat();
+    ends(0, [&["eval"], &eval[..], &[&shards, "--shard", "1/1"]].concat());
+    let runs: &[(&str, &[&str])] = &[
+        ("doctor", &[]),
+        ("devices", &[]),
+        ("generate", &[&on_cpu[..], &["--prompt", "hello", "--max-new-tokens", "2"]].concat()),
+        ("ppl", &[&on_cpu[..], &["--text", &text, "--window", "32", "--windows", "1"]].concat()),
+        ("check", &["--model", &model, "--tokens", "4"]),
+        ("eval", &[&eval[..], &[&results]].concat()),
+        ("merge", &["--out", &shards]),
+        ("quantize", &[&on_cpu[..], &["--method", "rtn", "--group-size", "32", "--out", &rtn]].concat()),
+        ("bench kernels", &["--filter", "rms_norm"]),
+        ("bench decode", &[&on_cpu[..], &["--prompt", "8", "--gen", "2", "--repeats", "1"]].concat()),
+    ];
+    let has_json = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some("json"));
+    for (words, _) in commands().iter().filter(|(_, command)| has_json(command)) {
+        let name = words.join(" ");
+        // It times every kernel, and what it prints is the file that it writes.
+        assert!(name == "bench all" || runs.iter().any(|(known, _)| *known == name), "no run of {name}");
+    }
+    for (name, arguments) in runs {
+        let output = ends(0, name.split(' ').chain(arguments.iter().copied()).chain(["--json"]));
+        let value = json(&output);
+        assert!(value.is_object() || value.is_array(), "{name}: {value}");
+    }
 }
 
 #[test]
@@ -79,21 +148,6 @@ fn devices_is_a_list_of_adapters() {
     }
     let text = stdout(&ends(0, ["devices"]));
     assert!(text.contains(list[0]["name"].as_str().unwrap()), "{text}");
-}
-
-#[test]
-fn doctor_finds_that_a_model_can_run() {
-    let report = json(&ends(0, ["doctor", "--json"]));
-    assert_eq!(report["can_run"], true);
-    strings(&report, &["adapter"]);
-    let findings = report["findings"].as_array().unwrap();
-    for finding in findings {
-        strings(finding, &["level", "check", "message"]);
-        assert!(["ok", "slow", "stop"].contains(&finding["level"].as_str().unwrap()));
-        assert_eq!(finding["fix"].is_null(), finding["level"] == "ok", "{finding}");
-    }
-    assert!(findings.iter().any(|f| f["check"] == "kernels" && f["level"] == "ok"), "{report}");
-    assert!(stdout(&ends(0, ["doctor"])).contains("a model can run"));
 }
 
 #[test]

@@ -6,12 +6,14 @@ mod cli;
 mod command;
 #[path = "../common/compare.rs"]
 mod compare;
+mod doctor;
 #[path = "../common/errors.rs"]
 mod errors;
 mod eval;
 #[path = "../common/files.rs"]
 mod files;
 mod judge;
+mod method_options;
 #[path = "../common/micro.rs"]
 mod micro;
 mod quantize;

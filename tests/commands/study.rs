@@ -168,6 +168,6 @@ fn a_study_that_cannot_be_is_refused_before_it_begins() {
     put(data.path(), "ptb/ptb.test.txt", "the cat sat on the mat ".repeat(60));
     put(data.path(), "snli/test.tsv", "premise\thypothesis\tlabel\nA.\tB.\t0\n");
     assert!(error(&["--model", &tiny]).contains("different names"));
-    assert!(error(&["--methods", "nothing"]).contains("rtn, int8, gptq or spqr"));
+    assert!(error(&["--methods", "nothing"]).contains("rtn, int8, gptq, spqr"));
     assert!(error(&["--preset", "nothing"]).contains("correlation"));
 }

@@ -1,6 +1,7 @@
 //! Runs the built command.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -56,6 +57,20 @@ pub fn running_at(mut command: Command, mut point: impl FnMut() -> bool) -> Opti
         std::thread::sleep(Duration::from_millis(1));
     }
     Some(child)
+}
+
+/// Kills a command as soon as it has written a line to standard error that `is_point` accepts. Returns whether there
+/// was such a line.
+pub fn killed_at_line(mut command: Command, mut is_point: impl FnMut(&str) -> bool) -> bool {
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let met = lines.any(|line| is_point(&line));
+    if met {
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap();
+    assert!(met || status.success(), "{command:?}: {status}");
+    met
 }
 
 /// Kills a command as soon as it has come to `point`. Returns whether the kill met a run under way.
