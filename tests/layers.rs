@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use qwgpu::bench::report::Report;
+use qwgpu::bench::results::Results;
 use qwgpu::bench::tables;
 use qwgpu::formats;
 use qwgpu::plan::Needs;
@@ -330,7 +330,7 @@ fn no_file_is_longer_than_a_reader_likes() {
 fn the_tables_of_performance_are_those_of_the_results() {
     let file = root("docs/PERFORMANCE.md");
     let found = std::fs::read_to_string(&file).unwrap();
-    let reports = Report::read_all(&root("benches/results")).unwrap();
-    let expected = tables::document(&found, &file, &reports).unwrap();
+    let results = Results::read_all(&root("benches/results")).unwrap();
+    let expected = tables::document(&found, &file, &results).unwrap();
     assert!(found == expected, "run `qwgpu bench table` and commit docs/PERFORMANCE.md");
 }

@@ -1,77 +1,72 @@
-//! Times the model-sized cases of the kernels in the list, their variants by turns, so that a
-//! machine that slows down slows all of them.
+//! Times the model-sized cases of the kernels, the variants of a case by turns, so that a machine that slows down
+//! slows all of them; compares the kernels with their references.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Probes, Spread, Took, usage};
+use super::walk::Walk;
+use super::{Clock, Elapsed, Probes, Summary};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::generate::{Compute, DeviceChoice};
 use crate::gpu::{Class, Facts, Gpu, tuning};
 use crate::plan::trial::{self, Checked};
-use crate::plan::{Backend, Case, Kernel, Needs, ProgramId, Trial, Variant};
+use crate::plan::{Backend, Case, Kernel, Needs, ProgramId};
 use crate::progress::Progress;
 
-/// Bytes of weights that a timed program walks over: more than any adapter's cache keeps.
-const WALK_BYTES: u64 = 128 << 20;
-/// Limits to that: copies of one case, and operations of one program.
-const MOST_COPIES: u64 = 64;
-const MOST_FLOPS: u64 = 1 << 30;
-/// Dispatches recorded for one sample.
-const MOST_DISPATCHES: usize = 4096;
-
-/// One variant of one case, measured or not.
+/// Time of one variant of one case, or why there is none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub struct KernelTiming {
     pub kernel: String,
     pub case: String,
     pub variant: String,
-    /// Whether plans run this variant here.
+    /// Whether plans run this variant on this adapter.
     pub chosen: bool,
-    /// Counted from the step: what must be read and written once, multiplied and added.
+    /// Bytes that the step must read and write once.
     pub bytes: u64,
+    /// Additions and multiplications of the step.
     pub flops: u64,
-    pub timed: Option<Timed>,
-    /// Why there is no time: what the adapter lacks, or what went wrong.
+    pub time: Option<Timing>,
+    /// What the adapter lacks, or what went wrong.
     pub reason: Option<String>,
 }
 
-/// The time of one run of a case.
+/// Time of one run of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Timed {
-    /// The quickest sample's seconds, and the least CPU seconds on a software adapter.
-    pub took: Took,
-    pub seconds: Spread,
+pub struct Timing {
+    /// Least seconds and least CPU seconds of all samples.
+    pub best: Elapsed,
+    pub seconds: Summary,
     pub samples: usize,
     /// Runs of the case in one sample.
     pub runs: usize,
-    pub share_of_copy: Option<f64>,
-    pub share_of_fma: Option<f64>,
-    /// Times as fast as the variant of the portable path.
+    /// Speed over that of the variant that the portable path runs.
     pub speedup: f64,
 }
 
-/// What the clock of this adapter is.
+/// Returns the clock that times this adapter.
 pub fn clock(gpu: &Gpu) -> Clock {
     if gpu.has_timestamps() { Clock::Timestamps } else { Clock::Wall }
 }
 
 /// Measures the adapter's copy bandwidth and multiply-add rate.
+///
+/// # Errors
+/// Those of the device.
 pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
-    let mut rate = |name: &str| -> Result<Row> {
-        let kernel = formats::kernels().find(|k| k.name == name).expect("the probes are in the list");
-        let case = kernel.cases.iter().find(|c| c.bench).expect("a probe has a case to time");
-        Ok(time_case(gpu, kernel, case, None)?.swap_remove(0))
+    let mut rate = |name: &str| -> Result<(KernelTiming, Elapsed)> {
+        let (kernel, case) = cases().find(|(kernel, _)| kernel.name == name).expect("the probes are in the list");
+        let row = time_case(gpu, kernel, case)?.swap_remove(0);
+        let best = row.time.as_ref().map(|time| time.best);
+        best.map(|best| (row.clone(), best)).ok_or_else(|| Error::DeviceLost(row.reason.unwrap_or_default()))
     };
-    let (copy, fma) = (rate("copy")?, rate("fma")?);
-    let took = |row: &Row| match (&row.timed, &row.reason) {
-        (Some(timed), _) => Ok(timed.took),
-        (None, reason) => Err(Error::DeviceLost(reason.clone().unwrap_or_default())),
-    };
-    Ok(Probes { copy_bytes: copy.bytes, copy: took(&copy)?, fma_flops: fma.flops, fma: took(&fma)? })
+    let ((copy_row, copy), (fma_row, fma)) = (rate("copy")?, rate("fma")?);
+    Ok(Probes { copy_bytes: copy_row.bytes, copy, fma_flops: fma_row.flops, fma })
 }
 
-/// Measures the rates of the adapter that a model will run on; the CPU reference has none.
+/// Measures the rates of the adapter that a model will run on. The CPU reference has none.
+///
+/// # Errors
+/// Those of the device.
 pub fn probes(device: &DeviceChoice) -> Result<Option<(Facts, Probes)>> {
     if device.path == Compute::Cpu {
         return Ok(None);
@@ -81,14 +76,22 @@ pub fn probes(device: &DeviceChoice) -> Result<Option<(Facts, Probes)>> {
     Ok(Some((gpu.facts, probes)))
 }
 
+/// Returns every model-sized case with its kernel.
+pub fn cases() -> impl Iterator<Item = (&'static Kernel, &'static Case)> {
+    formats::kernels().flat_map(|kernel| kernel.cases.iter().filter(|c| c.bench).map(move |case| (kernel, case)))
+}
+
 /// Times all cases whose `kernel/case` contains `filter`.
-pub fn time(gpu: &mut Gpu, filter: &str, probes: &Probes, progress: &mut dyn Progress) -> Result<Vec<Row>> {
-    let cases = formats::kernels().flat_map(|kernel| kernel.cases.iter().filter(|c| c.bench).map(move |c| (kernel, c)));
-    let cases: Vec<_> = cases.filter(|(k, c)| format!("{}/{}", k.name, c.name).contains(filter)).collect();
+///
+/// # Errors
+/// Those of the device; what `progress` returns.
+pub fn time(gpu: &mut Gpu, filter: &str, progress: &mut dyn Progress) -> Result<Vec<KernelTiming>> {
+    let name = |kernel: &Kernel, case: &Case| format!("{}/{}", kernel.name, case.name);
+    let cases: Vec<_> = cases().filter(|(kernel, case)| name(kernel, case).contains(filter)).collect();
     let mut rows = Vec::new();
     for (number, (kernel, case)) in cases.iter().enumerate() {
-        progress.at(&format!("{}/{}", kernel.name, case.name), number as u64, cases.len() as u64)?;
-        rows.extend(time_case(gpu, kernel, case, Some(probes))?);
+        progress.at(&name(kernel, case), number as u64, cases.len() as u64)?;
+        rows.extend(time_case(gpu, kernel, case)?);
     }
     Ok(rows)
 }
@@ -97,91 +100,67 @@ pub fn time(gpu: &mut Gpu, filter: &str, probes: &Probes, progress: &mut dyn Pro
 struct Timer {
     row: usize,
     program: ProgramId,
-    repeats: usize,
-    samples: Vec<Took>,
+    runs: usize,
+    samples: Vec<Elapsed>,
 }
 
-fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case, probes: Option<&Probes>) -> Result<Vec<Row>> {
-    let kept = gpu.residents();
-    gpu.unforce(kernel);
+impl Timer {
+    /// Returns the least seconds and the least CPU seconds.
+    fn best(&self) -> Elapsed {
+        let least = |f: fn(&Elapsed) -> Option<f64>| self.samples.iter().filter_map(f).min_by(f64::total_cmp);
+        Elapsed { seconds: least(|t| Some(t.seconds)).unwrap_or(f64::NAN), cpu_seconds: least(|t| t.cpu_seconds) }
+    }
+}
+
+fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case) -> Result<Vec<KernelTiming>> {
     let chosen = gpu.variant(kernel).0;
     let portable = tuning::choose(kernel, gpu.facts.class, Needs::empty(), 1).0;
-    let (trial, output) = Trial::new(case);
-    let steps = &trial.plan.steps;
-    let (bytes, flops): (u64, u64) = (steps.iter().map(|s| s.bytes).sum(), steps.iter().map(|s| s.flops).sum());
-    let residents: u64 = trial.residents.iter().map(|(t, _)| t.bytes()).sum();
-    let copies = WALK_BYTES.div_ceil(residents.max(1)).min(MOST_FLOPS / flops.max(1)).clamp(1, MOST_COPIES) as usize;
-    let (plan, _) = trial::place(&trial, output, copies, gpu)?;
-    gpu.wait()?;
-
+    let walk = Walk::new(gpu, case)?;
     let mut rows = Vec::new();
     let mut timers = Vec::new();
     for variant in kernel.variants {
-        let mut row = Row {
+        let program = match gpu.can_run(variant) {
+            true => walk.prepare(gpu, kernel, variant).map_err(|e| e.to_string()),
+            false => Err(format!("needs {}", variant.needs)),
+        };
+        if let Ok(program) = program {
+            timers.push(Timer { row: rows.len(), program, runs: walk.copies, samples: Vec::new() });
+        }
+        rows.push(KernelTiming {
             kernel: kernel.name.into(),
             case: case.name.into(),
             variant: variant.name.into(),
             chosen: std::ptr::eq(variant, chosen),
-            bytes,
-            flops,
-            timed: None,
-            reason: None,
-        };
-        match start(gpu, kernel, variant, &plan) {
-            Ok(program) => timers.push(Timer { row: rows.len(), program, repeats: 1, samples: Vec::new() }),
-            Err(reason) => row.reason = Some(reason),
-        }
-        rows.push(row);
+            bytes: walk.work.bytes as u64,
+            flops: walk.work.flops as u64,
+            time: None,
+            reason: program.err(),
+        });
     }
-    gpu.unforce(kernel);
-    let measured = sample(gpu, &mut timers, plan.steps.len());
+    let measured = sample(gpu, &walk, &mut timers);
     for timer in &timers {
         gpu.release(timer.program);
     }
-    gpu.keep_residents(kept);
+    walk.close(gpu);
     measured?;
 
-    let best = |timer: &Timer| {
-        let least = |f: fn(&Took) -> Option<f64>| timer.samples.iter().filter_map(f).min_by(f64::total_cmp);
-        let seconds = least(|t| Some(t.seconds)).unwrap_or(f64::NAN);
-        let per_run = (timer.repeats * copies) as f64;
-        Took { seconds: seconds / per_run, cpu_seconds: least(|t| t.cpu_seconds).map(|s| s / per_run) }
-    };
-    let cost = |took: Took| took.cpu_seconds.unwrap_or(took.seconds);
-    let base = timers.iter().find(|t| rows[t.row].variant == portable.name).map(|t| cost(best(t)));
+    let base = timers.iter().find(|t| rows[t.row].variant == portable.name).map(|t| t.best().cost());
     for timer in &timers {
-        let took = best(timer);
-        let runs = timer.repeats * copies;
-        rows[timer.row].timed = Some(Timed {
-            took,
-            seconds: Spread::of(timer.samples.iter().map(|t| t.seconds / runs as f64)),
+        let best = timer.best();
+        rows[timer.row].time = Some(Timing {
+            best,
+            seconds: Summary::of(timer.samples.iter().map(|t| t.seconds)),
             samples: timer.samples.len(),
-            runs,
-            share_of_copy: probes.map(|p| p.share_of_copy(bytes, took)),
-            share_of_fma: probes.filter(|_| flops > 0).map(|p| p.share_of_fma(flops, took)),
-            speedup: base.map_or(1.0, |base| base / cost(took)),
+            runs: timer.runs,
+            speedup: base.map_or(1.0, |base| base / best.cost()),
         });
     }
     Ok(rows)
 }
 
-/// Makes a plan ready with this variant, or says why it cannot run here.
-fn start(
-    gpu: &mut Gpu,
-    kernel: &'static Kernel,
-    variant: &'static Variant,
-    plan: &crate::plan::Plan,
-) -> Result<ProgramId, String> {
-    if !gpu.can_run(variant) {
-        return Err(format!("needs {}", variant.needs));
-    }
-    gpu.force(kernel, variant);
-    gpu.prepare(plan, false).map_err(|e| e.to_string())
-}
-
-/// Takes samples of all programs by turns. A sample is long enough for the clock; a variant so slow
-/// that one run is many samples long gets fewer.
-fn sample(gpu: &mut Gpu, timers: &mut [Timer], steps: usize) -> Result<()> {
+/// Takes samples of all variants by turns. A sample is long enough for the clock; a variant so slow that one walk is
+/// many samples long gets fewer.
+fn sample(gpu: &mut Gpu, walk: &Walk, timers: &mut [Timer]) -> Result<()> {
     let software = gpu.facts.class == Class::Software;
     let (sample_s, total_s) = match (software, clock(gpu)) {
         (true, _) => (0.02, 0.8),
@@ -190,55 +169,53 @@ fn sample(gpu: &mut Gpu, timers: &mut [Timer], steps: usize) -> Result<()> {
     };
     let mut wanted = Vec::new();
     for timer in &mut *timers {
-        // The first run wakes the device; it counts only where there is no time for more.
-        let first = took(gpu, timer.program, 1)?;
-        if first.seconds > total_s {
+        // The first walk wakes the device; it counts only where there is no time for more.
+        let first = walk.time(gpu, timer.program, 1)?;
+        let seconds = first.seconds * walk.copies as f64;
+        if seconds > total_s {
             timer.samples.push(first);
-            wanted.push(usize::from(first.seconds < 4.0 * total_s));
+            wanted.push(usize::from(seconds < 4.0 * total_s));
             continue;
         }
-        let one = took(gpu, timer.program, 1)?.seconds.max(1e-7);
-        timer.repeats = ((sample_s / one).ceil() as usize).clamp(1, (MOST_DISPATCHES / steps).max(1));
-        let samples = (total_s / (one * timer.repeats as f64)) as usize;
+        let one = walk.time(gpu, timer.program, 1)?.seconds.max(1e-9);
+        timer.runs = ((sample_s / one).ceil() as usize).next_multiple_of(walk.copies);
+        let samples = (total_s / (one * timer.runs as f64)) as usize;
         wanted.push(samples.clamp(3, 15));
     }
     for round in 0..wanted.iter().copied().max().unwrap_or(0) {
         for (timer, &wanted) in timers.iter_mut().zip(&wanted) {
             if round < wanted {
-                timer.samples.push(took(gpu, timer.program, timer.repeats)?);
+                timer.samples.push(walk.time(gpu, timer.program, timer.runs)?);
             }
         }
     }
     Ok(())
 }
 
-fn took(gpu: &mut Gpu, program: ProgramId, repeats: usize) -> Result<Took> {
-    let before = usage::cpu_seconds();
-    let seconds = gpu.time(program, repeats)?;
-    let used = before.zip(usage::cpu_seconds()).map(|(before, after)| after - before);
-    Ok(Took { seconds, cpu_seconds: used.filter(|s| gpu.facts.class == Class::Software && *s > 0.0) })
-}
-
-/// What the self-check found for one kernel: its chosen variant on all small cases.
+/// Comparison of a kernel's chosen variant with the reference, on all small cases.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Check {
+pub struct KernelCheck {
     pub kernel: String,
     pub variant: String,
     pub cases: usize,
-    /// The largest normalized mean square error, and what the variant may have.
+    /// Largest normalized mean square error.
     pub nmse: f64,
+    /// Tolerance of the variant.
     pub allowed: f64,
-    /// Cases at fault, and how.
+    /// One message for each case at fault.
     pub faults: Vec<String>,
 }
 
 /// Compares the chosen variant of every kernel with the reference.
-pub fn self_check(gpu: &mut Gpu, progress: &mut dyn Progress) -> Result<Vec<Check>> {
+///
+/// # Errors
+/// Those of the device; what `progress` returns.
+pub fn self_check(gpu: &mut Gpu, progress: &mut dyn Progress) -> Result<Vec<KernelCheck>> {
     let mut checks = Vec::new();
     for (number, kernel) in formats::kernels().enumerate() {
         progress.at(kernel.name, number as u64, formats::kernels().count() as u64)?;
         let variant = gpu.variant(kernel).0;
-        let mut check = Check {
+        let mut check = KernelCheck {
             kernel: kernel.name.into(),
             variant: variant.name.into(),
             cases: 0,

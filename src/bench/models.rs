@@ -1,73 +1,78 @@
-//! Tokens a second and memory of a whole model: greedy, one sequence, nothing ends it early.
-
-use std::time::Instant;
+//! Speed and memory of a whole model: greedy, one sequence, nothing ends it early.
 
 use serde::{Deserialize, Serialize};
 
-use super::count;
-use super::{Probes, Spread, Took, usage};
+use super::work::{self, Work};
+use super::{Elapsed, Stopwatch, Summary};
 use crate::error::{Error, Result};
 use crate::generate::{Flow, Model};
 use crate::progress::Progress;
 
-/// What is run.
+/// Lengths and repeats of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Protocol {
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Tokens generated after it.
     pub generated: usize,
-    /// Measured runs, after one that is not.
+    /// Runs that count, after one that only warms up.
     pub repeats: usize,
 }
 
-/// What came out.
+/// Speed and memory of a model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Measured {
+pub struct ModelResult {
     pub model: String,
     pub prompt: usize,
     pub generated: usize,
     pub repeats: usize,
     /// Tokens that prefill together.
     pub chunk: usize,
-    /// Loading, or making random weights.
+    /// Seconds of loading, or of making random weights.
     pub load_s: f64,
-    /// The run before the measured ones, which compiles shaders: until the first token.
+    /// Seconds until the first token of the run that warms up, which compiles shaders.
     pub cold_first_token_s: f64,
-    pub prefill: Speed,
-    pub decode: Speed,
-    /// Tokens a second of each measured run, in order: prefill, decoding.
+    pub prefill: PhaseSpeed,
+    pub decode: PhaseSpeed,
+    /// Tokens a second of each run: of prefill, then of decoding.
     #[serde(skip)]
     pub rates: [Vec<f64>; 2],
     pub weight_bytes: u64,
     pub cache_bytes: u64,
     pub scratch_bytes: u64,
-    /// The most memory the process held; only where it ran nothing else.
+    /// Peak memory of the process; only where it ran nothing else.
     pub peak_host_bytes: Option<u64>,
 }
 
-/// One phase of a run, per token.
+/// Speed of prefill or of decoding.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Speed {
-    pub tokens_per_s: Spread,
-    /// Milliseconds of CPU time over all threads, the median.
+pub struct PhaseSpeed {
+    pub tokens_per_s: Summary,
+    /// Median of the milliseconds of CPU time over all threads.
     pub cpu_ms_per_token: Option<f64>,
-    /// Counted from the plan, the cache at its mean length.
+    /// Bytes counted from the plan, the cache at its mean length.
     pub bytes_per_token: f64,
     pub flops_per_token: f64,
-    pub share_of_copy: Option<f64>,
-    pub share_of_fma: Option<f64>,
 }
 
-/// Runs `protocol`. Shares need the `probes` of the same adapter.
+impl PhaseSpeed {
+    /// Returns the time of one token.
+    pub fn per_token(&self) -> Elapsed {
+        Elapsed { seconds: 1.0 / self.tokens_per_s.median, cpu_seconds: self.cpu_ms_per_token.map(|ms| ms * 1e-3) }
+    }
+}
+
+/// Measures a model by `protocol`.
+///
+/// # Errors
+/// A length or the repeats are 0; those of the engine; what `progress` returns.
 pub fn measure(
     model: &mut Model,
     name: &str,
     load_s: f64,
     protocol: Protocol,
-    probes: Option<&Probes>,
     progress: &mut dyn Progress,
-) -> Result<Measured> {
+) -> Result<ModelResult> {
     let Protocol { prompt, generated, repeats } = protocol;
     if prompt == 0 || generated == 0 || repeats == 0 {
         let found = format!("{prompt}, {generated} and {repeats}");
@@ -84,22 +89,22 @@ pub fn measure(
         let mut done = repeat * (prompt + generated);
         progress.at(&what, done as u64, total)?;
         model.engine.truncate(0);
-        let before = Took::start();
+        let before = Stopwatch::start();
         model.engine.prefill(&ids[..prompt])?;
-        let fed = before.stop();
+        let fed = before.elapsed();
         done += prompt;
         progress.at(&what, done as u64, total)?;
-        let before = Took::start();
+        let before = Stopwatch::start();
         let mut first = 0.0;
         model.engine.greedy(&ids[prompt..], generated, |_| {
             if first == 0.0 {
-                first = before.at.elapsed().as_secs_f64();
+                first = before.elapsed().seconds;
             }
             done += 1;
             progress.at(&what, done as u64, total)?;
             Ok(Flow::Continue)
         })?;
-        let continued = before.stop();
+        let continued = before.elapsed();
         if repeat == 0 {
             cold = fed.seconds + first;
         } else {
@@ -108,10 +113,8 @@ pub fn measure(
         }
     }
     let (weight_bytes, cache_bytes, scratch_bytes) = model.engine.memory();
-    let work = count::engine(&model.engine, prompt, generated);
-    let probes = probes.filter(|_| model.run.path != "cpu");
-    let software = model.run.software;
-    Ok(Measured {
+    let work = work::engine(&model.engine, prompt, generated);
+    Ok(ModelResult {
         model: name.to_owned(),
         prompt,
         generated,
@@ -119,10 +122,10 @@ pub fn measure(
         chunk: model.engine.chunk(),
         load_s,
         cold_first_token_s: cold,
-        prefill: speed(&prefill, prompt, work.prefill, probes, software),
-        decode: speed(&decode, generated, work.decode, probes, software),
+        prefill: speed(&prefill, prompt, work.prefill),
+        decode: speed(&decode, generated, work.decode),
         rates: [(&prefill, prompt), (&decode, generated)]
-            .map(|(runs, tokens)| runs.iter().map(|took| tokens as f64 / took.seconds).collect()),
+            .map(|(runs, tokens)| runs.iter().map(|run| tokens as f64 / run.seconds).collect()),
         weight_bytes,
         cache_bytes,
         scratch_bytes,
@@ -130,38 +133,13 @@ pub fn measure(
     })
 }
 
-/// The moment something began.
-struct Start {
-    at: Instant,
-    cpu: Option<f64>,
-}
-
-impl Took {
-    fn start() -> Start {
-        Start { at: Instant::now(), cpu: usage::cpu_seconds() }
-    }
-}
-
-impl Start {
-    fn stop(&self) -> Took {
-        let cpu_seconds = self.cpu.zip(usage::cpu_seconds()).map(|(before, after)| after - before);
-        Took { seconds: self.at.elapsed().as_secs_f64(), cpu_seconds }
-    }
-}
-
-fn speed(runs: &[Took], tokens: usize, work: count::Work, probes: Option<&Probes>, software: bool) -> Speed {
+fn speed(runs: &[Elapsed], tokens: usize, work: Work) -> PhaseSpeed {
     let n = tokens as f64;
-    let cpu: Option<Vec<f64>> = runs.iter().map(|t| t.cpu_seconds).collect();
-    let cpu = cpu.map(|cpu| Spread::of(cpu).median);
-    let seconds = Spread::of(runs.iter().map(|t| t.seconds)).median;
-    // A GPU's host threads are not what computes.
-    let took = Took { seconds, cpu_seconds: cpu.filter(|_| software) };
-    Speed {
-        tokens_per_s: Spread::of(runs.iter().map(|t| n / t.seconds)),
-        cpu_ms_per_token: cpu.map(|s| s * 1e3 / n),
+    let cpu: Option<Vec<f64>> = runs.iter().map(|run| run.cpu_seconds).collect();
+    PhaseSpeed {
+        tokens_per_s: Summary::of(runs.iter().map(|run| n / run.seconds)),
+        cpu_ms_per_token: cpu.map(|cpu| Summary::of(cpu).median * 1e3 / n),
         bytes_per_token: work.bytes,
         flops_per_token: work.flops,
-        share_of_copy: probes.map(|p| p.share_of_copy((work.bytes * n) as u64, took)),
-        share_of_fma: probes.map(|p| p.share_of_fma((work.flops * n) as u64, took)),
     }
 }

@@ -10,7 +10,7 @@ use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
-use crate::bench::report::Report;
+use crate::bench::results::Results;
 use crate::bench::{kernels, tables, usage};
 use crate::error::Error;
 use crate::text::read_text;
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
     let mut gpu = open(&args.device)?;
     let probes = kernels::probe(&mut gpu)?;
-    let rows = kernels::time(&mut gpu, &args.filter, &probes, &mut Bar::new())?;
+    let rows = kernels::time(&mut gpu, &args.filter, &mut Bar::new())?;
     if rows.is_empty() {
         let fix = "`qwgpu bench kernels` without --filter times all";
         return Err(Error::request("--filter", "part of a kernel/case", &args.filter, fix).into());
@@ -111,7 +111,7 @@ fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
         print_json(&json!({ "adapter": gpu.facts, "clock": clock, "probes": probes, "kernels": rows }))?;
     } else {
         print_out(&format!("{}\n\n", tables::probes(&probes, clock)))?;
-        print_out(&tables::aligned(&tables::kernels(&rows, true)))?;
+        print_out(&tables::aligned(&tables::kernels(&rows, &probes, true)))?;
     }
     Ok(Outcome::Done)
 }
@@ -120,7 +120,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
     let (adapter, probes) = kernels::probes(&args.model.device.choice())?.unzip();
     let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
     let model = ModelArgs { context: Some(context), ..args.model.clone() };
-    let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats, probes.as_ref())?;
+    let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats)?;
     measured.peak_host_bytes = usage::peak_bytes();
     if args.json {
         print_json(&json!({
@@ -129,7 +129,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
         }))?;
         return Ok(Outcome::Done);
     }
-    let lines = tables::models(std::slice::from_ref(&measured));
+    let lines = tables::models(std::slice::from_ref(&measured), probes.as_ref());
     let rows: Vec<Vec<&str>> = lines.lines().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
     for (name, value) in rows[0].iter().zip(&rows[2]) {
         print_out(&format!("{name:<34}{value}\n"))?;
@@ -141,12 +141,12 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
 }
 
 fn table(args: &Table) -> anyhow::Result<Outcome> {
-    let reports = Report::read_all(&args.results)?;
+    let results = Results::read_all(&args.results)?;
     let old = read_text(&args.document)?;
-    let new = tables::document(&old, &args.document, &reports)?;
+    let new = tables::document(&old, &args.document, &results)?;
     if new != old {
         std::fs::write(&args.document, new).map_err(|source| Error::Io { path: args.document.clone(), source })?;
     }
-    note(&format!("{}: tables of {} results files", args.document.display(), reports.len()));
+    note(&format!("{}: tables of {} results files", args.document.display(), results.len()));
     Ok(Outcome::Done)
 }

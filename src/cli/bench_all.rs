@@ -7,10 +7,11 @@ use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
-use crate::bench::report::{Report, SCHEMA, Skipped, commit};
-use crate::bench::{kernels, tables};
+use crate::bench::results::{Results, SCHEMA, SkippedModel};
+use crate::bench::{COMMIT, kernels, tables};
 use crate::date;
 use crate::error::Error;
+use crate::formats::{METHODS, Quant};
 use crate::gpu::Class;
 
 /// Shapes measured where none are named; a software adapter gets the first alone.
@@ -25,6 +26,9 @@ pub struct Args {
     /// GPU of Qwen2.5-7B]
     #[arg(long, value_name = "MODEL")]
     model: Vec<String>,
+    /// Measure the models quantized like this too; may be given several times [default: one method of each format]
+    #[arg(long, value_name = "METHOD:BITS")]
+    quant: Vec<Quant>,
     /// Tokens of the prompt [default: 512, on software adapters 128]
     #[arg(long, value_name = "N", value_parser = count)]
     prompt: Option<usize>,
@@ -42,7 +46,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    // Said now, not after minutes.
+    // Now, not after minutes.
     if let Some(folder) = args.out.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         return Err(
             Error::request("--out", "a file in a folder that exists", folder.display(), "make the folder").into()
@@ -51,10 +55,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut gpu = open(&args.device)?;
     let software = gpu.facts.class == Class::Software;
     let probes = kernels::probe(&mut gpu)?;
-    let mut report = Report {
+    let mut results = Results {
         schema: SCHEMA,
         qwgpu: env!("CARGO_PKG_VERSION").into(),
-        commit: commit(),
+        commit: COMMIT.into(),
         date: date::today(),
         adapter: serde_json::to_value(&gpu.facts)?,
         path: args.device.path.name(),
@@ -64,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         clock: kernels::clock(&gpu),
         probes,
         checks: kernels::self_check(&mut gpu, &mut Bar::new())?,
-        kernels: kernels::time(&mut gpu, "", &probes, &mut Bar::new())?,
+        kernels: kernels::time(&mut gpu, "", &mut Bar::new())?,
         models: Vec::new(),
         skipped: Vec::new(),
     };
@@ -76,44 +80,56 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         [] => SHAPES[..if software { 1 } else { SHAPES.len() }].iter().map(|&s| s.to_owned()).collect(),
         named => named.to_vec(),
     };
-    for shape in shapes {
+    let quants = if args.quant.is_empty() { one_of_each_format() } else { args.quant.clone() };
+    let quants: Vec<Option<Quant>> = std::iter::once(None).chain(quants.into_iter().map(Some)).collect();
+    for (shape, quant) in shapes.iter().flat_map(|shape| quants.iter().map(move |quant| (shape, *quant))) {
         let model = ModelArgs {
             model: shape.clone(),
             context: Some(prompt + generated),
-            quant: None,
+            quant,
             calibration: None,
             calibration_samples: 1,
             calibration_length: 1,
             device: args.device.clone(),
         };
-        match measure_model(&model, prompt, generated, args.repeats, Some(&probes)) {
-            Ok(measured) => report.models.push(measured),
+        match measure_model(&model, prompt, generated, args.repeats) {
+            Ok(measured) => results.models.push(measured),
             Err(e) if matches!(e.downcast_ref(), Some(Error::OutOfMemory { .. })) => {
-                note(&format!("{shape}: {e:#}"));
-                report.skipped.push(Skipped { model: shape, reason: format!("{e:#}") });
+                note(&format!("{}: {e:#}", model.label()));
+                results.skipped.push(SkippedModel { model: model.label(), reason: format!("{e:#}") });
             }
             Err(e) => return Err(e),
         }
     }
-    report.write(&args.out)?;
+    results.write(&args.out)?;
     if args.json {
-        print_json(&serde_json::to_value(&report)?)?;
+        print_json(&serde_json::to_value(&results)?)?;
     } else {
-        summary(&report)?;
+        summary(&results)?;
     }
-    let (_, faults) = report.checked();
+    let (_, faults) = results.checked();
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Failed })
 }
 
-fn summary(report: &Report) -> anyhow::Result<()> {
-    let (cases, faults) = report.checked();
-    for check in report.checks.iter().filter(|c| !c.faults.is_empty()) {
+/// Returns the last method of each format, with its default bits.
+fn one_of_each_format() -> Vec<Quant> {
+    let mut quants: Vec<Quant> = Vec::new();
+    for &method in METHODS {
+        quants.retain(|quant| quant.method.format.name != method.format.name);
+        quants.push(Quant { method, bits: method.default_bits });
+    }
+    quants
+}
+
+fn summary(results: &Results) -> anyhow::Result<()> {
+    let (cases, faults) = results.checked();
+    for check in results.checks.iter().filter(|c| !c.faults.is_empty()) {
         for fault in &check.faults {
             print_out(&format!("FAILED {}/{}: {fault}\n", check.kernel, check.variant))?;
         }
     }
     print_out(&format!("self-check: {} of {cases} cases agree with the reference\n", cases - faults))?;
-    print_out(&format!("{}\n\n", tables::probes(&report.probes, report.clock)))?;
-    print_out(&tables::aligned(&tables::kernels(&report.kernels, false)))?;
-    print_out(&format!("\n{}", tables::aligned(&tables::models(&report.models))))
+    print_out(&format!("{}\n\n", tables::probes(&results.probes, results.clock)))?;
+    print_out(&tables::aligned(&tables::kernels(&results.kernels, &results.probes, false)))?;
+    print_out(&format!("\n{}", tables::aligned(&tables::models(&results.models, Some(&results.probes)))))
 }

@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::model::{DeviceArgs, ModelArgs, PathArg};
 use super::output::note;
 use super::progress::Bar;
-use crate::bench::Probes;
-use crate::bench::models::{Measured, Protocol, measure};
+use crate::bench::models::{ModelResult, Protocol, measure};
 use crate::error::Error;
 use crate::generate::Run;
 use crate::gpu::Gpu;
@@ -27,12 +26,11 @@ pub fn measure_model(
     prompt: usize,
     generated: usize,
     repeats: Option<usize>,
-    probes: Option<&Probes>,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<ModelResult> {
     let start = Instant::now();
     let mut loaded = model.load()?;
     let load_s = start.elapsed().as_secs_f64();
     let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
     let protocol = Protocol { prompt, generated, repeats };
-    Ok(measure(&mut loaded, &model.label(), load_s, protocol, probes, &mut Bar::new())?)
+    Ok(measure(&mut loaded, &model.label(), load_s, protocol, &mut Bar::new())?)
 }

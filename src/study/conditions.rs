@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::model::StudyModel;
 use super::settings::StudySettings;
-use crate::bench::report::commit;
+use crate::bench::COMMIT;
 use crate::date;
 use crate::digest::sha256;
 use crate::report::data::{Conditions, Fact};
@@ -18,8 +18,7 @@ pub fn conditions(settings: &StudySettings, machine: &Machine, models: &[StudyMo
             .chain(texts.map(|(title, digest)| (format!("tokens of {title}"), digest)))
             .map(|(of, digest)| fact(format!("{} {of}", model.name).trim(), digest))
     });
-    let version =
-        commit().map_or(env!("CARGO_PKG_VERSION").to_owned(), |c| format!("{} at {c}", env!("CARGO_PKG_VERSION")));
+    let version = format!("{} at {COMMIT}", env!("CARGO_PKG_VERSION"));
     Conditions {
         command: settings.command.clone(),
         date: date::today(),

@@ -14,7 +14,7 @@ use super::settings::StudySettings;
 use super::step::Step;
 use super::texts::Text;
 use crate::atomic_write;
-use crate::bench::models::{Measured, Protocol, measure};
+use crate::bench::models::{ModelResult, Protocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
 use crate::digest::sha256;
@@ -250,7 +250,7 @@ impl<'a> FormRun<'a> {
             self.loaded(path)?;
             let (_, model) = self.loaded.as_mut().expect("just loaded");
             let protocol = Protocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
-            let m: Measured = match measure(model, &name, 0.0, protocol, None, self.progress) {
+            let m: ModelResult = match measure(model, &name, 0.0, protocol, self.progress) {
                 // A model that gives no numbers writes no tokens.
                 Err(Error::NotFinite { .. }) => return Ok(None),
                 measured => measured?,

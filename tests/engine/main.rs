@@ -1,6 +1,7 @@
 //! The library below the command line: files of models and quantized weights, and several sequences at once.
 
 mod batch;
+mod bench;
 #[path = "../common/compare.rs"]
 mod compare;
 #[path = "../common/devices.rs"]

@@ -1,5 +1,5 @@
 //! The outliers of a SpQR weight alone, times x: a sparse product in rows, for many rows of x. Matvecs have
-//! it fused: docs/PERFORMANCE.md.
+//! it fused: benches/results/NOTES.md.
 
 use half::f16;
 use rayon::prelude::*;

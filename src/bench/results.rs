@@ -4,21 +4,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kernels::{Check, Row};
-use super::models::Measured;
+use super::kernels::{KernelCheck, KernelTiming};
+use super::models::ModelResult;
 use super::{Clock, Probes};
 use crate::atomic_write;
 use crate::error::{Error, Result};
 
-/// Version of this file's form.
-pub const SCHEMA: u32 = 1;
+/// Version of the file's fields.
+pub const SCHEMA: u32 = 2;
 
-/// Everything measured on one adapter.
+/// Results of one adapter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
+pub struct Results {
     pub schema: u32,
     pub qwgpu: String,
-    pub commit: Option<String>,
+    /// [`COMMIT`](super::COMMIT) of the program that measured.
+    pub commit: String,
     /// Day of the measurement, UTC.
     pub date: String,
     /// As `qwgpu devices --json` describes it.
@@ -33,38 +34,43 @@ pub struct Report {
     pub edited_shaders: bool,
     pub clock: Clock,
     pub probes: Probes,
-    pub checks: Vec<Check>,
-    pub kernels: Vec<Row>,
-    pub models: Vec<Measured>,
+    pub checks: Vec<KernelCheck>,
+    pub kernels: Vec<KernelTiming>,
+    pub models: Vec<ModelResult>,
     /// Models that could not be measured, and why.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedModel>,
 }
 
 /// A model that could not be measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Skipped {
+pub struct SkippedModel {
     pub model: String,
     pub reason: String,
 }
 
-impl Report {
+impl Results {
+    /// Reads a results file.
+    ///
     /// # Errors
-    /// A file of another form, or none.
-    pub fn read(path: &Path) -> Result<Report> {
+    /// The file cannot be read or was written by another version.
+    pub fn read(path: &Path) -> Result<Results> {
         let text = std::fs::read(path).map_err(Error::io(path))?;
-        let report: Report = serde_json::from_slice(&text).map_err(|e| {
+        let results: Results = serde_json::from_slice(&text).map_err(|e| {
             let fix = "make it again with `qwgpu bench all`";
             Error::malformed(path, format!("line {}", e.line()), "a results file", e, fix)
         })?;
-        if report.schema != SCHEMA {
+        if results.schema != SCHEMA {
             let fix = "make it again with this version's `qwgpu bench all`";
-            return Err(Error::malformed(path, "schema", SCHEMA, report.schema, fix));
+            return Err(Error::malformed(path, "schema", SCHEMA, results.schema, fix));
         }
-        Ok(report)
+        Ok(results)
     }
 
-    /// All results files of a folder, by name.
-    pub fn read_all(folder: &Path) -> Result<Vec<Report>> {
+    /// Reads all results files of a folder, in order of their names.
+    ///
+    /// # Errors
+    /// Those of [`Results::read`].
+    pub fn read_all(folder: &Path) -> Result<Vec<Results>> {
         let mut files: Vec<PathBuf> = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             let path = entry.map_err(Error::io(folder))?.path();
@@ -73,28 +79,20 @@ impl Report {
             }
         }
         files.sort();
-        files.iter().map(|file| Report::read(file)).collect()
+        files.iter().map(|file| Results::read(file)).collect()
     }
 
     /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_value(self).expect("a report is plain data");
+        let json = serde_json::to_value(self).expect("results are plain data");
         atomic_write::write(path, format!("{json:#}\n"))
     }
 
-    /// Cases compared with the reference, and those at fault.
+    /// Returns the number of cases compared with the reference, and of those at fault.
     pub fn checked(&self) -> (usize, usize) {
         (self.checks.iter().map(|c| c.cases).sum(), self.checks.iter().map(|c| c.faults.len()).sum())
     }
-}
-
-/// The commit this was run in, if it was run in the sources.
-pub fn commit() -> Option<String> {
-    let manifest = std::fs::read_to_string("Cargo.toml").ok()?;
-    if !manifest.contains("name = \"qwgpu\"") {
-        return None;
-    }
-    let git = std::process::Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).output().ok()?;
-    let commit = String::from_utf8(git.stdout).ok()?.trim().to_owned();
-    (git.status.success() && !commit.is_empty()).then_some(commit)
 }
