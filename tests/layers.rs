@@ -18,7 +18,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("progress", &["error"]),
     ("atomic_write", &["error"]),
     ("checkpoint", &["atomic_write", "error"]),
-    ("text", &["digest", "error"]),
+    ("text", &["date", "digest", "error"]),
     ("plan", &["error"]),
     ("gpu", &["atomic_write", "plan", "error"]),
     ("kernels", &["plan"]),

@@ -1,17 +1,14 @@
 //! Tokenizers against ids from Hugging Face `tokenizers` (scripts/make_text_goldens.py), and on bad input.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+#[path = "common/text.rs"]
+mod common;
 
+use std::path::Path;
+
+use common::{check_goldens, fixture, one_megabyte};
 use qwgpu::Error;
-use qwgpu::checkpoint::{Checkpoint, TokenizerSource};
 use qwgpu::text::{Detokenizer, Tokenizer, Vocabulary};
 use serde_json::{Value, json};
-
-fn fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/text").join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
 
 fn from_json(value: &Value) -> Result<Tokenizer, Error> {
     Tokenizer::from_json(&serde_json::to_vec(value).unwrap(), Path::new("tokenizer.json"))
@@ -52,62 +49,6 @@ fn small_vocabulary() -> Vocabulary {
     }
 }
 
-/// The tokenizer of a real Qwen2.5, where there is one.
-fn real() -> Option<Tokenizer> {
-    let path = std::env::var_os("QWGPU_MODEL").map(PathBuf::from).or_else(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-        let mut files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-        files.find(|path| path.extension().is_some_and(|ending| ending == "gguf"))
-    });
-    let Some(path) = path else {
-        println!("skipped: neither QWGPU_MODEL nor models/*.gguf is there");
-        return None;
-    };
-    match Checkpoint::open(&path).unwrap().tokenizer {
-        TokenizerSource::Json(bytes) => Some(Tokenizer::from_json(&bytes, &path).unwrap()),
-        TokenizerSource::Gguf(vocab) => {
-            let vocabulary = Vocabulary {
-                tokens: vocab.tokens,
-                token_types: vocab.token_types,
-                merges: vocab.merges,
-                pre: vocab.pre.unwrap(),
-                model: vocab.model,
-                ..Vocabulary::default()
-            };
-            let start = Instant::now();
-            let tokenizer = Tokenizer::from_vocabulary(vocabulary, &path).unwrap();
-            println!("built in {:.3} s", start.elapsed().as_secs_f64());
-            Some(tokenizer)
-        }
-    }
-}
-
-fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
-}
-
-fn check_goldens(tokenizer: &Tokenizer, goldens: &Value) {
-    let cases = goldens["cases"].as_array().unwrap();
-    assert!(cases.len() > 200);
-    for case in cases {
-        let text = case["text"].as_str().unwrap();
-        assert_eq!(tokenizer.encode(text).unwrap(), ids(&case["ids"]), "{text:?}");
-        let plain = case.get("plain").unwrap_or(&case["ids"]);
-        assert_eq!(tokenizer.encode_plain(text).unwrap(), ids(plain), "plain {text:?}");
-    }
-    for case in goldens["decodes"].as_array().unwrap() {
-        let ids = ids(&case["ids"]);
-        for (key, skip_special) in [("text", false), ("skipped", true)] {
-            let text = tokenizer.decode(&ids, skip_special).unwrap();
-            assert_eq!(text, case[key].as_str().unwrap(), "{ids:?}");
-            let mut stream = Detokenizer::new(tokenizer, skip_special);
-            let mut pieces: Vec<_> = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
-            pieces.push(stream.finish());
-            assert_eq!(pieces.concat(), text, "streamed {ids:?}");
-        }
-    }
-}
-
 #[test]
 fn ids_are_those_of_hugging_face() {
     check_goldens(&small(), &fixture("small_cases.json"));
@@ -127,40 +68,6 @@ fn gguf_lists_and_json_make_one_tokenizer() {
     let mut changed = small_vocabulary();
     changed.merges.swap(3, 4);
     assert_ne!(from_vocabulary(changed).unwrap().digest(), tokenizer.digest());
-}
-
-#[test]
-fn ids_of_a_real_model_are_those_of_hugging_face() {
-    let Some(tokenizer) = real() else { return };
-    check_goldens(&tokenizer, &fixture("qwen2_cases.json"));
-    assert_eq!(tokenizer.vocab_size(), 151_665);
-    assert_eq!(tokenizer.token_id("<|im_start|>"), Some(151_644));
-    let chat = "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n\
-                <|im_start|>user\nWrite a Python function that checks whether a number is prime.<|im_end|>\n\
-                <|im_start|>assistant\n";
-    let code = "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n    if n < 2:\n";
-    for (text, ids) in [
-        ("The capital of France is", &[785, 6722, 315, 9625, 374][..]),
-        (
-            code,
-            &[
-                750, 75698, 1445, 982, 262, 4210, 5598, 279, 308, 7563, 79683, 1372, 14442, 262, 421, 308, 366, 220,
-                17, 510,
-            ],
-        ),
-        (
-            chat,
-            &[
-                151644, 8948, 198, 2610, 525, 1207, 16948, 11, 3465, 553, 54364, 14817, 13, 1446, 525, 264, 10950,
-                17847, 13, 151645, 198, 151644, 872, 198, 7985, 264, 13027, 729, 429, 12341, 3425, 264, 1372, 374,
-                10250, 13, 151645, 198, 151644, 77091, 198,
-            ],
-        ),
-    ] {
-        assert_eq!(tokenizer.encode(text).unwrap(), ids);
-        assert_eq!(tokenizer.decode(ids, false).unwrap(), text);
-    }
-    one_megabyte(&tokenizer);
 }
 
 #[test]
@@ -230,51 +137,6 @@ fn prompt_of_invalid_utf8_names_the_byte() {
 }
 
 #[test]
-fn one_megabyte_without_a_break_encodes_in_seconds() {
+fn one_megabyte_without_a_break_encodes() {
     one_megabyte(&small());
-}
-
-/// Seconds that this thread has computed: a busy machine makes it wait, which is not the tokenizer's doing.
-fn busy() -> Option<f64> {
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(times.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
-}
-
-fn one_megabyte(tokenizer: &Tokenizer) {
-    const SIZE: usize = 1 << 20;
-    let repeat = |text: &str| text.repeat(SIZE / text.len());
-    let mut letters = String::new();
-    let mut state = 1u32;
-    while letters.len() < SIZE {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        letters.push(char::from(b'a' + (state >> 24) as u8 % 26));
-    }
-    for (name, text) in [
-        ("one letter", repeat("a")),
-        ("random letters", letters),
-        ("Chinese", repeat("的一是不了人我在有他")),
-        ("spaces", repeat(" ")),
-        ("spaces before a word", repeat(" ") + "x"),
-        ("line ends", repeat("\r\n")),
-        ("tabs and a line end", repeat("\t") + "\n"),
-        ("punctuation", repeat("!")),
-        ("digits", repeat("7")),
-        ("marks on one letter", repeat("\u{301}\u{323}")),
-        ("zero width joiners", repeat("\u{200D}")),
-        ("apostrophes", repeat("'s")),
-        ("starts of special tokens", repeat("<|im_")),
-        ("special tokens", repeat("<|im_end|>")),
-    ] {
-        let (start, busy_before) = (Instant::now(), busy());
-        let ids = tokenizer.encode(&text).unwrap();
-        let took = match (busy_before, busy()) {
-            (Some(before), Some(after)) => after - before,
-            _ => start.elapsed().as_secs_f64(),
-        };
-        println!("{name}: {} ids in {took:.3} s", ids.len());
-        assert!(took < 5.0, "{name}: {took}");
-        if name != "marks on one letter" {
-            assert_eq!(tokenizer.decode(&ids, false).unwrap(), text, "{name}");
-        }
-    }
 }

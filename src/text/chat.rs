@@ -1,14 +1,11 @@
 //! A conversation as the one string that a model was trained on.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::thread;
+use std::error::Error as _;
+use std::{io, thread};
 
-use minijinja::machinery::{self, CodeGenerator, Instructions, Token};
-use minijinja::{AutoEscape, Value};
+use minijinja::{ErrorKind, Value};
 
-use super::budget::{Budget, guarded};
-use super::builtins::{environment, syntax};
+use super::builtins::environment;
 use crate::{Error, Result};
 
 /// A message of a conversation.
@@ -28,38 +25,47 @@ impl Message {
 
 /// A model's own Jinja template, rendered as `transformers` renders it.
 ///
-/// The template is data from a file. It has no access to anything, runs within a count of instructions, and may make
-/// so many bytes and take so much time, or else ends in [`Error::Template`]; see `budget.rs`.
+/// A template comes with the weights and has no access to anything. Its length, its instructions (by the number of
+/// messages), its output and the text that a filter makes are bounded: beyond the bounds it ends in
+/// [`Error::Template`]. A value that it doubles again and again, as `s ~ s` in a loop does, is not bounded: the engine
+/// has no way to count it, so a template made to do harm can still use up memory and time.
 pub struct ChatTemplate {
     source: String,
     bos_token: Option<String>,
     eos_token: Option<String>,
 }
 
-/// A variable that is 1; see [`prepared`].
-const ONE: &str = "qwgpu_one";
 const NAME: &str = "chat_template";
-/// The largest template seen has 30 thousand bytes. The parser recurses for each `elif`, so the stack must hold as
-/// many as fit in here.
+/// The largest template seen has 30 thousand bytes.
 const MAX_SOURCE: usize = 64 << 10;
+/// The parser recurses for each `elif` and each operator of a chain: the stack holds as many as [`MAX_SOURCE`] has.
 const STACK: usize = 256 << 20;
-/// Brackets and dots count too: all that makes an expression deep.
-const MAX_OPERATORS: usize = 500;
+/// Instructions of a render.
+const FUEL: u64 = 20_000;
+const FUEL_PER_MESSAGE: u64 = 2_000;
+/// Bytes of a prompt.
+const MAX_OUTPUT: usize = 16 << 20;
+const MAX_OUTPUT_PER_INPUT: usize = 16;
 
 impl ChatTemplate {
-    /// Reads a template; the tokens are what it calls `bos_token` and `eos_token`.
+    /// Reads a template; the tokens are those that it calls `bos_token` and `eos_token`.
+    ///
+    /// # Errors
+    /// The template is too long or not Jinja.
     pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<ChatTemplate> {
         if source.len() > MAX_SOURCE {
             let length = source.len();
             return Err(Error::Template(format!("{length} bytes long; at most {MAX_SOURCE} are read")));
         }
-        let template = ChatTemplate {
-            source: prepared(source)?,
+        apart(|| {
+            environment(0)?.template_from_named_str(NAME, source)?;
+            Ok(())
+        })?;
+        Ok(ChatTemplate {
+            source: source.to_owned(),
             bos_token: bos_token.map(str::to_owned),
             eos_token: eos_token.map(str::to_owned),
-        };
-        apart(|| template.program().map(drop))?;
-        Ok(template)
+        })
     }
 
     /// The template as it was given.
@@ -91,25 +97,20 @@ impl ChatTemplate {
         }
     }
 
-    /// The prompt. `add_generation_prompt` ends it with the start of the assistant's turn.
+    /// Returns the prompt. `add_generation_prompt` ends it with the start of the assistant's turn.
+    ///
+    /// # Errors
+    /// The template refuses the messages, uses something unknown, or exceeds a bound.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let input: usize = messages.iter().map(|message| message.content.len() + message.role.len()).sum();
+        let mut prompt = Prompt { bytes: Vec::new(), limit: MAX_OUTPUT + MAX_OUTPUT_PER_INPUT * input };
         apart(|| {
-            let input = messages.iter().map(|message| message.content.len() + message.role.len());
-            let budget = Arc::new(Budget::new(input.sum()));
-            let environment = environment(&budget).map_err(|error| template_error(&error))?;
-            let program = self.program()?;
-            let mut prompt = String::new();
-            machinery::eval(
-                &environment,
-                &program,
-                self.variables(messages, add_generation_prompt),
-                &BTreeMap::new(),
-                &mut machinery::make_string_output(&mut prompt),
-                AutoEscape::None,
-            )
-            .map_err(|error| template_error(&error))?;
-            Ok(prompt)
-        })
+            let environment = environment(FUEL + FUEL_PER_MESSAGE * messages.len() as u64)?;
+            let template = environment.template_from_named_str(NAME, &self.source)?;
+            template.render_captured_to(self.variables(messages, add_generation_prompt), &mut prompt)?;
+            Ok(())
+        })?;
+        String::from_utf8(prompt.bytes).map_err(|error| Error::Template(error.to_string()))
     }
 
     fn variables(&self, messages: &[Message], add_generation_prompt: bool) -> Value {
@@ -120,77 +121,52 @@ impl ChatTemplate {
             ("tools", Value::from(())),
             ("documents", Value::from(())),
             ("add_generation_prompt", Value::from(add_generation_prompt)),
-            (ONE, Value::from(1)),
         ];
         for (name, token) in [("bos_token", &self.bos_token), ("eos_token", &self.eos_token)] {
             variables.extend(token.as_ref().map(|token| (name, Value::from(token.as_str()))));
         }
         Value::from_pairs(variables)
     }
-
-    fn program(&self) -> Result<Instructions<'_>> {
-        let compile = || {
-            let tree = machinery::parse(&self.source, NAME, syntax()?)?;
-            let mut generator = CodeGenerator::new(NAME, &self.source);
-            generator.compile_stmt(&tree);
-            let (program, blocks) = generator.finish();
-            if let Some(name) = blocks.keys().next() {
-                let why = format!("block {name:?}: blocks are not supported");
-                return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why));
-            }
-            guarded(&program, NAME, &self.source)
-        };
-        compile().map_err(|error: minijinja::Error| template_error(&error))
-    }
 }
 
-/// Refuses long chains of operators, and multiplies by a variable where the template has `*`. The compiler would
-/// look through such a chain once for each of its links, and multiply a constant string before a guard sees it.
-fn prepared(source: &str) -> Result<String> {
-    let mut prepared = String::with_capacity(source.len());
-    let (mut copied, mut operators, mut unpacking) = (0, 0, true);
-    for token in machinery::tokenize(source, false, syntax().map_err(|error| template_error(&error))?) {
-        let (token, span) = token.map_err(|error| template_error(&error))?;
-        match token {
-            Token::BlockStart | Token::VariableStart => operators = 0,
-            Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {}
-            Token::Comma | Token::Colon => {}
-            Token::Ident(name) if !matches!(name, "not" | "and" | "or" | "in" | "is" | "if") => {}
-            _ => operators += 1,
+/// A writer that refuses more than `limit` bytes.
+struct Prompt {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Prompt {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if text.len() > self.limit - self.bytes.len() {
+            return Err(io::Error::other(format!("the template writes more than {} bytes", self.limit)));
         }
-        if operators > MAX_OPERATORS {
-            let line = span.start_line;
-            return Err(Error::Template(format!("line {line}: more than {MAX_OPERATORS} operators in one tag")));
-        }
-        if matches!(token, Token::Mul) && !unpacking {
-            let end = span.end_offset as usize;
-            prepared.push_str(&source[copied..end]);
-            prepared.push_str(&format!(" {ONE} * "));
-            copied = end;
-        }
-        unpacking = matches!(token, Token::ParenOpen | Token::BracketOpen | Token::Comma);
+        self.bytes.extend_from_slice(text);
+        Ok(text.len())
     }
-    prepared.push_str(&source[copied..]);
-    Ok(prepared)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Runs on a stack of known size: how deep a template goes must not depend on who calls.
-fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, minijinja::Error> + Send) -> Result<T> {
     thread::scope(|scope| {
         let failed = |why: &str| Error::Template(format!("its thread {why}"));
         let thread = thread::Builder::new()
             .name(NAME.to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, work)
+            .spawn_scoped(scope, || work().map_err(|error| template_error(&error)))
             .map_err(|error| failed(&format!("did not start: {error}")))?;
         thread.join().unwrap_or_else(|_| Err(failed("panicked")))
     })
 }
 
 fn template_error(error: &minijinja::Error) -> Error {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let cause = error.source().filter(|_| error.kind() == ErrorKind::WriteFailure).map(ToString::to_string);
+    let why = cause.or(error.detail().map(str::to_owned)).unwrap_or_else(|| error.kind().to_string());
     Error::Template(match error.line() {
-        Some(line) => format!("line {line}: {what}"),
-        None => what,
+        Some(line) => format!("line {line}: {why}"),
+        None => why,
     })
 }

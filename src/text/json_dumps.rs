@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, Value};
+
+use super::builtins::invalid;
 
 struct Style {
     ascii: bool,
@@ -167,8 +169,4 @@ fn number(value: &Value) -> String {
         }
         _ => value.to_string(),
     }
-}
-
-fn invalid(why: String) -> Error {
-    Error::new(ErrorKind::InvalidOperation, why)
 }

@@ -4,7 +4,6 @@
 //! [`Detokenizer`] turns ids into text while they are generated. [`ChatTemplate`] writes a conversation as the
 //! prompt that a model was trained on. All three take untrusted files: see each type for its bounds.
 
-mod budget;
 mod builtins;
 mod bytes;
 mod chat;

@@ -13,11 +13,15 @@ mod packed;
 #[path = "../common/prompts.rs"]
 mod prompts;
 mod reply;
+mod text;
+#[path = "../common/text.rs"]
+mod text_checks;
 
 use libtest_mimic::Arguments;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests = [checkpoint::TESTS, choice::TESTS, eval::TESTS, followbench::TESTS, packed::TESTS, reply::TESTS];
+    let tests =
+        [checkpoint::TESTS, choice::TESTS, eval::TESTS, followbench::TESTS, packed::TESTS, reply::TESTS, text::TESTS];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().map(external::trial).collect()).exit();
 }
