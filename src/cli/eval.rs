@@ -16,11 +16,16 @@ use crate::eval::limits::Limits;
 use crate::eval::{EvalRun, EvalSettings, Evaluation, Shard};
 use crate::generate::{Spec, load};
 use crate::model::Config;
+use crate::tasks::TASKS;
 
-pub const HELP: &str = "\
-Tasks: mmlu, ceval, flores, cnn_dailymail, xsum, gsm8k, snli, followbench, followbench_zh, truthfulqa_mc1,
-truthfulqa_mc2, truthfulqa_gen, bbq; `mmlu:anatomy` or `mmlu:stem` for a part, `flores:deu_Latn-eng_Latn` for a pair.
-Data are read as they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on.
+/// Returns what the long help says behind the options.
+pub fn help() -> String {
+    let tasks = TASKS.iter().map(|task| format!("  {:<15} {}\n", task.name, task.about));
+    format!("Tasks:\n{}{HELP}", tasks.collect::<String>())
+}
+
+const HELP: &str = "
+`mmlu:anatomy` or `mmlu:stem` is a part of a task, `flores:deu_Latn-eng_Latn` a pair of languages. Data are read as they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on.
 
 Profiles say how a task is asked: lmh as lm-evaluation-harness does, the default where it has the task; others are
 qwen, chat and more, named when one is missing. Scores of different profiles are not comparable.

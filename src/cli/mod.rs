@@ -84,7 +84,7 @@ enum Command {
     #[command(after_long_help = check::HELP)]
     Check(check::Args),
     /// Ask a model the questions of benchmarks and score its answers
-    #[command(after_long_help = eval::HELP)]
+    #[command(after_long_help = eval::help())]
     Eval(eval::Args),
     /// Put the shares of an evaluation together
     #[command(after_long_help = eval::MERGE_HELP)]

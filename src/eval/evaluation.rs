@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::journal::{Identity, Journal, Merged, NUMERICS, Response, merged};
+use super::journal::{Identity, Journal, Merged, NUMERICS, merged};
 #[cfg(feature = "judge")]
 use super::judge::Judge;
 use super::layout::{self, EvalRun};
@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::generate::{Model, load};
 use crate::progress::Progress;
 use crate::quantize::model_digest;
+use crate::tasks::Response;
 use crate::text::{ChatTemplate, Tokenizer};
 use crate::{date, digest};
 

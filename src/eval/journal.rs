@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::settings::EvalSettings;
 use crate::error::{Error, Result};
-use crate::tasks::Answer;
+use crate::tasks::Response;
 
 /// Raised when the engine's arithmetic changes, so that old answers are not mixed with new ones.
 pub const NUMERICS: u32 = 1;
@@ -34,33 +34,6 @@ pub struct Identity {
     /// `fast`, `portable` or `cpu`: their sums differ in the last digits.
     pub path: String,
     pub numerics: u32,
-}
-
-/// The model's answer to the requests of one document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Response {
-    /// Sum of log-probabilities, and whether it is the greedy continuation.
-    Choices(Vec<(f64, bool)>),
-    Reply(String),
-    /// The model gave no number.
-    Error(String),
-}
-
-impl Response {
-    /// Returns the answers in the form that tasks score.
-    ///
-    /// # Errors
-    /// Why there are none.
-    pub fn answers(&self) -> Result<Vec<Answer>, &str> {
-        match self {
-            Response::Choices(choices) => {
-                Ok(choices.iter().map(|&(sum, greedy)| Answer::Choice { sum, greedy }).collect())
-            }
-            Response::Reply(text) => Ok(vec![Answer::Reply(text.clone())]),
-            Response::Error(why) => Err(why),
-        }
-    }
 }
 
 /// Returns the key of a judge's verdict on the reply under `key`.

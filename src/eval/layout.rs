@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::journal::{Identity, Response};
+use super::journal::Identity;
 use super::measure::{Number, Sample, SetResult, group_number};
 use super::requests::{PreparedTask, Request};
 use super::settings::EvalSettings;
@@ -13,7 +13,7 @@ use crate::date;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
-use crate::tasks::{Ask, Item, Over};
+use crate::tasks::{Ask, Item, Over, Response};
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
 const IMITATED: &str = "0.4.13";

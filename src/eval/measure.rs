@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::journal::{Response, verdict_key};
+use super::journal::verdict_key;
 use super::requests::{PreparedSet, PreparedTask, Request};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
-use crate::tasks::{Item, Metric, Outcome, Over, Set};
+use crate::tasks::{Item, Metric, Outcome, Over, Response, Set};
 
 /// Resamples for the error of a corpus measure, as lm-evaluation-harness has them for BLEU and chrF.
 const RESAMPLES: usize = 100;
@@ -57,13 +57,13 @@ pub fn measured<'a>(
             .filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
         let sample = |(id, request, response): (usize, &'a Request, &'a Response)| {
             let document = &set.set.documents[id];
-            let outcomes = match response.answers() {
-                Ok(mut answers) => {
+            let outcomes = match response {
+                Response::Error(why) => Err(why.clone()),
+                _ => {
                     let verdict = judge.and_then(|judge| responses.get(&verdict_key(&request.key, judge)));
-                    answers.extend(verdict.and_then(|verdict| verdict.answers().ok()).into_iter().flatten());
-                    (task.profile.score)(&set.set, document, &answers).map_err(|error| error.to_string())
+                    let all: Vec<Response> = [response].into_iter().chain(verdict).cloned().collect();
+                    (task.profile.score)(&set.set, document, &all).map_err(|error| error.to_string())
                 }
-                Err(why) => Err(why.to_owned()),
             };
             Sample { id, document, request, response, outcomes }
         };

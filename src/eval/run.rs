@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::journal::{Journal, Response};
+use super::journal::Journal;
 use super::requests::{PreparedSet, PreparedTask, Request, Tokens};
 use crate::error::Result;
 use crate::generate::{BatchPrompt, Engine, Event, Flow, Question, TokenScore};
 use crate::progress::Progress;
+use crate::tasks::Response;
 use crate::text::Tokenizer;
 
 /// The share of all documents that a run asks: number `index` of every `count`.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, Item, Metric, Outcome, Over};
+use super::{Item, Metric, Outcome, Over, Response};
 use crate::error::{Error, Result};
 use crate::metrics::choice::{Choice, best, best_normalized};
 
@@ -14,10 +14,6 @@ pub(super) fn lettered(options: [&str; 4]) -> String {
     let lines: Vec<String> =
         LETTERS.iter().zip(options).map(|(letter, option)| format!("{letter}. {option}")).collect();
     lines.join("\n")
-}
-
-pub(super) fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// A text of a document, which its reader has checked; empty where there is none.
@@ -41,46 +37,47 @@ pub(super) fn index_of(texts: &[&str], text: &str) -> usize {
     texts.iter().position(|other| *other == text).unwrap_or(usize::MAX)
 }
 
-/// Log-probabilities, of which there must be `count`.
-pub(super) fn sums(answers: &[Answer], count: usize) -> Result<Vec<f64>> {
-    let sums: Vec<f64> = answers
-        .iter()
-        .filter_map(|answer| if let Answer::Choice { sum, .. } = answer { Some(*sum) } else { None })
-        .collect();
-    match sums.len() == count && answers.len() == count {
-        true => Ok(sums),
-        false => Err(unfit(format!("{count} log-probabilities"), answers)),
+/// Returns the log-likelihoods of choices, of which there must be `count`.
+pub(super) fn sums(responses: &[Response], count: usize) -> Result<Vec<f64>> {
+    match responses {
+        [Response::Choices(sums)] if sums.len() == count => Ok(sums.iter().map(|sum| sum.0).collect()),
+        _ => Err(unfit(&format!("{count} log-likelihoods"), responses)),
     }
 }
 
-/// The one reply.
-pub(super) fn reply(answers: &[Answer]) -> Result<&str> {
-    match answers {
-        [Answer::Reply(reply)] => Ok(reply),
-        _ => Err(unfit("one reply".to_owned(), answers)),
+/// Returns the one reply.
+pub(super) fn reply(responses: &[Response]) -> Result<&str> {
+    match responses {
+        [Response::Reply(reply)] => Ok(reply),
+        _ => Err(unfit("one reply", responses)),
     }
 }
 
-fn unfit(expected: String, answers: &[Answer]) -> Error {
-    let replies = answers.iter().filter(|answer| matches!(answer, Answer::Reply(_))).count();
-    let found = format!("{replies} replies, {} log-probabilities", answers.len() - replies);
-    Error::request("answers", expected, found, "score answers of the profile that asked for them")
+/// Returns the error that responses are of another kind than the prompt asks for.
+pub(super) fn unfit(expected: &str, responses: &[Response]) -> Error {
+    let kind = |response: &Response| match response {
+        Response::Choices(sums) => format!("{} log-likelihoods", sums.len()),
+        Response::Reply(_) => "a reply".to_owned(),
+        Response::Error(why) => format!("an error ({why})"),
+    };
+    let found: Vec<String> = responses.iter().map(kind).collect();
+    Error::request("responses", expected, found.join(", "), "score the responses to the profile's own prompts")
 }
 
 /// The choice the model takes: the likeliest, of equal ones the first.
-pub(super) fn taken(answers: &[Answer], count: usize) -> Result<usize> {
-    let choices = sums(answers, count)?.into_iter().map(|sum| Choice { sum, characters: 0 });
+pub(super) fn taken(responses: &[Response], count: usize) -> Result<usize> {
+    let choices = sums(responses, count)?.into_iter().map(|sum| Choice { sum, characters: 0 });
     Ok(best(&choices.collect::<Vec<_>>())?.index)
 }
 
 /// `acc` of letters or words, of which `gold` is right.
-pub(super) fn accuracy(answers: &[Answer], count: usize, gold: usize) -> Result<Vec<Outcome>> {
-    Ok(Outcome::plain(vec![right("acc", taken(answers, count)? == gold)]))
+pub(super) fn accuracy(responses: &[Response], count: usize, gold: usize) -> Result<Vec<Outcome>> {
+    Ok(Outcome::plain(vec![right("acc", taken(responses, count)? == gold)]))
 }
 
 /// `acc` and `acc_norm` of choices of different lengths.
-pub(super) fn accuracies(answers: &[Answer], choices: &[&str], gold: usize) -> Result<Vec<Outcome>> {
-    let sums = sums(answers, choices.len())?.into_iter();
+pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) -> Result<Vec<Outcome>> {
+    let sums = sums(responses, choices.len())?.into_iter();
     let scored: Vec<Choice> =
         sums.zip(choices).map(|(sum, choice)| Choice { sum, characters: choice.chars().count() }).collect();
     let items =
@@ -94,9 +91,14 @@ pub(super) fn right(metric: &'static str, right: bool) -> (&'static str, Item) {
 }
 
 impl Outcome {
-    /// What no filter came before.
+    /// Returns what no filter came before.
     pub(super) fn plain(items: Vec<(&'static str, Item)>) -> Vec<Outcome> {
         vec![Outcome { filter: "none", filtered: None, items }]
+    }
+
+    /// Returns what a filter that leaves `answer` of the reply came before.
+    pub(super) fn filtered(filter: &'static str, answer: &str, items: Vec<(&'static str, Item)>) -> Vec<Outcome> {
+        vec![Outcome { filter, filtered: Some(vec![answer.to_owned()]), items }]
     }
 }
 

@@ -1,7 +1,7 @@
 //! FLORES-200 (NLLB team, arXiv:2207.04672): sentences translated, scored by BLEU and chrF as sacreBLEU does.
 //!
 //! [`TASK`] holds English and Chinese in both directions. Any other pair is named: `flores:deu_Latn-eng_Latn`, several
-//! with commas between them; see [`read_pairs`].
+//! with commas between them.
 
 mod languages;
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::choice::reply;
-use super::{Answer, Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Set, Task, data};
+use super::data::{self, Split};
+use super::{Ask, Dimension, Item, Metric, Outcome, Over, Profile, Prompt, Response, Set, Task};
 use crate::error::{Error, Result};
 use crate::metrics::bleu::{Bleu, BleuCounts, BleuTokenizer};
 use crate::metrics::chrf::Chrf;
@@ -22,7 +23,8 @@ pub static TASK: Task = Task {
     about: "translation of sentences",
     dimension: Dimension::Knowledge,
     read: |data| read_pairs(data, "eng_Latn-zho_Hans,zho_Hans-eng_Latn"),
-    profiles: &[BASE, Profile { name: "chat", chat: true, ..BASE }],
+    read_parts: Some(read_pairs),
+    profiles: &[LMH, Profile { name: "chat", chat: true, ..LMH }],
     export: Some(export),
 };
 
@@ -33,18 +35,7 @@ fn export(document: &Value, reply: &str) -> Value {
 }
 
 /// The form of lm-evaluation-harness's FLORES tasks for some regions, which have no pair with Chinese.
-const BASE: Profile = Profile {
-    name: "lmh",
-    version: 1,
-    shots: 5,
-    draw: Draw::Sampled,
-    limit: None,
-    chat: false,
-    context: None,
-    prompt,
-    score,
-    metrics: METRICS,
-};
+const LMH: Profile = Profile { shots: 5, ..Profile::new("lmh", prompt, score, METRICS) };
 
 /// BLEU stands under its tokenizer as a filter, since numbers of different ones must not be averaged.
 const METRICS: &[Metric] = &[
@@ -65,15 +56,7 @@ const PIECES: &str = "flores200";
 const CHRF_WORDS: Chrf = Chrf { words: true, lowercase: false };
 
 const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
-    Metric {
-        name,
-        filter,
-        higher_is_better: true,
-        primary: false,
-        scale: 100.0,
-        chance: None,
-        over: Over::Corpus(over),
-    }
+    Metric { filter, scale: 100.0, over: Over::Corpus(over), ..Metric::share(name, None) }
 }
 
 /// sacreBLEU's signature of a metric of this task, which stands beside its value.
@@ -99,7 +82,7 @@ fn tokenizer(language: &str) -> &'static str {
     }
 }
 
-/// A set for each pair of `names`: `deu_Latn-eng_Latn,fra_Latn-eng_Latn`. Tested is `devtest`; shots come from `dev`
+/// Reads a set for each pair of `names`: `deu_Latn-eng_Latn,fra_Latn-eng_Latn`. Tested is `devtest`; shots come from `dev`
 /// or, where that is missing, from `devtest`. As the authors' archive has them, a file for each language, or as rows
 /// with a field `sentence_LANGUAGE`, as the hub has them. spBLEU is among the scores if its SentencePiece model,
 /// `flores200_sacrebleu_tokenizer_spm.model`, lies in the same folder or in the one above.
@@ -107,7 +90,7 @@ fn tokenizer(language: &str) -> &'static str {
 /// # Errors
 /// A name that is no pair of languages; a file that is missing; files of a pair with different numbers of lines; an
 /// empty line.
-pub fn read_pairs(data: &Path, names: &str) -> Result<Vec<Set>> {
+fn read_pairs(data: &Path, names: &str) -> Result<Vec<Set>> {
     let folder = data::find(data, &["flores200/flores200_dataset", "flores200", "flores200_dataset", "flores"])?;
     let model = [Some(folder.as_path()), folder.parent()].into_iter().flatten().map(|folder| folder.join(MODEL));
     let pieces = model.filter(|model| model.is_file()).map(|model| data::SentencePieces::read(&model)).next();
@@ -120,7 +103,7 @@ fn read_pair(folder: &Path, name: &str) -> Result<Set> {
     let known = |code: &&str| languages::name(code).is_some();
     let Some(pair) = name.split_once('-').filter(|(from, to)| known(from) && known(to) && from != to) else {
         let expected = "two different languages as FLORES-200 names them: deu_Latn-eng_Latn";
-        let fix = "correct it; languages that are known stand in src/tasks/flores/languages.rs";
+        let fix = "correct it; the codes are those of the files, as in devtest/deu_Latn.devtest";
         return Err(Error::request("pair of languages of flores", expected, name, fix));
     };
     let Some((files, documents)) = documents(folder, "devtest", pair)? else {
@@ -155,16 +138,10 @@ fn documents(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Opt
         let documents = sources.iter().zip(&targets).map(|(source, target)| document(source, target)).collect();
         return Ok(Some((files.to_vec(), documents)));
     }
-    let mut files = data::split(folder, split)?;
-    if files.is_empty() {
-        files = data::split(&folder.join("all"), split)?;
-    }
-    if files.is_empty() {
-        return Ok(None);
-    }
-    let rows = data::read_all(&files)?;
-    let rows = rows.iter().map(|row| Ok(document(row.filled(&from_field)?, row.filled(&to_field)?)));
-    Ok(Some((files, rows.collect::<Result<_>>()?)))
+    let Some(rows) = Split::find(folder, &[split, &format!("all/{split}")])? else { return Ok(None) };
+    let documents = rows.records.iter().map(|row| Ok(document(row.filled(&from_field)?, row.filled(&to_field)?)));
+    let documents = documents.collect::<Result<_>>()?;
+    Ok(Some((rows.files, documents)))
 }
 
 fn sentences(file: &Path) -> Result<Vec<String>> {
@@ -195,19 +172,13 @@ fn sides(document: &Value) -> [(&str, &str); 2] {
 fn prompt(_: &Set, document: &Value) -> Prompt {
     let [(from, source), (to, target)] = sides(document);
     let name = |code| languages::name(code).unwrap_or_default();
-    Prompt {
-        description: String::new(),
-        text: format!("{} sentence: {source}\n{} sentence:", name(from), name(to)),
-        delimiter: "",
-        target: target.to_owned(),
-        logged_target: None,
-        ask: Ask::Reply { until: vec!["\n".to_owned()], tokens: 256 },
-    }
+    let request = format!("{} sentence: {source}\n{} sentence:", name(from), name(to));
+    Prompt { delimiter: "", ..Prompt::new(request, target, Ask::reply(&["\n"], 256)) }
 }
 
-fn score(set: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+fn score(set: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
     let [_, (to, target)] = sides(document);
-    let texts = Item::Texts { reply: reply(answers)?.to_owned(), references: vec![target.to_owned()] };
+    let texts = Item::Texts { reply: reply(responses)?.to_owned(), references: vec![target.to_owned()] };
     let outcome = |filter, names: &[&'static str]| Outcome {
         filter,
         filtered: None,
@@ -217,7 +188,7 @@ fn score(set: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>
     if let Some(pieces) = &set.pieces {
         let apart = |text: &str| pieces.apart(text);
         let counts = Bleu { tokenizer: BleuTokenizer::Pieces(PIECES, &apart), ..Bleu::default() };
-        let BleuCounts { length, reference_length, matched, total } = counts.counts(reply(answers)?, &[target]);
+        let BleuCounts { length, reference_length, matched, total } = counts.counts(reply(responses)?, &[target]);
         rest.items.push(("spbleu", Item::Record(json!([length, reference_length, matched, total]))));
     }
     Ok(vec![outcome(tokenizer(to), &["bleu"]), rest])

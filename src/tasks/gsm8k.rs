@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::choice::{owned, reply, right, text};
-use super::data::{self, Record};
-use super::{Answer, Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Set, Task};
+use super::choice::{reply, right, text};
+use super::data::{self, Record, Split};
+use super::{Ask, Dimension, Metric, Outcome, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::{ExactMatch, RegexFilter};
 
@@ -18,35 +18,15 @@ pub static TASK: Task = Task {
     about: "school mathematics in words",
     dimension: Dimension::Knowledge,
     read,
+    read_parts: None,
     profiles: &[
-        BASE,
-        Profile { name: "cot", shots: 0, prompt: cot, score: cot_score, ..BASE },
-        Profile { name: "qwen", shots: 0, prompt: qwen, score: qwen_score, metrics: NUMBER, ..BASE },
-        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: chat_score, metrics: NUMBER, ..BASE },
-        Profile {
-            name: "chat_4shot",
-            shots: 0,
-            chat: true,
-            prompt: chat_4shot,
-            score: chat_score,
-            metrics: NUMBER,
-            ..BASE
-        },
+        Profile { shots: 5, ..Profile::new("lmh", lmh, lmh_score, EXACT) },
+        Profile::new("cot", cot, cot_score, EXACT),
+        Profile::new("qwen", qwen, qwen_score, NUMBER),
+        Profile { chat: true, ..Profile::new("chat", chat, chat_score, NUMBER) },
+        Profile { chat: true, ..Profile::new("chat_4shot", chat_4shot, chat_score, NUMBER) },
     ],
     export: None,
-};
-
-const BASE: Profile = Profile {
-    name: "lmh",
-    version: 1,
-    shots: 5,
-    draw: Draw::Sampled,
-    limit: None,
-    chat: false,
-    context: None,
-    prompt: lmh,
-    score: lmh_score,
-    metrics: EXACT,
 };
 
 const EXACT: &[Metric] = &[
@@ -81,23 +61,11 @@ fn filter(pattern: &str, group_select: isize) -> RegexFilter {
 
 const INVALID: &str = "[invalid]";
 
-/// One set; its pool is the training split. As openai/grade-school-math has it, or the hub's openai/gsm8k.
+/// Reads one set; its examples are of the training split. As openai/grade-school-math has it, or the hub's openai/gsm8k.
 fn read(data: &Path) -> Result<Vec<Set>> {
-    let mut folder = data::find(data, &["gsm8k"])?;
-    if folder.join("main").is_dir() {
-        folder = folder.join("main");
-    }
-    let split = |name: &str| {
-        let files = data::split(&folder, name)?;
-        if files.is_empty() {
-            return Err(data::missing(&[folder.join(format!("{name}.jsonl"))]));
-        }
-        let documents: Result<Vec<Value>> = data::read_all(&files)?.iter().map(document).collect();
-        Ok((files, documents?))
-    };
-    let ((mut files, documents), (more, pool)) = (split("test")?, split("train")?);
-    files.extend(more);
-    Ok(vec![Set { name: "gsm8k".to_owned(), files, documents, pool, ..Set::default() }])
+    let folder = data::find(data, &["gsm8k/main", "gsm8k"])?;
+    let split = |name| Split::read(&folder, &[name]);
+    Ok(vec![Set::read(TASK.name, split("test")?, split("train")?, document)?])
 }
 
 fn document(record: &Record) -> Result<Value> {
@@ -115,80 +83,71 @@ fn solution(answer: &str) -> Option<f64> {
     number(&SOLUTION.captures(answer)?[1].replace(',', ""))
 }
 
-fn asked(description: &str, text: String, target: &str, until: &[&str], tokens: usize) -> Prompt {
-    Prompt {
-        description: description.to_owned(),
-        text,
-        delimiter: " ",
-        target: target.to_owned(),
-        logged_target: None,
-        ask: Ask::Reply { until: owned(until), tokens },
-    }
-}
-
 fn lmh(_: &Set, document: &Value) -> Prompt {
     let request = format!("Question: {}\nAnswer:", text(document, "question"));
-    asked("", request, text(document, "answer"), &["Question:", "</s>", "<|im_end|>"], 256)
+    Prompt::new(request, text(document, "answer"), Ask::reply(&["Question:", "</s>", "<|im_end|>"], 256))
 }
 
 /// The examples are fixed, so that they are no shots to be drawn.
 fn cot(_: &Set, document: &Value) -> Prompt {
     let target = text(document, "answer").rsplit("####").next().unwrap_or_default().trim();
-    let text = format!("Q: {}\nA:", text(document, "question"));
-    asked(COT, text, target, &["Q:", "</s>", "<|im_end|>"], 256)
+    let request = format!("Q: {}\nA:", text(document, "question"));
+    let ask = Ask::reply(&["Q:", "</s>", "<|im_end|>"], 256);
+    Prompt { description: COT.to_owned(), ..Prompt::new(request, target, ask) }
 }
 
 fn qwen(_: &Set, document: &Value) -> Prompt {
     let request = format!("Question: {}\nLet's think step by step\n", text(document, "question"));
-    asked(QWEN, request, text(document, "answer"), &["\n\n", "Question:"], 512)
+    let ask = Ask::reply(&["\n\n", "Question:"], 512);
+    Prompt { description: QWEN.to_owned(), ..Prompt::new(request, text(document, "answer"), ask) }
 }
 
 fn chat(_: &Set, document: &Value) -> Prompt {
-    asked("", text(document, "question").to_owned(), text(document, "answer"), &[], 512)
+    Prompt::new(text(document, "question"), text(document, "answer"), Ask::reply(&[], 512))
 }
 
 /// All in the message of the user: the original has no system message for them.
 fn chat_4shot(_: &Set, document: &Value) -> Prompt {
     let request = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
-    asked("", request, text(document, "answer"), &[], 512)
+    Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
 }
 
-fn lmh_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    exact(document, answers, &STRICT)
+fn lmh_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    exact(document, responses, &STRICT)
 }
 
-fn cot_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    exact(document, answers, &STRICT_COT)
+fn cot_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    exact(document, responses, &STRICT_COT)
 }
 
 /// Both filters of lm-evaluation-harness. What its exact match deletes makes a whole solution its number.
-fn exact(document: &Value, answers: &[Answer], strict: &RegexFilter) -> Result<Vec<Outcome>> {
-    let (reply, gold) = (reply(answers)?, text(document, "answer"));
+fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Result<Vec<Outcome>> {
+    let (reply, gold) = (reply(responses)?, text(document, "answer"));
     let outcome = |name, filter: &RegexFilter| {
         let found = filter.apply(reply)?;
         let items = vec![right("exact_match", EXACT_MATCH.matches(&found, gold)?)];
-        Ok(Outcome { filter: name, filtered: Some(vec![found]), items })
+        Result::Ok(Outcome::filtered(name, &found, items))
     };
-    Ok(vec![outcome("strict-match", strict)?, outcome("flexible-extract", &FLEXIBLE)?])
+    Ok([outcome("strict-match", strict)?, outcome("flexible-extract", &FLEXIBLE)?].concat())
 }
 
 /// The last digits of a reply, and only digits: `3.50` is 50, `-2` is 2.
-fn qwen_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let found = DIGITS.apply(reply(answers)?)?;
+fn qwen_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let found = DIGITS.apply(reply(responses)?)?;
     let (said, gold) = (number(&found), solution(text(document, "answer")));
     Ok(last_number(found, said.is_some() && said == gold))
 }
 
 /// The last number of a reply, and the last of the solution, to within 1e-4.
-fn chat_score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
+fn chat_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
     let plain = |text: &str| -> Result<String> { Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], "")) };
-    let (found, gold) = (plain(reply(answers)?)?, plain(text(document, "answer"))?);
+    let (found, gold) = (plain(reply(responses)?)?, plain(text(document, "answer"))?);
     let near = number(&found).zip(number(&gold)).is_some_and(|(said, gold)| (said - gold).abs() <= 1e-4);
     Ok(last_number(found, near))
 }
 
 fn last_number(found: String, is_right: bool) -> Vec<Outcome> {
-    vec![Outcome { filter: "last-number", filtered: Some(vec![found]), items: vec![right("acc", is_right)] }]
+    Outcome::filtered("last-number", &found, vec![right("acc", is_right)])
 }
 
 /// The value of digits as Python reads them, in whose scripts `007` is an error and `007.` is not.

@@ -1,15 +1,15 @@
 //! MMLU (Hendrycks et al., arXiv:2009.03300): four options, 57 subjects.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::choice::{LETTERS, accuracies, accuracy, index, lettered, owned, reply, right, text, texts};
-use super::data::{self, Record};
+use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
+use super::data::{self, Record, Split};
 use super::prompt::strip;
 use super::reply::english;
-use super::{Answer, Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Set, Task};
+use super::{Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
 
@@ -19,6 +19,7 @@ pub static TASK: Task = Task {
     about: "school and professional knowledge in English, four options",
     dimension: Dimension::Knowledge,
     read,
+    read_parts: None,
     profiles: &[
         BASE,
         Profile { name: "qwen", version: 2, context: Some(QWEN_CONTEXT), prompt: qwen, ..BASE },
@@ -39,162 +40,55 @@ const SAID: &[Metric] = &[Metric::score("acc", CHANCE), Metric::trouble("guessed
 /// The filter of lm-evaluation-harness that takes the first line.
 const FIRST_LINE: &str = "get_response";
 
-const BASE: Profile = Profile {
-    name: "lmh",
-    version: 1,
-    shots: 5,
-    draw: Draw::FirstN,
-    limit: None,
-    chat: false,
-    context: None,
-    prompt: lmh,
-    score: letter,
-    metrics: ACC,
-};
+const BASE: Profile = Profile { shots: 5, draw: Draw::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
 
 /// Qwen's script keeps the last 2,047 tokens of a prompt of more than 2,048. Here a slot of a sequence is kept free, so
 /// that a prompt of just 2,048 tokens, which the script leaves whole, loses its first one.
 const QWEN_CONTEXT: usize = 2048;
 
-/// Categories as the authors' `categories.py` groups them, with their subjects.
-static CATEGORIES: &[(&str, &[&str])] = &[
-    (
-        "stem",
-        &[
-            "abstract_algebra",
-            "anatomy",
-            "astronomy",
-            "college_biology",
-            "college_chemistry",
-            "college_computer_science",
-            "college_mathematics",
-            "college_physics",
-            "computer_security",
-            "conceptual_physics",
-            "electrical_engineering",
-            "elementary_mathematics",
-            "high_school_biology",
-            "high_school_chemistry",
-            "high_school_computer_science",
-            "high_school_mathematics",
-            "high_school_physics",
-            "high_school_statistics",
-            "machine_learning",
-        ],
-    ),
-    (
-        "humanities",
-        &[
-            "formal_logic",
-            "high_school_european_history",
-            "high_school_us_history",
-            "high_school_world_history",
-            "international_law",
-            "jurisprudence",
-            "logical_fallacies",
-            "moral_disputes",
-            "moral_scenarios",
-            "philosophy",
-            "prehistory",
-            "professional_law",
-            "world_religions",
-        ],
-    ),
-    (
-        "social_sciences",
-        &[
-            "econometrics",
-            "high_school_geography",
-            "high_school_government_and_politics",
-            "high_school_macroeconomics",
-            "high_school_microeconomics",
-            "high_school_psychology",
-            "human_sexuality",
-            "professional_psychology",
-            "public_relations",
-            "security_studies",
-            "sociology",
-            "us_foreign_policy",
-        ],
-    ),
-    (
-        "other",
-        &[
-            "business_ethics",
-            "clinical_knowledge",
-            "college_medicine",
-            "global_facts",
-            "human_aging",
-            "management",
-            "marketing",
-            "medical_genetics",
-            "miscellaneous",
-            "nutrition",
-            "professional_accounting",
-            "professional_medicine",
-            "virology",
-        ],
-    ),
-];
+/// Subjects, each with its category as the authors' `categories.py` has it.
+const SUBJECTS: &str = include_str!("mmlu/subjects.tsv");
 
 /// Columns of the original files, which have no header.
 const COLUMNS: [&str; 6] = ["question", "A", "B", "C", "D", "answer"];
 
-/// A set for each subject, from `mmlu/test/SUBJECT_test.csv` and `mmlu/dev/SUBJECT_dev.csv`; or the hub's files of
+/// Reads a set for each subject, from `mmlu/test/SUBJECT_test.csv` and `mmlu/dev/SUBJECT_dev.csv`; or the hub's files of
 /// cais/mmlu, by subject or all in one.
 fn read(data: &Path) -> Result<Vec<Set>> {
-    let mut folder = data::find(data, &["mmlu"])?;
-    if folder.join("data/test").is_dir() {
-        folder = folder.join("data");
-    }
-    let whole = [Whole::read(&folder, "test")?, Whole::read(&folder, "dev")?];
-    let part = |subject: &str, split: usize| -> Result<(Vec<PathBuf>, Vec<Value>)> {
-        let name = ["test", "dev"][split];
-        let (files, records) = match &whole[split] {
-            Some(whole) => (whole.files.clone(), whole.of(subject)?.clone()),
-            None => data::subject(&folder, subject, name, Some(&COLUMNS))?,
-        };
-        Ok((files, records.iter().map(|record| document(record, subject)).collect::<Result<_>>()?))
+    let folder = data::find(data, &["mmlu"])?;
+    let folder = if folder.join("data/test").is_dir() { folder.join("data") } else { folder };
+    let whole = |name| Split::find(&folder, &[&format!("all/{name}"), name])?.map(by_subject).transpose();
+    let (test, dev) = (whole("test")?, whole("dev")?);
+    let part = |whole: &Option<BTreeMap<String, Split>>, subject: &str, name| match whole {
+        Some(whole) => whole.get(subject).cloned().ok_or_else(|| data::missing(&[folder.join(subject)])),
+        None => of_subject(&folder, subject, name),
     };
-    let subjects = CATEGORIES.iter().flat_map(|(category, subjects)| subjects.iter().map(move |name| (category, name)));
-    let mut sets = Vec::new();
-    for (category, subject) in subjects {
-        let ((mut files, documents), (more, pool)) = (part(subject, 0)?, part(subject, 1)?);
-        files.extend(more);
-        let groups = vec![(*category).to_owned()];
-        sets.push(Set { name: format!("mmlu_{subject}"), groups, files, documents, pool, ..Set::default() });
-    }
+    let set = |[subject, category]: [&str; 2]| {
+        let (test, dev) = (part(&test, subject, "test")?, part(&dev, subject, "dev")?);
+        let set = Set::read(format!("mmlu_{subject}"), test, dev, |record| document(record, subject))?;
+        Ok(Set { groups: vec![category.to_owned()], ..set })
+    };
+    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Set>>>()?;
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)
 }
 
-/// A split of all subjects in one place, whose rows name their subject.
-struct Whole {
-    files: Vec<PathBuf>,
-    subjects: BTreeMap<String, Vec<Record>>,
+/// Parts a split of all subjects in one place, whose rows name their subject.
+fn by_subject(split: Split) -> Result<BTreeMap<String, Split>> {
+    let mut subjects: BTreeMap<String, Split> = BTreeMap::new();
+    for record in split.records {
+        let part = subjects.entry(record.filled("subject")?.to_owned()).or_default();
+        part.files.clone_from(&split.files);
+        part.records.push(record);
+    }
+    Ok(subjects)
 }
 
-impl Whole {
-    fn read(folder: &Path, split: &str) -> Result<Option<Whole>> {
-        let mut files = data::split(&folder.join("all"), split)?;
-        if files.is_empty() {
-            files = data::split(folder, split)?;
-        }
-        if files.is_empty() {
-            return Ok(None);
-        }
-        let mut subjects: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-        for record in data::read_all(&files)? {
-            subjects.entry(record.filled("subject")?.to_owned()).or_default().push(record);
-        }
-        Ok(Some(Whole { files, subjects }))
-    }
-
-    fn of(&self, subject: &str) -> Result<&Vec<Record>> {
-        self.subjects.get(subject).ok_or_else(|| {
-            let place = self.files.first().map(|file| file.join(subject));
-            data::missing(place.as_slice())
-        })
+fn of_subject(folder: &Path, subject: &str, name: &str) -> Result<Split> {
+    let original = folder.join(name).join(format!("{subject}_{name}.csv"));
+    match original.is_file() {
+        true => Ok(Split { records: data::csv(&original, Some(&COLUMNS))?, files: vec![original] }),
+        false => Split::read(folder, &[&format!("{name}/{subject}_{name}"), &format!("{subject}/{name}")]),
     }
 }
 
@@ -233,13 +127,11 @@ fn header(document: &Value, what: &str) -> String {
 
 fn lmh(_: &Set, document: &Value) -> Prompt {
     let question = strip(text(document, "question"));
+    let ask = Ask::choices(&LETTERS);
     Prompt {
         description: header(document, "multiple choice questions"),
-        text: format!("{question}\n{}\nAnswer:", lettered(options(document))),
-        delimiter: " ",
-        target: gold_letter(document),
         logged_target: Some(gold(document).into()),
-        ask: Ask::Choices(owned(&LETTERS)),
+        ..Prompt::new(format!("{question}\n{}\nAnswer:", lettered(options(document))), gold_letter(document), ask)
     }
 }
 
@@ -256,49 +148,42 @@ fn continuation(set: &Set, document: &Value) -> Prompt {
         description: header(document, "questions"),
         text: format!("Question: {}\nAnswer:", strip(text(document, "question"))),
         target: options.get(gold(document)).copied().unwrap_or_default().to_owned(),
-        ask: Ask::Choices(owned(&options)),
+        ask: Ask::choices(&options),
         ..lmh(set, document)
     }
 }
 
 fn generative(set: &Set, document: &Value) -> Prompt {
-    let ask = Ask::Reply { until: owned(&["</s>", "\n"]), tokens: 256 };
-    Prompt { logged_target: None, ask, ..lmh(set, document) }
+    Prompt { logged_target: None, ask: Ask::reply(&["</s>", "\n"], 256), ..lmh(set, document) }
 }
 
 /// As `eval/evaluate_chat_mmlu.py` of the Qwen repository.
-fn chat(set: &Set, document: &Value) -> Prompt {
+fn chat(_: &Set, document: &Value) -> Prompt {
     let question = text(document, "question");
     let order = "Please choose the most suitable one among A, B, C and D as the answer to this question.";
     let options = lettered(options(document));
-    Prompt {
-        description: String::new(),
-        text: format!("The following is a multiple-choice question. {order}\n\n{question}\n{options}\n"),
-        logged_target: None,
-        ask: Ask::Reply { until: Vec::new(), tokens: 512 },
-        ..lmh(set, document)
-    }
+    let request = format!("The following is a multiple-choice question. {order}\n\n{question}\n{options}\n");
+    Prompt::new(request, gold_letter(document), Ask::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    accuracy(answers, 4, gold(document))
+fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    accuracy(responses, 4, gold(document))
 }
 
-fn option(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    accuracies(answers, &options(document), gold(document))
+fn option(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    accuracies(responses, &options(document), gold(document))
 }
 
 /// The first line, compared without regard to case and punctuation.
-fn written(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let line = strip(reply(answers)?.split('\n').next().unwrap_or_default());
+fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let line = strip(reply(responses)?.split('\n').next().unwrap_or_default());
     let same = ExactMatch::new(&[], true, true)?.matches(line, &gold_letter(document))?;
     let items = vec![right("exact_match", same)];
-    Ok(vec![Outcome { filter: FIRST_LINE, filtered: Some(vec![line.to_owned()]), items }])
+    Ok(Outcome::filtered(FIRST_LINE, line, items))
 }
 
-fn said(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let said = english(reply(answers)?, options(document))?;
+fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let said = english(reply(responses)?, options(document))?;
     let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    let filtered = Some(vec![LETTERS[said.option].to_owned()]);
-    Ok(vec![Outcome { filter: "none", filtered, items }])
+    Ok(Outcome::filtered("none", LETTERS[said.option], items))
 }

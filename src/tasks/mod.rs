@@ -1,7 +1,7 @@
 //! The benchmarks: where their documents lie, what a model is asked, what its answers are worth.
 //!
 //! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
-//! [`Prompt`]s as plain data, and is given [`Answer`]s.
+//! [`Prompt`]s as plain data, and is given [`Response`]s.
 
 mod bbq;
 mod ceval;
@@ -24,9 +24,11 @@ mod xsum;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
+use data::{Record, Split};
 
 /// All tasks, in the order of the report.
 pub static TASKS: &[&Task] = &[
@@ -59,11 +61,17 @@ pub struct Task {
     /// # Errors
     /// Files that are missing or not as published, by name, line and field.
     pub read: fn(&Path) -> Result<Vec<Set>>,
+    /// Reads the sets that a user names after `NAME:`, for a task that has more than `read` gives; others give a part of
+    /// those.
+    pub read_parts: Option<ReadParts>,
     /// Ways to ask, the default first.
     pub profiles: &'static [Profile],
     /// What a neural metric outside takes of a document and its reply: a line of JSON for a tool such as COMET.
     pub export: Option<fn(&Value, &str) -> Value>,
 }
+
+/// Reads the sets that a text names from the data folder.
+pub type ReadParts = fn(&Path, &str) -> Result<Vec<Set>>;
 
 /// The study's dimension a task belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +98,24 @@ pub struct Set {
     pub pieces: Option<Arc<data::SentencePieces>>,
 }
 
+impl Set {
+    /// Returns a set whose documents `document` makes of the rows of `test`, and its few-shot examples of `examples`.
+    ///
+    /// # Errors
+    /// Those of `document`.
+    fn read(
+        name: impl Into<String>,
+        test: Split,
+        examples: Split,
+        document: impl Fn(&Record) -> Result<Value>,
+    ) -> Result<Set> {
+        let documents = test.records.iter().map(&document).collect::<Result<_>>()?;
+        let pool = examples.records.iter().map(&document).collect::<Result<_>>()?;
+        let files = [test.files, examples.files].concat();
+        Ok(Set { name: name.into(), files, documents, pool, ..Set::default() })
+    }
+}
+
 /// One way to ask a task's questions.
 pub struct Profile {
     /// `lmh`, `qwen`, `chat`, `own`.
@@ -107,12 +133,37 @@ pub struct Profile {
     pub context: Option<usize>,
     /// What is asked of one document.
     pub prompt: fn(&Set, &Value) -> Prompt,
-    /// What the answers are worth: one outcome for each filter. Answers stand in the order of the asked.
+    /// Scores the response to a document, with a judge's behind it if there is one: an outcome for each filter.
     ///
     /// # Errors
-    /// Answers that have no worth: a sum that is NaN. The document then counts as an error, not as wrong.
-    pub score: fn(&Set, &Value, &[Answer]) -> Result<Vec<Outcome>>,
+    /// A response of another kind than the prompt asks for, or a log-likelihood that is NaN. The document then counts as
+    /// an error, not as wrong.
+    pub score: fn(&Set, &Value, &[Response]) -> Result<Vec<Outcome>>,
     pub metrics: &'static [Metric],
+}
+
+impl Profile {
+    /// Returns version 1 of a profile that asks all documents in plain text, without examples unless the user wants
+    /// some, which are then drawn.
+    const fn new(
+        name: &'static str,
+        prompt: fn(&Set, &Value) -> Prompt,
+        score: fn(&Set, &Value, &[Response]) -> Result<Vec<Outcome>>,
+        metrics: &'static [Metric],
+    ) -> Profile {
+        Profile {
+            name,
+            version: 1,
+            shots: 0,
+            draw: Draw::Sampled,
+            limit: None,
+            chat: false,
+            context: None,
+            prompt,
+            score,
+            metrics,
+        }
+    }
 }
 
 /// How few-shot examples are chosen.
@@ -145,6 +196,24 @@ pub struct Prompt {
     pub ask: Ask,
 }
 
+impl Prompt {
+    /// Returns a prompt without a description, with a space before the target.
+    fn new(text: impl Into<String>, target: impl Into<String>, ask: Ask) -> Prompt {
+        let (text, target) = (text.into(), target.into());
+        Prompt { description: String::new(), text, delimiter: " ", target, logged_target: None, ask }
+    }
+}
+
+impl Ask {
+    fn choices(choices: &[&str]) -> Ask {
+        Ask::Choices(choices.iter().map(|&choice| choice.to_owned()).collect())
+    }
+
+    fn reply(until: &[&str], tokens: usize) -> Ask {
+        Ask::Reply { until: until.iter().map(|&text| text.to_owned()).collect(), tokens }
+    }
+}
+
 /// What the model is to do with a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
@@ -155,15 +224,15 @@ pub enum Ask {
     Reply { until: Vec<String>, tokens: usize },
 }
 
-/// What the model did.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// Sum of the continuation's log-probabilities in nats, and whether greedy decoding gives it. Finite.
-    Choice {
-        sum: f64,
-        greedy: bool,
-    },
+/// A model's response to a prompt, or a judge's to a reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// Log-likelihood of each choice in nats, and whether greedy decoding gives it.
+    Choices(Vec<(f64, bool)>),
     Reply(String),
+    /// Why there is none.
+    Error(String),
 }
 
 /// What one filter made of a document's answers.

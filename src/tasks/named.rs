@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Set, TASKS, Task, flores};
+use super::{Set, TASKS, Task};
 use crate::error::{Error, Result};
 
 /// A task and its sets by a name: `mmlu`; `mmlu:stem` for the sets of a group, `mmlu:anatomy` for one set, several
@@ -16,10 +16,10 @@ pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
         let known: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
         return Err(Error::request("task", format!("one of {}", known.join(", ")), name, "correct the name"));
     };
-    let sets = match parts {
-        None => (task.read)(data)?,
-        Some(pairs) if std::ptr::eq(task, &flores::TASK) => flores::read_pairs(data, pairs)?,
-        Some(parts) => chosen((task.read)(data)?, name, parts)?,
+    let sets = match (parts, task.read_parts) {
+        (None, _) => (task.read)(data)?,
+        (Some(parts), Some(read)) => read(data, parts)?,
+        (Some(parts), None) => chosen((task.read)(data)?, name, parts)?,
     };
     sets.iter().try_for_each(apart)?;
     Ok((task, sets))

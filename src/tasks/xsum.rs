@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::choice::{reply, text};
-use super::data::{self, Record};
-use super::{Answer, Ask, Dimension, Draw, Outcome, Profile, Prompt, Set, Task, summary};
+use super::data::{self, Record, Split};
+use super::{Ask, Dimension, Draw, Outcome, Profile, Prompt, Response, Set, Task, summary};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -16,33 +16,18 @@ pub static TASK: Task = Task {
     about: "summaries of news articles in one sentence",
     dimension: Dimension::Knowledge,
     read,
-    profiles: &[BASE, Profile { name: "chat", chat: true, prompt: chat, ..BASE }],
+    read_parts: None,
+    profiles: &[OWN, Profile { name: "chat", chat: true, prompt: chat, ..OWN }],
     export: None,
 };
 
-const BASE: Profile = Profile {
-    name: "own",
-    version: 1,
-    shots: 0,
-    draw: Draw::FirstN,
-    limit: Some(1000),
-    chat: false,
-    context: None,
-    prompt: own,
-    score,
-    metrics: summary::METRICS,
-};
+const OWN: Profile =
+    Profile { draw: Draw::FirstN, limit: Some(1000), ..Profile::new("own", own, score, summary::METRICS) };
 
 fn read(data: &Path) -> Result<Vec<Set>> {
-    let folder = data::find(data, &["xsum"])?;
-    let files = data::split(&folder, "test")?;
-    if files.is_empty() {
-        return Err(data::missing(&[folder.join("test.jsonl"), folder.join("test.parquet")]));
-    }
-    let records = data::read_all(&files)?;
-    data::unique(&records, &["id"])?;
-    let documents = records.iter().map(document).collect::<Result<_>>()?;
-    Ok(vec![Set { name: TASK.name.to_owned(), files, documents, ..Set::default() }])
+    let test = Split::read(data, &["xsum/test"])?;
+    data::unique(&test.records, "id")?;
+    Ok(vec![Set::read(TASK.name, test, Split::default(), document)?])
 }
 
 /// The id is a number in some copies and a text in others.
@@ -53,21 +38,15 @@ fn document(record: &Record) -> Result<Value> {
 
 fn own(_: &Set, document: &Value) -> Prompt {
     let article = text(document, "document");
-    Prompt {
-        description: String::new(),
-        text: format!("Summarize the following article in one sentence:\n\n{article}\n\nSummary:"),
-        delimiter: " ",
-        target: text(document, "summary").to_owned(),
-        logged_target: None,
-        ask: Ask::Reply { until: vec!["\n".to_owned()], tokens: 64 },
-    }
+    let request = format!("Summarize the following article in one sentence:\n\n{article}\n\nSummary:");
+    Prompt::new(request, text(document, "summary"), Ask::reply(&["\n"], 64))
 }
 
 /// A model in conversation may begin with a line of its own.
 fn chat(set: &Set, document: &Value) -> Prompt {
-    Prompt { ask: Ask::Reply { until: Vec::new(), tokens: 64 }, ..own(set, document) }
+    Prompt { ask: Ask::reply(&[], 64), ..own(set, document) }
 }
 
-fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    Ok(summary::rouge(reply(answers)?, text(document, "summary")))
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    Ok(summary::rouge(reply(responses)?, text(document, "summary")))
 }

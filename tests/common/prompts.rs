@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qwgpu::tasks::prompt::compose;
 use qwgpu::tasks::shots::Shots;
-use qwgpu::tasks::{Answer, Ask, Item, Outcome, Profile, Prompt, Set, TASKS, Task};
+use qwgpu::tasks::{Ask, Item, Outcome, Profile, Prompt, Response, Set, TASKS, Task};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -68,12 +68,12 @@ pub fn reply_prompts(set: &Set, profile: &Profile, shots: usize) -> Vec<(String,
     texts.collect()
 }
 
-pub fn choices(sums: &[f64]) -> Vec<Answer> {
-    sums.iter().map(|&sum| Answer::Choice { sum, greedy: false }).collect()
+pub fn choices(sums: &[f64]) -> Vec<Response> {
+    vec![Response::Choices(sums.iter().map(|&sum| (sum, false)).collect())]
 }
 
 pub fn score_reply(profile: &Profile, set: &Set, document: &Value, reply: &str) -> Vec<Outcome> {
-    (profile.score)(set, document, &[Answer::Reply(reply.to_owned())]).unwrap()
+    (profile.score)(set, document, &[Response::Reply(reply.to_owned())]).unwrap()
 }
 
 /// Returns the number that a filter's outcome gives to a metric.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use qwgpu::tasks::data::{self, MAX_RECORD, Records};
+use qwgpu::tasks::data::{self, MAX_RECORD, Records, Split};
 
 use crate::errors::assert_says;
 
@@ -185,9 +185,9 @@ fn parts_of_two_revisions_are_refused() {
     let put = |name: &str| std::fs::write(folder.path().join(name), "{\"a\":1}\n").unwrap();
     put("test-00000-of-00002.jsonl");
     put("test-00001-of-00002.jsonl");
-    assert_eq!(data::split(folder.path(), "test").unwrap().len(), 2);
+    assert_eq!(Split::read(folder.path(), &["test"]).unwrap().files.len(), 2);
     put("test-00000-of-00001.jsonl");
-    let error = data::split(folder.path(), "test").unwrap_err().to_string();
+    let error = Split::read(folder.path(), &["test"]).unwrap_err().to_string();
     assert!(
         error.contains("test-00000-of-00001.jsonl") && error.contains("found test-00000-of-00002.jsonl"),
         "{error}"
@@ -202,7 +202,7 @@ fn converted_splits_are_read_in_order() {
     for name in ["0001.jsonl", "0000.jsonl", "notes.jsonl", "00002.jsonl"] {
         std::fs::write(split.join(name), "{\"a\":1}\n").unwrap();
     }
-    let files = data::split(folder.path(), "test").unwrap();
+    let files = Split::read(folder.path(), &["test"]).unwrap().files;
     assert_eq!(files, [split.join("0000.jsonl"), split.join("0001.jsonl")]);
-    assert!(data::split(empty.path(), "test").unwrap().is_empty());
+    assert!(Split::find(empty.path(), &["test"]).unwrap().is_none());
 }

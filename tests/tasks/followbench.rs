@@ -5,7 +5,7 @@ mod bad_files;
 use std::path::Path;
 
 use qwgpu::tasks::followbench::{TASK, TASK_ZH};
-use qwgpu::tasks::{Answer, Ask, Item, Metric, Outcome, Over, Set, Task};
+use qwgpu::tasks::{Ask, Item, Metric, Outcome, Over, Response, Set, Task};
 use serde_json::{Value, json};
 
 use crate::files::fixture;
@@ -20,7 +20,7 @@ fn set() -> Set {
 }
 
 fn score(document: &Value, answers: &[&str]) -> Vec<Outcome> {
-    let answers: Vec<Answer> = answers.iter().map(|text| Answer::Reply((*text).to_owned())).collect();
+    let answers: Vec<Response> = answers.iter().map(|text| Response::Reply((*text).to_owned())).collect();
     (TASK.profiles[0].score)(&set(), document, &answers).unwrap()
 }
 

@@ -1,11 +1,11 @@
 //! The files of BBQ, and which answers a stereotype suggests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::super::Set;
-use super::super::data::{self, Record};
+use super::super::data::{self, Record, Split};
 use super::UNKNOWN;
 use crate::error::Result;
 
@@ -26,48 +26,37 @@ const CATEGORIES: [&str; 11] = [
 
 const OPTIONS: [&str; 3] = ["ans0", "ans1", "ans2"];
 
-/// A set for each category there is, from `bbq/data/CATEGORY.jsonl` or the hub's folder of the category; or from the
+/// Reads a set for each category there is, from `bbq/data/CATEGORY.jsonl` or the hub's folder of the category; or from the
 /// rows of all categories in one place, the hub's folder `All`.
 pub(super) fn read(data: &Path) -> Result<Vec<Set>> {
     let folder = data::find(data, &["bbq"])?;
     let mut sets = Vec::new();
     for category in CATEGORIES {
-        let files = either(data::split(&folder, category)?, || data::split(&folder.join(category), "test"))?;
-        if !files.is_empty() {
-            let records = data::read_all(&files)?;
-            sets.push(set(category, &files, &records.iter().collect::<Vec<_>>())?);
+        if let Some(split) = Split::find(&folder, &[category, &format!("{category}/test")])? {
+            sets.push(set(category, split)?);
         }
     }
     if !sets.is_empty() {
         return Ok(sets);
     }
-    let files = either(data::split(&folder.join("All"), "test")?, || data::split(&folder, "All"))?;
-    let files = either(files, || data::split(&folder, "test"))?;
-    if files.is_empty() {
-        return Err(data::missing(&CATEGORIES.map(|category| folder.join("data").join(format!("{category}.jsonl")))));
-    }
-    let records = data::read_all(&files)?;
-    records.iter().try_for_each(|record| record.one_of("category", &CATEGORIES).map(drop))?;
+    let names: Vec<&str> = ["All/test", "All", "test"].into_iter().chain(CATEGORIES).collect();
+    let all = Split::read(&folder, &names)?;
+    all.records.iter().try_for_each(|record| record.one_of("category", &CATEGORIES).map(drop))?;
     for category in CATEGORIES {
-        let of: Vec<&Record> = records.iter().filter(|record| record.fields["category"] == category).collect();
-        if !of.is_empty() {
-            sets.push(set(category, &files, &of)?);
+        let mut part = all.clone();
+        part.records.retain(|record| record.fields["category"] == category);
+        if !part.records.is_empty() {
+            sets.push(set(category, part)?);
         }
     }
     Ok(sets)
 }
 
-/// `files`, or others where there are none.
-fn either(files: Vec<PathBuf>, others: impl FnOnce() -> Result<Vec<PathBuf>>) -> Result<Vec<PathBuf>> {
-    if files.is_empty() { others() } else { Ok(files) }
-}
-
-/// The set of a category, whose rows are numbered by `example_id`.
-fn set(category: &str, files: &[PathBuf], records: &[&Record]) -> Result<Set> {
-    data::unique(records.iter().copied(), &["example_id"])?;
-    let documents = records.iter().map(|record| document(record, category)).collect::<Result<_>>()?;
+/// Returns the set of a category, whose rows are numbered by `example_id`.
+fn set(category: &str, split: Split) -> Result<Set> {
+    data::unique(&split.records, "example_id")?;
     let name = format!("bbq_{}", category.to_lowercase());
-    Ok(Set { name, files: files.to_vec(), documents, ..Set::default() })
+    Set::read(name, split, Split::default(), |record| document(record, category))
 }
 
 /// A row, and behind its fields the answers that a stereotype suggests and the groups of all answers, as

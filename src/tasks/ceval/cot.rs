@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{gold, official, options};
 use crate::error::Result;
-use crate::tasks::choice::{LETTERS, owned, reply, right, text};
-use crate::tasks::{Answer, Ask, Metric, Outcome, Prompt, Set};
+use crate::tasks::choice::{LETTERS, reply, right, text};
+use crate::tasks::{Ask, Metric, Outcome, Prompt, Response, Set};
 
 pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Metric::trouble("unparsed")];
 
@@ -33,17 +33,16 @@ pub(super) fn prompt(set: &Set, document: &Value) -> Prompt {
     Prompt {
         text: plain.text + STEPS,
         target: format!("{}\n所以答案是{}。", explanation.strip_prefix("1.").unwrap_or(explanation), plain.target),
-        ask: Ask::Reply { until: owned(&["\n\n"]), tokens: 512 },
+        ask: Ask::reply(&["\n\n"], 512),
         logged_target: None,
         ..plain
     }
 }
 
-pub(super) fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let said = said(reply(answers)?, options(document));
+pub(super) fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let said = said(reply(responses)?, options(document));
     let items = vec![right("acc", said == Some(gold(document))), right("unparsed", said.is_none())];
-    let filtered = Some(vec![said.map_or("[invalid]", |option| LETTERS[option]).to_owned()]);
-    Ok(vec![Outcome { filter: "none", filtered, items }])
+    Ok(Outcome::filtered("none", said.map_or("[invalid]", |option| LETTERS[option]), items))
 }
 
 /// The option of a reply: the last that the form's ending names, else the first that another pattern finds, else the

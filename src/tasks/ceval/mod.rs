@@ -1,18 +1,16 @@
 //! C-Eval (Huang et al., arXiv:2305.08322): four options in Chinese, 52 subjects.
 
 mod cot;
-mod subjects;
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use self::subjects::{HARD, SUBJECTS};
-use super::choice::{LETTERS, accuracies, index_of, lettered, owned, reply, right, text};
-use super::data::{self, Record};
+use super::choice::{LETTERS, accuracies, index_of, lettered, reply, right, text};
+use super::data::{self, Record, Split};
 use super::prompt::strip;
 use super::reply::chinese;
-use super::{Answer, Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Set, Task};
+use super::{Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -21,6 +19,7 @@ pub static TASK: Task = Task {
     about: "school and professional knowledge in Chinese, four options",
     dimension: Dimension::Knowledge,
     read,
+    read_parts: None,
     profiles: &[
         BASE,
         Profile { name: "official", prompt: official, ..BASE },
@@ -34,40 +33,27 @@ pub static TASK: Task = Task {
 
 const CHANCE: Option<f64> = Some(0.25);
 
-const BASE: Profile = Profile {
-    name: "lmh",
-    version: 1,
-    shots: 5,
-    draw: Draw::FirstN,
-    limit: None,
-    chat: false,
-    context: None,
-    prompt: lmh,
-    score: letter,
-    metrics: &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)],
-};
+const BASE: Profile = Profile { shots: 5, draw: Draw::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
 
+/// File name, Chinese name and groups of each subject, from `subject_mapping.json`; `hard` are those of C-Eval Hard.
+const SUBJECTS: &str = include_str!("subjects.tsv");
+
+const ACC: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)];
 const SAID: &[Metric] = &[Metric::score("acc", CHANCE), Metric::trouble("guessed")];
 
-/// A set for each subject, from `ceval/val/SUBJECT_val.csv` and `ceval/dev/SUBJECT_dev.csv`, or the hub's files of
+/// Reads a set for each subject, from `ceval/val/SUBJECT_val.csv` and `ceval/dev/SUBJECT_dev.csv`, or the hub's files of
 /// ceval/ceval-exam: the answers of its test split are not public.
 fn read(data: &Path) -> Result<Vec<Set>> {
     let folder = data::find(data, &["ceval"])?;
-    let mut sets = Vec::new();
-    for (subject, _, category) in &SUBJECTS {
-        let part = |split| data::subject(&folder, subject, split, None);
-        let ((mut files, documents), (more, pool)) = (part("val")?, part("dev")?);
-        files.extend(more);
-        data::unique(&documents, &["id"])?;
-        data::unique(&pool, &["id"])?;
-        let mut groups = vec![(*category).to_owned()];
-        if HARD.contains(subject) {
-            groups.insert(0, "hard".to_owned());
-        }
-        let all = |records: &[Record]| records.iter().map(document).collect::<Result<Vec<_>>>();
-        let (documents, pool) = (all(&documents)?, all(&pool)?);
-        sets.push(Set { name: format!("ceval_{subject}"), groups, files, documents, pool, ..Set::default() });
-    }
+    let set = |[subject, _, groups]: [&str; 3]| {
+        let part = |name| {
+            let split = Split::read(&folder, &[&format!("{name}/{subject}_{name}"), &format!("{subject}/{name}")])?;
+            data::unique(&split.records, "id").map(|()| split)
+        };
+        let set = Set::read(format!("ceval_{subject}"), part("val")?, part("dev")?, document)?;
+        Ok(Set { groups: groups.split(',').map(str::to_owned).collect(), ..set })
+    };
+    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Set>>>()?;
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)
 }
@@ -95,18 +81,16 @@ fn gold(document: &Value) -> usize {
 /// The Chinese name of a set's subject.
 fn subject(set: &Set) -> &'static str {
     let name = set.name.strip_prefix("ceval_").unwrap_or_default();
-    SUBJECTS.iter().find(|(subject, ..)| *subject == name).map_or("", |(_, chinese, _)| chinese)
+    data::table(SUBJECTS).find(|[subject, _, _]| *subject == name).map_or("", |[_, chinese, _]| chinese)
 }
 
 fn lmh(set: &Set, document: &Value) -> Prompt {
     let question = strip(text(document, "question"));
+    let request = format!("{question}\n{}\n答案：", lettered(options(document)));
     Prompt {
         description: format!("以下是中国关于{}的单项选择题，请选出其中的正确答案。\n\n", subject(set)),
-        text: format!("{question}\n{}\n答案：", lettered(options(document))),
-        delimiter: " ",
-        target: text(document, "answer").to_owned(),
         logged_target: Some(gold(document).into()),
-        ask: Ask::Choices(owned(&LETTERS)),
+        ..Prompt::new(request, text(document, "answer"), Ask::choices(&LETTERS))
     }
 }
 
@@ -124,24 +108,17 @@ fn qwen(set: &Set, document: &Value) -> Prompt {
 }
 
 /// As `eval/evaluate_chat_ceval.py` of the Qwen repository.
-fn chat(set: &Set, document: &Value) -> Prompt {
-    let question = text(document, "question");
-    Prompt {
-        description: String::new(),
-        text: format!("{question}\n\n{}\n", lettered(options(document))),
-        logged_target: None,
-        ask: Ask::Reply { until: Vec::new(), tokens: 512 },
-        ..lmh(set, document)
-    }
+fn chat(_: &Set, document: &Value) -> Prompt {
+    let request = format!("{}\n\n{}\n", text(document, "question"), lettered(options(document)));
+    Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    accuracies(answers, &LETTERS, gold(document))
+fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    accuracies(responses, &LETTERS, gold(document))
 }
 
-fn said(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let said = chinese(reply(answers)?, text(document, "question"), options(document));
+fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let said = chinese(reply(responses)?, text(document, "question"), options(document));
     let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    let filtered = Some(vec![LETTERS[said.option].to_owned()]);
-    Ok(vec![Outcome { filter: "none", filtered, items }])
+    Ok(Outcome::filtered("none", LETTERS[said.option], items))
 }

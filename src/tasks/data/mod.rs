@@ -19,7 +19,7 @@ pub use lines::lines;
 pub use parquet::parquet;
 pub use record::{Record, Records};
 pub use sentencepiece::SentencePieces;
-pub use splits::{find, missing, read_all, split, subject, unique};
+pub use splits::{Split, find, missing, unique};
 
 use crate::error::{Error, Result};
 
@@ -45,6 +45,15 @@ pub fn read(file: &Path) -> Result<Records> {
             fix: "give csv, tsv, jsonl, json or parquet".to_owned(),
         }),
     }
+}
+
+/// Returns the rows of a table that is part of the program, `N` fields with tabs between them.
+///
+/// # Panics
+/// A row has another number of fields.
+pub(super) fn table<const N: usize>(text: &'static str) -> impl Iterator<Item = [&'static str; N]> {
+    let row = |line: &'static str| line.split('\t').collect::<Vec<_>>().try_into();
+    text.lines().map(move |line| row(line).unwrap_or_else(|_| panic!("`{line}` has not {N} fields")))
 }
 
 /// `records`, of which there must be some.

@@ -37,7 +37,7 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
-    Metric { name, filter, higher_is_better: true, primary: false, scale: 1.0, chance: None, over: Over::Corpus(over) }
+    Metric { filter, over: Over::Corpus(over), ..Metric::share(name, None) }
 }
 
 /// A record as `score` makes it: group, level, and its hard or soft score, if the verdict could be read.

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::choice::{text, texts, unfit};
 use super::data::{self, Record};
-use super::{Answer, Ask, Dimension, Draw, Item, Outcome, Profile, Prompt, Set, Task};
+use super::{Ask, Dimension, Draw, Item, Outcome, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use rules::Question;
 use text::Language;
@@ -26,6 +27,7 @@ pub static TASK: Task = Task {
     about: "instructions with one to five constraints",
     dimension: Dimension::Alignment,
     read: |data| read(data, Language::English),
+    read_parts: None,
     profiles: PROFILES,
     export: None,
 };
@@ -36,22 +38,13 @@ pub static TASK_ZH: Task = Task {
     about: "instructions in Chinese with one to five constraints",
     dimension: Dimension::Alignment,
     read: |data| read(data, Language::Chinese),
+    read_parts: None,
     profiles: PROFILES,
     export: None,
 };
 
-const PROFILES: &[Profile] = &[Profile {
-    name: "chat",
-    version: 1,
-    shots: 0,
-    draw: Draw::FirstN,
-    limit: None,
-    chat: true,
-    context: None,
-    prompt,
-    score,
-    metrics: measures::METRICS,
-}];
+const PROFILES: &[Profile] =
+    &[Profile { chat: true, draw: Draw::FirstN, ..Profile::new("chat", prompt, score, measures::METRICS) }];
 
 /// The files, and what kind of constraint each adds.
 const KINDS: [&str; 6] = ["content", "situation", "style", "format", "example", "mixed"];
@@ -125,22 +118,16 @@ fn document(record: &Record, kind: &str, language: Language, level: usize, path:
 }
 
 fn prompt(_: &Set, document: &Value) -> Prompt {
-    Prompt {
-        description: String::new(),
-        text: text(document, "instruction").to_owned(),
-        delimiter: "",
-        target: text(document, "target").to_owned(),
-        logged_target: None,
-        ask: Ask::Reply { until: Vec::new(), tokens: 2048 },
-    }
+    let (request, target) = (text(document, "instruction"), text(document, "target"));
+    Prompt { delimiter: "", ..Prompt::new(request, target, Ask::reply(&[], 2048)) }
 }
 
-fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> {
-    let mut replies = answers.iter().filter_map(|answer| match answer {
-        Answer::Reply(reply) => Some(reply.as_str()),
-        Answer::Choice { .. } => None,
-    });
-    let reply = replies.next().unwrap_or_default();
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    let (reply, verdict) = match responses {
+        [Response::Reply(reply)] => (reply, None),
+        [Response::Reply(reply), Response::Reply(verdict)] => (reply, Some(verdict)),
+        _ => return Err(unfit("a reply, and perhaps a judge's", responses)),
+    };
     let language = Language::named(text(document, "language"));
     let level = document["level"].as_u64().map_or(LEVELS, |level| level as usize).clamp(1, LEVELS);
     let (kind, example_id) = (text(document, "kind"), document["example_id"].as_i64().unwrap_or_default());
@@ -155,11 +142,8 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> 
             outcome("all", measures::NAMES_ALL, Item::Record(record)),
         ]);
     }
-    let item = match replies.next() {
-        None => {
-            let path: Vec<&str> = document["path"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            Item::Request(judge::request(language, kind, &path, reply))
-        }
+    let item = match verdict {
+        None => Item::Request(judge::request(language, kind, &texts(document, "path"), reply)),
         Some(verdict) => {
             let met = judge::verdict(language, level, verdict);
             let hard = met.map(|met| f64::from(u8::from(met == level)));
@@ -174,9 +158,4 @@ fn score(_: &Set, document: &Value, answers: &[Answer]) -> Result<Vec<Outcome>> 
 fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> Outcome {
     let items = names.iter().map(|&name| (name, item.clone())).collect();
     Outcome { filter, filtered: None, items }
-}
-
-/// A field of a document that `read` made.
-fn text<'a>(document: &'a Value, field: &str) -> &'a str {
-    document[field].as_str().unwrap_or_default()
 }

@@ -5,30 +5,25 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::Set;
-use super::super::data::{self, Record};
+use super::super::data::{Record, Split};
 use crate::error::Result;
 
-/// One set, from the authors' `data/mc_task.json`, or the hub's files of truthfulqa/truthful_qa.
+/// Reads one set, from the authors' `data/mc_task.json`, or the hub's files of truthfulqa/truthful_qa.
 pub(super) fn multiple_choice(data: &Path, name: &str) -> Result<Vec<Set>> {
-    let folder = data::find(data, &["truthfulqa"])?;
-    let mut files = data::split(&folder.join("multiple_choice"), "validation")?;
-    if files.is_empty() {
-        files =
-            vec![data::find(&folder, &["data/mc_task.json", "mc_task.json", "multiple_choice/validation.parquet"])?];
+    let rows = Split::read(data, &["truthfulqa/multiple_choice/validation", "truthfulqa/mc_task"])?;
+    Ok(vec![Set::read(name, rows, Split::default(), document)?])
+}
+
+fn document(record: &Record) -> Result<Value> {
+    let (mc1, mc2) = (targets(record, "mc1_targets")?, targets(record, "mc2_targets")?);
+    let count = |targets: &Value, label| labels(targets).filter(|found| *found == label).count();
+    if count(&mc1, 1) != 1 {
+        return Err(record.error("mc1_targets", "one true answer", count(&mc1, 1)));
     }
-    let documents = data::read_all(&files)?.into_iter().map(|record| {
-        let (mc1, mc2) = (targets(&record, "mc1_targets")?, targets(&record, "mc2_targets")?);
-        let count = |targets: &Value, label| labels(targets).filter(|found| *found == label).count();
-        if count(&mc1, 1) != 1 {
-            return Err(record.error("mc1_targets", "one true answer", count(&mc1, 1)));
-        }
-        if count(&mc2, 1) == 0 {
-            return Err(record.error("mc2_targets", "true answers", "none"));
-        }
-        Ok(json!({ "question": record.filled("question")?, "mc1_targets": mc1, "mc2_targets": mc2 }))
-    });
-    let documents = documents.collect::<Result<_>>()?;
-    Ok(vec![Set { name: name.to_owned(), files, documents, ..Set::default() }])
+    if count(&mc2, 1) == 0 {
+        return Err(record.error("mc2_targets", "true answers", "none"));
+    }
+    Ok(json!({ "question": record.filled("question")?, "mc1_targets": mc1, "mc2_targets": mc2 }))
 }
 
 fn labels(targets: &Value) -> impl Iterator<Item = i64> + '_ {

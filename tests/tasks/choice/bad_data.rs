@@ -1,7 +1,5 @@
 //! Data that is not as published, which must be refused with its file, place and field.
 
-use qwgpu::tasks::TASKS;
-
 use super::*;
 use crate::errors::assert_says;
 
@@ -45,7 +43,7 @@ fn ceval() {
 fn snli() {
     let file = "snli/test.tsv";
     let test = |from, to, parts: &[&str]| refused("snli", file, from, to, parts);
-    test("brown.\t1", "brown.\t3", &["line 3: label", "an integer of -1 to 2", "\"3\""]);
+    test("brown.\t1", "brown.\t3", &["line 3: label", "an integer of 0 to 2", "\"3\""]);
     test("brown.\t1", "brown.", &["line 3", "3 fields", "found 2"]);
     test("Nobody sings.", "", &["line 4: hypothesis"]);
     test("premise", "sentence", &["line 2: premise", "only sentence, hypothesis, label"]);
@@ -100,19 +98,15 @@ fn missing_files_are_named() {
     std::fs::remove_file(data.path().join("truthfulqa/TruthfulQA.csv")).unwrap();
     std::fs::remove_dir_all(data.path().join("bbq/data")).unwrap();
     let missing = [
-        ("mmlu", "virology_dev.csv"),
-        ("ceval", "law_val.csv"),
-        ("snli", "snli_1.0_test.jsonl"),
-        ("truthfulqa_gen", "TruthfulQA.csv"),
-        ("bbq", "Sexual_orientation.jsonl"),
+        ("mmlu", "virology_dev"),
+        ("ceval", "law_val"),
+        ("snli", "snli_1.0_test"),
+        ("truthfulqa_gen", "TruthfulQA"),
+        ("bbq", "Sexual_orientation"),
     ];
     for (name, file) in missing {
         let error = (task(name).read)(data.path()).err().unwrap().to_string();
         assert!(error.contains(file) && error.contains("no such file"), "{name}: {error}");
-    }
-    for task in TASKS.iter().filter(|task| missing.iter().any(|(name, _)| *name == task.name)) {
-        let error = (task.read)(&data.path().join("nowhere")).err().unwrap().to_string();
-        assert!(error.contains("nowhere"), "{}: {error}", task.name);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use qwgpu::tasks::data::SentencePieces;
-use qwgpu::tasks::{Answer, Item, Over, flores};
+use qwgpu::tasks::{Item, Over, Response, flores};
 use serde_json::Value;
 
 use super::open;
@@ -50,7 +50,7 @@ fn pieces_give_spbleu() {
     let items = |set| -> Vec<Item> {
         let replies = texts(&golden, "replies");
         let score = |(document, reply): (&Value, &str)| {
-            let outcomes = (profile.score)(set, document, &[Answer::Reply(reply.to_owned())]).unwrap();
+            let outcomes = (profile.score)(set, document, &[Response::Reply(reply.to_owned())]).unwrap();
             outcomes.into_iter().flat_map(|outcome| outcome.items).find(|item| item.0 == "spbleu").map(|item| item.1)
         };
         set.documents.iter().zip(replies).filter_map(score).collect()
