@@ -5,9 +5,11 @@ Writes fixtures/tasks/choice: the documents in the formats the sets are given ou
 of them (prompts.json) and sends behind a chat template (chat.json), its subjects (subjects.json), and one small table as Parquet (rows_*.parquet).
 
 Also the letters that the chat scripts of the Qwen repository find in replies (letters.json), null where they would
-ask thefuzz; for these it needs a copy of that repository (github.com/QwenLM/Qwen at 2df8e8a).
+ask thefuzz; for these it needs a copy of that repository (github.com/QwenLM/Qwen at 2df8e8a). Without one they stay.
 
-Needs lm-eval 0.4.13, pyarrow 26.0.1, sacrebleu 2.6.0, rouge_score 0.1.2. Usage: make_choice_prompts.py QWEN
+A task is added here with documents of your own invention, an entry in `write_data` and one in `documents`.
+
+Needs lm-eval 0.4.13, pyarrow 26.0.1, sacrebleu 2.6.0, rouge_score 0.1.2. Usage: make_choice_prompts.py [QWEN]
 """
 
 import csv
@@ -112,6 +114,36 @@ BBQ = [
      [["Ben", "old"], ["Lea", "nonOld"], ["Not enough info", "unknown"]], 2],
 ]
 
+HELLASWAG = {
+    "val": [
+        ["Polishing stones", "A woman holds a grey stone.", "she", 0, "activitynet",
+         ["rubs it with a cloth.", "throws the cloth [laughs] into a lake.", "eats the stone  slowly.", "is a stone."]],
+        ["Home and Garden", "[header] How to water a fern [title] Fill a can. [step] Use rain water.", "", 2, "wikihow",
+         ["[title] Sell the fern. [step] Ferns are dear.", "Pour it into the sea.",
+          "[title] Pour until the soil is wet. [step] Stop then.", " Drink it."]],
+        ["Walking a GOAT", "A goat [a large one] waits.", "ANNA and the Goat", 3, "activitynet",
+         ["fly away.", "become a song.", "are two goats.", "walk along a road."]],
+    ],
+    "train": [
+        ["Baking bread", "Flour is in a bowl.", "water", 1, "activitynet",
+         ["is baked dry.", "is poured into the bowl.", "sings.", "reads a book."]],
+        ["Crafts", "[header] How to fold a boat [title] Take paper.", "", 0, "wikihow",
+         ["[step] Fold it once.", "[step] Burn it.", "[step] Take a boat.", "[step] Row."]],
+        ["Ringing a bell", "A boy sees a bell.", "he", 2, "activitynet",
+         ["sees no bell.", "is rung.", "rings it.", "bells."]],
+    ],
+}
+
+
+def hellaswag_rows(split):
+    """Rows as the authors publish them; the hub has the fields in another order, and labels as texts."""
+    for number, (activity, start, rest, label, source, endings) in enumerate(HELLASWAG[split]):
+        yield {
+            "ind": 7 * number + 3, "activity_label": activity, "ctx_a": start, "ctx_b": rest,
+            "ctx": f"{start} {rest}".strip(), "split": split, "split_type": "indomain", "label": label,
+            "endings": endings, "source_id": f"{source}~{number}",
+        }
+
 
 def bbq_rows():
     for number, (polarity, condition, answers, info, label) in enumerate(BBQ):
@@ -158,6 +190,9 @@ def write_data():
     write("snli/snli_1.0_dev.jsonl", "".join(json.dumps(row) + "\n" for row in dev))
     write("truthfulqa/data/mc_task.json", json.dumps(TRUTH, indent=2))
     write("truthfulqa/TruthfulQA.csv", rows(TRUTH_CSV, mark="\ufeff"))
+    for split in HELLASWAG:
+        lines = "".join(json.dumps(row) + "\n" for row in hellaswag_rows(split))
+        write(f"hellaswag/hellaswag_{split}.jsonl", lines)
     write("bbq/data/Age.jsonl", "".join(json.dumps(row) + "\n" for row in bbq_rows()))
 
 
@@ -179,6 +214,9 @@ def documents():
     fields = ["type", "category", "question", "best_answer", "correct_answers", "incorrect_answers", "source"]
     generation = [dict(zip(fields, [*row[:4], split(row[4]), split(row[5]), row[6]])) for row in TRUTH_CSV[1:]]
     bbq = {"test": list(bbq_rows())}
+    order = ["ind", "activity_label", "ctx_a", "ctx_b", "ctx", "endings", "source_id", "split", "split_type", "label"]
+    scene = lambda row: {**{name: row[name] for name in order}, "label": str(row["label"])}
+    hellaswag = {hub: [scene(row) for row in hellaswag_rows(split)] for hub, split in [("validation", "val"), ("train", "train")]}
     return {
         "mmlu": ("mmlu/default/mmlu_abstract_algebra.yaml", mmlu, 2),
         "mmlu continuation": ("mmlu/continuation/mmlu_abstract_algebra.yaml", mmlu, 2),
@@ -190,6 +228,7 @@ def documents():
         "truthfulqa_gen": ("truthfulqa/truthfulqa_gen.yaml", {"validation": generation}, 0),
         "bbq": ("bbq/bbq_multiple_choice.yaml", bbq, 2),
         "bbq generative": ("bbq/bbq_generate.yaml", bbq, 2),
+        "hellaswag": ("hellaswag/hellaswag.yaml", hellaswag, 2),
     }
 
 
@@ -211,8 +250,8 @@ def task(config_file, splits, folder):
     for name in ["training_split", "validation_split", "test_split", "fewshot_split"]:
         config.pop(name, None)
     config[{"val": "validation_split", "validation": "validation_split"}.get(next(iter(splits)), "test_split")] = next(iter(splits))
-    if "dev" in splits:
-        config["fewshot_split"] = "dev"
+    for name in {"dev", "train"} & set(splits):
+        config["fewshot_split"] = name
     for name in ["tag", "group"]:
         config.pop(name, None)
     built = ConfigurableTask(config=config)
@@ -277,7 +316,7 @@ TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-CHAT = {"mmlu": "lmh_chat", "ceval": "lmh_chat", "bbq": "lmh_chat", "truthfulqa_mc1": "chat", "truthfulqa_mc2": "chat"}
+CHAT = {"mmlu": "lmh_chat", "ceval": "lmh_chat", "bbq": "lmh_chat", "hellaswag": "chat", "truthfulqa_mc1": "chat", "truthfulqa_mc2": "chat"}
 
 
 def chats(config_file, splits, shots, folder):
@@ -389,7 +428,8 @@ def main():
     write_data()
     write_parquet()
     dump("subjects.json", subjects())
-    dump("letters.json", letters(Path(sys.argv[1])))
+    if len(sys.argv) > 1:
+        dump("letters.json", letters(Path(sys.argv[1])))
     made, chat = {}, {}
     for name, (config_file, splits, shots) in documents().items():
         with tempfile.TemporaryDirectory() as folder:

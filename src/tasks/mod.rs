@@ -11,6 +11,7 @@ pub mod data;
 pub mod flores;
 pub mod followbench;
 mod gsm8k;
+mod hellaswag;
 mod mmlu;
 pub mod named;
 pub mod prompt;
@@ -38,6 +39,7 @@ pub static TASKS: &[&Task] = &[
     &cnn_dailymail::TASK,
     &xsum::TASK,
     &gsm8k::TASK,
+    &hellaswag::TASK,
     &snli::TASK,
     &followbench::TASK,
     &followbench::TASK_ZH,

@@ -54,6 +54,15 @@ fn snli() {
 }
 
 #[test]
+fn hellaswag() {
+    let refused = |from, to, parts: &[&str]| refused("hellaswag", "hellaswag/hellaswag_val.jsonl", from, to, parts);
+    refused("\"label\": 0", "\"label\": 4", &["line 1: label", "an integer of 0 to 3", "found 4"]);
+    refused(", \"is a stone.\"", "", &["line 1: endings", "expected 4 texts, found 3"]);
+    refused("\"Polishing stones\"", "\"\"", &["line 1: activity_label", "nothing but white space"]);
+    refused("\"ctx_b\": \"she\"", "\"ctx_b\": null", &["line 1: ctx_b", "found null"]);
+}
+
+#[test]
 fn truthfulqa() {
     let file = "truthfulqa/data/mc_task.json";
     for name in ["truthfulqa_mc1", "truthfulqa_mc2"] {

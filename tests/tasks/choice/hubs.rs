@@ -65,6 +65,16 @@ fn snli_with_missing_labels() {
     same("snli", data.path(), hub.path());
 }
 
+/// The hub has labels as texts.
+#[test]
+fn hellaswag_by_split() {
+    let (data, hub) = (data(), tempfile::tempdir().unwrap());
+    let set = set(task("hellaswag"), data.path());
+    write(&hub.path().join("hellaswag/data"), "validation-00000-of-00001.jsonl", &set.documents);
+    write(&hub.path().join("hellaswag/data"), "train-00000-of-00001.jsonl", &set.pool);
+    same("hellaswag", data.path(), hub.path());
+}
+
 #[test]
 fn truthfulqa_by_form() {
     let (data, hub) = (data(), tempfile::tempdir().unwrap());

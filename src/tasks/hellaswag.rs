@@ -1,0 +1,85 @@
+//! HellaSwag (Zellers et al., arXiv:1905.07830): which of four endings continues a scene of a video or of instructions.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::choice::{accuracies, index, text, texts};
+use super::data::{Record, Split};
+use super::prompt::strip;
+use super::{Ask, Dimension, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use crate::error::Result;
+
+pub static TASK: Task = Task {
+    name: "hellaswag",
+    title: "HellaSwag",
+    about: "everyday scenes, each with four endings",
+    dimension: Dimension::Knowledge,
+    read,
+    read_parts: None,
+    profiles: &[LMH, Profile { name: "chat", chat: true, ..LMH }],
+    export: None,
+};
+
+const LMH: Profile = Profile::new("lmh", prompt, score, METRICS);
+const METRICS: &[Metric] = &[Metric::score("acc", Some(0.25)), Metric::share("acc_norm", Some(0.25))];
+
+/// Reads one set from the authors' `hellaswag_val.jsonl` or the hub's files of Rowan/hellaswag. Few-shot examples come
+/// from the training split where it is there; the labels of the test split are not public.
+fn read(data: &Path) -> Result<Vec<Set>> {
+    let test = Split::read(data, &["hellaswag/hellaswag_val", "hellaswag/validation"])?;
+    let examples = Split::find(data, &["hellaswag/hellaswag_train", "hellaswag/train"])?.unwrap_or_default();
+    Ok(vec![Set::read(TASK.name, test, examples, document)?])
+}
+
+/// Returns the fields of a row in the hub's order, and behind them those that lm-evaluation-harness adds.
+fn document(record: &Record) -> Result<Value> {
+    let (activity, start, rest) = (record.filled("activity_label")?, record.filled("ctx_a")?, record.text("ctx_b")?);
+    let (endings, label) = (record.texts("endings")?, record.integer("label", 0..4)?);
+    if endings.len() != 4 {
+        return Err(record.error("endings", "4 texts", endings.len()));
+    }
+    let choices: Vec<String> = endings.iter().map(|ending| clean(ending)).collect();
+    Ok(json!({
+        "ind": record.integer("ind", 0..i64::MAX)?,
+        "activity_label": activity,
+        "ctx_a": start,
+        "ctx_b": rest,
+        "ctx": record.text("ctx")?,
+        "endings": endings,
+        "source_id": record.text("source_id")?,
+        "split": record.text("split")?,
+        "split_type": record.text("split_type")?,
+        "label": label.to_string(),
+        "query": clean(&format!("{activity}: {start} {}", capitalized(rest))),
+        "choices": choices,
+        "gold": label,
+    }))
+}
+
+/// Removes what the texts of wikiHow have in brackets; `[title]` ends a sentence.
+fn clean(text: &str) -> String {
+    static BRACKETS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\[.*?\]").expect("a pattern of this file is valid"));
+    let text = strip(text).replace(" [title]", ". ");
+    BRACKETS.replace_all(&text, "").replace("  ", " ")
+}
+
+/// Returns a text with its first letter large and all others small, as Python's `str.capitalize`.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + &letters.as_str().to_lowercase()
+}
+
+fn prompt(_: &Set, document: &Value) -> Prompt {
+    let (choices, gold) = (texts(document, "choices"), index(document, "gold"));
+    let target = choices.get(gold).copied().unwrap_or_default();
+    Prompt { logged_target: Some(gold.into()), ..Prompt::new(text(document, "query"), target, Ask::choices(&choices)) }
+}
+
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+    accuracies(responses, &texts(document, "choices"), index(document, "gold"))
+}
