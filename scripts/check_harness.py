@@ -82,7 +82,7 @@ def ours(qwgpu, model, data, task, shots, limit, folder):
     out = folder / task.replace(":", "_")
     subprocess.run(
         [qwgpu, "eval", "--model", model, "--path", "cpu", "--tasks", task, "--shots", str(shots), "--limit", str(limit)]
-        + ["--data", str(data), "--out", str(out), "--context", "4096"],
+        + ["--dequantize", "--data", str(data), "--out", str(out), "--context", "4096"],
         check=True, stdout=subprocess.DEVNULL,
     )
     files = [str(path) for path in out.rglob("*.json*") if not path.name.startswith("journal")]

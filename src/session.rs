@@ -1,7 +1,11 @@
 //! Opening a model by its name: on any device, as it is or quantized on the way.
 
-use crate::error::Result;
-use crate::formats::Quant;
+use std::path::Path;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::formats::gguf::blocks::Block;
+use crate::formats::{Quant, QuantType};
 use crate::generate::{DeviceChoice, Model, Spec, load_on};
 use crate::progress::Progress;
 use crate::quantize::calibration::Calibration;
@@ -24,9 +28,11 @@ pub struct OpenOptions {
     pub device: DeviceChoice,
     /// Longest sequence in tokens; None is 4096, or less if the model was trained for less.
     pub context: Option<usize>,
-    /// Quantizes the decoder layers; the result is kept in the user's cache.
-    pub quant: Option<Quant>,
-    /// What the quantization is calibrated on.
+    /// Widens the blocks of a GGUF file to bf16. Otherwise they run as the file has them.
+    pub dequantize: bool,
+    /// Quantization type that the model is brought to. A method's result is kept in the user's cache.
+    pub quant: Option<QuantType>,
+    /// Calibration of the quantization.
     pub calibration: Calibration,
 }
 
@@ -34,14 +40,22 @@ impl OpenOptions {
     /// Finds the files or random weights that `model` names, quantized if the options say so.
     ///
     /// # Errors
-    /// No such model; those of the quantization.
+    /// No such model; blocks of GGUF that its file does not have; those of the quantization.
     pub fn spec(&self, model: &str, progress: &mut dyn Progress) -> Result<Spec> {
+        if let (Some(QuantType::Block(block)), true) = (self.quant, self.dequantize) {
+            let fix = "leave one of them out";
+            return Err(Error::request("`quant`", "a method with `dequantize`", block.name, fix));
+        }
         Ok(match (Spec::parse(model)?, self.quant) {
             (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
-            (Spec::Files(path) | Spec::Packed(path), Some(quant)) => {
-                Spec::Files(cached(&path, Settings::new(quant), &self.calibration, &self.device, progress)?)
+            (Spec::Files { path, .. }, Some(QuantType::Method(quant))) => {
+                Spec::files(cached(&path, Settings::new(quant), &self.calibration, &self.device, progress)?)
             }
-            (files, None) => files,
+            (Spec::Files { path, .. }, Some(QuantType::Block(block))) => {
+                expect_blocks(&path, block)?;
+                Spec::files(path)
+            }
+            (Spec::Files { path, .. }, None) => Spec::Files { path, dequantize: self.dequantize },
         })
     }
 
@@ -55,6 +69,16 @@ impl OpenOptions {
         progress.note(&opened.run.to_string());
         load_on(&spec, opened, self.context, progress)
     }
+}
+
+/// Checks that a model has blocks of this type.
+fn expect_blocks(model: &Path, block: &Block) -> Result<()> {
+    if Checkpoint::open(model)?.tensors().iter().any(|tensor| tensor.storage.name == block.name) {
+        return Ok(());
+    }
+    let found = format!("{}, of which {} has no blocks", block.name, model.display());
+    let fix = "no method here makes such blocks: choose a method, or open a .gguf file that has them";
+    Err(Error::request("`quant`", Quant::known(), found, fix))
 }
 
 impl Model {

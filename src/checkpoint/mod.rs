@@ -139,6 +139,11 @@ impl Checkpoint {
         self.tensors.file_of(name)
     }
 
+    /// Returns whether it is a GGUF file, whose blocks run as they are unless they are to be widened.
+    pub fn is_gguf(&self) -> bool {
+        matches!(self.tokenizer, TokenizerSource::Gguf(_))
+    }
+
     /// The files that hold the tensors.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.tensors.files().iter().map(Source::path)

@@ -11,7 +11,7 @@ use crate::bench::results::{Results, SCHEMA, SkippedModel};
 use crate::bench::{COMMIT, kernels, tables};
 use crate::date;
 use crate::error::Error;
-use crate::formats::{METHODS, Quant};
+use crate::formats::{METHODS, Quant, QuantType};
 use crate::gpu::Class;
 
 /// Shapes measured where none are named; a software adapter gets the first alone.
@@ -28,7 +28,7 @@ pub struct Args {
     model: Vec<String>,
     /// Measure the models quantized like this too; may be given several times [default: one method of each format]
     #[arg(long, value_name = "METHOD:BITS")]
-    quant: Vec<Quant>,
+    quant: Vec<QuantType>,
     /// Tokens of the prompt [default: 512, on software adapters 128]
     #[arg(long, value_name = "N", value_parser = count)]
     prompt: Option<usize>,
@@ -81,11 +81,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         named => named.to_vec(),
     };
     let quants = if args.quant.is_empty() { one_of_each_format() } else { args.quant.clone() };
-    let quants: Vec<Option<Quant>> = std::iter::once(None).chain(quants.into_iter().map(Some)).collect();
+    let quants: Vec<Option<QuantType>> = std::iter::once(None).chain(quants.into_iter().map(Some)).collect();
     for (shape, quant) in shapes.iter().flat_map(|shape| quants.iter().map(move |quant| (shape, *quant))) {
         let model = ModelArgs {
             model: shape.clone(),
             context: Some(prompt + generated),
+            dequantize: false,
             quant,
             calibration: None,
             calibration_samples: 1,
@@ -112,13 +113,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 /// Returns the last method of each format, with its default bits.
-fn one_of_each_format() -> Vec<Quant> {
+fn one_of_each_format() -> Vec<QuantType> {
     let mut quants: Vec<Quant> = Vec::new();
     for &method in METHODS {
         quants.retain(|quant| quant.method.format.name != method.format.name);
         quants.push(Quant { method, bits: method.default_bits });
     }
-    quants
+    quants.into_iter().map(QuantType::Method).collect()
 }
 
 fn summary(results: &Results) -> anyhow::Result<()> {

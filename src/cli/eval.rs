@@ -140,7 +140,9 @@ pub struct MergeArgs {
 /// Reads what the options ask of which model.
 fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
     let options = args.model.options();
-    let Spec::Files(model) = options.spec(&args.model.model, bar)? else { unreachable!("only files have tokenizers") };
+    let Spec::Files { path: model, dequantize } = options.spec(&args.model.model, bar)? else {
+        unreachable!("only files have tokenizers")
+    };
     let config = Config::from_json(&Checkpoint::open(&model)?.config, &load::config_file(&model))?;
     let context = load::within("`context`", args.model.context, 4096, &config)?;
     // Nothing is computed for a look at the prompts.
@@ -150,6 +152,7 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
         args.what.clone();
     Ok(EvalSettings {
         model,
+        dequantize,
         label: args.model.label(),
         context,
         path,
@@ -187,7 +190,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let context = Some(evaluation.settings.context);
         let model = ModelArgs { context, ..args.model.clone() };
         // What --quant made has been found already.
-        let mut model = model.load_spec(&Spec::Files(evaluation.settings.model.clone()), &mut bar)?;
+        let EvalSettings { model: path, dequantize, .. } = evaluation.settings.clone();
+        let mut model = model.load_spec(&Spec::Files { path, dequantize }, &mut bar)?;
         evaluation.run(&mut model, shard, &mut journal, !args.no_share, &mut bar)?;
     }
     // What the model said is written down even if its judge failed.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::progress::Bar;
 use super::values::{count, feature};
 use crate::error::Error;
-use crate::formats::Quant;
+use crate::formats::QuantType;
 use crate::generate::{Compute, DeviceChoice, Model, Spec, load_on};
 use crate::plan::Needs;
 use crate::progress::Progress;
@@ -24,9 +24,13 @@ pub struct ModelArgs {
     /// Longest sequence in tokens [default: 4096, or less if the model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     pub context: Option<usize>,
-    /// Quantize the decoder layers by a method and its bits, such as gptq:4 or int8
+    /// Widen the blocks of a .gguf file to bf16; otherwise they run as the file has them
+    #[arg(long)]
+    pub dequantize: bool,
+    /// Quantize the decoder layers by a method and its bits, such as gptq:4 or int8; with random:NAME also a block type
+    /// of GGUF
     #[arg(long, value_name = "METHOD:BITS")]
-    pub quant: Option<Quant>,
+    pub quant: Option<QuantType>,
     /// Calibration of --quant, for methods that need it: text, documents (.jsonl) or instructions (.json)
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
@@ -122,7 +126,7 @@ impl ModelArgs {
     /// Refuses random weights, before any are made, where text is needed.
     pub fn expect_tokenizer(&self) -> anyhow::Result<()> {
         match Spec::parse(&self.model)? {
-            Spec::Files(_) | Spec::Packed(_) => Ok(()),
+            Spec::Files { .. } => Ok(()),
             Spec::Random { .. } => {
                 let fix = "give a model folder or a .gguf file";
                 Err(Error::request("--model", "a model with a tokenizer", &self.model, fix).into())
@@ -135,6 +139,7 @@ impl ModelArgs {
         OpenOptions {
             device: self.device.choice(),
             context: self.context,
+            dequantize: self.dequantize,
             quant: self.quant,
             calibration: Calibration {
                 file: self.calibration.clone(),
@@ -147,7 +152,8 @@ impl ModelArgs {
 
     /// Returns the model's name in results.
     pub fn label(&self) -> String {
-        self.quant.map_or(self.model.clone(), |quant| format!("{} {quant}", self.model))
+        let quant = self.quant.map_or(String::new(), |quant| format!(" {quant}"));
+        format!("{}{quant}{}", self.model, if self.dequantize { " dequantized" } else { "" })
     }
 
     /// Opens the model with a bar.
@@ -167,7 +173,7 @@ impl ModelArgs {
         let (held, counted) = model.engine.model.packed_bytes();
         if counted > 0 {
             bar.note(&format!(
-                "quantized weights: {} on the device, {} by the method's formula",
+                "packed weights: {} on the device, {} as the format counts them",
                 binary_bytes(held),
                 binary_bytes(counted)
             ));

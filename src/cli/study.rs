@@ -44,6 +44,9 @@ pub struct Args {
     /// Widths of methods that have several [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]
     bits: Option<Vec<u32>>,
+    /// .gguf files with their own blocks packed, too
+    #[arg(long)]
+    packed: bool,
     /// SpQR without outliers and with groups of 128, too
     #[arg(long)]
     ablation: bool,
@@ -106,6 +109,7 @@ impl Args {
     fn settings(&self, arguments: &[OsString]) -> StudySettings {
         let matrix = Matrix::new(self.preset);
         let extras = Extras {
+            packed: self.packed,
             ablation: self.ablation || matrix.extras.ablation,
             equal_bits: self.equal_bits || matrix.extras.equal_bits,
         };
@@ -168,7 +172,7 @@ fn plan(cost: &Cost) -> String {
     let head = ["model", "forms", "perplexity tokens", "prompt tokens", "reply tokens, at most", "16-bit bytes"];
     let mut rows = vec![head.map(str::to_owned)];
     for model in &cost.models {
-        let counts = [cost.forms.len(), model.perplexity_tokens, model.prompt_tokens, model.reply_tokens];
+        let counts = [model.forms, model.perplexity_tokens, model.prompt_tokens, model.reply_tokens];
         let [forms, texts, prompts, replies] = counts.map(|count| count.to_string());
         rows.push([model.name.clone(), forms, texts, prompts, replies, binary_bytes(model.bytes)]);
     }

@@ -66,19 +66,22 @@ impl Evaluation {
             tokenizer: tokenizer.digest().to_owned(),
             template: digest::sha256(chat.source()),
             path: settings.path.clone(),
+            packed: checkpoint.is_gguf() && !settings.dequantize,
             numerics: NUMERICS,
         };
         Ok(Evaluation { settings, identity, tokenizer, chat, tasks })
     }
 
-    /// Puts the same requests to the model at `path`. They are made anew only if its tokenizer or template is another.
+    /// Puts the same requests to the model at `path`, its blocks widened to bf16 if `dequantize`. They are made anew only
+    /// if its tokenizer or template is another.
     ///
     /// # Errors
     /// As [`Evaluation::prepare`].
-    pub fn retarget(&mut self, path: &Path, label: &str) -> Result<()> {
+    pub fn retarget(&mut self, path: &Path, dequantize: bool, label: &str) -> Result<()> {
         let checkpoint = Checkpoint::open(path)?;
         let tokenizer = load::tokenizer(&checkpoint, path)?;
-        let settings = EvalSettings { model: path.to_owned(), label: label.to_owned(), ..self.settings.clone() };
+        let (model, label) = (path.to_owned(), label.to_owned());
+        let settings = EvalSettings { model, dequantize, label, ..self.settings.clone() };
         if tokenizer.digest() != self.tokenizer.digest()
             || load::chat_template(&checkpoint)?.source() != self.chat.source()
         {
@@ -86,6 +89,7 @@ impl Evaluation {
         } else {
             self.identity.model = settings.label.clone();
             self.identity.digest = model_digest(&checkpoint)?;
+            self.identity.packed = checkpoint.is_gguf() && !dequantize;
             self.settings = settings;
         }
         Ok(())

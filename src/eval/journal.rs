@@ -33,6 +33,9 @@ pub struct Identity {
     pub template: String,
     /// `fast`, `portable` or `cpu`: their sums differ in the last digits.
     pub path: String,
+    /// Whether it runs a GGUF file's blocks packed; otherwise they are widened to bf16.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packed: bool,
     pub numerics: u32,
 }
 
@@ -172,6 +175,10 @@ impl Identity {
             () if found.tokenizer != wanted.tokenizer => differ("with another tokenizer"),
             () if found.template != wanted.template => differ("with another chat template"),
             () if found.path != wanted.path => differ(&format!("computed on path {}", found.path)),
+            () if found.packed != wanted.packed => match found.packed {
+                true => differ("its blocks packed as the file has them"),
+                false => differ("its blocks widened to bf16"),
+            },
             () if found.numerics != wanted.numerics => differ("computed by another version"),
             () => Ok(()),
         }
@@ -309,6 +316,7 @@ mod tests {
             tokenizer: "2".into(),
             template: "3".into(),
             path: "fast".into(),
+            packed: false,
             numerics: NUMERICS,
         };
         let cpu = Identity { path: "cpu".into(), ..fast.clone() };

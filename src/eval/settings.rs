@@ -12,6 +12,9 @@ use crate::generate::Run;
 pub struct EvalSettings {
     /// The folder or file of the model that answers.
     pub model: PathBuf,
+    /// Widens the blocks of a GGUF file to bf16.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dequantize: bool,
     /// The model's name in the results.
     pub label: String,
     /// Longest sequence in tokens.

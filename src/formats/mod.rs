@@ -19,6 +19,7 @@ pub mod grid;
 pub mod int8;
 pub mod linear;
 pub mod method;
+pub mod quant_type;
 pub mod solver;
 pub mod spqr;
 
@@ -31,6 +32,7 @@ use crate::plan::{Element, Kernel, Plan, Tensor};
 
 pub use linear::{Activation, Linear};
 pub use method::{METHODS, Method, MethodOptions, Quant};
+pub use quant_type::QuantType;
 
 /// Storage of a weight on a device and the product by it.
 pub struct Format {

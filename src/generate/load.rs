@@ -6,7 +6,7 @@ use super::device::{DeviceChoice, Opened, Run};
 use super::engine::Engine;
 use crate::checkpoint::{Checkpoint, GgufVocab, TokenizerSource};
 use crate::error::{Error, Result};
-use crate::formats::Quant;
+use crate::formats::QuantType;
 use crate::model::{Config, Decoder, Source};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
@@ -15,15 +15,18 @@ use crate::text::{ChatTemplate, Message, Tokenizer, Vocabulary};
 /// A model by its name: `PATH` or `random:SHAPE`.
 #[derive(Clone, Debug)]
 pub enum Spec {
-    /// A Hugging Face folder or a GGUF file, whose blocks are widened to bf16.
-    Files(PathBuf),
-    /// A GGUF file whose blocks stay packed, or a Hugging Face folder.
-    Packed(PathBuf),
-    /// A published shape with random weights: `random:qwen2.5-7b`, packed where `quant` says how.
-    Random { name: String, config: Box<Config>, quant: Option<Quant> },
+    /// Hugging Face folder or GGUF file. With `dequantize`, GGUF's blocks are widened to bf16; else they stay packed.
+    Files { path: PathBuf, dequantize: bool },
+    /// Published shape with random weights: `random:qwen2.5-7b`, in bf16 where `quant` is None.
+    Random { name: String, config: Box<Config>, quant: Option<QuantType> },
 }
 
 impl Spec {
+    /// Returns the model in these files, as they have it.
+    pub fn files(path: impl Into<PathBuf>) -> Spec {
+        Spec::Files { path: path.into(), dequantize: false }
+    }
+
     /// Parses the name of a model.
     ///
     /// # Errors
@@ -45,7 +48,7 @@ impl Spec {
             let fix = "give a folder with config.json, a .gguf file, or random:NAME";
             return Err(Error::request("`model`", "a folder or a .gguf file", format!("no such file: {text}"), fix));
         }
-        Ok(Spec::Files(path))
+        Ok(Spec::files(path))
     }
 }
 
@@ -136,19 +139,14 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 
 /// Loads as [`load`] does, on a device that is open already.
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
-    let checkpoint = match spec {
-        Spec::Files(path) | Spec::Packed(path) => Some(Checkpoint::open(path)?),
-        Spec::Random { .. } => None,
-    };
-    let (config, source) = match (spec, &checkpoint) {
-        (Spec::Random { config, quant, .. }, _) => ((**config).clone(), Source::Random { seed: 0, quant: *quant }),
-        (Spec::Files(path), Some(checkpoint)) => {
-            (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Checkpoint(checkpoint))
+    let checkpoint;
+    let (config, source) = match spec {
+        Spec::Random { config, quant, .. } => ((**config).clone(), Source::Random { seed: 0, quant: *quant }),
+        Spec::Files { path, dequantize } => {
+            checkpoint = Checkpoint::open(path)?;
+            let config = Config::from_json(&checkpoint.config, &config_file(path))?;
+            (config, Source::Checkpoint { checkpoint: &checkpoint, dequantize: *dequantize })
         }
-        (Spec::Packed(path), Some(checkpoint)) => {
-            (Config::from_json(&checkpoint.config, &config_file(path))?, Source::Packed(checkpoint))
-        }
-        (Spec::Files(_) | Spec::Packed(_), None) => unreachable!("files are opened above"),
     };
     let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
@@ -161,7 +159,8 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         run,
         engine: Engine::new(backend, model, context, chunk.min(context))?,
     };
-    if let (Some(checkpoint), Spec::Files(path) | Spec::Packed(path)) = (&checkpoint, spec) {
+    if let Source::Checkpoint { checkpoint, .. } = source {
+        let path = checkpoint.path();
         loaded.generation = checkpoint.generation.clone();
         let tokenizer = tokenizer(checkpoint, path)?;
         if tokenizer.vocab_size() > loaded.engine.model.config.vocab_size {

@@ -110,9 +110,11 @@ impl Decoder {
         &self.layers
     }
 
-    /// Bytes of the packed linears: on the device, and as their methods' formulas count them.
+    /// Returns the bytes of the packed weights: on the device, and as their formats count them in a file.
     pub fn packed_bytes(&self) -> (u64, u64) {
+        let head = (!self.config.tie_word_embeddings).then_some(&self.lm_head);
         let linears = self.layers.iter().flat_map(|layer| layer.linears()).map(|(_, linear)| linear);
+        let linears = linears.chain([&self.embed_tokens]).chain(head);
         let packed: Vec<_> = linears.filter(|linear| linear.counted_bytes > 0).collect();
         // Linears with one input share its order.
         let mut orders: Vec<Tensor> = packed.iter().filter_map(|linear| linear.order).collect();

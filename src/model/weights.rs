@@ -11,7 +11,7 @@ use crate::formats::file::{self, Quantization};
 use crate::formats::gguf::Blocks;
 use crate::formats::gguf::blocks::Block;
 use crate::formats::linear::{Orders, row_blocks};
-use crate::formats::{Linear, Quant, QuantizedWeight, bf16};
+use crate::formats::{Linear, QuantType, QuantizedWeight, bf16};
 use crate::kernels::{RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::progress::Progress;
@@ -19,13 +19,18 @@ use crate::progress::Progress;
 /// Where weights come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// Every weight that the folder does not quantize is widened to bf16, GGUF's blocks included.
-    Checkpoint(&'a Checkpoint),
-    /// GGUF's blocks run as they are; other weights as of `Checkpoint`.
-    Packed(&'a Checkpoint),
-    /// Reproducible values of about the spread of trained ones, made on the device.
-    /// With `quant`, packed weights in the decoder layers.
-    Random { seed: u32, quant: Option<Quant> },
+    /// Checkpoint. Quantized weights and GGUF's blocks stay packed, other weights are rounded to bf16; with
+    /// `dequantize` GGUF's blocks are, too.
+    Checkpoint { checkpoint: &'a Checkpoint, dequantize: bool },
+    /// Reproducible values of about the spread of trained ones; None is bf16.
+    Random { seed: u32, quant: Option<QuantType> },
+}
+
+impl<'a> Source<'a> {
+    /// Returns a checkpoint whose blocks are widened to bf16.
+    pub fn dequantized(checkpoint: &'a Checkpoint) -> Source<'a> {
+        Source::Checkpoint { checkpoint, dequantize: true }
+    }
 }
 
 /// Elements decoded at a time by one core.
@@ -34,7 +39,7 @@ const PIECE: usize = 1 << 20;
 pub(super) struct Weights<'a> {
     source: Source<'a>,
     /// Whether GGUF's blocks stay packed.
-    keeps_blocks: bool,
+    packed: bool,
     quantization: Option<Quantization>,
     orders: Orders,
     backend: &'a mut dyn Backend,
@@ -51,43 +56,27 @@ impl<'a> Weights<'a> {
         progress: &'a mut dyn Progress,
         config: &Config,
     ) -> Result<Weights<'a>> {
-        let (source, keeps_blocks) = match source {
-            Source::Packed(checkpoint) => (Source::Checkpoint(checkpoint), true),
-            other => (other, false),
-        };
-        if let Source::Checkpoint(checkpoint) = source {
-            check_layers(checkpoint, config)?;
-        }
-        let quantization = match source {
-            Source::Checkpoint(checkpoint) => Quantization::of(checkpoint)?,
-            Source::Packed(_) | Source::Random { .. } => None,
+        let (packed, quantization) = match source {
+            Source::Checkpoint { checkpoint, dequantize } => {
+                check_layers(checkpoint, config)?;
+                (!dequantize && checkpoint.is_gguf(), Quantization::of(checkpoint)?)
+            }
+            Source::Random { .. } => (false, None),
         };
         let total = match source {
-            Source::Checkpoint(checkpoint) if quantization.is_some() || keeps_blocks => checkpoint.file_bytes(),
+            Source::Checkpoint { checkpoint, .. } if quantization.is_some() || packed => checkpoint.file_bytes(),
             _ => bf16_bytes(config),
         };
-        Ok(Weights {
-            source,
-            keeps_blocks,
-            quantization,
-            orders: Orders::default(),
-            backend,
-            progress,
-            done: 0,
-            total,
-            loaded: 0,
-        })
+        let orders = Orders::default();
+        Ok(Weights { source, packed, quantization, orders, backend, progress, done: 0, total, loaded: 0 })
     }
 
     /// Loads a norm or bias [1, len] in f32: rounded to bf16 as every weight, but where blocks stay packed.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
-        if let Source::Checkpoint(checkpoint) = self.source {
-            expect(checkpoint, name, &[len])?;
-        }
-        let tensor = self.backend.create(name, 1, len, Element::F32)?;
-        match self.source {
-            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => {
-                let words: Vec<u32> = if self.keeps_blocks {
+        let words: Vec<u32> = match self.source {
+            Source::Checkpoint { checkpoint, .. } => {
+                expect(checkpoint, name, &[len])?;
+                if self.packed {
                     let mut values = Vec::new();
                     checkpoint.read_f32(name, 0..len, &mut values)?;
                     values.into_iter().map(f32::to_bits).collect()
@@ -95,71 +84,80 @@ impl<'a> Weights<'a> {
                     let mut values = Vec::new();
                     checkpoint.read_bf16(name, 0..len, &mut values)?;
                     values.iter().map(|&half| u32::from(half) << 16).collect()
-                };
-                self.backend.write(None, tensor, 0, &words)?;
+                }
             }
             Source::Random { .. } => {
                 let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };
-                self.backend.write(None, tensor, 0, &vec![value.to_bits(); len])?;
+                vec![value.to_bits(); len]
             }
-        }
-        self.advance(tensor, name)?;
+        };
+        let tensor = self.backend.create(name, 1, len, Element::F32)?;
+        self.backend.write(None, tensor, 0, &words)?;
+        self.advance(tensor.bytes(), name)?;
         Ok(tensor)
     }
 
-    /// A weight of a decoder layer: packed where the source has it so, else bf16.
+    /// Loads a weight of a decoder layer: quantized where the source has it so, else as [`Self::matrix`].
     pub fn linear(&mut self, name: &str, rows: usize, cols: usize, bias: bool) -> Result<Linear> {
         let bias = if bias { Some(self.vector(&format!("{name}.bias"), rows)?) } else { None };
-        let linear = match self.packed(name, rows, cols)? {
-            Some(packed) => {
-                let linear = Linear::upload(self.backend, name, &*packed, &mut self.orders)?;
-                self.done += linear.weight_bytes();
-                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
-                linear
-            }
+        let linear = match self.quantized(name, rows, cols)? {
+            Some(weight) => self.upload(name, &*weight)?,
             None => self.matrix(name, rows, cols)?,
         };
         Ok(Linear { bias, ..linear })
     }
 
-    fn packed(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
-        match self.source {
-            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => match &self.quantization {
-                Some(quantization) => file::read(checkpoint, name, rows, cols, quantization),
-                None => Ok(None),
-            },
-            Source::Random { quant: None, .. } => Ok(None),
-            Source::Random { quant: Some(quant), seed } => {
-                self.loaded += 1;
-                let seed = seed.wrapping_add((self.loaded as u32) << 8);
-                Ok(Some((quant.method.random)(quant.bits, rows, cols, seed)))
+    /// Returns the weight in the format of a method. None: it is not quantized by one.
+    fn quantized(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
+        match (self.source, &self.quantization) {
+            (Source::Checkpoint { checkpoint, .. }, Some(quantization)) => {
+                file::read(checkpoint, name, rows, cols, quantization)
             }
+            (Source::Random { quant: Some(quant @ QuantType::Method(_)), seed }, _) => {
+                Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
+            }
+            _ => Ok(None),
         }
     }
 
     /// Returns the weight `name`.weight in GGUF's blocks. None: it is stored otherwise, or blocks are to be widened.
-    fn blocks(&self, name: &str, rows: usize, cols: usize) -> Result<Option<Blocks>> {
-        let (Source::Checkpoint(checkpoint), true) = (self.source, self.keeps_blocks) else { return Ok(None) };
-        let weight = format!("{name}.weight");
-        let Some(block) = checkpoint.tensor(&weight).and_then(|tensor| Block::named(tensor.storage.name)) else {
-            return Ok(None);
-        };
-        expect(checkpoint, &weight, &[rows, cols])?;
-        let mut bytes = Vec::new();
-        checkpoint.read_rows(&weight, 0..rows, &mut bytes)?;
-        Blocks::from_bytes(checkpoint.path(), &weight, block, [rows, cols], &bytes).map(Some)
+    fn blocks(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
+        match self.source {
+            Source::Checkpoint { checkpoint, .. } if self.packed => {
+                let weight = format!("{name}.weight");
+                let tensor = checkpoint.tensor(&weight);
+                let Some(block) = tensor.and_then(|tensor| Block::named(tensor.storage.name)) else { return Ok(None) };
+                expect(checkpoint, &weight, &[rows, cols])?;
+                let mut bytes = Vec::new();
+                checkpoint.read_rows(&weight, 0..rows, &mut bytes)?;
+                let blocks = Blocks::from_bytes(checkpoint.path(), &weight, block, [rows, cols], &bytes)?;
+                Ok(Some(Box::new(blocks)))
+            }
+            Source::Random { quant: Some(quant @ QuantType::Block(_)), seed } => {
+                Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn next_seed(&mut self, seed: u32) -> u32 {
+        self.loaded += 1;
+        seed.wrapping_add((self.loaded as u32) << 8)
+    }
+
+    fn upload(&mut self, name: &str, weight: &dyn QuantizedWeight) -> Result<Linear> {
+        let linear = Linear::upload(self.backend, name, weight, &mut self.orders)?;
+        self.advance(linear.weight_bytes(), name)?;
+        Ok(linear)
     }
 
     /// Loads the weight `name`.weight [rows, cols] without a bias: in GGUF's blocks or bf16.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
         if let Some(blocks) = self.blocks(name, rows, cols)? {
-            let linear = Linear::upload(self.backend, name, &blocks, &mut self.orders)?;
-            self.done += linear.weight_bytes();
-            self.progress.at(&format!("loading {name}"), self.done, self.total)?;
-            return Ok(linear);
+            return self.upload(name, &*blocks);
         }
         let weight = format!("{name}.weight");
-        if let Source::Checkpoint(checkpoint) = self.source {
+        if let Source::Checkpoint { checkpoint, .. } = self.source {
             expect(checkpoint, &weight, &[rows, cols])?;
         }
         let layout = WeightLayout::default();
@@ -184,17 +182,16 @@ impl<'a> Weights<'a> {
 
     fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
         match self.source {
-            Source::Checkpoint(checkpoint) | Source::Packed(checkpoint) => self.copy(checkpoint, name, tensor, row0),
+            Source::Checkpoint { checkpoint, .. } => self.copy(checkpoint, name, tensor, row0),
             Source::Random { seed, .. } => {
                 let mut plan = Plan::new();
                 // The spread of a trained weight: products keep the scale of their inputs.
                 let scale = (3.0 / tensor.cols as f32).sqrt();
-                self.loaded += 1;
-                plan.random_bf16(name, seed.wrapping_add((self.loaded as u32) << 8), scale, tensor);
+                plan.random_bf16(name, self.next_seed(seed), scale, tensor);
                 let program = self.backend.prepare(&plan, false)?;
                 self.backend.run(program)?;
                 self.backend.release(program);
-                self.advance(tensor, name)
+                self.advance(tensor.bytes(), name)
             }
         }
     }
@@ -217,15 +214,14 @@ impl<'a> Weights<'a> {
                 let words: Vec<u32> =
                     values.chunks_exact(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
                 self.backend.write(None, tensor, (start - first) / 2, &words)?;
-                self.done += words.len() as u64 * 4;
-                self.progress.at(&format!("loading {name}"), self.done, self.total)?;
+                self.advance(words.len() as u64 * 4, name)?;
             }
         }
         Ok(())
     }
 
-    fn advance(&mut self, tensor: Tensor, name: &str) -> Result<()> {
-        self.done += tensor.bytes();
+    fn advance(&mut self, bytes: u64, name: &str) -> Result<()> {
+        self.done += bytes;
         self.progress.at(&format!("loading {name}"), self.done, self.total)
     }
 }

@@ -55,7 +55,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
-        let mut layer = Layer::load(&job.config, Source::Checkpoint(job.checkpoint), i, backend, &mut step)?;
+        let mut layer = Layer::load(&job.config, Source::dequantized(job.checkpoint), i, backend, &mut step)?;
         let mut quantizer = LayerQuantizer {
             job,
             i,

@@ -43,7 +43,7 @@ pub fn threshold(
         let mut step = Step::new(progress, "searching the outlier threshold", i, last + 1);
         step.alive()?;
         let kept = backend.residents();
-        let source = Source::Checkpoint(job.checkpoint);
+        let source = Source::dequantized(job.checkpoint);
         let layer = Layer::load(&job.config, source, i, backend, &mut step)?;
         let looked_at = i % EVERY == 0;
         for input in LinearInput::ALL {

@@ -16,6 +16,9 @@ pub(crate) const SCHEMA: u32 = 1;
 /// Method of runs in 16 bits, which the other runs of a model are compared with.
 pub(crate) const BASELINE: &str = "bf16";
 
+/// Method of runs with the blocks of a GGUF file, packed as the file has them.
+pub(crate) const PACKED: &str = "gguf";
+
 /// Measurements of several forms of one or more models, made alike.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StudyResult {

@@ -30,6 +30,8 @@ pub struct Cost {
 #[derive(Clone, Debug)]
 pub struct ModelCost {
     pub name: String,
+    /// Number of its forms.
+    pub forms: usize,
     /// Tokens of perplexities and divergences.
     pub perplexity_tokens: usize,
     /// Tokens of the benchmarks' prompts.
@@ -41,13 +43,14 @@ pub struct ModelCost {
 }
 
 impl ModelCost {
-    fn new(model: &StudyModel, settings: &StudySettings) -> ModelCost {
+    fn new(model: &StudyModel, settings: &StudySettings, forms: &[Form]) -> ModelCost {
         let texts = model.texts.iter().map(|(_, ids)| ids.len() + settings.kl_tokens.min(model.window)).sum();
         let sets = || model.evaluation.iter().flat_map(|evaluation| &evaluation.tasks).flat_map(|task| &task.sets);
         let written = sets().map(PreparedSet::reply_tokens).sum();
         let all: usize = sets().map(PreparedSet::tokens).sum();
         ModelCost {
             name: model.name.clone(),
+            forms: model.forms(forms).count(),
             perplexity_tokens: texts,
             prompt_tokens: all.saturating_sub(written),
             reply_tokens: written,
@@ -75,13 +78,13 @@ impl Cost {
             rates => Ok(rates?),
         };
         let [read, written] = rates.clone().unwrap_or([1.0; 2]);
-        let costs: Vec<ModelCost> = models.iter().map(|model| ModelCost::new(model, settings)).collect();
+        let costs: Vec<ModelCost> = models.iter().map(|model| ModelCost::new(model, settings, forms)).collect();
         let mut seconds = 0.0;
         for (model, cost) in models.iter().zip(&costs) {
             let larger = model.parameters as f64 / first.parameters as f64;
             let of_form =
                 (cost.perplexity_tokens + cost.prompt_tokens) as f64 / read + cost.reply_tokens as f64 / written;
-            seconds += larger * of_form * forms.len() as f64;
+            seconds += larger * of_form * cost.forms as f64;
         }
         let forms = forms.iter().map(|form| form.name.clone()).collect();
         Ok(Cost { forms, models: costs, rates, hours: seconds / 3600.0 })
@@ -107,7 +110,7 @@ fn rates(
 ) -> Result<[f64; 2]> {
     let path = settings.device.path;
     Step::new(&settings.out, json!([NUMERICS, model.digest, path.name(), machine.scores])).done("rate", || {
-        let mut loaded = model.load(&model.path, settings, path, progress)?;
+        let mut loaded = model.load(&model.path, false, settings, path, progress)?;
         let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
         let protocol = Protocol { prompt, generated: 8, repeats: 1 };
         let measured = measure(&mut loaded, &model.name, 0.0, protocol, progress)?;

@@ -27,7 +27,9 @@ use crate::metrics::information::Distance;
 use crate::progress::Progress;
 use crate::quantize::model_digest;
 use crate::quantize::session::{REPORT, cached};
-use crate::report::data::{Conditions, Fact, Memory, OutlierResult, Perplexity, RunResult, Score, SpeedResult};
+use crate::report::data::{
+    BASELINE, Conditions, Fact, Memory, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
+};
 
 /// One form of one model under measurement.
 pub struct FormRun<'a> {
@@ -67,7 +69,8 @@ impl<'a> FormRun<'a> {
         };
         let folder = settings.out.join("runs").join(&model.name).join(&form.name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        let digest = model_digest(&Checkpoint::open(&path)?)?;
+        let files = model_digest(&Checkpoint::open(&path)?)?;
+        let digest = if form.packed { format!("{files}, blocks packed") } else { files };
         conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
         Ok(FormRun { settings, machine, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
     }
@@ -78,7 +81,7 @@ impl<'a> FormRun<'a> {
             self.loaded = None;
             // Memory of what ran before, the 16-bit reference too, does not count.
             self.own_peak = usage::reset_peak();
-            self.loaded = Some((on, self.model.load(&self.path, self.settings, on, self.progress)?));
+            self.loaded = Some((on, self.model.load(&self.path, self.form.packed, self.settings, on, self.progress)?));
         }
         Ok(&mut self.loaded.as_mut().expect("just loaded").1)
     }
@@ -132,12 +135,17 @@ impl<'a> FormRun<'a> {
                     samples: Some(self.link(REPORT)),
                 }
             });
+        let true_bits = match &report {
+            Some(report) => report["bits_per_weight"].as_f64(),
+            None if self.form.packed => model.gguf_bits,
+            None => Some(16.0),
+        };
         Ok(RunResult {
             model: model.name.clone(),
             parameters: model.parameters,
             method: self.form.method.to_owned(),
-            bits: self.form.bits,
-            true_bits: report.as_ref().map_or(Some(16.0), |report| report["bits_per_weight"].as_f64()),
+            bits: if self.form.packed { true_bits.unwrap_or(16.0).round() as u32 } else { self.form.bits },
+            true_bits,
             purpose: self.form.purpose,
             options: self.form.options.clone(),
             outliers,
@@ -178,7 +186,7 @@ impl<'a> FormRun<'a> {
     /// that model itself, nor where this form gives no numbers.
     fn distance(&mut self, text: &Text, window: &[u32]) -> Result<Option<Distance>> {
         let tokens = &window[..self.settings.kl_tokens.min(window.len())];
-        if self.form.settings.is_none() || tokens.len() < 2 {
+        if self.form.method == BASELINE || tokens.len() < 2 {
             return Ok(None);
         }
         let (settings, model, path) = (self.settings, self.model, self.settings.device.path);
@@ -186,11 +194,12 @@ impl<'a> FormRun<'a> {
         let step = self.step(path, what.clone());
         step.done(&format!("divergence-{}", text.name), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
-            let folder = settings.out.join("runs").join(&model.name).join("bf16");
+            let folder = settings.out.join("runs").join(&model.name).join(BASELINE);
             let reference = Step::new(&folder, json!([NUMERICS, path.name(), self.machine.scores, what]));
             let reference = reference.done(&format!("predictions-{}", text.name), || {
                 self.loaded = None;
-                divergence::predictions(&mut model.load(&model.path, settings, path, self.progress)?.engine, tokens)
+                let mut bf16 = model.load(&model.path, false, settings, path, self.progress)?;
+                divergence::predictions(&mut bf16.engine, tokens)
             });
             let reference = match reference {
                 // What does not run in 16 bits has nothing to be compared with.
@@ -210,7 +219,8 @@ impl<'a> FormRun<'a> {
     }
 
     fn scores(&mut self, evaluation: &mut Evaluation) -> Result<Vec<Score>> {
-        evaluation.retarget(&self.path, &format!("{} {}", self.model.name, self.form.name))?;
+        let label = format!("{} {}", self.model.name, self.form.name);
+        evaluation.retarget(&self.path, !self.form.packed, &label)?;
         // A form that is quantized otherwise, or computed elsewhere, is another one.
         let who = sha256(serde_json::to_vec(&evaluation.identity).expect("names and digests"));
         let path = self.folder.join(format!("journal-{}.jsonl", &who[..8]));

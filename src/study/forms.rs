@@ -2,7 +2,7 @@
 
 use crate::formats::method::{Comparison, Method, Quant};
 use crate::quantize::Settings;
-use crate::report::data::{BASELINE, Fact, Purpose};
+use crate::report::data::{BASELINE, Fact, PACKED, Purpose};
 
 /// Form of a model: its weights unquantized, or quantized in one way.
 #[derive(Clone, Debug)]
@@ -12,8 +12,10 @@ pub struct Form {
     /// Name of the method, as the report has it.
     pub method: &'static str,
     pub bits: u32,
-    /// None: unquantized.
+    /// None: as the model's files have it.
     pub settings: Option<Settings>,
+    /// Whether a GGUF file's blocks run packed; otherwise they are widened to bf16.
+    pub packed: bool,
     pub purpose: Purpose,
     /// The options that differ from the method's preset.
     pub options: Vec<Fact>,
@@ -22,6 +24,8 @@ pub struct Form {
 /// Forms beside the methods at their presets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
+    /// GGUF files with their own blocks.
+    pub packed: bool,
     /// Ablations: other options of a method.
     pub ablation: bool,
     /// A method at the true bits of another one bit wider.
@@ -35,9 +39,13 @@ pub fn forms(methods: &[&'static Method], wanted: &[u32], extras: Extras) -> Vec
         method: BASELINE,
         bits: 16,
         settings: None,
+        packed: false,
         purpose: Purpose::Preset,
         options: Vec::new(),
     }];
+    if extras.packed {
+        forms.push(Form { name: PACKED.into(), method: PACKED, packed: true, ..forms[0].clone() });
+    }
     for &method in methods {
         let of_method = method.bits;
         // The widest first, however they were given.
@@ -68,7 +76,7 @@ fn form(quant: Quant, comparison: Option<&Comparison>) -> Option<Form> {
         facts.push(Fact { name: comparison.option.to_owned(), value });
     }
     let method = quant.method.name;
-    Some(Form { name, method, bits: quant.bits, settings: Some(settings), purpose, options: facts })
+    Some(Form { name, method, bits: quant.bits, settings: Some(settings), packed: false, purpose, options: facts })
 }
 
 #[cfg(test)]
@@ -87,7 +95,8 @@ mod tests {
         let mut plain = vec!["bf16".to_owned()];
         plain.extend(all.iter().copied().flat_map(|method| widths(&method)));
         assert_eq!(names(Extras::default()), plain);
-        let with = names(Extras { ablation: true, equal_bits: true });
+        let with = names(Extras { packed: true, ablation: true, equal_bits: true });
+        assert_eq!(with[..2], ["bf16", "gguf"]);
         for method in METHODS {
             for comparison in method.comparisons {
                 for bits in [2, 3] {
@@ -104,7 +113,7 @@ mod tests {
     /// A method at the true bits of GPTQ with one more: 3 bits, scales and zeros of groups of 128.
     #[test]
     fn equal_bits_count_everything() {
-        let extras = Extras { ablation: false, equal_bits: true };
+        let extras = Extras { equal_bits: true, ..Extras::default() };
         let equal: Vec<Form> =
             forms(METHODS, &[2], extras).into_iter().filter(|form| form.purpose == Purpose::EqualBits).collect();
         assert!(!equal.is_empty());

@@ -63,7 +63,7 @@ impl Matrix {
         Matrix {
             methods: methods.iter().filter_map(|name| Method::find(name)).collect(),
             bits: bits.to_vec(),
-            extras: Extras { ablation: outliers, equal_bits: outliers },
+            extras: Extras { packed: false, ablation: outliers, equal_bits: outliers },
             texts: texts.iter().map(|text| (*text).to_owned()).collect(),
             tasks: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::forms::Form;
 use super::machine::Machine;
 use super::settings::StudySettings;
 use super::texts::Text;
@@ -27,6 +28,8 @@ pub struct StudyModel {
     pub tokenizer: String,
     /// The formats of its weights with their shares.
     stored: String,
+    /// Bits of a weight of the decoder layers in a GGUF file; None for a folder.
+    pub gguf_bits: Option<f64>,
     /// The tokens of each text's windows, one after another.
     pub texts: Vec<(&'static Text, Vec<u32>)>,
     pub window: usize,
@@ -76,6 +79,7 @@ impl StudyModel {
             digest: model_digest(&checkpoint)?,
             tokenizer: tokenizer.digest().to_owned(),
             stored: stored(&checkpoint),
+            gguf_bits: checkpoint.is_gguf().then(|| layer_bits(&checkpoint)),
             path,
             texts,
             window,
@@ -84,19 +88,27 @@ impl StudyModel {
         })
     }
 
-    /// Loads one of its forms from `files`.
+    /// Returns those of `forms` that the model can have: only a GGUF file has blocks.
+    pub fn forms<'a>(&self, forms: &'a [Form]) -> impl Iterator<Item = &'a Form> + use<'a> {
+        let gguf = self.gguf_bits.is_some();
+        forms.iter().filter(move |form| gguf || !form.packed)
+    }
+
+    /// Loads one of its forms from `files`; unless `packed`, GGUF's blocks are widened to bf16.
     ///
     /// # Errors
     /// Damaged files, or a form that does not fit the device; what `progress` returns.
     pub fn load(
         &self,
         files: &Path,
+        packed: bool,
         settings: &StudySettings,
         path: Compute,
         progress: &mut dyn Progress,
     ) -> Result<Model> {
         let context = Some(self.context.max(self.window));
-        let options = OpenOptions { device: settings.device_on(path), context, ..OpenOptions::default() };
+        let device = settings.device_on(path);
+        let options = OpenOptions { device, context, dequantize: !packed, ..OpenOptions::default() };
         options.open(&files.display().to_string(), progress)
     }
 
@@ -107,7 +119,14 @@ impl StudyModel {
     }
 }
 
-/// Lists the formats of a checkpoint's weights with their shares, the largest first: `Q4_K 61 %, Q6_K 39 %`.
+/// Returns the bits of a weight of the decoder layers' linears, scales and minimums counted.
+fn layer_bits(checkpoint: &Checkpoint) -> f64 {
+    let linears = checkpoint.tensors().iter().filter(|t| t.name.starts_with("model.layers.") && t.shape.len() == 2);
+    let (bytes, elements) = linears.fold((0, 0), |(b, e), tensor| (b + tensor.bytes, e + tensor.elements()));
+    8.0 * bytes as f64 / elements as f64
+}
+
+/// Lists the formats of a checkpoint's weights with their shares, the largest first.
 fn stored(checkpoint: &Checkpoint) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for tensor in checkpoint.tensors() {

@@ -57,6 +57,11 @@ impl Study {
             }
             models.push(model);
         }
+        if settings.matrix.extras.packed && models.iter().all(|model| model.gguf_bits.is_none()) {
+            let names = settings.models.join(", ");
+            let fix = "leave `packed` out, or add a .gguf file";
+            return Err(Error::request("`packed`", "a GGUF file among the models", names, fix));
+        }
         Ok(Study { settings, machine, models, forms })
     }
 
@@ -84,13 +89,13 @@ impl Study {
             conditions: conditions(&settings, &machine, &models),
             runs: Vec::new(),
             failures: Vec::new(),
-            missing: models.iter().flat_map(|m| forms.iter().map(|form| form_name(m, form))).collect(),
+            missing: models.iter().flat_map(|m| m.forms(&forms).map(|form| form_name(m, form))).collect(),
         };
         let all = study.missing.len();
         let (mut written, mut elapsed) = (Instant::now(), Vec::new());
         for model in &mut models {
             let mut evaluation = model.evaluation.take();
-            for form in &forms {
+            for form in model.forms(&forms) {
                 let name = form_name(model, form);
                 let left = study.missing.len();
                 let hours = elapsed.iter().sum::<f64>() / elapsed.len() as f64 * left as f64 / 3600.0;

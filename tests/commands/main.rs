@@ -16,6 +16,7 @@ mod judge;
 mod method_options;
 #[path = "../common/micro.rs"]
 mod micro;
+mod packed;
 mod quantize;
 mod study;
 mod word_perplexity;

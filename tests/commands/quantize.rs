@@ -42,7 +42,7 @@ fn quantize(folder: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
 }
 
 fn loaded(folder: &Path, device: &DeviceChoice) -> Model {
-    load(&Spec::Files(folder.to_owned()), device, None, &mut ()).unwrap()
+    load(&Spec::files(folder), device, None, &mut ()).unwrap()
 }
 
 fn devices() -> Vec<DeviceChoice> {

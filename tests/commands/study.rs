@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::command::{ended, qwgpu, stderr, stdout};
 use crate::files::{copy_folder, fixture, put};
 
-fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
+pub fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = qwgpu([
         "study",
         "--path",
@@ -42,7 +42,7 @@ fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
 }
 
 /// Made-up data of one task and one text.
-fn data() -> tempfile::TempDir {
+pub fn data() -> tempfile::TempDir {
     let data = tempfile::tempdir().unwrap();
     let put = |name: &str, text: String| put(data.path(), name, text);
     let rows = (0..9).map(|n| format!("A man has {n} dogs.\tHe has {} dogs\t{}\n", n % 5, n % 3));

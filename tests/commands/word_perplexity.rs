@@ -21,7 +21,7 @@ fn pages_are_predicted_whole() {
     let output = command.arg("--model").arg(&model).arg("--text").arg(&text).output().unwrap();
     let found = json(&ended(0, output));
 
-    let spec = Spec::Files(model);
+    let spec = Spec::files(model);
     let mut loaded = load(&spec, &DeviceChoice::cpu(), None, &mut ()).unwrap();
     let most = loaded.engine.context() - 1;
     let (mut sum, mut tokens) = (0.0, 0);

@@ -7,7 +7,7 @@ use crate::devices::devices;
 use crate::files::fixture;
 
 fn engine(device: &DeviceChoice, context: usize) -> Engine {
-    load(&Spec::Files(fixture("tiny-qwen")), device, Some(context), &mut ()).unwrap().engine
+    load(&Spec::files(fixture("tiny-qwen")), device, Some(context), &mut ()).unwrap().engine
 }
 
 /// Some tokens, each draw others.

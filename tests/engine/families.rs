@@ -18,7 +18,7 @@ use crate::files::fixture;
 const MODELS: &[&str] = &["qwen3", "llama2", "llama3.1", "llama3.2", "mistral"];
 
 fn open(name: &str, device: &DeviceChoice) -> Model {
-    load(&Spec::Files(fixture(&format!("families/{name}"))), device, Some(256), &mut ()).unwrap()
+    load(&Spec::files(fixture(&format!("families/{name}"))), device, Some(256), &mut ()).unwrap()
 }
 
 struct Golden(Vec<u8>);
@@ -78,7 +78,7 @@ fn packed_blocks_give_the_logits_of_their_own_values() {
         let file = fixture(&format!("families/{name}-gguf.safetensors"));
         let golden = Golden(std::fs::read(file).unwrap());
         for device in devices() {
-            let spec = Spec::Packed(fixture(&format!("families/{name}.gguf")));
+            let spec = Spec::files(fixture(&format!("families/{name}.gguf")));
             let mut model = load(&spec, &device, Some(256), &mut ()).unwrap();
             let (held, counted) = model.engine.model.packed_bytes();
             assert!(held > 0 && counted > 0, "{name}: nothing is packed");
@@ -177,7 +177,7 @@ fn each_family_is_quantized_by_each_method_and_read_back() {
             let out = folder.path().join(format!("{name}-{}", method.name));
             let source = fixture(&format!("families/{name}"));
             quantize(&source, settings, &calibration, &DeviceChoice::cpu(), &out, &mut ()).unwrap();
-            let mut model = load(&Spec::Files(out), &DeviceChoice::cpu(), Some(256), &mut ()).unwrap();
+            let mut model = load(&Spec::files(out), &DeviceChoice::cpu(), Some(256), &mut ()).unwrap();
             let found = model.engine.logits(&ids).unwrap();
             let off = largest_difference(&original, &found) / size;
             assert!(off > 0.0 && off < 0.1, "{name} by {}: {off} of the largest logit", method.name);

@@ -22,7 +22,7 @@ fn logits_are_those_of_the_files_own_values(paths: &[PathBuf]) {
         let id = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap()) as u32;
         golden.tensor(name).unwrap().data().chunks_exact(8).map(id).collect()
     };
-    let spec = Spec::Packed(paths[0].clone());
+    let spec = Spec::files(paths[0].clone());
     let mut model = load(&spec, &DeviceChoice::cpu(), Some(256), &mut ()).unwrap();
     let held = model.engine.model.weight_bytes() as f64;
     assert!(held <= 1.02 * std::fs::metadata(&paths[0]).unwrap().len() as f64, "{held} bytes on the device");

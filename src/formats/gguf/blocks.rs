@@ -182,10 +182,28 @@ pub const Q6_K: Block = Block {
     ones: &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0],
 };
 
+impl PartialEq for Block {
+    fn eq(&self, other: &Block) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Block {}
+
 impl Block {
     /// Returns the type with this name, as GGUF's tools print it.
     pub fn named(name: &str) -> Option<&'static Block> {
         BLOCKS.iter().copied().find(|block| block.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns this type, or where `cols` are not whole blocks of it the narrowest wider type of 32 columns, as GGUF's
+    /// tools choose.
+    pub fn fitting(&'static self, cols: usize) -> &'static Block {
+        let fits = |block: &&&Block| block.columns == 32 && block.bits() > self.bits();
+        match cols.is_multiple_of(self.columns) {
+            true => self,
+            false => BLOCKS.iter().filter(fits).min_by_key(|block| block.bits()).expect("codes of 8 bits are widest"),
+        }
     }
 
     /// The type with this number.
