@@ -43,7 +43,7 @@ static LAYERS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
-    ("session", &["generate", "quantize", "formats", "progress", "error"]),
+    ("session", &["generate", "quantize", "formats", "checkpoint", "progress", "error"]),
     ("metrics", &["error"]),
     ("report", &["formats", "atomic_write", "metrics", "error"]),
     ("tasks", &["metrics", "error"]),

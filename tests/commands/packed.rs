@@ -161,9 +161,9 @@ fn answers_of_packed_and_widened_weights_are_kept_apart() {
         ended(code, command.args(more).output().unwrap())
     };
     eval(0, &["--dequantize"]);
-    assert_says(&stderr(&eval(2, &[])), &["journal.jsonl", "blocks widened to bf16"]);
+    assert_says(stderr(&eval(2, &[])), &["journal.jsonl", "blocks widened to bf16"]);
     eval(0, &["--fresh"]);
-    assert_says(&stderr(&eval(2, &["--dequantize"])), &["journal.jsonl", "blocks packed"]);
+    assert_says(stderr(&eval(2, &["--dequantize"])), &["journal.jsonl", "blocks packed"]);
     // The same again is answered already: no model is loaded, and a merge finds which it was.
     assert!(!stderr(&eval(0, &[])).contains("packed weights"));
     ends(0, ["merge", "--out", out.path().to_str().unwrap()]);
@@ -192,7 +192,7 @@ fn a_study_has_both_forms_of_a_file() {
 
     // A folder has no blocks.
     let refused = study::study(data.path(), out.path(), &["--methods", "int8", "--packed"]).output().unwrap();
-    assert_says(&stderr(&ended(2, refused)), &["--packed", "GGUF"]);
+    assert_says(stderr(&ended(2, refused)), &["--packed", "GGUF"]);
 }
 
 #[test]
