@@ -1,10 +1,11 @@
 //! `cargo bench --bench decode [-- FILTER --save-baseline NAME]`: tokens of Qwen2.5-0.5B with random weights, in bf16
-//! and quantized by each method, as `prefill/WEIGHTS` and `decode/WEIGHTS`.
+//! quantized by each method and in each block type of GGUF, as `prefill/WEIGHTS` and `decode/WEIGHTS`.
 
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use qwgpu::formats::{METHODS, Quant};
+use qwgpu::formats::gguf::blocks::BLOCKS;
+use qwgpu::formats::{METHODS, Quant, QuantType};
 use qwgpu::generate::Flow;
 use qwgpu::{Model, OpenOptions};
 
@@ -20,8 +21,9 @@ fn main() {
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(5))
         .configure_from_args();
-    let quantized = METHODS.iter().map(|&method| Some(Quant { method, bits: method.default_bits }));
-    for quant in std::iter::once(None).chain(quantized) {
+    let methods = METHODS.iter().map(|&method| QuantType::Method(Quant { method, bits: method.default_bits }));
+    let blocks = BLOCKS.iter().map(|&block| QuantType::Block(block));
+    for quant in std::iter::once(None).chain(methods.chain(blocks).map(Some)) {
         let weights = quant.map_or("bf16".to_owned(), |quant| quant.to_string());
         let mut model = None;
         let mut open = || {
