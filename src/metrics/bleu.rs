@@ -7,64 +7,41 @@ use std::ops::Add;
 use super::python;
 pub use super::tokenizers::BleuTokenizer;
 
-/// The version of sacreBLEU whose numbers these are, for signatures.
-pub const VERSION: &str = "2.6.0";
+/// Version of sacreBLEU in signatures.
+pub(super) const VERSION: &str = "2.6.0";
 const ORDERS: usize = 4;
 
-/// What to do where no n-gram of an order is matched (Chen and Cherry 2014).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Smoothing {
-    None,
-    /// This count instead of 0; 0.1 by default.
-    Floor(f64),
-    /// So much more of both counts, above the first order; 1 by default.
-    AddK(f64),
-    /// Half, a quarter and so on of one match.
-    Exp,
-}
-
-/// BLEU with its settings.
-#[derive(Clone, Copy)]
+/// BLEU with sacreBLEU's defaults: mixed case, exponential smoothing (Chen and Cherry 2014).
+#[derive(Clone, Copy, Default)]
 pub struct Bleu<'a> {
     pub tokenizer: BleuTokenizer<'a>,
-    pub smoothing: Smoothing,
-    pub lowercase: bool,
-    /// Leave out the orders that the text is too short for, as usual for single sentences.
-    pub effective_order: bool,
 }
 
-/// What BLEU counts in one text, or in many: the counts of a corpus are the sum of those of its texts.
+/// Counts of BLEU. Those of a corpus are the sum of those of its texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BleuCounts {
-    /// Tokens of the hypothesis.
+    /// Number of tokens of the hypothesis.
     pub length: u64,
-    /// Tokens of the reference that is nearest in length.
+    /// Number of tokens of the reference that is nearest in length.
     pub reference_length: u64,
-    /// n-grams of each order that stand in a reference, too.
+    /// Number of n-grams of each order that a reference has too.
     pub matched: [u64; ORDERS],
-    /// n-grams of each order.
+    /// Number of n-grams of each order.
     pub total: [u64; ORDERS],
 }
 
-/// BLEU and what it is made of.
+/// BLEU and its factors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BleuScore {
     /// From 0 to 100.
     pub score: f64,
-    /// For each order, in percent.
+    /// Precision of each order, in percent.
     pub precisions: [f64; ORDERS],
     pub brevity_penalty: f64,
 }
 
-impl Default for Bleu<'_> {
-    /// sacreBLEU's defaults: 13a, mixed case, exponential smoothing.
-    fn default() -> Self {
-        Bleu { tokenizer: BleuTokenizer::V13a, smoothing: Smoothing::Exp, lowercase: false, effective_order: false }
-    }
-}
-
 impl Bleu<'_> {
-    /// BleuCounts of one text. A text without references matches nothing.
+    /// Counts one text. A text without references matches nothing.
     pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> BleuCounts {
         let hypothesis = self.prepared(hypothesis);
         let hypothesis: Vec<&str> = python::split(&hypothesis).collect();
@@ -91,7 +68,7 @@ impl Bleu<'_> {
         counts
     }
 
-    /// BLEU of what was counted, in one text or a corpus.
+    /// Returns the BLEU of a text's or a corpus's counts.
     pub fn score(&self, counts: &BleuCounts) -> BleuScore {
         let (length, reference) = (counts.length as f64, counts.reference_length as f64);
         let brevity_penalty = match counts.length {
@@ -103,56 +80,39 @@ impl Bleu<'_> {
         if counts.matched == [0; ORDERS] {
             return BleuScore { score: 0.0, precisions, brevity_penalty };
         }
-        let (mut divisor, mut orders) = (1.0, ORDERS);
-        for (n, precision) in precisions.iter_mut().enumerate() {
-            let more = if let (Smoothing::AddK(k), true) = (self.smoothing, n > 0) { k } else { 0.0 };
-            let (matched, total) = (counts.matched[n] as f64 + more, counts.total[n] as f64 + more);
-            if total == 0.0 {
+        let mut divisor = 1.0;
+        for (precision, (matched, total)) in precisions.iter_mut().zip(counts.matched.into_iter().zip(counts.total)) {
+            if total == 0 {
                 break;
             }
-            if self.effective_order {
-                orders = n + 1;
+            // An order without a match counts as half a match, the next such one as a quarter.
+            if matched == 0 {
+                divisor *= 2.0;
             }
-            *precision = match self.smoothing {
-                _ if matched != 0.0 => 100.0 * matched / total,
-                Smoothing::Exp => {
-                    divisor *= 2.0;
-                    100.0 / (divisor * total)
-                }
-                Smoothing::Floor(count) => 100.0 * count / total,
-                Smoothing::None | Smoothing::AddK(_) => 0.0,
-            };
+            let matched = if matched == 0 { 1.0 / divisor } else { matched as f64 };
+            *precision = 100.0 * matched / total as f64;
         }
         // The logarithm of 0 is -9999999999 in sacreBLEU: the score is 0 either way.
-        let sum: f64 = precisions[..orders].iter().map(|precision| precision.ln()).sum();
-        BleuScore { score: brevity_penalty * (sum / orders as f64).exp(), precisions, brevity_penalty }
+        let sum: f64 = precisions.iter().map(|precision| precision.ln()).sum();
+        BleuScore { score: brevity_penalty * (sum / ORDERS as f64).exp(), precisions, brevity_penalty }
     }
 
-    /// sacreBLEU's signature: all that must be equal where numbers are compared. `references` is their number for
-    /// each text, or none where it varies.
+    /// Returns sacreBLEU's signature: the settings that must be equal to compare numbers. `references` is the number of
+    /// references of each text. None: it varies.
     pub fn signature(&self, references: Option<usize>) -> String {
-        let smoothing = match self.smoothing {
-            Smoothing::None => "none".to_owned(),
-            Smoothing::Floor(value) => format!("floor[{value:.2}]"),
-            Smoothing::AddK(value) => format!("add-k[{value:.2}]"),
-            Smoothing::Exp => "exp".to_owned(),
-        };
         format!(
-            "nrefs:{}|case:{}|eff:{}|tok:{}|smooth:{smoothing}|version:{VERSION}",
+            "nrefs:{}|case:mixed|eff:no|tok:{}|smooth:exp|version:{VERSION}",
             references.map_or_else(|| "var".to_owned(), |count| count.to_string()),
-            if self.lowercase { "lc" } else { "mixed" },
-            if self.effective_order { "yes" } else { "no" },
             self.tokenizer.name(),
         )
     }
 
     fn prepared(&self, text: &str) -> String {
-        let lower = if self.lowercase { text.to_lowercase() } else { text.to_owned() };
-        self.tokenizer.apply(lower.trim_end_matches(python::is_space))
+        self.tokenizer.apply(text.trim_end_matches(python::is_space))
     }
 }
 
-/// How often each sequence of `order` items stands in `items`.
+/// Counts each sequence of `order` items.
 pub(super) fn ngrams<T: Eq + std::hash::Hash>(items: &[T], order: usize) -> HashMap<&[T], u64> {
     let mut counts = HashMap::new();
     for ngram in items.windows(order) {

@@ -10,15 +10,14 @@ const CHARACTERS: usize = 6;
 const WORDS: usize = 2;
 const BETA: f64 = 2.0;
 
-/// F2 over character 1- to 6-grams, white space left out, and over word 1- and 2-grams if asked for.
+/// F2 over character 1- to 6-grams without white space, in mixed case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chrf {
-    /// Words too: chrF++.
+    /// Whether word 1- and 2-grams count too: chrF++.
     pub words: bool,
-    pub lowercase: bool,
 }
 
-/// What chrF counts in one text, or in many: the counts of a corpus are the sum of those of its texts.
+/// Counts of chrF. Those of a corpus are the sum of those of its texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChrfCounts([Order; CHARACTERS + WORDS]);
 
@@ -30,12 +29,11 @@ struct Order {
 }
 
 impl Chrf {
-    /// ChrfCounts of one text against the reference that gives the best score. A text without references has no counts.
+    /// Counts one text against the reference with the best score. A text without references has no counts.
     pub fn counts<S: AsRef<str>>(&self, hypothesis: &str, references: &[S]) -> ChrfCounts {
-        let hypothesis = self.prepared(hypothesis);
         let mut best: Option<(f64, ChrfCounts)> = None;
         for reference in references {
-            let counts = self.compared(&hypothesis, &self.prepared(reference.as_ref()));
+            let counts = self.compared(hypothesis, reference.as_ref());
             let score = self.score(&counts);
             if best.is_none_or(|(most, _)| score > most) {
                 best = Some((score, counts));
@@ -44,7 +42,7 @@ impl Chrf {
         best.map_or_else(ChrfCounts::default, |(_, counts)| counts)
     }
 
-    /// chrF of what was counted, in one text or a corpus: from 0 to 100.
+    /// Returns the chrF of a text's or a corpus's counts, from 0 to 100.
     pub fn score(&self, counts: &ChrfCounts) -> f64 {
         let orders = if self.words { &counts.0[..] } else { &counts.0[..CHARACTERS] };
         let (mut precision, mut recall, mut effective) = (0.0, 0.0, 0.0);
@@ -61,13 +59,12 @@ impl Chrf {
         100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall))
     }
 
-    /// sacreBLEU's signature: all that must be equal where numbers are compared. `references` is their number for
-    /// each text, or none where it varies.
+    /// Returns sacreBLEU's signature: the settings that must be equal to compare numbers. `references` is the number of
+    /// references of each text. None: it varies.
     pub fn signature(&self, references: Option<usize>) -> String {
         format!(
-            "nrefs:{}|case:{}|eff:yes|nc:{CHARACTERS}|nw:{}|space:no|version:{VERSION}",
+            "nrefs:{}|case:mixed|eff:yes|nc:{CHARACTERS}|nw:{}|space:no|version:{VERSION}",
             references.map_or_else(|| "var".to_owned(), |count| count.to_string()),
-            if self.lowercase { "lc" } else { "mixed" },
             if self.words { WORDS } else { 0 },
         )
     }
@@ -80,10 +77,6 @@ impl Chrf {
             compare(&words(hypothesis), &words(reference), of_words);
         }
         counts
-    }
-
-    fn prepared(&self, text: &str) -> String {
-        if self.lowercase { text.to_lowercase() } else { text.to_owned() }
     }
 }
 
@@ -105,7 +98,7 @@ fn characters(text: &str) -> Vec<char> {
     text.chars().filter(|character| !python::is_space(*character)).collect()
 }
 
-/// Words, with one mark of ASCII's punctuation taken from their end, or else from their start.
+/// Returns words, with one ASCII punctuation mark split off their end, or else their start.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for word in python::split(text) {

@@ -7,26 +7,27 @@ use crate::error::{Error, Result};
 /// 97.5 % quantile of the normal distribution.
 pub const Z: f64 = 1.959_963_984_540_054;
 
-/// A difference between two models.
+/// Difference between two models.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedDifference {
     pub difference: f64,
-    /// Ends of the 95 % confidence interval.
+    /// Lower end of the 95 % confidence interval.
     pub low: f64,
+    /// Upper end.
     pub high: f64,
-    /// Two-sided: how probable so large a difference is between equal models.
+    /// Two-sided probability of a difference at least as large between equal models.
     pub p: f64,
 }
 
-/// Paired bootstrap (Efron and Tibshirani 1993): `difference` over resamples of the documents, which the indices it is
-/// given name; both models are resampled alike. The interval lies between the 2.5 % and 97.5 % quantiles. p is twice
-/// the smaller of two shares, that of resamples at or below 0 and that of those at or above 0, with one added to each
-/// count and to their number; at most 1.
+/// Resamples documents (paired bootstrap, Efron and Tibshirani 1993), which `difference` takes by index. Both models are
+/// resampled alike. The interval has the 2.5 % and 97.5 % quantiles as its ends. p is twice the smaller of two shares,
+/// that of resamples at or below 0 and that of resamples at or above 0, with one added to each count and to the number
+/// of resamples, and at most 1.
 ///
 /// `iterations` above 1,000 are rounded down to whole thousands.
 ///
 /// # Errors
-/// Below two documents or iterations, and where a difference is NaN or infinite.
+/// There are fewer than two documents or iterations, or a difference is NaN or infinite.
 pub fn paired_bootstrap(
     documents: usize,
     iterations: usize,
@@ -51,9 +52,9 @@ pub fn paired_bootstrap(
     })
 }
 
-/// McNemar's test: the two-sided p of equal shares of right answers, from the number of documents that only the first
-/// model, and only the second, has right. Below 25 such documents it is exact, by the binomial distribution, and else
-/// by chi-square with continuity correction, as statsmodels does both.
+/// Returns the two-sided p of McNemar's test, from the numbers of documents that only the first model and only the
+/// second has right. Below 25 such documents it is exact, by the binomial distribution; above by chi-square with
+/// continuity correction. statsmodels does the same.
 pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     let (few, all) = (only_first.min(only_second), only_first.saturating_add(only_second));
     if all == 0 {
@@ -71,14 +72,14 @@ pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     (2.0 * sum as f64 / (1u64 << all) as f64).min(1.0)
 }
 
-/// The 95 % interval of a difference of two shares on the same documents: the adjusted Wald interval of Bonett and Price
-/// (2012), "Adjusted Wald Confidence Interval for a PairedDifference of Binomial Proportions Based on Paired Data", Journal of
+/// Returns the 95 % interval of a difference of two shares on the same documents: the adjusted Wald interval of Bonett
+/// and Price (2012), "Adjusted Wald Confidence Interval for a PairedDifference of Binomial Proportions Based on Paired Data", Journal of
 /// Educational and Behavioral Statistics 37(4), 479 to 488. With p₁ = (n₁ + 1)/(n + 2) for the documents that only the
 /// first model has right, and p₂ alike for the second, it is p₂ - p₁ ± 1.96·√((p₁ + p₂ - (p₂ - p₁)²)/(n + 2)). The
 /// documents added keep it from a width of 0 where no document differs.
 ///
 /// # Panics
-/// Where fewer documents are in pairs than differ.
+/// More documents differ than there are.
 pub fn paired_shares(only_first: u64, only_second: u64, pairs: u64) -> (f64, f64) {
     assert!(only_first.checked_add(only_second).is_some_and(|differ| differ <= pairs), "more differ than there are");
     let n = pairs as f64 + 2.0;
@@ -87,10 +88,10 @@ pub fn paired_shares(only_first: u64, only_second: u64, pairs: u64) -> (f64, f64
     (middle - half, middle + half)
 }
 
-/// Holm's correction (1979): the p of each of several tests, such that a level holds for all together.
+/// Returns the p of each test after Holm's correction (1979), so that a level holds for all tests together.
 ///
 /// # Errors
-/// Where a p is not from 0 to 1.
+/// A p is not from 0 to 1.
 pub fn holm(p: &[f64]) -> Result<Vec<f64>> {
     if let Some(wrong) = p.iter().find(|p| !(0.0..=1.0).contains(*p)) {
         return Err(Error::request("p of a test", "a number from 0 to 1", wrong, "leave out tests without one"));
@@ -105,12 +106,12 @@ pub fn holm(p: &[f64]) -> Result<Vec<f64>> {
     Ok(corrected)
 }
 
-/// Equivalence by two one-sided t tests (Schuirmann 1987) on the differences of pairs: the larger p of
+/// Returns the p of equivalence by two one-sided t tests (Schuirmann 1987) on the differences of pairs: the larger p of
 /// T ≥ (d̄ + margin)/se and T ≥ (margin - d̄)/se, with d̄ the mean of the differences, se its standard error, and T of
 /// Student with n - 1 degrees of freedom. Below 0.05, the mean difference is within ±margin at that level.
 ///
 /// # Errors
-/// Below two pairs, where a difference is NaN or infinite, and where the margin is not above 0.
+/// There are fewer than two pairs, a difference is NaN or infinite, or the margin is not above 0.
 pub fn equivalence(differences: &[f64], margin: f64) -> Result<f64> {
     check("equivalence", differences, 2)?;
     if !(margin > 0.0 && margin.is_finite()) {

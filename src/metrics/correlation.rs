@@ -1,32 +1,33 @@
-//! Correlation of two measures, as perplexity and score.
+//! Correlation of two measures.
 
 use super::distributions::{normal_quantile, student_two_sided};
 use super::statistics::{check, mean};
 use crate::error::{Error, Result};
 
-/// A coefficient of correlation and how sure it is.
+/// Coefficient of correlation with its p and interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Correlation {
-    /// From -1 to 1.
+    /// Coefficient from -1 to 1.
     pub r: f64,
     pub pairs: usize,
-    /// Two-sided, by Student's t with n - 2 degrees of freedom; Spearman's is exact up to nine pairs.
+    /// Two-sided p by Student's t with n - 2 degrees of freedom. Spearman's is exact up to nine pairs.
     pub p: f64,
-    /// 95 % confidence interval by Fisher's z, tanh(artanh r ± 1.96/√(n - 3)), from four pairs on. None where |r| is 1:
-    /// it would have no width, however few the pairs.
+    /// 95 % confidence interval by Fisher's z, tanh(artanh r ± 1.96/√(n - 3)), from four pairs on. None if |r| is 1: it
+    /// would have no width.
     pub interval: Option<(f64, f64)>,
 }
 
-/// Most pairs of which all orders are counted: 9! are 362,880.
+/// Most pairs whose orders are all counted: 9! is 362,880.
 const COUNTED: usize = 9;
 
-/// Two coefficients nearer to each other than this are the same but for rounding.
+/// Difference of two coefficients by rounding.
 const SAME: f64 = 1e-12;
 
-/// Pearson's r.
+/// Returns Pearson's r.
 ///
 /// # Errors
-/// Below three pairs, where one side has more values, all the same, or one that is NaN or infinite.
+/// There are fewer than three pairs; the sides differ in length; all values of a side are the same, or one is NaN or
+/// infinite.
 pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
     if x.len() != y.len() {
         let found = format!("{} and {}", x.len(), y.len());
@@ -46,11 +47,11 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
     Ok(Correlation { r, pairs: x.len(), p, interval })
 }
 
-/// Spearman's rho: Pearson's r of the ranks, where equal values share their mean rank. Up to nine pairs p is the share
-/// of all orders of one side whose |rho| is at least as large, since Student's t is far off for so few.
+/// Returns Spearman's rho: Pearson's r of the ranks, where equal values share their mean rank. Up to nine pairs p is the
+/// share of all orders of one side whose |rho| is at least as large, because Student's t is far off for few pairs.
 ///
 /// # Errors
-/// As [`pearson`].
+/// Those of [`pearson`].
 pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation> {
     let (x, y) = (ranks(x)?, ranks(y)?);
     let mut found = pearson(&x, &y)?;
@@ -61,8 +62,8 @@ pub fn spearman(x: &[f64], y: &[f64]) -> Result<Correlation> {
     Ok(found)
 }
 
-/// How many orders of `y` there are, and in how many of them `sum` and the products with `x` add up to `least` or more,
-/// whatever the sign.
+/// Counts the orders of `y`, and those in which the absolute value of `sum` and the products with `x` is at least
+/// `least`.
 fn orders(x: &[f64], y: &mut [f64], sum: f64, least: f64) -> (u64, u64) {
     let Some((first, rest)) = x.split_first() else { return (1, u64::from(sum.abs() >= least)) };
     let mut counts = (0, 0);
@@ -76,7 +77,7 @@ fn orders(x: &[f64], y: &mut [f64], sum: f64, least: f64) -> (u64, u64) {
     counts
 }
 
-/// The deviations from the mean, scaled to length 1.
+/// Returns the deviations from the mean, scaled to length 1.
 fn direction(values: &[f64]) -> Result<Vec<f64>> {
     check("correlation", values, 3)?;
     let mean = mean(values)?;
@@ -90,10 +91,10 @@ fn direction(values: &[f64]) -> Result<Vec<f64>> {
     Ok(deviations.iter().map(|deviation| deviation / length).collect())
 }
 
-/// Ranks from 1 on; equal values share the mean of theirs.
+/// Returns ranks from 1 on. Equal values share their mean rank.
 ///
 /// # Errors
-/// Where a value is NaN or infinite.
+/// A value is NaN or infinite.
 pub fn ranks(values: &[f64]) -> Result<Vec<f64>> {
     check("ranks", values, 0)?;
     let mut order: Vec<usize> = (0..values.len()).collect();

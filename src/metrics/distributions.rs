@@ -1,34 +1,37 @@
 //! Distributions of test statistics.
+//!
+//! Student's t is not that of statrs: at t = 1e-6 with 1,000 degrees of freedom statrs 0.19 is off by 8e-7, and the tests
+//! ask for 1e-10 of scipy's value.
 
 use std::f64::consts::{PI, SQRT_2};
 
 use crate::error::{Error, Result};
 
-/// Probability that Student's t with `degrees` of freedom is at least `t`.
+/// Returns the probability that Student's t with `degrees` of freedom is at least `t`.
 pub fn student_upper(t: f64, degrees: f64) -> f64 {
     let outside = student_two_sided(t, degrees) / 2.0;
     if t < 0.0 { 1.0 - outside } else { outside }
 }
 
-/// Probability that Student's t with `degrees` of freedom is at least as far from 0 as `t`.
+/// Returns the probability that Student's t with `degrees` of freedom is at least as far from 0 as `t`.
 pub fn student_two_sided(t: f64, degrees: f64) -> f64 {
     incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + t * t), t * t / (degrees + t * t))
 }
 
-/// Probability that chi-square with one degree of freedom is at least `x`.
+/// Returns the probability that chi-square with one degree of freedom is at least `x`.
 pub fn chi_square_upper(x: f64) -> f64 {
     libm::erfc((x / 2.0).sqrt())
 }
 
-/// Probability that a standard normal number is at most `x`.
+/// Returns the probability that a standard normal number is at most `x`.
 pub fn normal_lower(x: f64) -> f64 {
     libm::erfc(-x / SQRT_2) / 2.0
 }
 
-/// The number that a standard normal one is at most with probability `p`.
+/// Returns the number that a standard normal number does not exceed with probability `p`.
 ///
 /// # Errors
-/// Where `p` is not between 0 and 1, both excluded.
+/// `p` is not between 0 and 1, both excluded.
 pub fn normal_quantile(p: f64) -> Result<f64> {
     if !(p > 0.0 && p < 1.0) {
         return Err(Error::request("normal quantile", "a probability above 0 and below 1", p, "correct it"));
@@ -36,12 +39,12 @@ pub fn normal_quantile(p: f64) -> Result<f64> {
     if p > 0.5 {
         return Ok(-normal_quantile(1.0 - p)?);
     }
-    // Below 0 the distribution curves upwards: Newton's steps from 0 go down, and none beyond the root.
+    // Below 0 the distribution curves upwards, so that Newton's steps from 0 go down and never pass the root.
     let mut x = 0.0f64;
     loop {
         let density = (-x * x / 2.0).exp() / (2.0 * PI).sqrt();
         let next = x - (normal_lower(x) - p) / density;
-        // Rounding alone turns it back, or a density of 0 in the far tail.
+        // A step back is rounding, or a density of 0 in the far tail.
         if next >= x || next.is_nan() {
             return Ok(x);
         }
@@ -49,8 +52,8 @@ pub fn normal_quantile(p: f64) -> Result<f64> {
     }
 }
 
-/// The regularized incomplete beta function of `x`, by its continued fraction (Abramowitz and Stegun 26.5.8). `y` is
-/// 1 - x, which would lose digits here.
+/// Returns the regularized incomplete beta function of `x`, by its continued fraction (Abramowitz and Stegun 26.5.8).
+/// `y` is 1 - x, which would lose digits here.
 fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x <= 0.0 || y <= 0.0 || x.is_nan() {
         return x.clamp(0.0, 1.0);
@@ -59,7 +62,7 @@ fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
         return 1.0 - incomplete_beta(b, a, y, x);
     }
     let front = (libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * y.ln()).exp();
-    // Lentz's way: the ratios of successive numerators and denominators instead of themselves.
+    // Lentz's method: the ratios of successive numerators and denominators instead of themselves.
     let away_from_zero = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
     let (mut fraction, mut numerators, mut denominators) = (1.0, 1.0, 0.0);
     for step in 0..10_000u32 {

@@ -1,12 +1,11 @@
-//! Replies against right answers, letter by letter, and the filters that take an answer out of a reply.
+//! Exact match of replies and right answers, and the filter that takes an answer out of a reply.
 
 use fancy_regex::Regex;
 
 use super::python;
 use crate::error::Result;
 
-/// lm-evaluation-harness's `exact_match`: what is to be ignored is deleted on both sides, in the order of the fields,
-/// and the rest must be equal.
+/// lm-evaluation-harness's `exact_match`: both sides are equal after deleting what is ignored, in the order of the fields.
 pub struct ExactMatch {
     ignore: Vec<Regex>,
     ignore_case: bool,
@@ -14,19 +13,19 @@ pub struct ExactMatch {
 }
 
 impl ExactMatch {
-    /// `regexes_to_ignore`, applied one after the other; `ignore_case`; `ignore_punctuation`, which is that of ASCII.
+    /// Takes the patterns to ignore, and whether case and ASCII punctuation are ignored.
     ///
     /// # Errors
-    /// A pattern that is not valid.
+    /// A pattern is not valid.
     pub fn new(ignore: &[&str], ignore_case: bool, ignore_punctuation: bool) -> Result<ExactMatch> {
         let ignore = ignore.iter().map(|pattern| python::regex(pattern)).collect::<Result<_>>()?;
         Ok(ExactMatch { ignore, ignore_case, ignore_punctuation })
     }
 
-    /// Whether `reply` equals `reference`.
+    /// Returns whether `reply` equals `reference`.
     ///
     /// # Errors
-    /// Where a pattern does not come to an end on one of them.
+    /// A search exceeds the limit of backtracking.
     pub fn matches(&self, reply: &str, reference: &str) -> Result<bool> {
         Ok(self.reduced(reply)? == self.reduced(reference)?)
     }
@@ -48,7 +47,7 @@ impl ExactMatch {
     }
 }
 
-/// lm-evaluation-harness's `regex` filter, as `lm_eval.filters.extraction.RegexFilter` of 0.4.13.
+/// `RegexFilter` of lm-evaluation-harness 0.4.13.
 pub struct RegexFilter {
     pattern: Regex,
     group_select: isize,
@@ -56,21 +55,20 @@ pub struct RegexFilter {
 }
 
 impl RegexFilter {
-    /// Takes the match number `group_select`, from 0 on, or from -1 on backwards; of a pattern with one group that
-    /// group, of one with several the first that is not empty. Where there is none: `fallback`, in the harness
-    /// `[invalid]` by default.
+    /// Takes the number of the match to select, from 0 on, or from -1 on backwards. Of a pattern with one group that
+    /// group is taken, of one with several the first that is not empty. Without such a match it is `fallback`.
     ///
     /// # Errors
-    /// A pattern that is not valid.
+    /// The pattern is not valid.
     pub fn new(pattern: &str, group_select: isize, fallback: &str) -> Result<RegexFilter> {
         Ok(RegexFilter { pattern: python::regex(pattern)?, group_select, fallback: fallback.to_owned() })
     }
 
-    /// The answer in a reply, without white space around it. Where there are matches, but not so many, the harness
-    /// ends; here it is the fallback.
+    /// Returns the answer in a reply, without white space around it. Where the number of the match is too large, the
+    /// harness crashes; here it is the fallback.
     ///
     /// # Errors
-    /// Where the pattern does not come to an end on this reply.
+    /// The search exceeds the limit of backtracking.
     pub fn apply(&self, reply: &str) -> Result<String> {
         let mut found = Vec::new();
         let mut start = 0;

@@ -1,5 +1,4 @@
-//! Measures of texts and choices, and the statistics of their comparison: numbers in, numbers out. Each equals
-//! its Python original; tests/metrics.rs holds it to that.
+//! Measures of texts and choices, and statistics. Each equals its Python original, which tests/metrics.rs checks.
 
 pub mod bias;
 pub mod bleu;

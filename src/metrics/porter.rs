@@ -1,6 +1,6 @@
 //! The stemmer of Porter (1980) with the changes NLTK makes by default (`PorterStemmer.NLTK_EXTENSIONS`).
 
-/// Words with a stem of their own.
+/// Words whose stem no rule gives.
 const IRREGULAR: &[(&str, &str)] = &[
     ("sky", "sky"),
     ("skies", "sky"),
@@ -20,7 +20,7 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("succeed", "succeed"),
 ];
 
-/// The stem of a word in lower-case letters and digits of ASCII, the only words that ROUGE has.
+/// Returns the stem of a word of lower-case ASCII letters and digits, the only words of ROUGE.
 pub fn stem(word: &str) -> String {
     if let Some((_, stem)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == word) {
         return (*stem).to_owned();
@@ -36,7 +36,7 @@ pub fn stem(word: &str) -> String {
     final_letters(&word)
 }
 
-/// Replaces the first of the endings that the word has, if what stands before it fulfils the condition.
+/// Replaces the first ending that the word has, if the stem before it meets the condition.
 fn apply(word: &str, rules: &[(&str, &str)], condition: impl Fn(&str, &str) -> bool) -> String {
     for (ending, by) in rules {
         if let Some(stem) = word.strip_suffix(ending) {
@@ -46,7 +46,7 @@ fn apply(word: &str, rules: &[(&str, &str)], condition: impl Fn(&str, &str) -> b
     word.to_owned()
 }
 
-/// Whether each letter is a consonant. A y is one unless a consonant stands before it.
+/// Returns whether each letter is a consonant. A y is one unless it follows a consonant.
 fn consonants(word: &str) -> Vec<bool> {
     let mut consonants: Vec<bool> = Vec::with_capacity(word.len());
     for letter in word.bytes() {
@@ -59,7 +59,7 @@ fn consonants(word: &str) -> Vec<bool> {
     consonants
 }
 
-/// Porter's m: how often a vowel is followed by a consonant.
+/// Returns Porter's m: the number of vowels that a consonant follows.
 fn measure(stem: &str) -> usize {
     consonants(stem).windows(2).filter(|pair| !pair[0] && pair[1]).count()
 }
@@ -75,7 +75,7 @@ fn ends_in_double_consonant(word: &str) -> bool {
         && consonants(word).last() == Some(&true)
 }
 
-/// Porter's *o: consonant, vowel, consonant, the last none of w, x, y. NLTK adds words of two letters.
+/// Tests for Porter's *o: consonant, vowel, consonant other than w, x, y. NLTK adds words of two letters.
 fn ends_in_short_syllable(word: &str) -> bool {
     match consonants(word)[..] {
         [false, true] => true,

@@ -1,29 +1,29 @@
-//! Where Python's strings and regular expressions differ from Rust's.
+//! Strings and regular expressions as Python has them.
 
 use fancy_regex::Regex;
 
 use crate::error::{Error, Result};
 
-/// `str.isspace` of one character: Unicode's white space and the four separators of ASCII.
+/// Returns `str.isspace` of a character: Unicode's white space and the four separators of ASCII.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
-/// `str.split()`.
+/// Returns the words of `str.split()`.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// `str.strip()`.
+/// Returns `str.strip()`.
 pub(crate) fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// `re.compile` for patterns in the common part of both languages, with Python's `$`, which also stands before a
-/// last line feed. Inline flags are those of Rust; under `(?m)`, `$` would differ.
+/// Compiles a pattern of the syntax that both languages share, with Python's `$`, which also matches before a last line
+/// feed. Inline flags are those of Rust; under `(?m)`, `$` would differ.
 ///
 /// # Errors
-/// A pattern that is not valid, by its text.
+/// The pattern is not valid.
 pub(crate) fn regex(pattern: &str) -> Result<Regex> {
     let (mut rust, mut escaped, mut class) = (String::with_capacity(pattern.len()), false, false);
     for character in pattern.chars() {
@@ -41,7 +41,7 @@ pub(crate) fn regex(pattern: &str) -> Result<Regex> {
     })
 }
 
-/// An error in matching: too much backtracking.
+/// Returns the error of a search with too much backtracking.
 pub(crate) fn match_error(error: fancy_regex::Error) -> Error {
     Error::request("search in a reply", "an end within the limit", error, "simplify the pattern")
 }

@@ -2,95 +2,48 @@
 
 use std::collections::HashSet;
 
+use rand_mt::Mt;
+
 use crate::error::{Error, Result};
 
-const WORDS: usize = 624;
-const SHIFT: usize = 397;
-
-/// Mersenne Twister (MT19937, Matsumoto and Nishimura 1998) with the methods of CPython 3.11's `random.Random`.
+/// Mersenne Twister with the methods of CPython 3.11's `random.Random`.
 #[derive(Clone)]
-pub struct Random {
-    state: [u32; WORDS],
-    next: usize,
-}
+pub struct Random(Mt);
 
 impl Random {
-    /// As `random.Random(seed)`, for seeds that are not negative.
+    /// Returns `random.Random(seed)`, for seeds that are not negative.
     pub fn new(seed: u64) -> Random {
-        let halves = [seed as u32, (seed >> 32) as u32];
-        let key = if halves[1] == 0 { &halves[..1] } else { &halves[..] };
-        // init_by_array of the reference code, which starts from init_genrand(19650218).
-        let mut state = [19_650_218u32; WORDS];
-        for i in 1..WORDS {
-            state[i] = 1_812_433_253u32.wrapping_mul(state[i - 1] ^ (state[i - 1] >> 30)).wrapping_add(i as u32);
-        }
-        let mixed = |last: u32, factor: u32| (last ^ (last >> 30)).wrapping_mul(factor);
-        let (mut i, mut j) = (1, 0);
-        for _ in 0..WORDS {
-            let word = state[i] ^ mixed(state[i - 1], 1_664_525);
-            state[i] = word.wrapping_add(key[j]).wrapping_add(j as u32);
-            i += 1;
-            j = (j + 1) % key.len();
-            if i == WORDS {
-                state[0] = state[WORDS - 1];
-                i = 1;
-            }
-        }
-        for _ in 1..WORDS {
-            state[i] = (state[i] ^ mixed(state[i - 1], 1_566_083_941)).wrapping_sub(i as u32);
-            i += 1;
-            if i == WORDS {
-                state[0] = state[WORDS - 1];
-                i = 1;
-            }
-        }
-        state[0] = 0x8000_0000;
-        Random { state, next: WORDS }
+        let words = [seed as u32, (seed >> 32) as u32];
+        let length = if words[1] == 0 { 1 } else { 2 };
+        Random(Mt::new_with_key(words[..length].iter().copied()))
     }
 
-    fn word(&mut self) -> u32 {
-        if self.next == WORDS {
-            for i in 0..WORDS {
-                let both = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % WORDS] & 0x7fff_ffff);
-                let twist = if both & 1 == 0 { 0 } else { 0x9908_b0df };
-                self.state[i] = self.state[(i + SHIFT) % WORDS] ^ (both >> 1) ^ twist;
-            }
-            self.next = 0;
-        }
-        let mut word = self.state[self.next];
-        self.next += 1;
-        word ^= word >> 11;
-        word ^= (word << 7) & 0x9d2c_5680;
-        word ^= (word << 15) & 0xefc6_0000;
-        word ^ (word >> 18)
-    }
-
-    /// `random()`: from 0 to below 1, a multiple of 2⁻⁵³.
+    /// Returns `random()`: a multiple of 2⁻⁵³ from 0 to below 1.
     pub fn random(&mut self) -> f64 {
-        let (high, low) = (self.word() >> 5, self.word() >> 6);
+        let (high, low) = (self.0.next_u32() >> 5, self.0.next_u32() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
 
-    /// `getrandbits(count)`.
+    /// Returns `getrandbits(count)`.
     ///
     /// # Panics
-    /// Above 64 bits.
+    /// `count` is above 64.
     pub fn bits(&mut self, count: u32) -> u64 {
         assert!(count <= 64, "{count} bits asked for, 64 is the most");
         match count {
             0 => 0,
-            1..=32 => u64::from(self.word() >> (32 - count)),
+            1..=32 => u64::from(self.0.next_u32() >> (32 - count)),
             _ => {
-                let low = u64::from(self.word());
-                low | u64::from(self.word() >> (64 - count)) << 32
+                let low = u64::from(self.0.next_u32());
+                low | u64::from(self.0.next_u32() >> (64 - count)) << 32
             }
         }
     }
 
-    /// `_randbelow(n)`: from 0 to below `n`.
+    /// Returns `_randbelow(n)`: from 0 to below `n`.
     ///
     /// # Panics
-    /// Where `n` is 0.
+    /// `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "no number is below 0");
         let count = u64::BITS - n.leading_zeros();
@@ -106,19 +59,19 @@ impl Random {
         self.below(n as u64) as usize
     }
 
-    /// `randint(low, high)`: both ends included.
+    /// Returns `randint(low, high)`, both ends included.
     ///
     /// # Panics
-    /// Where `high` is below `low`, and for the whole range of `i64`.
+    /// `high` is below `low`, or the range is all of `i64`.
     pub fn int(&mut self, low: i64, high: i64) -> i64 {
-        assert!(low <= high, "nothing lies between {low} and {high}");
+        assert!(low <= high, "there is no number from {low} to {high}");
         low.wrapping_add_unsigned(self.below(high.abs_diff(low) + 1))
     }
 
-    /// `sample(range(n), k)`: `k` different indices below `n`.
+    /// Returns `sample(range(n), k)`: `k` different indices below `n`.
     ///
     /// # Errors
-    /// Where `k` is above `n`.
+    /// `k` is above `n`.
     pub fn sample(&mut self, n: usize, k: usize) -> Result<Vec<usize>> {
         if k > n {
             let found = format!("{k} asked for");
@@ -129,7 +82,7 @@ impl Random {
                 "ask for fewer, or give more to take from",
             ));
         }
-        // CPython's guess at where a list gets larger than a set; which of the two it takes decides the numbers.
+        // CPython estimates whether a list or a set is smaller. The numbers depend on its choice.
         let mut limit = 21usize;
         if k > 5 {
             let mut table = 1usize;
@@ -153,16 +106,16 @@ impl Random {
         Ok(drawn)
     }
 
-    /// `choices(range(n), k=k)`: `k` indices below `n`, equal ones allowed.
+    /// Returns `choices(range(n), k=k)`: `k` indices below `n`, which may repeat.
     ///
     /// # Panics
-    /// Where `n` is 0 and `k` is not.
+    /// `n` is 0 and `k` is not.
     pub fn choices(&mut self, n: usize, k: usize) -> Vec<usize> {
         assert!(n > 0 || k == 0, "nothing to choose from");
         (0..k).map(|_| (self.random() * n as f64) as usize).collect()
     }
 
-    /// `shuffle(items)`.
+    /// Shuffles as `shuffle(items)`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.index(i + 1));

@@ -5,18 +5,19 @@ use std::collections::HashMap;
 use super::bleu::ngrams;
 use super::porter;
 
-/// What a text is taken apart into.
+/// Tokens of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RougeTokens {
-    /// Runs of a-z and 0-9 in the text in lower case. Any other script has none: see [`RougeTokens::scorable`].
+    /// Runs of a-z and 0-9 in the text in lower case. Other scripts have no tokens, so that a Chinese text scores 0 even
+    /// against itself.
     Words,
-    /// The same, words of more than three letters by their stem: rouge_score's `use_stemmer`.
+    /// Words, those of more than three letters by their stem: rouge_score's `use_stemmer`.
     Stems,
-    /// Each letter and number of any script, in lower case. Not of rouge_score: for Chinese, where asked for.
+    /// Letters and numbers of any script, in lower case. rouge_score has no such tokens; they are for Chinese.
     Characters,
 }
 
-/// Share of the hypothesis and of the reference that match, from 0 to 1.
+/// Shares of the hypothesis and of the reference that match, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RougeScore {
     pub precision: f64,
@@ -28,8 +29,9 @@ pub struct RougeScore {
 /// The ROUGE scores of one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rouge {
-    /// ROUGE-1 and ROUGE-2: common 1- and 2-grams.
+    /// ROUGE-1: common words.
     pub one: RougeScore,
+    /// ROUGE-2: common 2-grams.
     pub two: RougeScore,
     /// ROUGE-L: the longest common subsequence, over the whole text.
     pub longest: RougeScore,
@@ -39,7 +41,7 @@ pub struct Rouge {
 }
 
 impl Rouge {
-    /// Scores one text. Takes as much memory as a line of one has tokens times a line of the other.
+    /// Scores one text. Memory grows with the tokens of a line of one times those of a line of the other.
     pub fn of(reference: &str, hypothesis: &str, tokens: RougeTokens) -> Rouge {
         let sentences = |text: &str| -> Vec<Vec<String>> { text.split('\n').map(|line| tokens.of(line)).collect() };
         let (reference_sentences, hypothesis_sentences) = (sentences(reference), sentences(hypothesis));
@@ -57,8 +59,8 @@ impl Rouge {
 }
 
 impl RougeTokens {
-    /// The tokens of a text.
-    pub fn of(self, text: &str) -> Vec<String> {
+    /// Returns the tokens of a text.
+    fn of(self, text: &str) -> Vec<String> {
         let text = text.to_lowercase();
         if self == RougeTokens::Characters {
             return text.chars().filter(|character| character.is_alphanumeric()).map(String::from).collect();
@@ -68,12 +70,6 @@ impl RougeTokens {
             .filter(|word| !word.is_empty())
             .map(|word| if self == RougeTokens::Stems { stemmed(word) } else { word.to_owned() })
             .collect()
-    }
-
-    /// Whether a text has any token. One that has none, as Chinese in [`RougeTokens::Words`], scores 0 even against itself:
-    /// that says nothing about the text.
-    pub fn scorable(self, text: &str) -> bool {
-        !self.of(text).is_empty()
     }
 }
 
@@ -116,8 +112,8 @@ fn common_sentences(reference: &[Vec<String>], hypothesis: &[Vec<String>]) -> Ro
     score(matched, tokens(reference), tokens(hypothesis))
 }
 
-/// Length of the longest common subsequence. Goes through the table of those of all beginnings, row by row, and tells
-/// for each cell whether its left neighbour is above its upper one.
+/// Returns the length of the longest common subsequence. Passes `leftwards` for each cell of the table of lengths, row by
+/// row, whether its left neighbour is larger than its upper one.
 fn longest_common(reference: &[String], hypothesis: &[String], mut leftwards: impl FnMut(bool)) -> usize {
     let (mut above, mut row) = (vec![0; hypothesis.len() + 1], vec![0; hypothesis.len() + 1]);
     for token in reference {
@@ -130,7 +126,7 @@ fn longest_common(reference: &[String], hypothesis: &[String], mut leftwards: im
     above[hypothesis.len()]
 }
 
-/// Marks the tokens of one longest common subsequence: of several the one that rouge_score takes.
+/// Marks the tokens of a longest common subsequence, the one of rouge_score.
 fn mark_longest_common(reference: &[String], hypothesis: &[String], marks: &mut [bool]) {
     let mut leftwards = Vec::new();
     longest_common(reference, hypothesis, |left| leftwards.push(left));

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Resamples that share a generator.
 const CHUNK: usize = 1000;
 
-/// That there are so many values, all of them numbers.
+/// Refuses fewer than `least` values, NaN and infinity.
 pub(super) fn check(what: &str, values: &[f64], least: usize) -> Result<()> {
     if values.len() < least {
         let found = format!("{} of them", values.len());
@@ -23,19 +23,19 @@ pub(super) fn check(what: &str, values: &[f64], least: usize) -> Result<()> {
     }
 }
 
-/// Arithmetic mean.
+/// Returns the arithmetic mean.
 ///
 /// # Errors
-/// Without values, and where one is NaN or infinite.
+/// There are no values, or one is NaN or infinite.
 pub fn mean(values: &[f64]) -> Result<f64> {
     check("mean", values, 1)?;
     Ok(sum(values) / values.len() as f64)
 }
 
-/// Standard deviation of a sample: over n - 1.
+/// Returns the standard deviation of a sample, over n - 1.
 ///
 /// # Errors
-/// Below two values, and where one is NaN or infinite.
+/// There are fewer than two values, or one is NaN or infinite.
 pub fn standard_deviation(values: &[f64]) -> Result<f64> {
     check("standard deviation", values, 2)?;
     let mean = mean(values)?;
@@ -43,19 +43,19 @@ pub fn standard_deviation(values: &[f64]) -> Result<f64> {
     Ok((sum(&squares) / (values.len() - 1) as f64).sqrt())
 }
 
-/// Standard error of a mean. The harness writes "N/A" where this is an error.
+/// Returns the standard error of a mean. The harness writes "N/A" where this is an error.
 ///
 /// # Errors
-/// As [`standard_deviation`].
+/// Those of [`standard_deviation`].
 pub fn standard_error(values: &[f64]) -> Result<f64> {
     Ok(standard_deviation(values)? / (values.len() as f64).sqrt())
 }
 
-/// Standard error of a group's mean, weighted by documents, from the error and number of documents of each of its
-/// parts: √(Σ (nᵢ - 1)·seᵢ²·nᵢ / (N - k) / N).
+/// Returns the standard error of a group's mean, weighted by documents, from the error and number of documents of each
+/// of its parts: √(Σ (nᵢ - 1)·seᵢ²·nᵢ / (N - k) / N).
 ///
 /// # Errors
-/// Where no part has more than one document, and where an error is NaN or infinite.
+/// No part has more than one document, or an error is NaN or infinite.
 pub fn pooled_standard_error(parts: &[(f64, u64)]) -> Result<f64> {
     let errors: Vec<f64> = parts.iter().map(|(error, _)| *error).collect();
     check("standard error of a group", &errors, 1)?;
@@ -72,14 +72,14 @@ pub fn pooled_standard_error(parts: &[(f64, u64)]) -> Result<f64> {
     Ok((squares.sum::<f64>() / freedom / total).sqrt())
 }
 
-/// The harness's bootstrap: the standard deviation of `statistic` over resamples of `documents` documents. It is
-/// given the indices of the documents drawn.
+/// Returns the standard deviation of `statistic` over resamples of documents, which it takes by index: the harness's
+/// bootstrap.
 ///
 /// Above 1,000, `iterations` are rounded down to whole thousands, as in the harness: chunk number i of a thousand
 /// draws from `random.Random(i)`.
 ///
 /// # Errors
-/// Without documents, below two iterations, and where the statistic is NaN or infinite.
+/// There are no documents or fewer than two iterations, or the statistic is NaN or infinite.
 pub fn bootstrap_standard_error(
     documents: usize,
     iterations: usize,
@@ -88,7 +88,7 @@ pub fn bootstrap_standard_error(
     standard_deviation(&resampled(documents, iterations, 0, statistic)?)
 }
 
-/// `statistic` of resamples, chunk after chunk, each from a generator with the next seed.
+/// Returns `statistic` of resamples, chunk after chunk, each from a generator with the next seed.
 pub(super) fn resampled(
     documents: usize,
     iterations: usize,
@@ -114,11 +114,10 @@ pub(super) fn resampled(
     Ok(values)
 }
 
-/// The value below which a share of `values` lies, between two of them by straight line: numpy's default, and
-/// llama.cpp's.
+/// Returns the value that a share of `values` is below, interpolated between two of them as numpy and llama.cpp do.
 ///
 /// # Errors
-/// Without values, where one is NaN or infinite, and where the share is not from 0 to 1.
+/// There are no values, one is NaN or infinite, or the share is not from 0 to 1.
 pub fn quantile(values: &[f64], share: f64) -> Result<f64> {
     check("quantile", values, 1)?;
     if !(0.0..=1.0).contains(&share) {
@@ -132,7 +131,7 @@ pub fn quantile(values: &[f64], share: f64) -> Result<f64> {
     Ok(sorted[low] + (sorted[high] - sorted[low]) * (position - low as f64))
 }
 
-/// From the first to the last, as Python's `sum` up to 3.11.
+/// Returns the sum from the first to the last, as Python's `sum` up to 3.11.
 fn sum(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |sum, value| sum + value)
 }

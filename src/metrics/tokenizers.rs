@@ -6,27 +6,26 @@ use regex::Regex;
 
 use super::python;
 
-/// How BLEU takes a text apart.
-#[derive(Clone, Copy)]
+/// Tokenizer of BLEU.
+#[derive(Clone, Copy, Default)]
 pub enum BleuTokenizer<'a> {
     /// mteval-v13a, the usual one for languages in Latin letters.
+    #[default]
     V13a,
-    /// mteval-v14, which knows Unicode's punctuation and symbols.
+    /// mteval-v14, with Unicode's punctuation and symbols.
     International,
-    /// Each Chinese character, and the rest as [`BleuTokenizer::V13a`].
+    /// Chinese characters, and the rest as [`BleuTokenizer::V13a`].
     Chinese,
-    /// Each character.
+    /// Characters.
     Characters,
-    /// As the text is.
-    None,
-    /// A SentencePiece model, for spBLEU: its name in the signature, as `flores200`, and what writes a text as pieces
-    /// with spaces between them.
+    /// Pieces of a SentencePiece model, for spBLEU: its name in the signature, such as `flores200`, and a function that
+    /// returns a text as pieces with spaces between them.
     Pieces(&'a str, &'a (dyn Fn(&str) -> String + Sync)),
 }
 
 type Rules<const N: usize> = LazyLock<[(Regex, &'static str); N]>;
 
-/// The part for western languages that 13a and zh have in common.
+/// Rules for western languages, which 13a and zh share.
 static WESTERN: Rules<4> = LazyLock::new(|| {
     compiled([
         (r"([{-~\[-` -&(-+:-@/])", " $1 "),
@@ -48,19 +47,18 @@ fn replaced<const N: usize>(rules: &[(Regex, &'static str); N], text: &str) -> S
 }
 
 impl BleuTokenizer<'_> {
-    /// Its name in a signature.
-    pub fn name(&self) -> &str {
+    /// Returns the name in a signature.
+    pub(super) fn name(&self) -> &str {
         match self {
             BleuTokenizer::V13a => "13a",
             BleuTokenizer::International => "intl",
             BleuTokenizer::Chinese => "zh",
             BleuTokenizer::Characters => "char",
-            BleuTokenizer::None => "none",
             BleuTokenizer::Pieces(name, _) => name,
         }
     }
 
-    /// The text with white space around each token.
+    /// Returns the text with white space around each token.
     pub(super) fn apply(&self, text: &str) -> String {
         match self {
             BleuTokenizer::V13a => {
@@ -81,14 +79,13 @@ impl BleuTokenizer<'_> {
                 replaced(&WESTERN, &apart)
             }
             BleuTokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
-            BleuTokenizer::None => text.to_owned(),
             BleuTokenizer::Pieces(_, pieces) => pieces(text),
         }
     }
 }
 
-/// sacreBLEU's ranges. It means Extension B and the compatibility supplement, but has written five digits where Python
-/// reads four, so that it is U+2001 to U+2A6D and U+2F81 to U+2FA1 instead: curly quotes and dashes count.
+/// Tests for sacreBLEU's ranges. They are meant to have Extension B and the compatibility supplement, but five digits are
+/// written where Python reads four, so that they have U+2001 to U+2A6D and U+2F81 to U+2FA1: curly quotes and dashes.
 fn is_chinese(character: char) -> bool {
     matches!(character,
         '\u{2001}'..='\u{2a6d}' | '\u{2e80}'..='\u{2fdf}' | '\u{2ff0}'..='\u{303f}' | '\u{3100}'..='\u{312f}'

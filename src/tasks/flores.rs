@@ -53,7 +53,7 @@ const METRICS: &[Metric] = &[
 const MODEL: &str = "flores200_sacrebleu_tokenizer_spm.model";
 const PIECES: &str = "flores200";
 
-const CHRF_WORDS: Chrf = Chrf { words: true, lowercase: false };
+const CHRF_WORDS: Chrf = Chrf { words: true };
 
 const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
     Metric { filter, scale: 100.0, over: Over::Corpus(over), ..Metric::share(name, None) }
@@ -61,7 +61,7 @@ const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f
 
 /// sacreBLEU's signature of a metric of this task, which stands beside its value.
 pub fn signature(metric: &Metric) -> Option<String> {
-    let bleu = |tokenizer| Bleu { tokenizer, ..Bleu::default() }.signature(Some(1));
+    let bleu = |tokenizer| Bleu { tokenizer }.signature(Some(1));
     match (metric.name, metric.filter) {
         ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(BleuTokenizer::V13a)),
         ("bleu", "zh") => Some(bleu(BleuTokenizer::Chinese)),
@@ -187,7 +187,7 @@ fn score(set: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outc
     let mut rest = outcome("none", &["chrf", "chrf++", "bleu_lmh"]);
     if let Some(pieces) = &set.pieces {
         let apart = |text: &str| pieces.apart(text);
-        let counts = Bleu { tokenizer: BleuTokenizer::Pieces(PIECES, &apart), ..Bleu::default() };
+        let counts = Bleu { tokenizer: BleuTokenizer::Pieces(PIECES, &apart) };
         let BleuCounts { length, reference_length, matched, total } = counts.counts(reply(responses)?, &[target]);
         rest.items.push(("spbleu", Item::Record(json!([length, reference_length, matched, total]))));
     }
@@ -202,7 +202,7 @@ fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
 }
 
 fn bleu(tokenizer: BleuTokenizer<'static>, items: &[Item]) -> f64 {
-    let bleu = Bleu { tokenizer, ..Bleu::default() };
+    let bleu = Bleu { tokenizer };
     bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
 }
 

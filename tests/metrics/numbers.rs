@@ -5,7 +5,7 @@ use qwgpu::metrics::correlation::{pearson, ranks, spearman};
 use qwgpu::metrics::distributions::{
     chi_square_upper, normal_lower, normal_quantile, student_two_sided, student_upper,
 };
-use qwgpu::metrics::information::{Position, Prediction, bits_per_byte, distance, divergence, perplexity};
+use qwgpu::metrics::information::{Position, Prediction, distance, divergence};
 use qwgpu::metrics::random::Random;
 use qwgpu::metrics::statistics::{
     bootstrap_standard_error, mean, pooled_standard_error, quantile, standard_deviation, standard_error,
@@ -47,7 +47,7 @@ fn random_numbers_are_those_of_cpython() {
     }
 }
 
-/// Numbers the notes give.
+/// Numbers of CPython that are written here, so that fixtures made again cannot move them.
 #[test]
 fn published_draws() {
     let mut random = Random::new(1234);
@@ -121,8 +121,6 @@ fn too_few_values_and_nan_are_refused() {
     refused(equivalence(&[1.0, 2.0], f64::NAN), "margin");
     refused(holm(&[0.1, f64::NAN]), "NaN");
     refused(normal_quantile(1.0), "below 1");
-    refused(perplexity(&[-1.0], 0), "words or bytes");
-    refused(bits_per_byte(&[f64::NAN], 3), "NaN");
     refused(paired_bootstrap(1, 1000, 0, |_| 0.0), "at least two documents");
     refused(distance(&[]), "at least 1");
 }
@@ -268,7 +266,7 @@ fn divergence_is_a_lower_bound_that_the_rest_mass_completes() {
 }
 
 #[test]
-fn measures_of_a_text_are_those_of_numpy_and_the_harness() {
+fn distances_are_those_of_numpy() {
     let golden = golden("information");
     let [divergences, differences] = [0, 1].map(|side| floats(&golden["positions"][side]));
     let positions: Vec<Position> = divergences
@@ -283,7 +281,4 @@ fn measures_of_a_text_are_those_of_numpy_and_the_harness() {
         close(found, expected, "distance");
     }
     assert_eq!((found.positions, found.same_top), (60, 0.75));
-    let (log_probs, words) = (floats(&golden["log_probs"]), golden["words"].as_u64().unwrap());
-    close(perplexity(&log_probs, words).unwrap(), float(&golden["perplexity"]), "perplexity");
-    close(bits_per_byte(&log_probs, words).unwrap(), float(&golden["bits_per_byte"]), "bits per byte");
 }

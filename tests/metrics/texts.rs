@@ -1,6 +1,6 @@
 //! BLEU, chrF, ROUGE and its stemmer.
 
-use qwgpu::metrics::bleu::{Bleu, BleuTokenizer, Smoothing};
+use qwgpu::metrics::bleu::{Bleu, BleuTokenizer};
 use qwgpu::metrics::chrf::Chrf;
 use qwgpu::metrics::porter;
 use qwgpu::metrics::rouge::{Rouge, RougeScore, RougeTokens};
@@ -18,20 +18,10 @@ fn bleu(settings: &Value) -> Bleu<'static> {
         Some("intl") => BleuTokenizer::International,
         Some("zh") => BleuTokenizer::Chinese,
         Some("char") => BleuTokenizer::Characters,
-        Some("none") => BleuTokenizer::None,
         Some("flores200") => BleuTokenizer::Pieces("flores200", Box::leak(Box::new(pieces))),
         other => panic!("{other:?}"),
     };
-    let value = settings["smooth_value"].as_f64();
-    let smoothing = match settings["smooth_method"].as_str() {
-        None => Smoothing::Exp,
-        Some("none") => Smoothing::None,
-        Some("floor") => Smoothing::Floor(value.unwrap_or(0.1)),
-        Some("add-k") => Smoothing::AddK(value.unwrap_or(1.0)),
-        other => panic!("{other:?}"),
-    };
-    let set = |name: &str| settings[name].as_bool().unwrap_or(false);
-    Bleu { tokenizer, smoothing, lowercase: set("lowercase"), effective_order: set("effective_order") }
+    Bleu { tokenizer }
 }
 
 #[test]
@@ -65,7 +55,7 @@ fn chrf_is_that_of_sacrebleu() {
     let golden = golden("translation");
     for expected in array(&golden["chrf"]) {
         let settings = &expected["settings"];
-        let chrf = Chrf { words: settings["word_order"] == 2, lowercase: settings["lowercase"] == true };
+        let chrf = Chrf { words: settings["word_order"] == 2 };
         let mut corpus = Vec::new();
         for (case, score) in array(&golden["cases"]).iter().zip(array(&expected["sentences"])) {
             let case = texts(case);
@@ -80,7 +70,7 @@ fn chrf_is_that_of_sacrebleu() {
     assert_eq!(Chrf::default().score(&Chrf::default().counts("a text", &[] as &[&str])), 0.0);
 }
 
-/// Numbers the notes give, so that fixtures made again cannot move them.
+/// Numbers that are written here, so that fixtures made again cannot move them.
 #[test]
 fn published_examples() {
     let pairs = [
@@ -94,7 +84,7 @@ fn published_examples() {
     near(bleu.score(&counts[1]).score, 48.8923);
     near(bleu.score(&counts.into_iter().sum()).score, 45.521803);
     for (words, expected) in [(false, 66.484871), (true, 64.881684)] {
-        let chrf = Chrf { words, lowercase: false };
+        let chrf = Chrf { words };
         near(
             chrf.score(&pairs.iter().map(|(hypothesis, reference)| chrf.counts(hypothesis, &[reference])).sum()),
             expected,
@@ -102,7 +92,7 @@ fn published_examples() {
     }
     let chinese = ("他去了北京大学学习物理。", "他在北京大学学习物理学。");
     for (tokenizer, expected) in [(BleuTokenizer::Chinese, 64.8412), (BleuTokenizer::V13a, 0.0)] {
-        let bleu = Bleu { tokenizer, ..Bleu::default() };
+        let bleu = Bleu { tokenizer };
         near(bleu.score(&bleu.counts(chinese.0, &[chinese.1])).score, expected);
     }
 }
@@ -130,9 +120,7 @@ fn chinese_has_rouge_in_characters_only() {
     let (one, other) = ("他在北京大学学习物理。", "他去了北京大学，学习物理");
     for tokens in [RougeTokens::Words, RougeTokens::Stems] {
         assert_eq!(Rouge::of(one, one, tokens), Rouge::default());
-        assert!(!tokens.scorable(one) && tokens.scorable("GDP 增长"));
     }
-    assert!(RougeTokens::Characters.scorable(one) && !RougeTokens::Characters.scorable("，。"));
     let rouge = Rouge::of(one, other, RougeTokens::Characters);
     // 9 of the 10 characters of one stand in the 11 of the other, in the same order.
     let expected = RougeScore { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };

@@ -10,7 +10,7 @@ use super::super::prompt::strip;
 use super::super::{Ask, Dimension, Item, Metric, Outcome, Profile, Prompt, Response, Set, Task};
 use super::EXAMPLES;
 use crate::error::Result;
-use crate::metrics::bleu::{Bleu, BleuTokenizer, Smoothing};
+use crate::metrics::bleu::{Bleu, BleuTokenizer};
 use crate::metrics::rouge::{Rouge, RougeTokens};
 
 pub static TASK: Task = Task {
@@ -119,7 +119,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcom
 
 /// The best BLEU, ROUGE-1, ROUGE-2 and ROUGE-Lsum of a reply over `answers`, each from 0 to 100.
 fn best(reply: &str, answers: &[&str]) -> [f64; 4] {
-    let bleu = Bleu { tokenizer: BleuTokenizer::International, smoothing: Smoothing::Exp, ..Bleu::default() };
+    let bleu = Bleu { tokenizer: BleuTokenizer::International };
     // A line is a sentence to ROUGE-Lsum.
     let lines = |text: &str| text.replace(" . ", ".\n");
     let mut best = [0.0f64; 4];
