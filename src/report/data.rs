@@ -259,46 +259,42 @@ impl StudyResult {
         if self.schema != SCHEMA {
             return Some(Fault::new("schema", SCHEMA, self.schema));
         }
-        let runs = self.runs.iter().enumerate();
-        runs.into_iter().find_map(|(index, run)| run.fault().map(|fault| fault.within(&format!("runs[{index}]"))))
+        self.runs.iter().enumerate().find_map(|(index, run)| Some(run.fault()?.within(&format!("runs[{index}]"))))
     }
 }
 
 impl RunResult {
     fn fault(&self) -> Option<Fault> {
-        let above = |field: &str, value: f64| {
+        let above = |field, value: f64| {
             (!(value > 0.0 && value.is_finite())).then(|| Fault::new(field, "a number above 0", value))
         };
-        let share = |field: &str, value: f64| {
+        let share = |field, value: f64| {
             (!(0.0..=1.0).contains(&value)).then(|| Fault::new(field, "a share from 0 to 1", value))
         };
-        let outliers = self.outliers.as_ref().and_then(|outliers| {
-            share("outliers.share", outliers.share)
-                .or_else(|| outliers.layers.iter().find_map(|value| share("outliers.layers", *value)))
+        let outliers = self.outliers.iter().find_map(|outliers| {
+            let layers = || outliers.layers.iter().find_map(|value| share("outliers.layers", *value));
+            share("outliers.share", outliers.share).or_else(layers)
         });
-        let speeds = self.speeds.iter().find_map(|speed| {
-            let repeats = speed.prefill.iter().chain(&speed.decode).chain(&speed.copy_bandwidth);
-            repeats.into_iter().find_map(|value| above("speeds", *value))
-        });
+        let rates = self.speeds.iter().flat_map(|s| s.prefill.iter().chain(&s.decode).chain(&s.copy_bandwidth));
+        let speeds = rates.into_iter().find_map(|value| above("speeds", *value));
         let true_bits = self.true_bits.and_then(|bits| above("true_bits", bits));
-        let scores =
-            || self.scores.iter().enumerate().find_map(|(i, s)| Some(s.fault()?.within(&format!("scores[{i}]"))));
-        true_bits.or(outliers).or(speeds).or_else(scores)
+        let mut scores = self.scores.iter().enumerate();
+        let scores = scores.find_map(|(index, score)| Some(score.fault()?.within(&format!("scores[{index}]"))));
+        true_bits.or(outliers).or(speeds).or(scores)
     }
 }
 
 impl Score {
     fn fault(&self) -> Option<Fault> {
         if !(self.scale > 0.0 && self.scale.is_finite()) {
-            return Some(Fault::new("scale", "a number above 0", self.scale));
+            Some(Fault::new("scale", "a number above 0", self.scale))
+        } else if !self.value.is_finite() {
+            Some(Fault::new("value", "a number", self.value))
+        } else if !self.items.is_empty() && self.items.len() as u64 != self.documents {
+            Some(Fault::new("items", format!("{}, one for each document", self.documents), self.items.len()))
+        } else {
+            None
         }
-        if !self.value.is_finite() {
-            return Some(Fault::new("value", "a number", self.value));
-        }
-        if !self.items.is_empty() && self.items.len() as u64 != self.documents {
-            return Some(Fault::new("items", format!("{}, one for each document", self.documents), self.items.len()));
-        }
-        None
     }
 }
 

@@ -7,29 +7,12 @@ use qwgpu::report::standings::Standings;
 
 use super::study;
 
-/// Beginnings of the claims.
-const FOUR_BITS: &str = "4 bits keep";
-const THREE_BITS: &str = "3 bits and below";
-const PREDICTS: &str = "Perplexity predicts";
-const LARGER: &str = "At similar memory";
-const GPTQ_FAILS: &str = "GPTQ fails";
-const SPQR_WORKS: &str = "SpQR works";
-const SPQR_NEEDS: &str = "Without outliers";
-const OUTLIERS_GROW: &str = "The share of SpQR's outliers";
-const TRUE_BITS: &str = "SpQR's 2 bits are about 6";
-const EQUAL_BITS: &str = "SpQR still works";
-const SLOWER: &str = "Quantization often slows";
-const NO_MEMORY: &str = "SpQR, simulated in 16 bits";
-
-fn claim(study: &StudyResult, start: &str) -> Claim {
-    let all = claims(&Findings::new(study).unwrap()).into_iter();
-    let mut found: Vec<Claim> = all.filter(|claim| claim.claim.starts_with(start)).collect();
-    assert_eq!(found.len(), 1, "claims that begin with {start:?}");
-    found.remove(0)
+fn claim(study: &StudyResult, name: &str) -> Claim {
+    claims(&Findings::new(study).unwrap()).into_iter().find(|claim| claim.name == name).unwrap()
 }
 
-fn outcome(study: &StudyResult, start: &str) -> ClaimOutcome {
-    claim(study, start).outcome
+fn outcome(study: &StudyResult, name: &str) -> ClaimOutcome {
+    claim(study, name).outcome
 }
 
 /// Returns the first model's 16-bit run and one with `bits`, with one score each: 3 of 4 right, and `lost` fewer.
@@ -52,26 +35,26 @@ fn lost(bits: u32, documents: usize, lost: usize) -> StudyResult {
 fn claims_follow_their_rules() {
     use ClaimOutcome::{Fell, Held, Untested};
     let mut study = study();
-    for (start, expected) in [
-        (LARGER, Held),
-        (GPTQ_FAILS, Held),
-        (SPQR_WORKS, Held),
-        (SPQR_NEEDS, Held),
-        (OUTLIERS_GROW, Untested),
-        (TRUE_BITS, Held),
-        (EQUAL_BITS, Held),
-        (SLOWER, Fell),
-        (NO_MEMORY, Fell),
+    for (name, expected) in [
+        ("larger_beats_smaller", Held),
+        ("gptq_fails", Held),
+        ("spqr_works", Held),
+        ("spqr_needs_outliers", Held),
+        ("outliers_grow", Untested),
+        ("true_bits", Held),
+        ("equal_bits", Held),
+        ("slower", Fell),
+        ("saves_nothing", Fell),
     ] {
-        assert_eq!(outcome(&study, start), expected, "{start}");
+        assert_eq!(outcome(&study, name), expected, "{name}");
     }
     let spqr = |run: &&mut RunResult| run.method == "spqr" && run.purpose == Purpose::Preset;
     study.runs.iter_mut().filter(spqr).for_each(|run| run.perplexities[0].value = f64::NAN);
     study.runs.iter_mut().filter(spqr).for_each(|run| run.true_bits = Some(2.9));
-    assert_eq!((outcome(&study, SPQR_WORKS), outcome(&study, TRUE_BITS)), (Fell, Fell));
+    assert_eq!((outcome(&study, "spqr_works"), outcome(&study, "true_bits")), (Fell, Fell));
     let gptq = study.runs.iter_mut().find(|run| run.method == "gptq" && run.bits == 2).unwrap();
     gptq.perplexities.iter_mut().for_each(|p| p.value = 30.0);
-    assert_eq!(outcome(&study, GPTQ_FAILS), Fell);
+    assert_eq!(outcome(&study, "gptq_fails"), Fell);
     study.runs.truncate(1);
     assert!(claims(&Findings::new(&study).unwrap()).iter().all(|claim| claim.outcome == Untested));
 }
@@ -82,9 +65,9 @@ fn outliers_grow_only_where_every_width_does() {
     study.runs.truncate(6);
     study.runs[5].purpose = Purpose::Preset;
     study.runs[5].bits = 4;
-    assert_eq!(outcome(&study, OUTLIERS_GROW), ClaimOutcome::Held);
+    assert_eq!(outcome(&study, "outliers_grow"), ClaimOutcome::Held);
     study.runs[5].bits = 1;
-    assert_eq!(outcome(&study, OUTLIERS_GROW), ClaimOutcome::Fell);
+    assert_eq!(outcome(&study, "outliers_grow"), ClaimOutcome::Fell);
 }
 
 #[test]
@@ -104,10 +87,10 @@ fn widths_are_judged_by_intervals_not_by_noise() {
         (400, 5, Untested, Untested),
     ];
     for (documents, less, four, three) in cases {
-        assert_eq!(outcome(&lost(4, documents, less), FOUR_BITS), four, "{less} of {documents}");
-        assert_eq!(outcome(&lost(3, documents, less), THREE_BITS), three, "{less} of {documents}");
+        assert_eq!(outcome(&lost(4, documents, less), "four_bits"), four, "{less} of {documents}");
+        assert_eq!(outcome(&lost(3, documents, less), "three_bits"), three, "{less} of {documents}");
     }
-    let evidence = claim(&lost(4, 400, 40), FOUR_BITS).evidence;
+    let evidence = claim(&lost(4, 400, 40), "four_bits").evidence;
     assert!(evidence.starts_with("Of 1 scores 0 are shown comparable, 1 shown worse (1 of them"), "{evidence}");
 }
 
@@ -123,7 +106,7 @@ fn what_is_not_above_guessing_has_nothing_to_lose() {
         }
         assert_eq!(Standings::new(&Findings::new(&study).unwrap(), &[4]).guessing, skipped, "{chance} {higher}");
     }
-    let found = claim(&study, FOUR_BITS);
+    let found = claim(&study, "four_bits");
     assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 skipped as not above guessing"), "{}", found.evidence);
     // Without an error of its own, that of its documents.
@@ -156,20 +139,20 @@ fn predicted(points: &[(f64, f64)]) -> StudyResult {
 #[test]
 fn perplexity_predicts_only_with_the_right_sign() {
     let right = [(8.0, 0.6), (9.0, 0.55), (10.0, 0.5), (12.0, 0.42), (14.0, 0.3)];
-    assert_eq!(claim(&predicted(&right), PREDICTS).outcome, ClaimOutcome::Held);
+    assert_eq!(claim(&predicted(&right), "perplexity_predicts").outcome, ClaimOutcome::Held);
     let wrong = right.map(|(perplexity, score)| (perplexity, -score));
-    let found = claim(&predicted(&wrong), PREDICTS);
+    let found = claim(&predicted(&wrong), "perplexity_predicts");
     assert_eq!(found.outcome, ClaimOutcome::Fell);
     assert!(found.evidence.contains("over 1, 1 of the wrong sign"), "{}", found.evidence);
     assert!(found.evidence.contains("the mean of |r| over all runs: 0.9"), "{}", found.evidence);
     // The same with a score of which less is better.
     let mut less = predicted(&wrong);
     less.runs.iter_mut().for_each(|run| run.scores[0].higher_is_better = false);
-    assert_eq!(claim(&less, PREDICTS).outcome, ClaimOutcome::Held);
+    assert_eq!(claim(&less, "perplexity_predicts").outcome, ClaimOutcome::Held);
     // Five runs, one of which collapsed, are four.
     let mut collapsed = right;
     collapsed[4].0 = 8000.0;
-    let found = claim(&predicted(&collapsed), PREDICTS);
+    let found = claim(&predicted(&collapsed), "perplexity_predicts");
     assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("at least 5 runs that have not collapsed"), "{}", found.evidence);
 }
@@ -188,11 +171,11 @@ fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
     let mut study = study();
     let presets = study.runs.iter().filter(|run| run.is_quantized_preset() && !run.speeds.is_empty()).count();
     let vary = |run: &mut RunResult| run.speeds[0].decode = vec![10.0, 20.0, 30.0];
-    let found = claim(&study, SLOWER);
+    let found = claim(&study, "slower");
     assert!(found.evidence.contains(&format!("{} of {presets} quantized runs", presets - 1)), "{}", found.evidence);
     assert!(found.evidence.contains("1 left out"), "{}", found.evidence);
     study.runs.iter_mut().filter(|run| run.is_quantized_preset() && run.method != "int8").for_each(vary);
-    let found = claim(&study, SLOWER);
+    let found = claim(&study, "slower");
     assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 of 7 quantized runs with a speed are steady, 6 left out"), "{}", found.evidence);
     assert!(found.evidence.ends_with("What is left is too little."), "{}", found.evidence);
@@ -201,7 +184,7 @@ fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
 #[test]
 fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     let mut study = study();
-    let equal = claim(&study, EQUAL_BITS).evidence;
+    let equal = claim(&study, "equal_bits").evidence;
     let (first, second) = equal.split_once("; ").unwrap();
     // The second model alone has GPTQ one bit wider.
     assert!(first.starts_with("At worst: ") && !first.contains("GPTQ") && second.contains("(GPTQ 3 bit: "), "{equal}");
@@ -209,11 +192,13 @@ fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     let spqr = study.runs.iter_mut().find(|run| run.purpose == Purpose::EqualBits).unwrap();
     spqr.perplexities[1].value = 100.0;
     let text = spqr.perplexities[1].text.clone();
-    let equal = claim(&study, EQUAL_BITS).evidence;
+    let equal = claim(&study, "equal_bits").evidence;
     assert!(equal.contains(&format!("100.0 on {text} (GPTQ 3 bit: ")), "{equal}");
-    assert!(claim(&study, GPTQ_FAILS).evidence.contains("∞ on C4"), "no number is worse than any");
+    assert!(claim(&study, "gptq_fails").evidence.contains("∞ on C4"), "no number is worse than any");
     study.runs.truncate(1);
-    let mut reasons: Vec<String> = claims(&Findings::new(&study).unwrap()).into_iter().map(|c| c.evidence).collect();
+    let all = claims(&Findings::new(&study).unwrap());
+    assert!(all.iter().all(|claim| !claim.claim.is_empty() && !claim.rule.is_empty()));
+    let mut reasons: Vec<String> = all.into_iter().map(|claim| claim.evidence).collect();
     assert!(reasons.iter().all(|reason| !reason.is_empty() && reason != "No runs for it."));
     // Those on widths give their counts, which are alike here.
     reasons.sort();
