@@ -17,12 +17,12 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     write_with(path, bytes.len() as u64, |out| out.write_all(bytes))
 }
 
-/// Lets `fill` write a file under a temporary name beside `path`, and gives it its own when it is whole and on
-/// the disk. `bytes` is its size, for the error when the disk is full.
+/// Lets `fill` write a file under a temporary name beside `path`, and renames it when it is whole and on the disk.
+/// `bytes` is its size, for the error when the disk is full.
 ///
 /// # Errors
-/// The file cannot be written, or `fill` fails: a file that was at `path` is as it was, and the temporary one is
-/// removed. A process that is killed leaves it.
+/// The file cannot be written, or `fill` fails: a file at `path` is unchanged, and the temporary one is removed. A
+/// process that is killed leaves it.
 pub fn write_with<E>(path: &Path, bytes: u64, fill: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<()>
 where
     Failure: From<E>,
@@ -43,11 +43,11 @@ where
     })
 }
 
-/// Why a file was not written.
+/// The reason why a file was not written.
 pub enum Failure {
     /// The system refused to write it.
     Write(io::Error),
-    /// What it was to hold cannot be had.
+    /// Its contents cannot be made.
     Other(Error),
 }
 
@@ -90,54 +90,4 @@ fn full(path: &Path, bytes: u64, error: io::Error) -> Error {
         _ => error,
     };
     Error::io(path)(source)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_what_was_there_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("scores.csv");
-        write(&path, "first").unwrap();
-        let failed = write_with(&path, 6, |out| -> Result<(), Failure> {
-            out.write_all(b"second")?;
-            Err(Error::request("field", "a", "b", "c").into())
-        });
-        assert!(failed.unwrap_err().to_string().contains("field"));
-        let full = write_with(&path, 6, |_| Err(io::Error::from(io::ErrorKind::StorageFull)));
-        assert!(full.unwrap_err().to_string().contains("needs 6 bytes"));
-        assert_eq!(std::fs::read(&path).unwrap(), b"first");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
-        assert!(write(&folder.path().join("none/scores.csv"), "x").unwrap_err().to_string().contains("scores.csv"));
-    }
-
-    #[test]
-    fn writers_of_one_file_do_not_meet() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("results.json");
-        let texts: Vec<String> = (0..8).map(|i| i.to_string().repeat(100_000)).collect();
-        std::thread::scope(|scope| {
-            for text in &texts {
-                let path = &path;
-                scope.spawn(move || write(path, text).unwrap());
-            }
-        });
-        let found = std::fs::read_to_string(&path).unwrap();
-        assert!(texts.contains(&found), "{} bytes of several writers", found.len());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_new_file_has_the_rights_of_any_other() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
-        write(&ours, "x").unwrap();
-        std::fs::write(&plain, "x").unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&ours), mode(&plain));
-    }
 }

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers for people.
 
 /// Writes bytes in powers of 1024: `1.46 KiB`.
 pub fn binary_bytes(bytes: u64) -> String {

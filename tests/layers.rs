@@ -18,7 +18,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("progress", &["error"]),
     ("atomic_write", &["error"]),
     ("checkpoint", &["atomic_write", "error"]),
-    ("text", &["date", "digest", "error"]),
+    ("text", &["checkpoint", "date", "digest", "error"]),
     ("plan", &["error"]),
     ("gpu", &["atomic_write", "plan", "error"]),
     ("kernels", &["plan"]),

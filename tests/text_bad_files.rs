@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use qwgpu::text::{Tokenizer, Vocabulary};
+use qwgpu::checkpoint::Vocabulary;
+use qwgpu::text::Tokenizer;
 use serde_json::{Value, json};
 
 const SMALL: &str = include_str!("../fixtures/text/small_tokenizer.json");
@@ -39,7 +40,7 @@ fn vocabulary() -> Vocabulary {
 fn gguf_error(change: impl FnOnce(&mut Vocabulary)) -> String {
     let mut vocabulary = vocabulary();
     change(&mut vocabulary);
-    match Tokenizer::from_vocabulary(vocabulary, Path::new("dir/model.gguf")) {
+    match Tokenizer::from_vocabulary(&vocabulary, Path::new("dir/model.gguf")) {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
     }
@@ -54,7 +55,7 @@ fn names(error: &str, parts: &[&str]) {
 
 #[test]
 fn sound_lists_are_accepted() {
-    let tokenizer = Tokenizer::from_vocabulary(vocabulary(), Path::new("model.gguf")).unwrap();
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary(), Path::new("model.gguf")).unwrap();
     assert_eq!(tokenizer.encode("abc").unwrap(), [256, tokenizer.token_id("c").unwrap()]);
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Architecture {
     pub optional: &'static [(&'static str, &'static str)],
     /// Lists of tensor names in the layers, where `blk.{i}.` is `model.layers.{i}.`.
     layer_tensors: &'static [Names],
-    /// Whether the rows of query and key projections are stored for a rotation of neighbours: pairs
+    /// True where the rows of query and key projections are stored for a rotation of neighbours: pairs
     /// (0, 1), (2, 3), ... of a head, where Hugging Face rotates i and i + head_dim / 2.
     interleaved: bool,
 }
@@ -178,8 +178,8 @@ impl Architecture {
     }
 }
 
-/// Marks the tensors whose names end so as stored in the interleaved order of `heads` heads: reading returns
-/// their rows in Hugging Face's.
+/// Marks the tensors with this ending of the name as stored in the interleaved order of `heads` heads: reading returns
+/// their rows in Hugging Face's order.
 fn undo_interleaving(source: &Source, tensors: &mut [TensorInfo], ending: &str, heads: usize) -> Result<()> {
     for tensor in tensors.iter_mut().filter(|tensor| tensor.name.ends_with(ending)) {
         let rows = tensor.shape[0];

@@ -19,16 +19,16 @@ const MOST_TENSORS: u64 = 16_384;
 const KEY_BYTES: u64 = 13;
 const TENSOR_BYTES: u64 = 40;
 
-/// What the header of a GGUF file says.
+/// The header of a GGUF file.
 #[derive(Debug)]
-pub struct Gguf {
+pub(super) struct Gguf {
     pub keys: HashMap<String, Value>,
     /// Names as in GGUF, shapes turned to row-major, ordered by offset.
     pub tensors: Vec<TensorInfo>,
 }
 
 /// Reads the header. Errors name the key or tensor at fault.
-pub fn parse(source: &Source) -> Result<Gguf> {
+pub(super) fn parse(source: &Source) -> Result<Gguf> {
     source.refuse_placeholder("a GGUF file")?;
     let mut header = Header::new(source, 0);
     magic_and_version(&mut header)?;
@@ -126,7 +126,7 @@ fn place(header: &Header, alignment: u64, tensors: &mut [TensorInfo]) -> Result<
     Ok(())
 }
 
-/// A tensor info; its offset is still relative to the data section.
+/// Reads a tensor info; its offset is still relative to the data section.
 fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo> {
     let name = header.name(&format!("name of tensor {index}"))?;
     let field = |part: &str| format!("tensor {name}, {part}");

@@ -10,7 +10,7 @@ use super::source::Source;
 use super::tensors::TensorInfo;
 use crate::error::{Error, Result};
 
-/// The header's keys with typed access; errors name the key.
+/// Typed access to the keys of a header; errors name the key.
 pub(super) struct Keys<'a> {
     pub source: &'a Source,
     pub keys: &'a HashMap<String, Value>,

@@ -1,4 +1,4 @@
-//! Walking the bytes of a GGUF header: numbers, strings, values, arrays.
+//! The bytes of a GGUF header: numbers, strings, values, arrays.
 
 use std::fmt::{self, Display};
 
@@ -12,7 +12,7 @@ const BUFFER_BYTES: u64 = 64 << 10;
 
 /// The value of a header key.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     Unsigned(u64),
     Signed(i64),
     /// An f32 is kept as the f64 nearest its shortest decimal, so 1e-6 stays 1e-6.
@@ -37,7 +37,7 @@ impl Display for Value {
 
 /// An array, left in the file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Array {
+pub(super) struct Array {
     /// Type number of the elements.
     element: u32,
     count: u64,
@@ -45,13 +45,9 @@ pub struct Array {
 }
 
 impl Array {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> u64 {
         self.count
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     /// Reads the strings of an array of strings. `key` names it in errors.
@@ -115,7 +111,7 @@ impl Array {
     }
 }
 
-/// Walks a header front to back through a small buffer.
+/// A reader of a header, front to back through a small buffer.
 pub(super) struct Header<'a> {
     pub source: &'a Source,
     pub at: u64,
@@ -179,7 +175,7 @@ impl<'a> Header<'a> {
         self.bytes(field).map(u64::from_le_bytes)
     }
 
-    /// A count of things that take at least `bytes` each.
+    /// Reads a count of items of at least `bytes` each, which may be `most`.
     pub fn count(&mut self, field: &str, most: u64, bytes: u64) -> Result<u64> {
         let count = self.u64(field)?;
         let most = most.min(self.left() / bytes);
@@ -209,7 +205,7 @@ impl<'a> Header<'a> {
         String::from_utf8(bytes).map_err(|error| self.bad(field, "text in UTF-8", error.utf8_error()))
     }
 
-    /// The name of a key or tensor.
+    /// Reads the name of a key or tensor.
     pub fn name(&mut self, field: &str) -> Result<String> {
         let name = self.text_up_to(field, LONGEST_NAME)?;
         if name.is_empty() || name.contains(char::is_control) {
@@ -244,7 +240,7 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// Steps over an array, with each string's length checked.
+    /// Steps over an array and checks the length of each string.
     fn array(&mut self, key: &str) -> Result<Array> {
         let element = self.u32(key)?;
         let bytes = match element {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::GgufVocab;
+use super::Vocabulary;
 use super::gguf_config::Keys;
 use super::gguf_header::{Array, Value};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ const START_WITH_BOS: &[&str] = &["llama3", "llama-v3", "llama-bpe", "tekken"];
 
 impl Keys<'_> {
     /// Reads the vocabulary; `rows` is the number of token embeddings.
-    pub(super) fn vocab(&self, rows: u64) -> Result<GgufVocab> {
+    pub(super) fn vocab(&self, rows: u64) -> Result<Vocabulary> {
         const MODEL: &str = "tokenizer.ggml.model";
         let model = match self.text(MODEL)? {
             Some(model @ ("gpt2" | "llama")) => model.to_owned(),
@@ -54,10 +54,10 @@ impl Keys<'_> {
             None => return Err(self.bad(MERGES, "an array of strings", "no such key")),
         };
 
-        let pre = self.text("tokenizer.ggml.pre")?.map(str::to_owned);
-        let starts_with_bos = pieces || pre.as_deref().is_some_and(|pre| START_WITH_BOS.contains(&pre));
+        let pre = self.text("tokenizer.ggml.pre")?.unwrap_or_default().to_owned();
+        let starts_with_bos = pieces || START_WITH_BOS.contains(&pre.as_str());
         let token = |name: &str| self.token(&format!("tokenizer.ggml.{name}_token_id"), tokens.len());
-        Ok(GgufVocab {
+        Ok(Vocabulary {
             model,
             bos: token("bos")?,
             eos: token("eos")?,
@@ -101,7 +101,7 @@ impl Keys<'_> {
     }
 }
 
-impl GgufVocab {
+impl Vocabulary {
     /// Returns the fields of generation_config.json that follow from the special tokens.
     pub(super) fn generation(&self) -> Map<String, Json> {
         // Some files name the token that ends a turn apart from the one that ends a text.

@@ -1,4 +1,4 @@
-//! A folder: config, tokenizer and safetensors as the Hugging Face hub lays them out, or one GGUF file.
+//! Reading a folder: config, tokenizer and safetensors as the Hugging Face hub has them, or one GGUF file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// Sizes no such file reaches; parsed JSON takes several times its bytes.
+/// Bytes that no such file reaches; parsed JSON takes several times its bytes.
 const LONGEST_CONFIG: u64 = 4 << 20;
 const LONGEST_INDEX: u64 = 64 << 20;
 const LONGEST_TOKENIZER: u64 = 256 << 20;
@@ -111,7 +111,7 @@ fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
     }
 }
 
-/// The only safetensors file, whatever its name: quantizing tools have their own.
+/// Opens the only safetensors file, whatever its name: quantizing tools have their own.
 fn unsharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let name = match weights {
         [only] => only,
@@ -133,7 +133,7 @@ fn is_shard(name: &&str) -> bool {
     name.starts_with("model-") && name.contains("-of-")
 }
 
-/// Tensors of all shards; index and shards must name the same ones.
+/// Opens all shards; index and shards must name the same tensors.
 fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let path = folder.join(INDEX);
     let bad =
@@ -177,7 +177,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     for shard in shards.keys() {
         let source = Source::open(&folder.join(shard))?;
         for tensor in safetensors::parse(&source, files.len())? {
-            // With equal counts below this also says that no tensor lies in two shards.
+            // With the equal counts below, no tensor is in two shards.
             match index.weight_map.get(&tensor.name) {
                 Some(named) if named == shard => tensors.push(tensor),
                 other => {
@@ -238,7 +238,7 @@ fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
     deserializer.deserialize_map(Unique)
 }
 
-/// chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.
+/// Reads chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.
 fn chat_template(folder: &Path, names: &Names, tokenizer_config: &Map<String, Value>) -> Result<Option<String>> {
     let jinja = "chat_template.jinja";
     if names.has(jinja) {

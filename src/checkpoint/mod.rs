@@ -1,12 +1,11 @@
 //! Files in, named tensors out: a Hugging Face folder or a GGUF file, seen as the same thing.
 //!
-//! A `Checkpoint` has the fields of config.json, the names of the Hugging Face folder and weights
-//! that decode to f32 or bf16, whatever the file. It checks what concerns files, names, sizes and
-//! bytes; whether the numbers make a model is for the model to say.
+//! A [`Checkpoint`] has the fields of config.json, the names of the Hugging Face folder and weights that decode to f32
+//! or bf16, whatever the file. It checks files, names, sizes and bytes; the model checks that the numbers make a model.
 
 mod architecture;
 mod blocks;
-pub mod gguf;
+mod gguf;
 mod gguf_config;
 mod gguf_header;
 mod gguf_vocab;
@@ -24,7 +23,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-pub use gguf_header::{Array, Value as GgufValue};
 pub use source::Source;
 pub use storage::{Decode, STORAGE, Storage};
 pub use tensors::{TensorInfo, Tensors};
@@ -42,72 +40,82 @@ pub struct Checkpoint {
     pub config: Map<String, Value>,
     /// generation_config.json, empty where the folder has none; for GGUF the special token ids.
     pub generation: Map<String, Value>,
+    /// The tokenizer's file or vocabulary.
     pub tokenizer: TokenizerSource,
+    /// The tokens that begin and end a text.
     pub special_tokens: SpecialTokens,
-    /// The Jinja text of the chat template.
+    /// The chat template, in Jinja.
     pub chat_template: Option<String>,
     tensors: Tensors,
 }
 
-/// What a tokenizer is made from.
+/// The source of a tokenizer.
 #[derive(Debug, Clone)]
 pub enum TokenizerSource {
     /// The bytes of tokenizer.json.
     Json(Vec<u8>),
-    Gguf(GgufVocab),
+    /// The vocabulary of a GGUF header.
+    Gguf(Vocabulary),
 }
 
 /// Texts of the tokens that begin and end a text: tokenizer_config.json's, or those of the GGUF header.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SpecialTokens {
+    /// Text of the token that begins a text.
     pub bos: Option<String>,
+    /// Text of the token that ends a text.
     pub eos: Option<String>,
-    /// Whether a prompt starts with `bos`; None leaves it to tokenizer.json.
+    /// True where a prompt starts with `bos`; None leaves it to tokenizer.json.
     pub add_bos: Option<bool>,
 }
 
-/// A vocabulary as GGUF stores it.
-#[derive(Debug, Clone)]
-pub struct GgufVocab {
-    /// "gpt2" for byte-level BPE (Qwen, Llama 3), "llama" for SentencePiece (Llama 2, Mistral).
+/// A BPE vocabulary as a GGUF header lists it, in the keys `tokenizer.ggml.*`.
+#[derive(Debug, Clone, Default)]
+pub struct Vocabulary {
+    /// `model`: "gpt2" is byte-level BPE with merges (Qwen, Llama 3), "llama" SentencePiece with scores (Llama 2,
+    /// Mistral).
     pub model: String,
-    /// Name of the pre-tokenizer, such as "qwen2".
-    pub pre: Option<String>,
-    /// Tokens, in the byte-level alphabet for "gpt2"; the index is the id.
+    /// `pre`, the name of a "gpt2" vocabulary's splitting rule, such as "qwen2"; empty where the file has none.
+    pub pre: String,
+    /// `tokens`, in the byte-level alphabet for "gpt2"; the index is the id.
     pub tokens: Vec<String>,
-    /// For each token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    /// `token_type`, one a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     pub token_types: Vec<i32>,
-    /// For each token of "llama": the higher, the earlier it is merged. Empty for "gpt2".
+    /// `scores`, one a token of "llama": the highest is merged first. Empty for "gpt2".
     pub scores: Vec<f32>,
-    /// "left right"; the index is the rank. Empty for most files of "llama".
+    /// `merges`, "left right" each; the index is the rank. Empty for most files of "llama".
     pub merges: Vec<String>,
+    /// Id of the token that starts a text.
     pub bos: Option<u32>,
+    /// Id of the token that ends a text.
     pub eos: Option<u32>,
-    /// The token that ends a turn, where a file names it apart from `eos`.
+    /// Id of the token that ends a turn, where a file names it apart from `eos`.
     pub eot: Option<u32>,
+    /// Id of the token that fills up a batch.
     pub pad: Option<u32>,
+    /// Id of the token for text without a token.
     pub unknown: Option<u32>,
-    /// Whether a prompt starts with `bos`; llama.cpp's default where the file does not say.
+    /// `add_bos_token`, by which a text starts with `bos`; llama.cpp's default where the file does not say.
     pub add_bos: bool,
-    /// Whether "llama" puts a space before a text.
+    /// `add_space_prefix`, by which "llama" puts a space before a text.
     pub add_space_prefix: bool,
 }
 
 impl Checkpoint {
     /// Opens a Hugging Face folder, a .gguf file, or a folder with exactly one .gguf file.
     ///
-    /// Headers are read and checked here, weights when asked for. Errors name the file and field.
+    /// Reads and checks the headers; weights are read on demand. Errors name the file and field.
     pub fn open(path: &Path) -> Result<Checkpoint> {
         if path.is_dir() { hub::open(path) } else { Checkpoint::from_gguf(Source::open(path)?) }
     }
 
-    /// A checkpoint from a GGUF file that is already open or in memory.
+    /// Opens a GGUF file that is already open or in memory.
     pub fn from_gguf(source: Source) -> Result<Checkpoint> {
         let gguf = gguf::parse(&source)?;
         architecture::checkpoint(source, gguf)
     }
 
-    /// The same model with other tensors: a part of it that was written anew.
+    /// Returns the same model with other tensors: a part of it that was written anew.
     pub fn with_tensors(&self, tensors: Tensors) -> Checkpoint {
         Checkpoint {
             path: self.path.clone(),
@@ -120,21 +128,22 @@ impl Checkpoint {
         }
     }
 
-    /// The path it was opened by.
+    /// Returns the path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All tensors, by file and offset: the order in which reading them is sequential.
+    /// Returns all tensors by file and offset, the order in which reading them is sequential.
     pub fn tensors(&self) -> &[TensorInfo] {
         self.tensors.infos()
     }
 
+    /// Returns the tensor of this Hugging Face name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
     }
 
-    /// The file that holds the tensor, for errors; the first one where there is no such tensor.
+    /// Returns the file that holds the tensor, for errors; the first one where there is no such tensor.
     pub fn file_of(&self, name: &str) -> &Path {
         self.tensors.file_of(name)
     }
@@ -144,32 +153,32 @@ impl Checkpoint {
         matches!(self.tokenizer, TokenizerSource::Gguf(_))
     }
 
-    /// The files that hold the tensors.
+    /// Returns the files that hold the tensors.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.tensors.files().iter().map(Source::path)
     }
 
-    /// Bytes of the files that hold the tensors.
+    /// Returns the bytes of the files that hold the tensors.
     pub fn file_bytes(&self) -> u64 {
         self.tensors.files().iter().map(Source::len).sum()
     }
 
-    /// See [`Tensors::read_f32`].
+    /// Reads elements as f32; see [`Tensors::read_f32`].
     pub fn read_f32(&self, name: &str, elements: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         self.tensors.read_f32(name, elements, out)
     }
 
-    /// See [`Tensors::read_bf16`].
+    /// Reads elements as bits of bf16; see [`Tensors::read_bf16`].
     pub fn read_bf16(&self, name: &str, elements: Range<usize>, out: &mut Vec<u16>) -> Result<()> {
         self.tensors.read_bf16(name, elements, out)
     }
 
-    /// See [`Tensors::read_rows`].
+    /// Reads rows as they are stored; see [`Tensors::read_rows`].
     pub fn read_rows(&self, name: &str, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         self.tensors.read_rows(name, rows, out)
     }
 
-    /// See [`Tensors::read_bytes`].
+    /// Reads elements as they are stored; see [`Tensors::read_bytes`].
     pub fn read_bytes(&self, name: &str, elements: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         self.tensors.read_bytes(name, elements, out)
     }

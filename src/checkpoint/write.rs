@@ -1,4 +1,4 @@
-//! Safetensors files out: streamed, and never half written under their final name.
+//! Writing safetensors files: streamed, and never half written under their final name.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,11 @@ use crate::error::{Error, Result};
 /// Elements that pass through memory at a time.
 const PIECE: usize = 1 << 20;
 
-/// A tensor to be written.
+/// A tensor to write.
 pub struct NewTensor<'a> {
+    /// Its name in the file.
     pub name: String,
+    /// Row-major, the last index fastest.
     pub shape: Vec<usize>,
     storage: &'static Storage,
     data: Data<'a>,
@@ -25,21 +27,24 @@ pub struct NewTensor<'a> {
 
 enum Data<'a> {
     Bytes(Vec<u8>),
-    /// The tensor of the same name there, as it is stored.
+    /// The tensor of this name as a file stores it.
     Stored(&'a Tensors),
-    /// The tensor of the same name there, its values checked and brought to this one's type.
+    /// The tensor of this name, its values checked and converted.
     Values(&'a Tensors),
 }
 
 impl<'a> NewTensor<'a> {
-    /// A tensor from little-endian bytes; `dtype` is spelled as in safetensors headers.
+    /// Makes a tensor of little-endian bytes; `dtype` is spelled as in safetensors headers.
+    ///
+    /// # Panics
+    /// On an unknown dtype, or bytes that do not fill the shape.
     pub fn from_bytes(name: String, dtype: &str, shape: &[usize], bytes: Vec<u8>) -> NewTensor<'a> {
         let storage = storage(dtype);
         assert_eq!(shape.iter().product::<usize>() * storage.bytes, bytes.len(), "{name}: bytes of {shape:?} {dtype}");
         NewTensor { name, shape: shape.to_vec(), storage, data: Data::Bytes(bytes) }
     }
 
-    /// The tensor `name` of a checkpoint as F16, BF16 or F32, read when it is written.
+    /// Takes the tensor `name` of a checkpoint as F16, BF16 or F32, read when it is written.
     ///
     /// # Errors
     /// No such tensor. Writing errors where a value is not finite or too large for the type.
@@ -59,11 +64,12 @@ impl<'a> NewTensor<'a> {
         NewTensor { name, shape, storage, data: Data::Stored(tensors) }
     }
 
+    /// Returns the dtype as safetensors spells it.
     pub fn dtype(&self) -> &'static str {
         self.storage.name
     }
 
-    /// Bytes in the file.
+    /// Returns the bytes of the data.
     pub fn bytes(&self) -> u64 {
         (self.elements() * self.storage.bytes) as u64
     }
@@ -119,14 +125,18 @@ impl<'a> NewTensor<'a> {
     }
 }
 
+/// Returns the storage of a dtype.
+///
 /// # Panics
 /// On a dtype that safetensors does not have.
 fn storage(dtype: &str) -> &'static Storage {
     Storage::from_dtype(dtype).unwrap_or_else(|| panic!("{dtype} is no dtype of safetensors"))
 }
 
-/// Writes a safetensors file. The order of `tensors` does not matter: the same tensors give the same
-/// bytes.
+/// Writes a safetensors file. The same tensors in another order give the same bytes.
+///
+/// # Errors
+/// The file cannot be written, or a tensor of a checkpoint cannot be read.
 pub fn write_safetensors(path: &Path, tensors: &[NewTensor]) -> Result<()> {
     let mut sorted: Vec<&NewTensor> = tensors.iter().collect();
     sorted.sort_by(|a, b| (b.storage.bytes, &a.name).cmp(&(a.storage.bytes, &b.name)));
@@ -138,7 +148,7 @@ pub fn write_safetensors(path: &Path, tensors: &[NewTensor]) -> Result<()> {
     })
 }
 
-/// Its length and the JSON, padded so that the data starts at a multiple of 8.
+/// Returns the length and the JSON of the header, padded so that the data starts at a multiple of 8.
 fn header(sorted: &[&NewTensor]) -> Vec<u8> {
     let mut entries = Map::new();
     // transformers refuses a file without it.
@@ -155,7 +165,7 @@ fn header(sorted: &[&NewTensor]) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
-/// `path` with `ending` put after its name.
+/// Returns `path` with `ending` after its name.
 pub(super) fn sibling(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(ending);

@@ -1,4 +1,4 @@
-//! What stands beside the weights in a model folder: config, tokenizer, chat template.
+//! The files beside the weights in a model folder: config, tokenizer, chat template.
 
 use std::path::Path;
 
@@ -6,30 +6,30 @@ use serde_json::{Map, Value, json};
 
 use super::source::Source;
 use super::write_folder::{NewFile, pretty};
-use super::{Checkpoint, GgufVocab, TokenizerSource};
+use super::{Checkpoint, TokenizerSource, Vocabulary};
 use crate::error::{Error, Result};
 
 /// Larger files are no part of a tokenizer or config.
 const LONGEST: u64 = 256 << 20;
-/// Endings of names that are copied from a folder, and names.
+/// Endings of the names that are copied from a folder.
 const COPIED: &[&str] = &[".json", ".txt", ".jinja", ".tiktoken", ".model", ".py", "LICENSE", "NOTICE"];
-/// Names that are not: they are written anew, or speak of the weights as they were.
+/// Names that are not copied: they are written anew, or describe the weights of before.
 const REPLACED: &[&str] = &["config.json", "quantize_config.json", "quant_config.json"];
 
-/// The files beside the weights of `checkpoint` quantized: a folder's own, unchanged, and config.json
-/// with `quantization` and the type of what is left unquantized, `float16` or `bfloat16`. A GGUF file has none, so they are
-/// made from its header; `tokenizer_json` makes tokenizer.json of its vocabulary.
+/// Returns the files beside the weights of a quantized checkpoint: those of its folder, unchanged, and config.json with
+/// `quantization` and `dtype`, the type of the unquantized tensors (`float16` or `bfloat16`). Those of a GGUF file are
+/// made of its header; `tokenizer_json` makes tokenizer.json of its vocabulary.
 pub fn files_beside_weights(
     checkpoint: &Checkpoint,
     quantization: &Map<String, Value>,
     dtype: &str,
-    tokenizer_json: impl FnOnce(&GgufVocab) -> Result<Vec<u8>>,
+    tokenizer_json: impl FnOnce(&Vocabulary) -> Result<Vec<u8>>,
 ) -> Result<Vec<NewFile>> {
     let mut config = Map::new();
     let mut files = match &checkpoint.tokenizer {
         TokenizerSource::Json(_) => copied(checkpoint.path())?,
         TokenizerSource::Gguf(vocab) => {
-            // What transformers wants of a config and GGUF does not say.
+            // transformers needs these, and GGUF does not have them.
             if let Some(class) = class(&checkpoint.config) {
                 config.insert("architectures".to_owned(), json!([class]));
             }
@@ -51,7 +51,7 @@ pub fn files_beside_weights(
     Ok(files)
 }
 
-/// The class in transformers: `Qwen2ForCausalLM` of "qwen2".
+/// Returns the class in transformers: `Qwen2ForCausalLM` for "qwen2".
 fn class(config: &Map<String, Value>) -> Option<String> {
     let model_type = config.get("model_type")?.as_str()?;
     let capital = model_type.get(..1)?.to_uppercase();
@@ -72,8 +72,8 @@ fn copied(folder: &Path) -> Result<Vec<NewFile>> {
     Ok(files)
 }
 
-/// The files of a Hugging Face folder from a GGUF header.
-fn made(checkpoint: &Checkpoint, vocab: &GgufVocab, tokenizer_json: Vec<u8>) -> Vec<NewFile> {
+/// Makes the files of a Hugging Face folder of a GGUF header.
+fn made(checkpoint: &Checkpoint, vocab: &Vocabulary, tokenizer_json: Vec<u8>) -> Vec<NewFile> {
     let token = |id: Option<u32>| id.and_then(|id| vocab.tokens.get(id as usize));
     let added: Map<String, Value> = vocab
         .tokens
@@ -90,7 +90,7 @@ fn made(checkpoint: &Checkpoint, vocab: &GgufVocab, tokenizer_json: Vec<u8>) -> 
         })
         .collect();
     // transformers builds this class by itself, with the splitting rule of "qwen2".
-    let class = if vocab.pre.as_deref() == Some("qwen2") { "Qwen2Tokenizer" } else { "PreTrainedTokenizerFast" };
+    let class = if vocab.pre == "qwen2" { "Qwen2Tokenizer" } else { "PreTrainedTokenizerFast" };
     let tokenizer_config = json!({
         "add_bos_token": vocab.add_bos,
         "add_prefix_space": false,

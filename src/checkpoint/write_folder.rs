@@ -1,9 +1,9 @@
-//! Model folders out, in pieces that survive a kill.
+//! Writing model folders in pieces that survive a kill.
 //!
-//! A folder is made beside its final place, in `NAME.partial`: pieces (say, one a decoder block), each
-//! a safetensors file that stands there only when it is whole. [`Work::finish`] turns them into shards
-//! and gives the folder its name. Whoever is killed calls [`Work::open`] again, skips the pieces that
-//! are done and gets the same bytes.
+//! A folder is made beside its final place, in `NAME.partial`, of pieces, such as one a decoder layer. Each is a
+//! safetensors file that has its name only when it is whole. [`Work::finish`] turns them into shards and gives the
+//! folder its name. After a kill, [`Work::open`] goes on: the pieces that are done are skipped, and the bytes are the
+//! same.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -30,11 +30,13 @@ const FOLDER: &str = "folder";
 /// A small file beside the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewFile {
+    /// Its name in the folder.
     pub name: String,
+    /// Its contents.
     pub bytes: Vec<u8>,
 }
 
-/// A model folder under way.
+/// A model folder that is being written.
 #[derive(Debug)]
 pub struct Work {
     out: PathBuf,
@@ -43,9 +45,9 @@ pub struct Work {
 }
 
 impl Work {
-    /// Begins the folder `out`, or goes on where a killed run stopped. `settings` is all that decides
-    /// the folder's bytes, model and method, as text; pieces of other settings are never taken. None: a
-    /// run that was killed while it cleaned up had finished.
+    /// Begins the folder `out`, or goes on where a killed run stopped. `settings` is the text of all that decides the
+    /// folder's bytes, model and method; pieces of other settings are never taken. Returns None where a run was killed
+    /// after the folder was complete.
     ///
     /// # Errors
     /// `out` exists; another process writes it; a run with other settings was begun.
@@ -95,22 +97,22 @@ impl Work {
         ))
     }
 
-    /// Where a file of this name lies until the folder is finished. A driver may keep its own there.
+    /// Returns the path of a file until the folder is finished. The caller may keep files of its own there.
     pub fn path(&self, name: &str) -> PathBuf {
         self.partial.join(name)
     }
 
-    /// Whether a run, this or one before, has written the piece.
+    /// Tells whether this run or one before has written the piece.
     pub fn has(&self, piece: &str) -> bool {
         self.path(&file_name(piece)).exists()
     }
 
-    /// Writes a piece; afterwards it is on disk.
+    /// Writes a piece to the disk.
     pub fn write(&self, piece: &str, tensors: &[NewTensor]) -> Result<()> {
         write_safetensors(&self.path(&file_name(piece)), tensors)
     }
 
-    /// Writes a file of the driver's own; afterwards it is on disk.
+    /// Writes a file of the caller's own to the disk.
     pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
         atomic_write::write(&self.path(name), bytes)
     }
@@ -120,8 +122,8 @@ impl Work {
         safetensors::open(Source::open(&self.path(&file_name(piece)))?)
     }
 
-    /// Gives the folder its name: the pieces in this order, as few shards as `shard_bytes` allows with
-    /// no piece cut, and the files.
+    /// Writes the pieces in this order to as few shards as `shard_bytes` allows with no piece cut, adds the files, and
+    /// gives the folder its name.
     pub fn finish(self, pieces: &[String], files: &[NewFile], shard_bytes: u64) -> Result<()> {
         let folder = self.path(FOLDER);
         if folder.exists() {
@@ -143,7 +145,7 @@ impl Work {
         self.clean_up()
     }
 
-    /// Removes `NAME.partial`, what says that the folder is complete last.
+    /// Removes `NAME.partial`, the mark of a complete folder last.
     fn clean_up(self) -> Result<()> {
         for entry in std::fs::read_dir(&self.partial).map_err(Error::io(&self.partial))? {
             let path = entry.map_err(Error::io(&self.partial))?.path();
@@ -177,7 +179,7 @@ fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A lock that ends with the process, however it ends.
+/// Takes a lock that ends with the process, however it ends.
 fn lock(partial: &Path) -> Result<File> {
     let path = partial.join(LOCK);
     let file = File::create(&path).map_err(Error::io(&path))?;
@@ -193,7 +195,7 @@ fn lock(partial: &Path) -> Result<File> {
     }
 }
 
-/// One file, or shards and their index.
+/// Writes one file, or shards and their index.
 fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<()> {
     let size = |piece: &Tensors| piece.infos().iter().map(|tensor| tensor.bytes).sum::<u64>();
     let mut shards: Vec<(u64, Vec<&Tensors>)> = Vec::new();
@@ -227,7 +229,7 @@ fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<(
     atomic_write::write(&folder.join(INDEX), pretty(&index))
 }
 
-/// JSON as Hugging Face writes it.
+/// Writes JSON as Hugging Face does.
 pub(super) fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }

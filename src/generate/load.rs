@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::device::{DeviceChoice, Opened, Run};
 use super::engine::Engine;
-use crate::checkpoint::{Checkpoint, GgufVocab, TokenizerSource};
+use crate::checkpoint::{Checkpoint, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::formats::QuantType;
 use crate::model::{Config, Decoder, Source};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
-use crate::text::{ChatTemplate, Message, Tokenizer, Vocabulary};
+use crate::text::{ChatTemplate, Message, Tokenizer};
 
 /// A model by its name: `PATH` or `random:SHAPE`.
 #[derive(Clone, Debug)]
@@ -198,22 +198,7 @@ pub fn tokenizer(checkpoint: &Checkpoint, path: &Path) -> Result<Tokenizer> {
             }
             Ok(tokenizer)
         }
-        TokenizerSource::Gguf(vocab) => Tokenizer::from_vocabulary(vocabulary(vocab), path),
-    }
-}
-
-/// Converts a vocabulary of a GGUF file to the tokenizer's.
-pub fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
-    Vocabulary {
-        tokens: vocab.tokens.clone(),
-        token_types: vocab.token_types.clone(),
-        merges: vocab.merges.clone(),
-        pre: vocab.pre.clone().unwrap_or_default(),
-        model: vocab.model.clone(),
-        scores: vocab.scores.clone(),
-        bos: vocab.bos,
-        add_bos: vocab.add_bos,
-        add_space_prefix: vocab.add_space_prefix,
+        TokenizerSource::Gguf(vocab) => Tokenizer::from_vocabulary(vocab, path),
     }
 }
 

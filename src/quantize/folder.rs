@@ -7,7 +7,6 @@ use super::report::LayerReport;
 use crate::checkpoint::{NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
-use crate::generate::load::vocabulary;
 use crate::text;
 
 /// Returns the name of a layer's piece.
@@ -38,8 +37,7 @@ pub fn finish(job: &Job, work: Work, folder: &dyn FolderWriter, report: &Value) 
     let config = folder.to_json();
     let name = if dtype == "F16" { "float16" } else { "bfloat16" };
     let origin = job.checkpoint.path();
-    let mut files =
-        files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocabulary(vocab), origin))?;
+    let mut files = files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocab, origin))?;
     let report = serde_json::to_string_pretty(report).expect("numbers and names") + "\n";
     files.push(NewFile { name: "quantize_report.json".into(), bytes: report.into_bytes() });
     let pieces: Vec<String> =

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
+    /// The text.
     pub content: String,
 }
 
@@ -68,13 +69,13 @@ impl ChatTemplate {
         })
     }
 
-    /// The template as it was given.
+    /// Returns the template as it was given.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The format of Qwen models that bring no template. Without a system message in the conversation, it starts
-    /// with `default_system`, if there is one.
+    /// Returns the format of Qwen models that have no template of their own. A conversation without a system message
+    /// starts with `default_system`, if that is given.
     pub fn chatml(default_system: Option<&str>) -> ChatTemplate {
         let turn = "<|im_start|>' ~ message.role ~ '\\n' ~ message.content ~ '<|im_end|>\\n";
         let system = match default_system {

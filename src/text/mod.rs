@@ -22,4 +22,3 @@ pub use file::read_text;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;
 pub use tokenizer_file::tokenizer_json;
-pub use vocabulary::Vocabulary;

@@ -17,6 +17,7 @@ pub struct Detokenizer<'t> {
 }
 
 impl<'t> Detokenizer<'t> {
+    /// Makes a decoder; `skip_special` leaves out the special tokens.
     pub fn new(tokenizer: &'t Tokenizer, skip_special: bool) -> Detokenizer<'t> {
         Detokenizer { tokenizer, skip_special, first: tokenizer.strips_first_space(), waiting: Vec::new() }
     }

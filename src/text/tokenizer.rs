@@ -15,7 +15,7 @@ use super::bytes::{SPACE, byte_letter};
 use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix};
 use super::split::Splitter;
 use super::tokenizer_json;
-use super::vocabulary::Vocabulary;
+use crate::checkpoint::Vocabulary;
 use crate::digest::hex;
 use crate::{Error, Result};
 
@@ -65,7 +65,7 @@ impl Tokenizer {
     }
 
     /// Builds from the lists of a GGUF header; `origin` is the name that errors give.
-    pub fn from_vocabulary(vocabulary: Vocabulary, origin: &Path) -> Result<Tokenizer> {
+    pub fn from_vocabulary(vocabulary: &Vocabulary, origin: &Path) -> Result<Tokenizer> {
         Tokenizer::from_definition(Definition::from_vocabulary(vocabulary, origin)?, origin)
     }
 
@@ -182,20 +182,6 @@ impl Tokenizer {
         let mut ids = Vec::new();
         self.encode_piece(text, true, &mut ids)?;
         Ok(ids)
-    }
-
-    /// Encodes bytes that may not be text, as [`Tokenizer::encode`] does.
-    pub fn encode_bytes(&self, bytes: &[u8]) -> Result<Vec<u32>> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let at = error.valid_up_to();
-            Error::request(
-                "prompt",
-                "UTF-8 text",
-                format!("the byte 0x{:02X} at offset {at}", bytes[at]),
-                "save the text as UTF-8",
-            )
-        })?;
-        self.encode(text)
     }
 
     /// Appends the ids of a text without added tokens; `first` says whether it starts the text.

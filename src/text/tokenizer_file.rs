@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::bytes::SPACE;
 use super::definition::{Definition, Kind, Scheme, SpacePrefix};
 use super::tokenizer_json::sentence_piece_decoder;
-use super::vocabulary::Vocabulary;
 use crate::Result;
+use crate::checkpoint::Vocabulary;
 
 /// Returns the tokenizer.json of a vocabulary, which gives the same ids; `origin` is the name that errors give.
-pub fn tokenizer_json(vocabulary: Vocabulary, origin: &Path) -> Result<Vec<u8>> {
+pub fn tokenizer_json(vocabulary: &Vocabulary, origin: &Path) -> Result<Vec<u8>> {
     let mut definition = Definition::from_vocabulary(vocabulary, origin)?;
     definition.check_tokens(origin)?;
     // `tokenizers` numbers added tokens on from the vocabulary's length, but for those it finds there.

@@ -7,37 +7,16 @@ use std::path::Path;
 use super::bytes::parse_byte_token;
 use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix, Token, split_merge};
 use super::split::SPLITS;
+use crate::checkpoint::Vocabulary;
 use crate::{Error, Result};
-
-/// A BPE vocabulary as a GGUF header lists it.
-#[derive(Clone, Debug, Default)]
-pub struct Vocabulary {
-    /// `tokenizer.ggml.model`: "gpt2" is byte-level BPE with `merges`, "llama" is SentencePiece with `scores`.
-    pub model: String,
-    /// `tokenizer.ggml.tokens`; the index is the id.
-    pub tokens: Vec<String>,
-    /// `tokenizer.ggml.token_type`, one a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
-    pub token_types: Vec<i32>,
-    /// `tokenizer.ggml.merges`, "left right" each; the index is the rank.
-    pub merges: Vec<String>,
-    /// `tokenizer.ggml.scores`, one a token of a "llama" vocabulary: the highest is merged first.
-    pub scores: Vec<f32>,
-    /// `tokenizer.ggml.pre`, which names the splitting rule of a "gpt2" vocabulary.
-    pub pre: String,
-    /// `tokenizer.ggml.bos_token_id`.
-    pub bos: Option<u32>,
-    /// `tokenizer.ggml.add_bos_token`: whether a text starts with `bos`.
-    pub add_bos: bool,
-    /// `tokenizer.ggml.add_space_prefix`: whether a "llama" vocabulary puts a space before a text.
-    pub add_space_prefix: bool,
-}
 
 /// Bytes of the longest token that merges may make: the ways to cut a longer one would take long to try.
 const LONGEST: usize = 128;
 
 impl Definition {
-    pub fn from_vocabulary(vocabulary: Vocabulary, file: &Path) -> Result<Definition> {
-        let scheme = scheme(&vocabulary, file)?;
+    /// Makes the definition of a vocabulary; `file` is the name that errors give.
+    pub fn from_vocabulary(vocabulary: &Vocabulary, file: &Path) -> Result<Definition> {
+        let scheme = scheme(vocabulary, file)?;
         let sentence_piece = matches!(scheme, Scheme::SentencePiece { .. });
         let mut lists = vec![("tokenizer.ggml.token_type", vocabulary.token_types.len())];
         if sentence_piece {
@@ -53,14 +32,16 @@ impl Definition {
             let expected = "the token that starts a text, as tokenizer.ggml.add_bos_token asks for one";
             return Err(Error::malformed(file, "tokenizer.ggml.bos_token_id", expected, "no such key", REPLACE));
         }
-        let kinds = kinds(&vocabulary, sentence_piece, file)?;
+        let kinds = kinds(vocabulary, sentence_piece, file)?;
         let merges = match sentence_piece {
-            true => merges_of_scores(&vocabulary, file)?,
+            true => merges_of_scores(vocabulary, file)?,
             false => merges(&vocabulary.merges, file)?,
         };
-        let tokens = (0..).zip(vocabulary.tokens).zip(kinds);
+        let tokens = (0..).zip(&vocabulary.tokens).zip(kinds);
         Ok(Definition {
-            tokens: tokens.filter_map(|((id, text), kind)| Some(Token { id, text, kind: kind? })).collect(),
+            tokens: tokens
+                .filter_map(|((id, text), kind)| Some(Token { id, text: text.clone(), kind: kind? }))
+                .collect(),
             merges,
             scheme,
             bos: vocabulary.bos.filter(|_| vocabulary.add_bos),

@@ -64,6 +64,10 @@ pub fn cases() -> Vec<Case> {
         case("only metadata", &[FILE, "header", "at least one tensor"], header(r#"{"__metadata__":{"format":"pt"}}"#)),
         case("duplicate, other range", &[FILE, a, "duplicate"], two(["a", "a"], ["[0,8]", "[8,16]"])),
         case("duplicate, same range", &[FILE, a, "duplicate"], two(["a", "a"], ["[0,8]", "[0,8]"])),
+        case("duplicate that fills the file", &[FILE, a, "duplicate"], {
+            let entry = r#""a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
+            file(safetensors(format!("{{{entry},{entry}}}"), &[0; 8]))
+        }),
         case("duplicate by escape", &[FILE, a, "duplicate"], two(["a", "\\u0061"], ["[0,8]", "[8,16]"])),
         case(
             "duplicate field",

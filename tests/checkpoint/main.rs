@@ -1,6 +1,7 @@
 //! Bad checkpoints, one named case each: every one ends in an error that names the file, the field and
 //! what to do, within a second and without memory out of proportion to the file.
 
+mod atomic_write;
 mod bad_folders;
 mod bad_gguf;
 mod bad_gguf_model;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use qwgpu::checkpoint::Checkpoint;
 use qwgpu::{Error, Result};
+use safetensors::SafeTensors;
 
 /// A bad input: what it is, the words its error must hold, and the bytes.
 pub struct Case {
@@ -95,6 +97,34 @@ fn open_and_read(folder: &Path) -> Result<()> {
         checkpoint.read_bf16(&tensor.name, all, &mut rounded)?;
     }
     Ok(())
+}
+
+/// The reason why the header is read here and not by the `safetensors` crate.
+#[test]
+fn the_safetensors_crate_accepts_bad_files() {
+    let (mut accepted, mut names_tensor, mut cases) = (Vec::new(), 0, bad_safetensors::cases());
+    // The faults of weights are found when they are read.
+    cases.retain(|case| !case.name.contains("weight"));
+    for case in &cases {
+        match SafeTensors::deserialize(&case.files.last().unwrap().1) {
+            Ok(_) => accepted.push(case.name),
+            Err(error) => names_tensor += usize::from(error.to_string().contains("tensor `")),
+        }
+    }
+    assert_eq!(
+        accepted,
+        [
+            "duplicate that fills the file",
+            "unknown field",
+            "name with ../",
+            "absolute name",
+            "name with \\",
+            "name ..",
+            "name with NUL",
+            "empty name",
+        ]
+    );
+    assert_eq!((cases.len(), names_tensor), (51, 7));
 }
 
 #[test]

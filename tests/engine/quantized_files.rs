@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use qwgpu::checkpoint::{
-    Checkpoint, GgufVocab, NewFile, NewTensor, SHARD_BYTES, Source, TokenizerSource, Work, files_beside_weights,
+    Checkpoint, NewFile, NewTensor, SHARD_BYTES, Source, TokenizerSource, Vocabulary, Work, files_beside_weights,
     safetensors, write_safetensors,
 };
 use qwgpu::formats::QuantizedWeight;
@@ -13,7 +13,7 @@ use qwgpu::formats::file::{FolderWriter, Quantization, read};
 use qwgpu::formats::grid::{GptqFolder, Grid, Zeros};
 use qwgpu::formats::int8::{Int8, Int8Folder, THRESHOLD};
 use qwgpu::formats::spqr::{OutlierMeaning, Spqr, SpqrFolder};
-use qwgpu::text::{Tokenizer, Vocabulary, tokenizer_json};
+use qwgpu::text::{Tokenizer, tokenizer_json};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -411,21 +411,9 @@ fn quantize(source: &Path, out: &Path, rounding: Rounding, pieces: usize, shard_
     if !work.has("rest") {
         work.write("rest", &unquantized(&|name| !name.starts_with("model.layers."))).unwrap();
     }
-    let files =
-        files_beside_weights(&checkpoint, &config, "float16", |vocab| tokenizer_json(vocabulary(vocab), source));
+    let files = files_beside_weights(&checkpoint, &config, "float16", |vocab| tokenizer_json(vocab, source));
     work.finish(&names, &files.unwrap(), shard_bytes).unwrap();
     Some(())
-}
-
-fn vocabulary(vocab: &GgufVocab) -> Vocabulary {
-    Vocabulary {
-        tokens: vocab.tokens.clone(),
-        token_types: vocab.token_types.clone(),
-        merges: vocab.merges.clone(),
-        pre: vocab.pre.clone().unwrap_or_default(),
-        model: vocab.model.clone(),
-        ..Vocabulary::default()
-    }
 }
 
 const INT8: Rounding = Rounding {
@@ -624,8 +612,8 @@ fn a_gguf_vocabulary_becomes_a_tokenizer_json_of_the_same_ids() {
             ..Vocabulary::default()
         };
         let origin = Path::new("a.gguf");
-        let direct = Tokenizer::from_vocabulary(vocabulary(), origin).unwrap();
-        let bytes = tokenizer_json(vocabulary(), origin).unwrap();
+        let direct = Tokenizer::from_vocabulary(&vocabulary(), origin).unwrap();
+        let bytes = tokenizer_json(&vocabulary(), origin).unwrap();
         assert_eq!(Tokenizer::from_json(&bytes, origin).unwrap().digest(), direct.digest());
         let theirs: tokenizers::Tokenizer = serde_json::from_slice(&bytes).unwrap();
         let text = "<|im_start|>user\nIt's 12 + 7, 狐狸住在森林里。\u{301} naïve  \n\n x<|im_end|>";
