@@ -331,6 +331,6 @@ fn the_tables_of_performance_are_those_of_the_results() {
     let file = root("docs/PERFORMANCE.md");
     let found = std::fs::read_to_string(&file).unwrap();
     let results = Results::read_all(&root("benches/results")).unwrap();
-    let expected = tables::document(&found, &file, &results).unwrap();
+    let expected = tables::fill(&found, &file, &results).unwrap();
     assert!(found == expected, "run `qwgpu bench table` and commit docs/PERFORMANCE.md");
 }

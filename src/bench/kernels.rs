@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::walk::Walk;
-use super::{Clock, Elapsed, Probes, Summary};
+use super::{Clock, Elapsed, Probe, Probes, Summary};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::generate::{Compute, DeviceChoice};
@@ -53,14 +53,15 @@ pub fn clock(gpu: &Gpu) -> Clock {
 /// # Errors
 /// Those of the device.
 pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
-    let mut rate = |name: &str| -> Result<(KernelTiming, Elapsed)> {
+    let mut time = |name: &str| {
         let (kernel, case) = cases().find(|(kernel, _)| kernel.name == name).expect("the probes are in the list");
         let row = time_case(gpu, kernel, case)?.swap_remove(0);
-        let best = row.time.as_ref().map(|time| time.best);
-        best.map(|best| (row.clone(), best)).ok_or_else(|| Error::DeviceLost(row.reason.unwrap_or_default()))
+        let time = row.time.ok_or_else(|| Error::DeviceLost(row.reason.unwrap_or_default()))?;
+        Ok((row.bytes, row.flops, time.best))
     };
-    let ((copy_row, copy), (fma_row, fma)) = (rate("copy")?, rate("fma")?);
-    Ok(Probes { copy_bytes: copy_row.bytes, copy, fma_flops: fma_row.flops, fma })
+    let (bytes, _, copy) = time("copy")?;
+    let (_, flops, fma) = time("fma")?;
+    Ok(Probes { copy: Probe { amount: bytes, elapsed: copy }, fma: Probe { amount: flops, elapsed: fma } })
 }
 
 /// Measures the rates of the adapter that a model will run on. The CPU reference has none.

@@ -65,43 +65,33 @@ impl Stopwatch {
 /// Rates that the kernels `copy` and `fma` reach on an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probes {
-    /// Bytes that `copy` reads and writes.
-    pub copy_bytes: u64,
-    pub copy: Elapsed,
-    /// Additions and multiplications of `fma`.
-    pub fma_flops: u64,
-    pub fma: Elapsed,
+    /// Bytes read and written.
+    pub copy: Probe,
+    /// Additions and multiplications.
+    pub fma: Probe,
 }
 
-impl Probes {
-    /// Returns bytes a second.
-    pub fn bandwidth(&self) -> f64 {
-        self.copy_bytes as f64 / self.copy.seconds
-    }
-
-    /// Returns operations a second.
-    pub fn flops(&self) -> f64 {
-        self.fma_flops as f64 / self.fma.seconds
-    }
-
-    /// Returns the share of the copy's bandwidth that moving `bytes` in `elapsed` reaches.
-    pub fn share_of_copy(&self, bytes: f64, elapsed: Elapsed) -> f64 {
-        share(bytes, elapsed, self.copy_bytes, self.copy)
-    }
-
-    /// Returns the share of the rate of `fma` that `flops` in `elapsed` reach.
-    pub fn share_of_fma(&self, flops: f64, elapsed: Elapsed) -> f64 {
-        share(flops, elapsed, self.fma_flops, self.fma)
-    }
+/// Rate that an adapter reaches at best.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    pub amount: u64,
+    pub elapsed: Elapsed,
 }
 
-/// Returns the share of a probe's rate, by CPU time where both have it.
-fn share(amount: f64, elapsed: Elapsed, probe_amount: u64, probe: Elapsed) -> f64 {
-    let (elapsed, probe) = match (elapsed.cpu_seconds, probe.cpu_seconds) {
-        (Some(elapsed), Some(probe)) => (elapsed, probe),
-        _ => (elapsed.seconds, probe.seconds),
-    };
-    (amount / elapsed) / (probe_amount as f64 / probe)
+impl Probe {
+    /// Returns bytes or operations a second.
+    pub fn per_second(&self) -> f64 {
+        self.amount as f64 / self.elapsed.seconds
+    }
+
+    /// Returns the share of this rate that `amount` in `elapsed` reaches, by CPU time where both have it.
+    pub fn share(&self, amount: f64, elapsed: Elapsed) -> f64 {
+        let (seconds, own) = match (elapsed.cpu_seconds, self.elapsed.cpu_seconds) {
+            (Some(seconds), Some(own)) => (seconds, own),
+            _ => (elapsed.seconds, self.elapsed.seconds),
+        };
+        (amount / seconds) / (self.amount as f64 / own)
+    }
 }
 
 /// Summary of repeated measurements.
@@ -115,20 +105,18 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summarizes `values`.
-    ///
-    /// # Panics
-    /// If there are no values.
+    /// Summarizes `values`; NaN where there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Summary {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
         let n = values.len();
+        let at = |number: usize| values.get(number).copied().unwrap_or(f64::NAN);
         let mean = values.iter().sum::<f64>() / n as f64;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n.max(2) - 1) as f64;
         Summary {
-            median: (values[(n - 1) / 2] + values[n / 2]) / 2.0,
-            min: values[0],
-            max: values[n - 1],
+            median: (at(n.saturating_sub(1) / 2) + at(n / 2)) / 2.0,
+            min: at(0),
+            max: at(n.saturating_sub(1)),
             cv: variance.sqrt() / mean,
         }
     }

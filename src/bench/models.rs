@@ -34,9 +34,6 @@ pub struct ModelResult {
     pub cold_first_token_s: f64,
     pub prefill: PhaseSpeed,
     pub decode: PhaseSpeed,
-    /// Tokens a second of each run: of prefill, then of decoding.
-    #[serde(skip)]
-    pub rates: [Vec<f64>; 2],
     pub weight_bytes: u64,
     pub cache_bytes: u64,
     pub scratch_bytes: u64,
@@ -45,9 +42,10 @@ pub struct ModelResult {
 }
 
 /// Speed of prefill or of decoding.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PhaseSpeed {
-    pub tokens_per_s: Summary,
+    /// Tokens a second of each run.
+    pub tokens_per_s: Vec<f64>,
     /// Median of the milliseconds of CPU time over all threads.
     pub cpu_ms_per_token: Option<f64>,
     /// Bytes counted from the plan, the cache at its mean length.
@@ -56,9 +54,14 @@ pub struct PhaseSpeed {
 }
 
 impl PhaseSpeed {
+    /// Summarizes the tokens a second.
+    pub fn summary(&self) -> Summary {
+        Summary::of(self.tokens_per_s.iter().copied())
+    }
+
     /// Returns the time of one token.
     pub fn per_token(&self) -> Elapsed {
-        Elapsed { seconds: 1.0 / self.tokens_per_s.median, cpu_seconds: self.cpu_ms_per_token.map(|ms| ms * 1e-3) }
+        Elapsed { seconds: 1.0 / self.summary().median, cpu_seconds: self.cpu_ms_per_token.map(|ms| ms * 1e-3) }
     }
 }
 
@@ -124,8 +127,6 @@ pub fn measure(
         cold_first_token_s: cold,
         prefill: speed(&prefill, prompt, work.prefill),
         decode: speed(&decode, generated, work.decode),
-        rates: [(&prefill, prompt), (&decode, generated)]
-            .map(|(runs, tokens)| runs.iter().map(|run| tokens as f64 / run.seconds).collect()),
         weight_bytes,
         cache_bytes,
         scratch_bytes,
@@ -137,7 +138,7 @@ fn speed(runs: &[Elapsed], tokens: usize, work: Work) -> PhaseSpeed {
     let n = tokens as f64;
     let cpu: Option<Vec<f64>> = runs.iter().map(|run| run.cpu_seconds).collect();
     PhaseSpeed {
-        tokens_per_s: Summary::of(runs.iter().map(|run| n / run.seconds)),
+        tokens_per_s: runs.iter().map(|run| n / run.seconds).collect(),
         cpu_ms_per_token: cpu.map(|cpu| Summary::of(cpu).median * 1e3 / n),
         bytes_per_token: work.bytes,
         flops_per_token: work.flops,

@@ -1,60 +1,30 @@
 //! The tables of docs/PERFORMANCE.md, and what the commands print.
 
+use std::path::Path;
+
 use super::kernels::KernelTiming;
 use super::models::{ModelResult, PhaseSpeed};
 use super::results::Results;
-use super::{Clock, Elapsed, Probes, work};
+use super::{Clock, Probe, Probes};
 use crate::error::{Error, Result};
-use crate::model::Config;
 
 /// Above this coefficient of variation a speed is marked as unsteady.
 const STEADY: f64 = 0.05;
 
-/// Replaces the text between `<!-- begin: name -->` and the next `<!-- end -->`.
+const BEGIN: &str = "<!-- begin: results -->\n";
+const END: &str = "<!-- end -->";
+
+/// Returns a document with the tables of all results between its markers.
 ///
 /// # Errors
 /// The document lacks the markers.
-pub fn fill(document: &str, file: &std::path::Path, name: &str, text: &str) -> Result<String> {
-    let begin = format!("<!-- begin: {name} -->\n");
-    let parts = document.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once("<!-- end -->")?;
-        Some((before, after))
-    });
+pub fn fill(document: &str, file: &Path, results: &[Results]) -> Result<String> {
+    let parts = document.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let Some((before, after)) = parts else {
-        return Err(Error::malformed(file, format!("marker {name}"), begin.trim(), "none", "put the markers back"));
+        let fix = format!("write {} and {END} where the tables go", BEGIN.trim());
+        return Err(Error::malformed(file, "markers", BEGIN.trim(), "none", fix));
     };
-    Ok(format!("{before}{begin}{text}<!-- end -->{after}"))
-}
-
-/// Returns the document with both generated parts written again.
-///
-/// # Errors
-/// A marker is missing.
-pub fn document(old: &str, file: &std::path::Path, results: &[Results]) -> Result<String> {
-    let filled = fill(old, file, "counts", &counts()?)?;
-    fill(&filled, file, "results", &adapters(results))
-}
-
-/// Returns the table of what models of published shapes read and compute, by counting.
-pub fn counts() -> Result<String> {
-    let mut text = String::from(
-        "| model, bf16 | weights | cache per token | decode reads | decode computes | prefill computes | decode limit at 100 GB/s | prefill limit at 1 TFLOP/s |\n|---|--:|--:|--:|--:|--:|--:|--:|\n",
-    );
-    for name in ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b", "qwen2.5-72b"] {
-        let config = Config::published(name).expect("a published shape");
-        let c = work::shape(&config, 512, 128, 512)?;
-        text += &format!(
-            "| {name} | {} | {} | {} | {:.2} GFLOP | {:.2} GFLOP | {} tokens/s | {} tokens/s |\n",
-            bytes(c.weight_bytes as f64),
-            bytes(c.cache_bytes_per_token as f64),
-            bytes(c.decode.bytes),
-            c.decode.flops / 1e9,
-            c.prefill.flops / 1e9,
-            figure(1e11 / c.decode.bytes),
-            figure(1e12 / c.prefill.flops),
-        );
-    }
-    Ok(text)
+    Ok(format!("{before}{BEGIN}{}{END}{after}", adapters(results)))
 }
 
 /// Returns one section for each adapter.
@@ -97,22 +67,17 @@ fn adapter(r: &Results) -> String {
 
 /// Returns a sentence on the rates of the adapter.
 pub fn probes(p: &Probes, clock: Clock) -> String {
-    let clock = match (clock, p.copy.cpu_seconds) {
+    let clock = match (clock, p.copy.elapsed.cpu_seconds) {
         (_, Some(_)) => "wall clock; shares and speed-ups by CPU time over all threads",
         (Clock::Timestamps, None) => "timestamps of the device",
         (Clock::Wall, None) => "wall clock",
     };
-    let cpu = |amount: u64, elapsed: Elapsed| {
-        let per_cpu = |s| format!(" ({} per CPU second)", figure(amount as f64 / s / 1e9));
-        elapsed.cpu_seconds.map(per_cpu).unwrap_or_default()
+    let rate = |probe: &Probe, unit: &str| {
+        let per_cpu = |s| format!(" ({} per CPU second)", figure(probe.amount as f64 / s / 1e9));
+        let cpu = probe.elapsed.cpu_seconds.map(per_cpu).unwrap_or_default();
+        format!("{} {unit}{cpu}", figure(probe.per_second() / 1e9))
     };
-    format!(
-        "Copy: {} GB/s{}; multiply-add: {} GFLOP/s{}. Clock: {clock}.",
-        figure(p.bandwidth() / 1e9),
-        cpu(p.copy_bytes, p.copy),
-        figure(p.flops() / 1e9),
-        cpu(p.fma_flops, p.fma),
-    )
+    format!("Copy: {}; multiply-add: {}. Clock: {clock}.", rate(&p.copy, "GB/s"), rate(&p.fma, "GFLOP/s"))
 }
 
 /// Returns one line for each model, with shares of what the adapter's `probes` reach.
@@ -131,8 +96,8 @@ pub fn models(models: &[ModelResult], probes: Option<&Probes>) -> String {
             range(&m.decode),
             cpu(&m.prefill),
             cpu(&m.decode),
-            percent(probes.map(|p| p.share_of_fma(m.prefill.flops_per_token, m.prefill.per_token()))),
-            percent(probes.map(|p| p.share_of_copy(m.decode.bytes_per_token, m.decode.per_token()))),
+            percent(probes.map(|p| p.fma.share(m.prefill.flops_per_token, m.prefill.per_token()))),
+            percent(probes.map(|p| p.copy.share(m.decode.bytes_per_token, m.decode.per_token()))),
             bytes(m.weight_bytes as f64),
             bytes(m.cache_bytes as f64),
             bytes(m.scratch_bytes as f64),
@@ -143,7 +108,7 @@ pub fn models(models: &[ModelResult], probes: Option<&Probes>) -> String {
 }
 
 fn range(speed: &PhaseSpeed) -> String {
-    let s = speed.tokens_per_s;
+    let s = speed.summary();
     let unsteady = if s.cv > STEADY { format!(", unsteady: cv {:.0} %", s.cv * 100.0) } else { String::new() };
     format!("{} ({} to {}{unsteady})", figure(s.median), figure(s.min), figure(s.max))
 }
@@ -167,8 +132,8 @@ pub fn kernels(rows: &[KernelTiming], probes: &Probes, all: bool) -> String {
                     figure(t.best.seconds * 1e6),
                     rate(bytes),
                     if computes { rate(flops) } else { "-".into() },
-                    percent(Some(probes.share_of_copy(bytes, t.best))),
-                    percent(computes.then(|| probes.share_of_fma(flops, t.best))),
+                    percent(Some(probes.copy.share(bytes, t.best))),
+                    percent(computes.then(|| probes.fma.share(flops, t.best))),
                     figure(t.speedup),
                 );
             }
@@ -180,7 +145,7 @@ pub fn kernels(rows: &[KernelTiming], probes: &Probes, all: bool) -> String {
 }
 
 /// Returns three significant digits.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 || v == 0.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
@@ -194,32 +159,8 @@ fn percent(share: Option<f64>) -> String {
 }
 
 /// Returns bytes in powers of a thousand, as bandwidths are given.
-fn bytes(value: f64) -> String {
+pub fn bytes(value: f64) -> String {
     let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     let (unit, name) = units.into_iter().find(|(unit, _)| value >= *unit).unwrap_or((1.0, "B"));
     format!("{} {name}", figure(value / unit))
-}
-
-/// Aligns the columns of a Markdown table for a terminal.
-pub fn aligned(table: &str) -> String {
-    let is_rule = |line: &&str| !line.starts_with("|--");
-    let cells =
-        |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect() };
-    let rows: Vec<Vec<String>> = table.lines().filter(is_rule).map(cells).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |c: usize| rows.iter().filter(|r| r.len() == columns).map(|r| r[c].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}")).collect();
-        text += line.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-#[test]
-fn figures_have_three_digits() {
-    assert_eq!(["1235", "12.3", "1.20", "0.012"], [1234.6, 12.34, 1.2, 0.0123].map(figure));
-    assert_eq!((bytes(988e6), bytes(12_288.0), bytes(7.0)), ("988 MB".into(), "12.3 kB".into(), "7.00 B".into()));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::bench_all;
-use super::measure::{measure_model, open};
+use super::measure::{aligned, measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;
@@ -111,7 +111,7 @@ fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
         print_json(&json!({ "adapter": gpu.facts, "clock": clock, "probes": probes, "kernels": rows }))?;
     } else {
         print_out(&format!("{}\n\n", tables::probes(&probes, clock)))?;
-        print_out(&tables::aligned(&tables::kernels(&rows, &probes, true)))?;
+        print_out(&aligned(&tables::kernels(&rows, &probes, true)))?;
     }
     Ok(Outcome::Done)
 }
@@ -143,7 +143,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
 fn table(args: &Table) -> anyhow::Result<Outcome> {
     let results = Results::read_all(&args.results)?;
     let old = read_text(&args.document)?;
-    let new = tables::document(&old, &args.document, &results)?;
+    let new = tables::fill(&old, &args.document, &results)?;
     if new != old {
         std::fs::write(&args.document, new).map_err(|source| Error::Io { path: args.document.clone(), source })?;
     }

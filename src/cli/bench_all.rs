@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::measure::{measure_model, open};
+use super::measure::{aligned, measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
 use super::progress::Bar;
@@ -131,6 +131,6 @@ fn summary(results: &Results) -> anyhow::Result<()> {
     }
     print_out(&format!("self-check: {} of {cases} cases agree with the reference\n", cases - faults))?;
     print_out(&format!("{}\n\n", tables::probes(&results.probes, results.clock)))?;
-    print_out(&tables::aligned(&tables::kernels(&results.kernels, &results.probes, false)))?;
-    print_out(&format!("\n{}", tables::aligned(&tables::models(&results.models, Some(&results.probes)))))
+    print_out(&aligned(&tables::kernels(&results.kernels, &results.probes, false)))?;
+    print_out(&format!("\n{}", aligned(&tables::models(&results.models, Some(&results.probes)))))
 }

@@ -1,4 +1,4 @@
-//! What the benches share: an adapter, and a measured model.
+//! The shared part of the benches: an adapter, a measured model, a table.
 
 use std::time::Instant;
 
@@ -33,4 +33,22 @@ pub fn measure_model(
     let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
     let protocol = Protocol { prompt, generated, repeats };
     Ok(measure(&mut loaded, &model.label(), load_s, protocol, &mut Bar::new())?)
+}
+
+/// Aligns the columns of a Markdown table for a terminal.
+pub fn aligned(table: &str) -> String {
+    let is_rule = |line: &&str| !line.starts_with("|--");
+    let cells =
+        |line: &str| -> Vec<String> { line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect() };
+    let rows: Vec<Vec<String>> = table.lines().filter(is_rule).map(cells).collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |c: usize| rows.iter().filter(|r| r.len() == columns).map(|r| r[c].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}")).collect();
+        text += line.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
 }

@@ -114,6 +114,6 @@ fn rates(
         let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
         let protocol = Protocol { prompt, generated: 8, repeats: 1 };
         let measured = measure(&mut loaded, &model.name, 0.0, protocol, progress)?;
-        Ok([measured.prefill, measured.decode].map(|speed| speed.tokens_per_s.median))
+        Ok([measured.prefill, measured.decode].map(|speed| speed.summary().median))
     })
 }

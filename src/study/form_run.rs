@@ -265,13 +265,12 @@ impl<'a> FormRun<'a> {
                 Err(Error::NotFinite { .. }) => return Ok(None),
                 measured => measured?,
             };
-            let [prefill, decode] = m.rates;
             Ok(Some(SpeedResult {
                 prompt: prompt as u64,
                 generated: generated as u64,
-                prefill,
-                decode,
                 bytes_per_token: Some(m.decode.bytes_per_token as u64),
+                prefill: m.prefill.tokens_per_s,
+                decode: m.decode.tokens_per_s,
                 copy_bandwidth,
                 first_token_cold: Some(m.cold_first_token_s),
                 samples: None,

@@ -38,7 +38,7 @@ impl Machine {
         let path = settings.speed_path();
         let known = Step::new(&settings.out, json!([path.name(), self.speed]));
         let found: Option<(String, f64)> = known.done("copy", || {
-            Ok(probes(&settings.device_on(path))?.map(|(facts, probes)| (facts.driver, probes.bandwidth())))
+            Ok(probes(&settings.device_on(path))?.map(|(facts, probes)| (facts.driver, probes.copy.per_second())))
         })?;
         (self.driver, self.bandwidth) = found.unzip();
         Ok(())

@@ -2,13 +2,107 @@
 
 use std::path::Path;
 
-use qwgpu::bench::{Elapsed, Probes, Summary, tables, work};
-use qwgpu::model::Config;
+use qwgpu::Result;
+use qwgpu::bench::tables::{self, bytes, figure};
+use qwgpu::bench::work::{self, ModelWork};
+use qwgpu::bench::{Elapsed, Probe, Summary};
+use qwgpu::generate::Engine;
+use qwgpu::model::{Config, Decoder, Source};
+use qwgpu::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
+
+/// Backend of tensors without contents.
+#[derive(Default)]
+struct Counter {
+    names: Vec<String>,
+}
+
+impl Backend for Counter {
+    fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
+        self.names.push(name.to_owned());
+        Ok(Tensor { place: Place::Resident(self.names.len() as u32 - 1), rows, cols, element })
+    }
+
+    fn name(&self, tensor: Tensor) -> &str {
+        match tensor.place {
+            Place::Resident(r) => &self.names[r as usize],
+            Place::Scratch(_) => "scratch",
+        }
+    }
+
+    fn max_tensor_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn tolerance(&self, _: &'static Kernel) -> f64 {
+        0.0
+    }
+
+    fn residents(&self) -> usize {
+        self.names.len()
+    }
+
+    fn keep_residents(&mut self, kept: usize) {
+        self.names.truncate(kept);
+    }
+
+    fn prepare(&mut self, _: &Plan, _: bool) -> Result<ProgramId> {
+        Ok(ProgramId(0))
+    }
+
+    fn release(&mut self, _: ProgramId) {}
+
+    fn run_steps(&mut self, _: ProgramId, _: std::ops::Range<usize>) -> Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: Option<ProgramId>, _: Tensor, _: usize, _: &[u32]) -> Result<()> {
+        Ok(())
+    }
+
+    fn fetch(&mut self, _: Option<ProgramId>, _: Tensor, _: usize, _: usize) -> Result<Fetch> {
+        Ok(Fetch(0))
+    }
+
+    fn finish(&mut self, _: Fetch) -> Result<Vec<u32>> {
+        Ok(Vec::new())
+    }
+
+    fn memory(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}
+
+/// Counts the work of a model in bf16: 512 tokens of prompt, prefilled together, and 128 more.
+fn count(name: &str) -> ModelWork {
+    let mut counter = Counter::default();
+    let config = Config::published(name).unwrap();
+    let model = Decoder::load(config, Source::Random { seed: 0, quant: None }, &mut counter, &mut ()).unwrap();
+    work::engine(&Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap(), 512, 128)
+}
+
+#[test]
+fn the_limits_in_performance_are_counted() {
+    let mut rows = String::new();
+    for name in ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-7b", "qwen2.5-72b"] {
+        let work = count(name);
+        rows += &format!(
+            "| {name} | {} | {} | {} | {:.2} GFLOP | {:.2} GFLOP | {} tokens/s | {} tokens/s |\n",
+            bytes(work.weight_bytes as f64),
+            bytes(work.cache_bytes_per_token as f64),
+            bytes(work.decode.bytes),
+            work.decode.flops / 1e9,
+            work.prefill.flops / 1e9,
+            figure(1e11 / work.decode.bytes),
+            figure(1e12 / work.prefill.flops),
+        );
+    }
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PERFORMANCE.md")).unwrap();
+    assert!(document.contains(&rows), "docs/PERFORMANCE.md should have the rows\n{rows}");
+}
 
 #[test]
 fn the_work_of_a_small_qwen_is_what_its_card_says() {
-    let config = Config::published("qwen2.5-0.5b").unwrap();
-    let counted = work::shape(&config, 512, 128, 512).unwrap();
+    let counted = count("qwen2.5-0.5b");
     // 494,032,768 parameters (358 M of them in layers); biases and norms are kept in f32.
     assert!((counted.weight_bytes as f64 / 2.0 / 494_032_768.0 - 1.0).abs() < 1e-3);
     // Two multiplications and additions per weight, and attention: 4 · 24 · 896 for every token seen.
@@ -30,19 +124,19 @@ fn summaries_and_shares() {
     assert_eq!(Summary::of([7.0]).cv, 0.0);
 
     let elapsed = |seconds, cpu_seconds| Elapsed { seconds, cpu_seconds };
-    let probes = Probes { copy_bytes: 100, copy: elapsed(2.0, Some(4.0)), fma_flops: 10, fma: elapsed(1.0, None) };
     // 20 bytes in one CPU second, of 25.
-    assert_eq!(probes.share_of_copy(20.0, elapsed(9.0, Some(1.0))), 0.8);
-    assert_eq!(probes.share_of_fma(5.0, elapsed(1.0, Some(8.0))), 0.5);
+    let copy = Probe { amount: 100, elapsed: elapsed(2.0, Some(4.0)) };
+    assert_eq!(copy.share(20.0, elapsed(9.0, Some(1.0))), 0.8);
+    let fma = Probe { amount: 10, elapsed: elapsed(1.0, None) };
+    assert_eq!(fma.share(5.0, elapsed(1.0, Some(8.0))), 0.5);
 }
 
 #[test]
-fn text_between_markers_is_replaced() {
-    let fill = |name, text| {
-        let old = "a\n<!-- begin: t -->\nold\n<!-- end -->\nb <!-- end -->";
-        tables::fill(old, Path::new("x.md"), name, text)
-    };
-    assert_eq!(fill("t", "new\n").unwrap(), "a\n<!-- begin: t -->\nnew\n<!-- end -->\nb <!-- end -->");
-    assert!(fill("u", "").is_err());
-    assert_eq!(tables::aligned("| a | b |\n|---|--:|\n| long | 1 |\n"), "a     b\nlong  1\n");
+fn tables_stand_between_markers() {
+    let fill = |text| tables::fill(text, Path::new("x.md"), &[]);
+    let filled = fill("a\n<!-- begin: results -->\nold\n<!-- end -->\nb <!-- end -->").unwrap();
+    assert_eq!(filled, "a\n<!-- begin: results -->\nNo results yet.\n<!-- end -->\nb <!-- end -->");
+    assert!(fill("a\n<!-- end -->").is_err());
+    assert_eq!(["1235", "12.3", "1.20", "0.012"], [1234.6, 12.34, 1.2, 0.0123].map(figure));
+    assert_eq!((bytes(988e6), bytes(12_288.0), bytes(7.0)), ("988 MB".into(), "12.3 kB".into(), "7.00 B".into()));
 }
