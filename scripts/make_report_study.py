@@ -1,4 +1,4 @@
-"""Writes fixtures/report/: a small made-up study, and what the Python originals derive from it.
+"""Writes fixtures/report/: a small made-up study, and the results of the Python originals on it.
 
     python3.11 -m venv venv
     venv/bin/pip install numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0

@@ -37,14 +37,14 @@ fn texts(value: &Value) -> Vec<&str> {
     array(value).iter().map(text).collect()
 }
 
-/// Equal but for the rounding of another order of operations.
+/// Checks that numbers are equal but for the rounding of another order of operations.
 #[track_caller]
 fn close(found: f64, expected: f64, what: &str) {
     let tolerance = 1e-12 * expected.abs().max(1e-12);
     assert!((found - expected).abs() <= tolerance, "{what}: {found}, expected {expected}");
 }
 
-/// That this is an error which names what is wrong.
+/// Checks that the result is an error which names what is wrong.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: qwgpu::Result<T>, naming: &str) {
     let error = result.unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! report.html in a real browser, at phone and desktop width, light and dark: nothing wider than the window, no error,
 //! every figure in sight, no text over another. Screenshots are left in target/report/.
 //!
-//! It wants Node.js, and Chromium: `QWGPU_CHROMIUM`, or one of the usual names on the path. Where either is missing the
+//! It needs Node.js, and Chromium: `QWGPU_CHROMIUM`, or one of the usual names on the path. Where either is missing the
 //! tests are ignored, with the reason.
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ fn main() {
     libtest_mimic::run(&arguments, tests.collect()).exit();
 }
 
-/// The browser, or what is missing.
+/// Returns the browser, or what is missing.
 fn chromium() -> Result<PathBuf, String> {
     let runs = |program: &Path| {
         let status = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -52,7 +52,7 @@ fn chromium() -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("none of {} on the path; name one in QWGPU_CHROMIUM", NAMES.join(", ")))
 }
 
-/// What scripts/check_report.mjs finds wrong with the made-up study's page in each view.
+/// Returns the faults that scripts/check_report.mjs finds in the made-up study's page, by view.
 fn look(chromium: &Path) -> HashMap<String, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/report");

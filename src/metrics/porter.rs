@@ -134,7 +134,7 @@ fn noun_or_adverb(word: &str) -> String {
     })
 }
 
-/// Step 2: the first that fits is the one to try, so that longer ones stand first.
+/// Step 2. Only the first that fits is tried, so longer ones come first.
 const ENDINGS: &[(&str, &str)] = &[
     ("ational", "ate"),
     ("tional", "tion"),

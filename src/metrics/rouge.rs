@@ -89,7 +89,7 @@ fn common_ngrams(reference: &[String], hypothesis: &[String], order: usize) -> R
 }
 
 fn common_sentences(reference: &[Vec<String>], hypothesis: &[Vec<String>]) -> RougeScore {
-    // No token may count more often than it stands in the text, however many sentences match it.
+    // A token counts at most as often as the text has it, however many sentences match it.
     let mut left = [reference, hypothesis].map(|sentences| {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         sentences.iter().flatten().for_each(|token| *counts.entry(token).or_default() += 1);

@@ -131,7 +131,7 @@ fn perplexity_predicts(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome
         None => format!("Over all runs no coefficient has {LEAST_RUNS} runs."),
         Some(MeanCorrelation { absolute, count, .. }) => {
             let absolute = number::fixed(absolute, 4);
-            format!("The study's own measure, the mean of |r| over all runs: {absolute} over {count}.")
+            format!("The paper's measure, the mean of |r| over all runs: {absolute} over {count}.")
         }
     };
     let Some(MeanCorrelation { signed, count, wrong, .. }) = found else {
@@ -278,7 +278,7 @@ fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
     let text = decoding.text();
     // Those that vary may be the slow ones, so a minority shows nothing.
     if decoding.all() > 2 * decoding.ratios.len() {
-        return (ClaimOutcome::Untested, format!("{text}. What is left is too little."));
+        return (ClaimOutcome::Untested, format!("{text}. These are too few."));
     }
     let slow = |(_, ratio): &(&RunResult, f64)| *ratio < 1.0;
     let (slower, all) = count(&decoding.ratios, slow);

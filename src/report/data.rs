@@ -134,7 +134,7 @@ pub struct OutlierResult {
     pub samples: Option<String>,
 }
 
-/// Memory in bytes. Each number is measured by itself; none stands for another.
+/// Memory in bytes. Each number is measured separately.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// All weights on the device.

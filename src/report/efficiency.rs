@@ -12,7 +12,7 @@ use super::run::RateSummary;
 /// Returns the memory and speed of every run.
 pub(super) fn memory_speed(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
     let head = ["run", "true bits", "weights", "keys and values", "scratch", "host peak (RSS)"];
-    let mut memory = Table::new("Memory. Each column is a measurement of its own", head);
+    let mut memory = Table::new("Memory. Each column is measured separately", head);
     let head = [
         "run",
         "prompt/generated",
@@ -45,8 +45,8 @@ pub(super) fn memory_speed(findings: &Findings<'_>, figures: &mut Figures<'_>) -
     html! {
         (memory)
         p {
-            "Rates are compared only where both runs vary by 5 % or less (coefficient of variation). A number leads to \
-             its measurement where there is a file of it."
+            "Rates are compared only where both runs vary by 5 % or less (coefficient of variation). A number links to \
+             the file of its measurement."
         }
         (speed)
         (grid(&drawn.into_iter().flatten().collect::<Vec<_>>()))
@@ -95,7 +95,8 @@ pub(super) fn size(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup
             p { "No run has both a score and its weights' bytes." }
         } @else {
             p {
-                "Does a larger model in fewer bits do more than a smaller one in 16? The dashed line is the frontier."
+                "Is a larger model in fewer bits better than a smaller one in 16? The dashed line is the best of a \
+                 size or less."
             }
             (grid(&drawn))
         }
@@ -141,9 +142,9 @@ pub(super) fn bits(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup
             p { "No run has both its true bits and a score or a perplexity." }
         } @else {
             p {
-                "True bits count codes, scales, zeros, outliers and outlier positions, so that all methods share one axis. \
-                 A filled mark is a method with its own settings. A hollow mark is a method whose outlier threshold was \
-                 chosen to reach the true bits of another one."
+                "True bits count codes, scales, zeros, outliers and outlier positions, so that all methods share one \
+                 axis. A filled mark is a method with its own settings. A hollow mark is a method whose outlier \
+                 threshold was chosen to reach the true bits of another one."
             }
             @for (model, drawn) in &models { h3 { (model) } (grid(drawn)) }
         }
@@ -155,7 +156,7 @@ pub(super) fn ablation(findings: &Findings<'_>) -> Markup {
     let study = findings.study;
     let changed: Vec<&RunResult> = study.runs.iter().filter(|run| run.purpose == Purpose::Ablation).collect();
     if changed.is_empty() {
-        return html! { p { "No run leaves something out to see what it is worth." } };
+        return html! { p { "No run changes an option to measure what it contributes." } };
     }
     let same = |a: &RunResult, b: &RunResult| (&a.model, &a.method, a.bits) == (&b.model, &b.method, b.bits);
     let (texts, scores) = (study.texts(), study.main_scores());
@@ -173,7 +174,7 @@ pub(super) fn ablation(findings: &Findings<'_>) -> Markup {
     }
     html! {
         p {
-            "What outliers and small groups are worth: each changed run beside its method's own at the same bits."
+            "Each changed run with its method's default run at the same bits."
         }
         (table)
     }

@@ -77,8 +77,8 @@ impl<'a> Figures<'a> {
                     (caption)
                     @match hidden {
                         0 => {},
-                        1 => " One run has no place here: its number is 0 or not finite.",
-                        more => { " " (more) " runs have no place here: their numbers are 0 or not finite." },
+                        1 => " One run is not drawn: its number is 0 or not finite.",
+                        more => { " " (more) " runs are not drawn: their numbers are 0 or not finite." },
                     }
                     " " a href={ "figures/" (slug) ".svg" } { "SVG" }
                 }
@@ -189,7 +189,7 @@ impl<'a> Figures<'a> {
                 let title = format!("{}, layer {layer}: {}", run.title(), number::percent(*share));
                 Point { x: layer as f64, y: share * 100.0, label: String::new(), title }
             });
-            // Each run is a line here, so that a mark stands for a run.
+            // A line is a run here, so that a mark means a run.
             let mark = Mark { shape, hollow: run.purpose != Purpose::Preset };
             Series { name: run.title(), mark, joined: true, points: points.collect() }
         });

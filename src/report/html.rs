@@ -92,7 +92,7 @@ pub(super) fn grid(figures: &[Markup]) -> Markup {
     html! { @if !figures.is_empty() { div.figures { @for figure in figures { (figure) } } } }
 }
 
-/// Returns a list of terms and what stands behind them.
+/// Returns a list of terms and their meanings.
 pub(super) fn terms<'a>(terms: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
     html! { dl { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
 }

@@ -112,9 +112,9 @@ fn page(findings: &Findings<'_>) -> (String, Vec<Figure>) {
         ("size", "Quality against size", efficiency::size(findings, &mut figures)),
         ("outliers", "Outliers", efficiency::outliers(findings, &mut figures)),
         ("bits", "Quality against true bits", efficiency::bits(findings, &mut figures)),
-        ("ablation", "What outliers and small groups are worth", efficiency::ablation(findings)),
+        ("ablation", "What outliers and small groups contribute", efficiency::ablation(findings)),
         ("conditions", "How it was measured", summary::conditions(study)),
-        ("claims", "The study's claims", summary::claims(&claims)),
+        ("claims", "The paper's claims", summary::claims(&claims)),
     ]
     .map(|(id, title, content)| Section { id, title, content });
     let before = maud::html! { (summary::notes(study)) (summary::glossary(study)) };

@@ -60,11 +60,11 @@ pub(super) fn scores(findings: &Findings<'_>) -> Markup {
     html! {
         p {
             "Points of 100. ▼ worse and ▲ better than the model's 16-bit run at p < 0.05 after Holm's correction over \
-             the table; ≈ no significant difference, and within ±1 point by two one-sided tests, or by 299 documents or \
-             more that all came out alike. No mark: neither is shown, which does not make the two equal. A number leads \
-             to its documents; that of a score over several sets leads to the results file, and the sets' own scores, \
-             folded below, lead to their documents. Scores with fractions, as ROUGE has, are tested from 10 pairs on. \
-             Compare within a column only: profile and shots stand in its head."
+             the table; ≈ no significant difference, and within ±1 point by two one-sided tests, or by 299 documents \
+             or more that all came out alike. No mark: neither is shown, which does not mean that the two are equal. A \
+             number links to its documents. A score over several sets links to the results file; the scores of the \
+             sets, folded below, link to their documents. Scores with fractions, such as ROUGE, are tested from 10 \
+             pairs on. Compare only within a column; its head gives profile and shots."
         }
         @for table in tables { (table) }
         @for (summary, table) in &comparisons {
@@ -167,10 +167,10 @@ pub(super) fn perplexities(findings: &Findings<'_>) -> Markup {
     });
     html! {
         p {
-            "Lower is better. Below each number: times the 16-bit run's, with the 95 % interval from the same windows \
-             by paired bootstrap; ▼ worse (higher) and ▲ better (lower) at p < 0.05 after Holm's correction. Below 10 \
-             windows there is no test, no interval and no mark. Perplexities of different protocols or windows do not \
-             compare."
+            "Lower is better. Below each number is its ratio to the 16-bit run's, with the 95 % interval by paired \
+             bootstrap of the windows; ▼ worse (higher) and ▲ better (lower) at p < 0.05 after Holm's correction. \
+             Below 10 windows there is no test, no interval and no mark. Perplexities of different protocols or \
+             windows cannot be compared."
         }
         @for table in tables { (table) }
         (distances(findings))
@@ -204,10 +204,10 @@ fn distances(findings: &Findings<'_>) -> Markup {
     html! {
         @if !tables.is_empty() {
             p {
-                "How far each next-token prediction is from the 16-bit run's on the same text: the divergence's mean and \
-                 its 99.9 % quantile, how often both give most to the same token, and the root mean square of the \
-                 difference of the probability of the text's token. The 256 tokens that 16 bits deem likeliest count \
-                 one by one, all others as one, so that it is a lower bound."
+                "Distance of each next-token prediction from the 16-bit run's on the same text: the mean and the 99.9 \
+                 % quantile of the divergence, how often both have the same likeliest token, and the root mean square \
+                 difference of the probability of the text's token. The 256 tokens that the 16-bit run deems likeliest \
+                 count one by one and all others as one, so that the divergence is a lower bound."
             }
             @for table in tables { (table) }
         }
@@ -244,7 +244,7 @@ pub(super) fn correlations(findings: &Findings<'_>, figures: &mut Figures<'_>) -
         for related in findings.related.iter().filter(|related| related.model == model) {
             let runs = match related.left_out {
                 0 => "all".to_owned(),
-                odd => format!("all but {odd} left out: perplexity no number"),
+                odd => format!("all but {odd} without a finite perplexity"),
             };
             let (title, all) = (related.score.title(), related.points.len());
             table.row(&title, coefficients(related, &runs, &related.all, all));
@@ -262,13 +262,13 @@ pub(super) fn correlations(findings: &Findings<'_>, figures: &mut Figures<'_>) -
             "Over all runs of a model, the 16-bit one among them: Pearson's r of perplexity, of its logarithm, and \
              Spearman's rho, with the number of runs, the two-sided p and the 95 % interval by Fisher's z (from four \
              runs on, and where |r| is not 1). Spearman's p is exact up to nine runs, counted over all orders; the \
-             others are by Student's t. p below 0.05 is marked *. A run above ten times the 16-bit perplexity decides r \
-             almost alone; so each coefficient stands with and without such runs."
+             others are by Student's t. p below 0.05 is marked *. A run above ten times the 16-bit perplexity \
+             determines r almost alone, so each coefficient is given with and without such runs."
         }
         @for mean in means { p { (mean) } }
         p {
-            "In the means a sign is turned so that a lower perplexity going with a better score is above 0; |r| leaves \
-             signs out, as the study does. Coefficients of fewer than 4 runs are not in them."
+            "In the means r is above 0 where a lower perplexity goes with a better score; |r| leaves signs out, as the \
+             paper does. Coefficients of fewer than 4 runs are left out."
         }
         @for table in tables.filter(|table| !table.is_empty()) { (table) }
         (grid(&drawn))

@@ -228,7 +228,7 @@ impl Decoding<'_> {
     /// Returns how many were compared and how many were not.
     pub(super) fn text(&self) -> String {
         let steady = format!("{} of {} quantized runs with a speed are steady", self.ratios.len(), self.all());
-        let why = "they or their 16-bit run vary by more than 5 %, ran once only, or have nothing to stand beside";
+        let why = "they or their 16-bit run vary by more than 5 %, ran only once, or there is no 16-bit speed";
         if self.left_out == 0 { steady } else { format!("{steady}, {} left out: {why}", self.left_out) }
     }
 }

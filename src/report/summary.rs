@@ -71,7 +71,7 @@ fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
     sentences.extend(widths.into_iter().filter_map(|bits| width(findings, bits)));
     let collapsed = first_of(findings.rises.iter().filter(|rise| rise.collapsed).map(|rise| rise.run.full_title()));
     if !collapsed.is_empty() {
-        sentences.push(format!("Above ten times the 16-bit perplexity, or no number: {}.", collapsed.join("; ")));
+        sentences.push(format!("Above ten times the 16-bit perplexity, or not finite: {}.", collapsed.join("; ")));
     }
     for (runs, sound) in [("all runs", false), ("without collapsed runs", true)] {
         if let Some(mean) = mean(&findings.related, sound, LEAST_RUNS) {
@@ -81,7 +81,7 @@ fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
     sentences.extend(extremes(study));
     let count = |outcome| claims.iter().filter(|claim| claim.outcome == outcome).count();
     sentences.push(format!(
-        "Of the study's {} claims below, {} held here, {} did not, and {} could not be tested.",
+        "Of the paper's {} claims below, {} held here, {} did not, and {} could not be tested.",
         claims.len(),
         count(ClaimOutcome::Held),
         count(ClaimOutcome::Fell),
@@ -168,10 +168,11 @@ pub(super) fn conditions(study: &StudyResult) -> Markup {
         p {
             "Statistics: McNemar's test for documents that are right or wrong, exact below 25 that differ, with the \
              adjusted Wald interval of Bonett and Price (2012) for the difference of paired shares; else a paired \
-             bootstrap of 10,000 resamples, from 10 pairs on; Holm's correction over the scores of a model; equivalence \
-             by two one-sided t tests at ±1 point, and where all n pairs differ alike, mostly not at all, by the \
-             probability 0.99ⁿ to see that if 1 % of the documents differed otherwise. Where runs did not answer the \
-             same documents, or a metric is no mean, the comparison is an unpaired z test, which sees less."
+             bootstrap of 10,000 resamples, from 10 pairs on; Holm's correction over the scores of a model; \
+             equivalence by two one-sided t tests at ±1 point, and where all n pairs differ alike, mostly not at all, \
+             by the probability 0.99ⁿ of that if 1 % of the documents differed otherwise. Where runs did not answer \
+             the same documents, or a metric is not a mean, the comparison is an unpaired z test, which has less \
+             power."
         }
         p {
             "As data: "

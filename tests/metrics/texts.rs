@@ -122,7 +122,7 @@ fn chinese_has_rouge_in_characters_only() {
         assert_eq!(Rouge::of(one, one, tokens), Rouge::default());
     }
     let rouge = Rouge::of(one, other, RougeTokens::Characters);
-    // 9 of the 10 characters of one stand in the 11 of the other, in the same order.
+    // 9 of the 10 characters of one are in the 11 of the other, in the same order.
     let expected = RougeScore { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };
     for score in [rouge.one, rouge.longest, rouge.summary] {
         close(score.precision, expected.precision, "precision");

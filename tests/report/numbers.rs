@@ -148,7 +148,7 @@ fn no_significant_difference_is_not_equality() {
     ask(&mut study, 0, 50, 100);
     ask(&mut study, 1, 53, 100);
     assert_eq!(verdict(&study), ChangeVerdict::Open);
-    // That no document differs shows little of a few: 0.99 to the 299th is the first power below 0.05.
+    // Few documents without a difference show little: 0.99 to the 299th is the first power below 0.05.
     for (all, expected) in [(2, ChangeVerdict::Open), (298, ChangeVerdict::Open), (299, ChangeVerdict::Equivalent)] {
         ask(&mut study, 0, all / 2, all);
         ask(&mut study, 1, all / 2, all);

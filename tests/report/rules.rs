@@ -109,7 +109,7 @@ fn what_is_not_above_guessing_has_nothing_to_lose() {
     let found = claim(&study, "four_bits");
     assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 skipped as not above guessing"), "{}", found.evidence);
-    // Without an error of its own, that of its documents.
+    // A score without a standard error has that of its documents.
     study.runs.iter_mut().for_each(|run| run.scores[0].stderr = None);
     assert_eq!(Standings::new(&Findings::new(&study).unwrap(), &[4]).guessing, 1);
 }
@@ -178,7 +178,7 @@ fn speeds_that_vary_are_counted_and_a_minority_proves_nothing() {
     let found = claim(&study, "slower");
     assert_eq!(found.outcome, ClaimOutcome::Untested);
     assert!(found.evidence.contains("1 of 7 quantized runs with a speed are steady, 6 left out"), "{}", found.evidence);
-    assert!(found.evidence.ends_with("What is left is too little."), "{}", found.evidence);
+    assert!(found.evidence.ends_with("These are too few."), "{}", found.evidence);
 }
 
 #[test]
