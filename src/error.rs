@@ -29,7 +29,7 @@ pub enum Error {
         expected: String,
         /// The file's contents.
         found: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
     /// The file is sound, but asks for something this version does not do.
@@ -39,7 +39,7 @@ pub enum Error {
         file: PathBuf,
         /// The feature.
         what: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
     /// A chat template failed, used an unknown function, or exceeded its bounds.
@@ -51,9 +51,9 @@ pub enum Error {
     /// No adapter meets the request.
     #[error("no suitable adapter: {reason}; {fix}")]
     NoAdapter {
-        /// What the adapters lack.
+        /// The property that the adapters lack.
         reason: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
     /// A shader did not compile on this adapter.
@@ -75,7 +75,7 @@ pub enum Error {
         bytes: u64,
         /// The device's limit, in words.
         limit: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
     /// The driver lost the device or a wait timed out.
@@ -100,7 +100,7 @@ pub enum Error {
         expected: String,
         /// Its value.
         found: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
     /// The user asked to stop.

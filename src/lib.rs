@@ -35,7 +35,7 @@ pub mod bench;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod date;
+pub(crate) mod date;
 pub mod digest;
 pub mod doctor;
 pub mod error;
@@ -54,7 +54,7 @@ pub mod session;
 pub mod study;
 pub mod tasks;
 pub mod text;
-pub mod units;
+pub(crate) mod units;
 
 pub use error::{Error, Result};
 pub use generate::{Compute, Conversation, DeviceChoice, Model, ReplyOptions};

@@ -1,5 +1,4 @@
-//! The model families of GGUF: its names for fields and tensors, and those of the Hugging Face folder that
-//! a file was converted from.
+//! The model families of GGUF, with the names of fields and tensors in GGUF and in a Hugging Face folder.
 
 use serde_json::Value as Json;
 
@@ -19,9 +18,8 @@ pub(super) struct Architecture {
     /// `model_type` of a relative that GGUF files under this architecture, too. A file is the relative's if it
     /// has a sliding window, or `general.basename` or `general.name` contains the relative's name.
     pub relative: Option<&'static str>,
-    /// Key without the prefix, field of config.json.
-    pub required: &'static [(&'static str, &'static str)],
-    pub optional: &'static [(&'static str, &'static str)],
+    /// Keys without the prefix that a file may have beside [`REQUIRED`], and fields of config.json.
+    pub optional: Names,
     /// Lists of tensor names in the layers, where `blk.{i}.` is `model.layers.{i}.`.
     layer_tensors: &'static [Names],
     /// True where the rows of query and key projections are stored for a rotation of neighbours: pairs
@@ -29,7 +27,7 @@ pub(super) struct Architecture {
     interleaved: bool,
 }
 
-/// Tensor names: GGUF's and Hugging Face's.
+/// Names in GGUF and in Hugging Face's files.
 type Names = &'static [(&'static str, &'static str)];
 
 /// Every family this version reads from GGUF.
@@ -38,7 +36,6 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         gguf: "qwen2",
         model_type: "qwen2",
         relative: None,
-        required: REQUIRED,
         optional: OPTIONAL,
         layer_tensors: &[LAYER, QKV_BIASES],
         interleaved: false,
@@ -47,7 +44,6 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         gguf: "qwen3",
         model_type: "qwen3",
         relative: None,
-        required: REQUIRED,
         optional: OPTIONAL,
         layer_tensors: &[LAYER, QK_NORMS],
         interleaved: false,
@@ -57,7 +53,6 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         gguf: "llama",
         model_type: "llama",
         relative: Some("mistral"),
-        required: REQUIRED,
         optional: &[
             ("attention.head_count_kv", "num_key_value_heads"),
             ("attention.key_length", "head_dim"),
@@ -69,7 +64,8 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
     },
 ];
 
-const REQUIRED: Names = &[
+/// Keys without the prefix that every file has, and fields of config.json.
+pub(super) const REQUIRED: Names = &[
     ("embedding_length", "hidden_size"),
     ("feed_forward_length", "intermediate_size"),
     ("block_count", "num_hidden_layers"),

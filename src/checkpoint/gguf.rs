@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 
 use super::gguf_header::{Header, Value};
+use super::place::place;
 use super::source::Source;
 use super::storage::{STORAGE, Storage};
-use super::tensors::{TensorInfo, refuse_duplicates};
+use super::tensors::TensorInfo;
 use crate::error::{Error, Result};
 
 /// Limits far above any real file that keep the memory for small entries in proportion to the file.
@@ -53,8 +54,7 @@ pub(super) fn parse(source: &Source) -> Result<Gguf> {
     for index in 0..tensor_count {
         tensors.push(tensor(&mut header, index, alignment)?);
     }
-    refuse_duplicates(source.path(), &tensors)?;
-    place(&header, alignment, &mut tensors)?;
+    place(source, header.at.next_multiple_of(alignment), "offset", true, &mut tensors)?;
     Ok(Gguf { keys, tensors })
 }
 
@@ -93,37 +93,6 @@ fn alignment(header: &Header, keys: &HashMap<String, Value>) -> Result<u64> {
         Some(&Value::Unsigned(bytes @ 8..=65_536)) if bytes.is_power_of_two() => Ok(bytes),
         Some(other) => Err(header.bad(KEY, "a power of two from 8 to 65536", other)),
     }
-}
-
-/// Turns offsets within the data section into offsets within the file, and checks that each tensor
-/// lies inside the file and off the others.
-fn place(header: &Header, alignment: u64, tensors: &mut [TensorInfo]) -> Result<()> {
-    let data = header.at.next_multiple_of(alignment);
-    let room = header.source.len().saturating_sub(data);
-    tensors.sort_unstable_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
-    let mut end = 0;
-    for tensor in tensors {
-        let field = |part: &str| format!("tensor {}, {part}", tensor.name);
-        if tensor.offset < end {
-            return Err(header.bad(
-                &field("offset"),
-                format!("at least {end}, where the tensor before it ends"),
-                format!("{}, an overlap", tensor.offset),
-            ));
-        }
-        end = match tensor.offset.checked_add(tensor.bytes) {
-            Some(end) if end <= room => end,
-            _ => {
-                return Err(header.bad(
-                    &field("offset"),
-                    format!("its {} bytes inside the {room} of data", tensor.bytes),
-                    format!("offset {}", tensor.offset),
-                ));
-            }
-        };
-        tensor.offset += data;
-    }
-    Ok(())
 }
 
 /// Reads a tensor info; its offset is still relative to the data section.

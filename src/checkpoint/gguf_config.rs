@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value as Json, json};
 
-use super::architecture::{ARCHITECTURES, Architecture, ROPE_FACTORS};
+use super::architecture::{ARCHITECTURES, Architecture, REQUIRED, ROPE_FACTORS};
 use super::gguf_header::{DAMAGED_MODEL, Value};
 use super::source::Source;
 use super::tensors::TensorInfo;
@@ -90,7 +90,7 @@ impl<'a> Keys<'a> {
         let mut config = Map::new();
         config.insert("model_type".to_owned(), architecture.model_type.into());
         let prefix = format!("{}.", architecture.gguf);
-        for (part, field) in architecture.required {
+        for (part, field) in REQUIRED {
             let key = format!("{prefix}{part}");
             let Some(value) = self.keys.get(&key) else {
                 return Err(self.bad(&key, "a number", "no such key"));
@@ -101,7 +101,7 @@ impl<'a> Keys<'a> {
             .keys
             .iter()
             .filter_map(|(key, value)| Some((key, key.strip_prefix(&prefix)?, value)))
-            .filter(|(_, part, _)| architecture.required.iter().all(|(known, _)| known != part))
+            .filter(|(_, part, _)| REQUIRED.iter().all(|(known, _)| known != part))
             .filter(|(_, part, _)| !HEAD_SIZES.contains(part) && !part.starts_with("rope.scaling."))
             .collect();
         rest.sort_unstable_by_key(|(key, ..)| *key);

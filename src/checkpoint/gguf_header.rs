@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Display};
 
+use super::place::DAMAGED;
 use super::source::{Source, brief};
 use crate::error::{Error, Result};
 
-pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
 pub(super) const DAMAGED_MODEL: &str = "the file is damaged or its conversion went wrong; download it again";
 const LONGEST_NAME: u64 = 65_535;
 const BUFFER_BYTES: u64 = 64 << 10;

@@ -1,13 +1,12 @@
 //! Reading a folder: config, tokenizer and safetensors as the Hugging Face hub has them, or one GGUF file.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::pairs::Pairs;
 use super::source::{Source, brief};
 use super::tensors::{TensorInfo, Tensors};
 use super::{Checkpoint, SpecialTokens, TokenizerSource, safetensors};
@@ -66,7 +65,7 @@ impl Names {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             let name = entry.map_err(Error::io(folder))?.file_name();
-            // A name that is not UTF-8 is none that the hub uses.
+            // The hub has no names that are not UTF-8.
             names.extend(name.into_string());
         }
         names.sort_unstable();
@@ -139,8 +138,8 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let bad =
         |field: String, expected: &str, found: String, fix: &str| Error::malformed(&path, field, expected, found, fix);
     let index: Index = json(&path, LONGEST_INDEX)?;
-    let mut shards: BTreeMap<&str, usize> = BTreeMap::new();
-    for (tensor, shard) in &index.weight_map {
+    let (mut weight_map, mut shards) = (BTreeMap::new(), BTreeSet::new());
+    for (tensor, shard) in &index.weight_map.0 {
         let plain = shard.ends_with(".safetensors")
             && !shard.starts_with('.')
             && !shard.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
@@ -160,9 +159,12 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
                 INCOMPLETE,
             ));
         }
-        *shards.entry(shard).or_insert(0) += 1;
+        shards.insert(shard.as_str());
+        if weight_map.insert(tensor.as_str(), shard.as_str()).is_some() {
+            return Err(bad(format!("weight_map, {tensor}"), "one entry", "a duplicate".to_owned(), INCOMPLETE));
+        }
     }
-    let extra = |name: &&&str| (is_shard(name) || **name == "model.safetensors") && !shards.contains_key(**name);
+    let extra = |name: &&&str| (is_shard(name) || **name == "model.safetensors") && !shards.contains(**name);
     if let Some(extra) = weights.iter().find(extra) {
         return Err(bad(
             format!("weight_map, {extra}"),
@@ -174,17 +176,17 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
 
     let mut files = Vec::new();
     let mut tensors: Vec<TensorInfo> = Vec::new();
-    for shard in shards.keys() {
+    for shard in shards {
         let source = Source::open(&folder.join(shard))?;
         for tensor in safetensors::parse(&source, files.len())? {
             // With the equal counts below, no tensor is in two shards.
-            match index.weight_map.get(&tensor.name) {
-                Some(named) if named == shard => tensors.push(tensor),
+            match weight_map.get(tensor.name.as_str()) {
+                Some(named) if *named == shard => tensors.push(tensor),
                 other => {
                     return Err(bad(
                         format!("weight_map, {}", tensor.name),
                         shard,
-                        other.map_or("no such tensor".to_owned(), String::clone),
+                        other.map_or("no such tensor", |named| named).to_owned(),
                         "index and shards are of different downloads; fetch the folder again",
                     ));
                 }
@@ -192,13 +194,13 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
         }
         files.push(source);
     }
-    if tensors.len() != index.weight_map.len() {
+    if tensors.len() != weight_map.len() {
         let mut held: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         held.sort_unstable();
-        let absent = |name: &&String| held.binary_search(&name.as_str()).is_err();
-        let name = index.weight_map.keys().find(absent);
+        let absent = |name: &&&str| held.binary_search(name).is_err();
+        let name = weight_map.keys().find(absent);
         return Err(bad(
-            format!("weight_map, {}", name.map_or("", String::as_str)),
+            format!("weight_map, {}", name.map_or("", |name| name)),
             "a tensor that its shard holds",
             "none of this name there".to_owned(),
             "index and shards are of different downloads; fetch the folder again",
@@ -209,33 +211,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
 
 #[derive(Deserialize)]
 struct Index {
-    #[serde(deserialize_with = "unique")]
-    weight_map: BTreeMap<String, String>,
-}
-
-/// A map whose names come once each; serde alone keeps the last of several.
-fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Unique;
-    impl<'de> Visitor<'de> for Unique {
-        type Value = BTreeMap<String, String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("an object of file names by tensor")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut entries = BTreeMap::new();
-            while let Some((name, file)) = map.next_entry::<String, String>()? {
-                if entries.contains_key(&name) {
-                    let text = format!("weight_map, {name}: a duplicate");
-                    return Err(A::Error::custom(text));
-                }
-                entries.insert(name, file);
-            }
-            Ok(entries)
-        }
-    }
-    deserializer.deserialize_map(Unique)
+    weight_map: Pairs<String>,
 }
 
 /// Reads chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.

@@ -10,6 +10,8 @@ mod gguf_config;
 mod gguf_header;
 mod gguf_vocab;
 mod hub;
+mod pairs;
+mod place;
 pub mod safetensors;
 mod source;
 mod storage;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub(crate) use pairs::Pairs;
 pub use source::Source;
 pub use storage::{Decode, STORAGE, Storage};
 pub use tensors::{TensorInfo, Tensors};

@@ -9,16 +9,16 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::place::{DAMAGED, place};
 use super::source::{Source, brief};
 use super::storage::{STORAGE, Storage};
-use super::tensors::{TensorInfo, Tensors, refuse_duplicates};
+use super::tensors::{TensorInfo, Tensors};
 use crate::error::{Error, Result};
 
 /// The format's own limit.
 const LONGEST_HEADER: u64 = 100_000_000;
 /// Beyond any model's; the format has no limit, and `0,` in a header becomes eight bytes in memory.
 const MOST_DIMENSIONS: usize = 8;
-const DAMAGED: &str = "the file is damaged or cut short; download it again";
 
 /// Opens one file on its own.
 ///
@@ -67,8 +67,7 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
     for (name, entry) in entries {
         tensors.push(tensor(source, file, name, &entry)?);
     }
-    refuse_duplicates(source.path(), &tensors)?;
-    place(source, 8 + length, &mut tensors)?;
+    place(source, 8 + length, "data_offsets", false, &mut tensors)?;
     Ok(tensors)
 }
 
@@ -122,45 +121,6 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
             },
         )),
     }
-}
-
-/// Orders tensors by offset, checks that they fill the data without overlap, gap or rest, and makes the offsets relative
-/// to the start of the file, where the data begins at `data`.
-fn place(source: &Source, data: u64, tensors: &mut [TensorInfo]) -> Result<()> {
-    let bad = |field: String, expected: String, found: String| {
-        Error::malformed(source.path(), field, expected, found, DAMAGED)
-    };
-    let key = |tensor: &TensorInfo| (tensor.offset, tensor.bytes);
-    tensors.sort_unstable_by(|a, b| (key(a), &a.name).cmp(&(key(b), &b.name)));
-    let room = source.len() - data;
-    let mut end = 0;
-    for tensor in tensors {
-        if tensor.offset != end {
-            return Err(bad(
-                format!("tensor {}, data_offsets", tensor.name),
-                format!("a begin of {end}, where the tensor before it ends"),
-                if tensor.offset < end {
-                    format!("{}, an overlap", tensor.offset)
-                } else {
-                    format!("{}, a gap", tensor.offset)
-                },
-            ));
-        }
-        // The end came out of the header as a u64, so the sum cannot wrap.
-        end = tensor.offset + tensor.bytes;
-        if end > room {
-            return Err(bad(
-                format!("tensor {}, data_offsets", tensor.name),
-                format!("an end inside the {room} bytes of data"),
-                end.to_string(),
-            ));
-        }
-        tensor.offset += data;
-    }
-    if end != room {
-        return Err(bad("data".to_owned(), format!("{end} bytes, as the tensors take"), format!("{room}")));
-    }
-    Ok(())
 }
 
 /// The header's entries in file order, duplicates included.

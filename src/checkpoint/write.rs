@@ -93,7 +93,7 @@ impl<'a> NewTensor<'a> {
                     bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
                 }
                 (_, "F16") => {
-                    // What this program computes with: values that are not f16 already are rounded to bf16.
+                    // As this program computes: values that are not f16 already are rounded to bf16.
                     if tensors.get(&self.name).is_some_and(|t| t.storage.name == "F16") {
                         tensors.read_f32(&self.name, range, &mut floats)?;
                     } else {

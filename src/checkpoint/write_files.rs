@@ -62,7 +62,7 @@ fn copied(folder: &Path) -> Result<Vec<NewFile>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
-        // A name that is not UTF-8 is none that the hub uses.
+        // The hub has no names that are not UTF-8.
         let Ok(name) = entry.file_name().into_string() else { continue };
         let wanted = COPIED.iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
         if wanted && !name.ends_with(".index.json") && !REPLACED.contains(&&*name) && entry.path().is_file() {

@@ -34,7 +34,7 @@ pub(super) enum Scheme {
     SentencePiece { prefix: SpacePrefix },
 }
 
-/// Where SentencePiece puts a space that the text does not have. A piece is the text between two added tokens.
+/// The places where SentencePiece puts a space that the text does not have. A piece is the text between two added tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpacePrefix {
     Never,

@@ -9,7 +9,7 @@ use super::builtins::invalid;
 
 struct Style {
     ascii: bool,
-    /// One level of indentation; none writes all on one line.
+    /// One level of indentation; without it, all is on one line.
     indent: Option<String>,
     comma: String,
     colon: String,

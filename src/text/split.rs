@@ -8,9 +8,9 @@ pub(super) struct Split {
     pub pre: &'static str,
     /// Regular expression in `tokenizer.json`; it ends in [`SPACES`].
     pub pattern: &'static str,
-    /// Whether text is brought to Unicode NFC first.
+    /// True where the text is brought to Unicode NFC first.
     pub nfc: bool,
-    /// Whether a word that is a token becomes that token, even where merges lead elsewhere.
+    /// True where a word that is a token becomes that token, even where merges lead elsewhere.
     pub ignore_merges: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::Result;
 pub struct Detokenizer<'t> {
     tokenizer: &'t Tokenizer,
     skip_special: bool,
-    /// Whether the next byte may be the space that SentencePiece puts before a text.
+    /// True until the first byte, which may be the space that SentencePiece puts before a text.
     first: bool,
     /// The start of a character, 3 bytes at most between two calls.
     waiting: Vec<u8>,

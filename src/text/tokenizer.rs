@@ -139,7 +139,7 @@ impl Tokenizer {
         })
     }
 
-    /// Sets the token that [`Tokenizer::encode`] puts first; none for no token. This is for tokenizer_config.json,
+    /// Sets the token that [`Tokenizer::encode`] puts first; None for no token. This is for tokenizer_config.json,
     /// whose `add_bos_token` overrules tokenizer.json.
     pub fn set_bos(&mut self, token: Option<&str>) -> Result<()> {
         let id = |token: &str| {

@@ -6,11 +6,12 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix, Token, split_merge};
 use super::split::SPLITS;
+use crate::checkpoint::Pairs;
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -60,31 +61,9 @@ struct Bpe {
     byte_fallback: bool,
     #[serde(default)]
     ignore_merges: bool,
-    vocab: TokenIds,
+    /// The ids by token.
+    vocab: Pairs<u32>,
     merges: Vec<Merge>,
-}
-
-/// An object of ids in file order. A map would let the last of two equal keys win.
-struct TokenIds(Vec<(String, u32)>);
-
-impl<'de> Deserialize<'de> for TokenIds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TokenIds, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = TokenIds;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of token ids")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TokenIds, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(TokenIds(pairs))
-            }
-        }
-        deserializer.deserialize_map(Pairs)
-    }
 }
 
 /// `"left right"`, or since 2024 `["left", "right"]`.

@@ -71,7 +71,7 @@ fn scheme(vocabulary: &Vocabulary, file: &Path) -> Result<Scheme> {
     }
 }
 
-/// Returns the kind of each token, none for an unused one.
+/// Returns the kind of each token, None for an unused one.
 fn kinds(vocabulary: &Vocabulary, sentence_piece: bool, file: &Path) -> Result<Vec<Option<Kind>>> {
     let tokens = vocabulary.tokens.iter().zip(&vocabulary.token_types).enumerate();
     let kind = |(id, (text, token_type)): (usize, (&String, &i32))| {
