@@ -23,12 +23,6 @@ fn largest_of_lanes(value: f32) -> f32 {
     return max(four, subgroupShuffleXor(four, 4u));
 }
 
-fn sum_of_lanes(value: f32) -> f32 {
-    let two = value + subgroupShuffleXor(value, 1u);
-    let four = two + subgroupShuffleXor(two, 2u);
-    return four + subgroupShuffleXor(four, 4u);
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let row = group.y;

@@ -1,13 +1,10 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on.
+// Append to lib/weights_bf16.wgsl; k is a multiple of 32. For m from 2 on.
 // A workgroup owns MT rows of m by NT * WG columns of n; lane l owns columns l, l + WG, ... of it,
 // so the MT x NT sums live in registers and no memory is shared. Made for software adapters,
 // where each component a lane loads is a branch and a scalar load, and a barrier is dear.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 8u;
 
@@ -26,9 +23,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var low: array<vec4<f32>, NT>;
         var high: array<vec4<f32>, NT>;
         for (var c = 0u; c < NT; c++) {
-            let q = w[min(n0 + c * WG, params.n - 1u) * words + i];
-            low[c] = bitcast<vec4<f32>>(q << vec4(16u));
-            high[c] = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
+            let q = w_words[min(n0 + c * WG, params.n - 1u) * words + i];
+            low[c] = low_bf16(q);
+            high[c] = high_bf16(q);
         }
         for (var r = 0u; r < MT; r++) {
             let at = (min(m0 + r, params.m - 1u) * words + i) * 2u;

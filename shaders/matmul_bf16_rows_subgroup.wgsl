@@ -3,7 +3,8 @@
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l,
 // l + LANES, ... of it. Lane l loads x of row l of each group of eight rows, and broadcasts hand
-// it to all lanes. Made for software adapters, where each component a lane loads is a branch.
+// it to all lanes. Made for software adapters, where each component a lane loads is a branch. As
+// lib/matmul_rows_subgroup.wgsl, but for its loop over units, which costs llvmpipe 40 % where a unit is one load.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;

@@ -1,58 +1,24 @@
-// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w as in lib/weights_int8.wgsl, x as values; k is a multiple of 32. For m from 2 on. Needs SUBGROUP,
-// subgroups of at least LANES lanes, and a workgroup of exactly LANES.
-// A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l,
-// l + LANES, ... of it. Lane l loads x of row l of each group of eight rows, and broadcasts hand
-// it to all lanes. Made for software adapters, where each component a lane loads is a branch.
+// y[m, n] = scale_of_sum(n) * sum_k x[m, k] * code[n, k]: columns of LLM.int8()'s weights for
+// lib/matmul_rows_subgroup.wgsl. Append to lib/weights_int8.wgsl; x as values.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+const UNIT = 16u;
+alias Columns = array<vec4<u32>, NT>;
 
-const LANES = 8u;
-const GROUPS = 4u;
-const MT = 8u * GROUPS;
-const NT = 4u;
-
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(subgroup_invocation_id) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * (NT * LANES) + lane;
-    let m0 = group.y * MT;
-    let units = params.k / 16u;
-
-    var acc: array<array<array<f32, NT>, 8>, GROUPS>;
-    for (var i = 0u; i < units; i++) {
-        var words: array<vec4<u32>, NT>;
-        for (var c = 0u; c < NT; c++) { words[c] = code_words[min(n0 + c * LANES, params.n - 1u) * units + i]; }
-        // Rolled: the next four codes come by a shift, so the body compiles once.
-        for (var j = i * 4u; j < i * 4u + 4u; j++) {
-            var w: array<vec4<f32>, NT>;
-            for (var c = 0u; c < NT; c++) {
-                w[c] = bytes(words[c].x);
-                words[c] = words[c].yzww;
-            }
-            for (var g = 0u; g < GROUPS; g++) {
-                let own = x[min(m0 + g * 8u + lane, params.m - 1u) * (units * 4u) + j];
-                for (var r = 0u; r < 8u; r++) {
-                    let xr = subgroupShuffle(own, r);
-                    for (var c = 0u; c < NT; c++) { acc[g][r][c] += dot(xr, w[c]); }
-                }
-            }
-        }
+fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
+    var columns: Columns;
+    for (var c = 0u; c < NT; c++) {
+        columns[c] = code_words[min(n0 + c * LANES, params.n - 1u) * (params.k / UNIT) + i];
     }
-
-    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
-    // or than an array indexed at run time.
-    let count = min(MT, params.m - m0);
-    for (var t = 0u; t < count * NT; t++) {
-        var sum = 0.0;
-        for (var g = 0u; g < GROUPS; g++) {
-            for (var r = 0u; r < 8u; r++) {
-                for (var c = 0u; c < NT; c++) {
-                    sum = select(sum, acc[g][r][c], t == (g * 8u + r) * NT + c);
-                }
-            }
-        }
-        let n = n0 + t % NT * LANES;
-        if (n < params.n) { store(m0 + t / NT, n, sum * scale_at(n)); }
-    }
+    return columns;
 }
+
+fn next_four(columns: ptr<function, Columns>, j: u32) -> array<vec4<f32>, NT> {
+    var w: array<vec4<f32>, NT>;
+    for (var c = 0u; c < NT; c++) {
+        w[c] = bytes((*columns)[c].x);
+        (*columns)[c] = (*columns)[c].yzww;
+    }
+    return w;
+}
+
+fn scale_of_sum(n: u32) -> f32 { return scale_at(n); }

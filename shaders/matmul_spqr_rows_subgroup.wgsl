@@ -1,75 +1,37 @@
-// y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to lib/weights_spqr.wgsl; n is a multiple of 16, k of 32. For m from 2 on.
-// Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
-// A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l, l + LANES, ...
-// of it. Lane l loads x of row l of each group of eight rows, and the statistics of one half unit of eight
-// columns; broadcasts hand them to all lanes. Made for software adapters, where each component a lane
-// loads is a branch.
+// y[m, n] = sum_k x[m, k] * w[n, k]: columns of SpQR weights, without outliers, for lib/matmul_rows_subgroup.wgsl.
+// Append to lib/weights_spqr.wgsl, which says what w is; n is a multiple of 16. A lane loads the statistics of one half
+// unit of eight columns, and broadcasts hand them to all lanes.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+const UNIT = 32u;
+// Scales and zeros of a unit's halves.
+struct Columns { unit: array<Unit, NT>, scale: array<vec2<f32>, NT>, zero: array<vec2<f32>, NT> }
 
-const LANES = 8u;
-const GROUPS = 4u;
-const MT = 8u * GROUPS;
-const NT = 4u;
-
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = (group.x + group.z * groups.x) * NT;
-    let n0 = tile * LANES + lane;
-    let m0 = group.y * MT;
-    let units = params.k / 32u;
-    let own_stripe = min(tile + lane / 2u, params.n / 8u - 1u);
-
-    var acc: array<array<array<f32, NT>, 8>, GROUPS>;
-    for (var i = 0u; i < units; i++) {
-        let own = load_group(own_stripe, (i * 32u + lane % 2u * 16u) / params.group_size);
-        var unit: array<Unit, NT>;
-        var scale: array<vec2<f32>, NT>;
-        var zero: array<vec2<f32>, NT>;
-        for (var c = 0u; c < NT; c++) {
-            unit[c] = load_unit(first_unit(min(n0 + c * LANES, params.n - 1u)) + i);
-            for (var h = 0u; h < 2u; h++) {
-                let half_unit = c * 2u + h;
-                let stats = Group(subgroupShuffle(own.scales, half_unit), subgroupShuffle(own.zeros, half_unit),
-                                  subgroupShuffle(own.stats, half_unit));
-                scale[c][h] = scale_of(stats, lane);
-                zero[c][h] = zero_of(stats, lane);
-            }
-        }
-        // Rolled: the next four codes come by a shift, so the body compiles once.
-        for (var j = 0u; j < 8u; j++) {
-            var w: array<vec4<f32>, NT>;
-            for (var c = 0u; c < NT; c++) {
-                let s = select(scale[c].x, scale[c].y, j >= 4u);
-                let z = select(zero[c].x, zero[c].y, j >= 4u);
-                w[c] = s * (four_codes(unit[c], 0u) - z);
-                unit[c] = without_four(unit[c]);
-            }
-            for (var g = 0u; g < GROUPS; g++) {
-                let own_x = x[min(m0 + g * 8u + lane, params.m - 1u) * (units * 8u) + i * 8u + j];
-                for (var r = 0u; r < 8u; r++) {
-                    let xr = subgroupShuffle(own_x, r);
-                    for (var c = 0u; c < NT; c++) { acc[g][r][c] += dot(xr, w[c]); }
-                }
-            }
+fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
+    let own_stripe = min(n0 / LANES + lane / 2u, params.n / 8u - 1u);
+    let own = load_group(own_stripe, (i * UNIT + lane % 2u * 16u) / params.group_size);
+    var columns: Columns;
+    for (var c = 0u; c < NT; c++) {
+        columns.unit[c] = load_unit(first_unit(min(n0 + c * LANES, params.n - 1u)) + i);
+        for (var h = 0u; h < 2u; h++) {
+            let half_unit = c * 2u + h;
+            let stats = Group(subgroupShuffle(own.scales, half_unit), subgroupShuffle(own.zeros, half_unit),
+                              subgroupShuffle(own.stats, half_unit));
+            columns.scale[c][h] = scale_of(stats, lane);
+            columns.zero[c][h] = zero_of(stats, lane);
         }
     }
-
-    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
-    // or than an array indexed at run time.
-    let count = min(MT, params.m - m0);
-    for (var t = 0u; t < count * NT; t++) {
-        var sum = 0.0;
-        for (var g = 0u; g < GROUPS; g++) {
-            for (var r = 0u; r < 8u; r++) {
-                for (var c = 0u; c < NT; c++) {
-                    sum = select(sum, acc[g][r][c], t == (g * 8u + r) * NT + c);
-                }
-            }
-        }
-        let n = n0 + t % NT * LANES;
-        if (n < params.n) { store(m0 + t / NT, n, sum); }
-    }
+    return columns;
 }
+
+fn next_four(columns: ptr<function, Columns>, j: u32) -> array<vec4<f32>, NT> {
+    var w: array<vec4<f32>, NT>;
+    for (var c = 0u; c < NT; c++) {
+        let s = select((*columns).scale[c].x, (*columns).scale[c].y, j >= 4u);
+        let z = select((*columns).zero[c].x, (*columns).zero[c].y, j >= 4u);
+        w[c] = s * (four_codes((*columns).unit[c], 0u) - z);
+        (*columns).unit[c] = without_four((*columns).unit[c]);
+    }
+    return w;
+}
+
+fn scale_of_sum(n: u32) -> f32 { return 1.0; }

@@ -14,10 +14,6 @@
 const LANES = 8u;
 const ROWS = LANES;
 
-fn low_words(q: vec4<u64>) -> vec4<u32> { return vec4(u32(q.x), u32(q.y), u32(q.z), u32(q.w)); }
-fn high_words(q: vec4<u64>) -> vec4<u32> {
-    return vec4(u32(q.x >> 32u), u32(q.y >> 32u), u32(q.z >> 32u), u32(q.w >> 32u));
-}
 fn low_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q << vec4(16u)); }
 fn high_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q & vec4(0xffff0000u)); }
 

@@ -1,13 +1,10 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 1 to 8.
+// Append to lib/weights_bf16.wgsl; k is a multiple of 32. For m from 1 to 8.
 // A workgroup owns ROWS neighbouring n of one m. Its WG lanes split k in words of eight weights,
 // each lane keeps ROWS partial sums, so one load of x serves ROWS rows of w.
 // Made for software adapters, where each component a lane loads is a branch and a scalar load.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 8u;
 override ROWS: u32 = 8u;
@@ -24,16 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var acc: array<f32, MAX_ROWS>;
     for (var i = lane; i < words; i += WG) {
-        let xa = x[(m * words + i) * 2u];
-        let xb = x[(m * words + i) * 2u + 1u];
-        // The low halves of four words are the even k, the high halves the odd ones.
-        let even = vec4(xa.xz, xb.xz);
-        let odd = vec4(xa.yw, xb.yw);
-        for (var r = 0u; r < ROWS; r++) {
-            let q = w[min(n0 + r, params.n - 1u) * words + i];
-            acc[r] += dot(even, bitcast<vec4<f32>>(q << vec4(16u)))
-                    + dot(odd, bitcast<vec4<f32>>(q & vec4(0xffff0000u)));
-        }
+        let xs = array(x[(m * words + i) * 2u], x[(m * words + i) * 2u + 1u]);
+        for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(n0 + r, params.n - 1u), i, xs, 0.0); }
     }
     for (var r = 0u; r < ROWS; r++) {
         partial[r * WG + lane] = acc[r];

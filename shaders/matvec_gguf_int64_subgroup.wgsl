@@ -6,14 +6,8 @@
 // together: each loads an eighth of half a block's x, and broadcasts hand it to the others.
 // Made for software adapters, where a lane pays per load and component, whatever its width.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<u64>>;
-
 const LANES = 8u;
 const ROWS = 4u;
-
-fn floats(w: vec2<u64>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4(u32(w.x), u32(w.x >> 32u), u32(w.y), u32(w.y >> 32u)));
-}
 
 fn sum_of(v: vec4<f32>) -> f32 { return v.x + v.y + (v.z + v.w); }
 
@@ -32,7 +26,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_invocation_id) lane: u32) {
     let n0 = ((group.x + group.z * groups.x) * LANES + lane) * ROWS;
     let m = group.y;
-    let eights = params.k / 8u;
     let blocks = (params.k + 127u) / 128u;
 
     var sums: array<f32, ROWS>;
@@ -45,33 +38,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             stats[r] = load_stats(n, b);
         }
         for (var h = 0u; h < 2u; h++) {
-            let e = b * 16u + h * 8u + lane;
-            var low: vec4<f32>;
-            var high: vec4<f32>;
-            if (e < eights) {
-                let own = x[m * eights + e];
-                low = floats(own.xy);
-                high = floats(own.zw);
-            }
+            let half = load_half(m, b, h, lane);
             // Two lanes have 16 columns, four a unit.
-            let own_sum = sum_of(low) + sum_of(high);
+            let own_sum = sum_of(half.own[0]) + sum_of(half.own[1]);
             let pair = own_sum + subgroupShuffleXor(own_sum, 1u);
             let first_totals = vec2(subgroupShuffle(pair, 0u), subgroupShuffle(pair, 2u));
             let second_totals = vec2(subgroupShuffle(pair, 4u), subgroupShuffle(pair, 6u));
-            low *= PRESCALE;
-            high *= PRESCALE;
-            var first: array<vec4<f32>, 8>;
-            var second: array<vec4<f32>, 8>;
-            for (var j = 0u; j < 4u; j++) {
-                first[2u * j] = subgroupShuffle(low, j);
-                first[2u * j + 1u] = subgroupShuffle(high, j);
-                second[2u * j] = subgroupShuffle(low, j + 4u);
-                second[2u * j + 1u] = subgroupShuffle(high, j + 4u);
-            }
             for (var r = 0u; r < ROWS; r++) {
                 let g = h * 64u / GROUP;
-                sums[r] += dot_groups(stats[r], g, unit_of(block[r], 2u * h), first, first_totals)
-                         + dot_groups(stats[r], g + 32u / GROUP, unit_of(block[r], 2u * h + 1u), second, second_totals);
+                sums[r] += dot_groups(stats[r], g, unit_of(block[r], 2u * h), half.first, first_totals)
+                         + dot_groups(stats[r], g + 32u / GROUP, unit_of(block[r], 2u * h + 1u), half.second, second_totals);
             }
         }
     }

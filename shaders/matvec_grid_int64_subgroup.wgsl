@@ -6,7 +6,6 @@
 // together: each loads an eighth of half a block's x, and broadcasts hand it to the others.
 // Made for software adapters, where a lane pays per load and component, whatever its width.
 
-@group(0) @binding(1) var<storage, read> x: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
@@ -14,10 +13,6 @@
 
 const LANES = 8u;
 const ROWS = 4u;
-
-fn floats(w: vec2<u64>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4(u32(w.x), u32(w.x >> 32u), u32(w.y), u32(w.y >> 32u)));
-}
 
 fn four_scales(at: u32) -> vec4<f32> {
     let words = scales[at / 4u];
@@ -29,18 +24,11 @@ fn four_zeros(at: u32) -> vec4<f32> {
     return vec4<f32>(vec4<i32>((vec4(word) >> (vec4(0u, 1u, 2u, 3u) * ZERO_BITS)) & vec4((1u << ZERO_BITS) - 1u)));
 }
 
-fn sum_of_lanes(value: f32) -> f32 {
-    let two = value + subgroupShuffleXor(value, 1u);
-    let four = two + subgroupShuffleXor(two, 2u);
-    return four + subgroupShuffleXor(four, 4u);
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
     let n0 = ((group.x + group.z * groups.x) * LANES + lane) * ROWS;
     let m = group.y;
-    let eights = params.k / 8u;
     let blocks = (params.k + 127u) / 128u;
     let padded = (params.n + 31u) & ~31u;
     let whole = params.group_size % 128u == 0u; // a block has one group
@@ -52,30 +40,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var total: array<vec2<f32>, 2>;
         var coded: array<vec4<f32>, 4>;
         for (var h = 0u; h < 2u; h++) {
-            let e = b * 16u + h * 8u + lane;
-            var low: vec4<f32>;
-            var high: vec4<f32>;
-            if (e < eights) {
-                let own = x[m * eights + e];
-                low = floats(own.xy);
-                high = floats(own.zw);
-            }
+            let half = load_half(m, b, h, lane);
             // Lanes 0 to 3 have the first unit of the half, the others the second.
-            let sum = dot(low, vec4(1.0)) + dot(high, vec4(1.0));
+            let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
             total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
-            low *= PRESCALE;
-            high *= PRESCALE;
-            var first: array<vec4<f32>, 8>;
-            var second: array<vec4<f32>, 8>;
-            for (var j = 0u; j < 4u; j++) {
-                first[2u * j] = subgroupShuffle(low, j);
-                first[2u * j + 1u] = subgroupShuffle(high, j);
-                second[2u * j] = subgroupShuffle(low, j + 4u);
-                second[2u * j + 1u] = subgroupShuffle(high, j + 4u);
-            }
             for (var r = 0u; r < ROWS; r++) {
-                coded[2u * h][r] = weighted(unit_of(block[r], 2u * h), first);
-                coded[2u * h + 1u][r] = weighted(unit_of(block[r], 2u * h + 1u), second);
+                coded[2u * h][r] = weighted(unit_of(block[r], 2u * h), half.first);
+                coded[2u * h + 1u][r] = weighted(unit_of(block[r], 2u * h + 1u), half.second);
             }
         }
         if (whole) {

@@ -15,11 +15,6 @@
 const LANES = 8u;
 const ROWS = LANES;
 
-fn low_words(q: vec4<u64>) -> vec4<u32> { return vec4(u32(q.x), u32(q.y), u32(q.z), u32(q.w)); }
-fn high_words(q: vec4<u64>) -> vec4<u32> {
-    return vec4(u32(q.x >> 32u), u32(q.y >> 32u), u32(q.z >> 32u), u32(q.w >> 32u));
-}
-
 // Code number `at` of each of four words.
 fn code_of(words: vec4<u32>, at: u32) -> vec4<f32> {
     return vec4<f32>(bitcast<vec4<i32>>(words << vec4(24u - at * 8u)) >> vec4(24u));

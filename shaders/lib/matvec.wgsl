@@ -1,6 +1,6 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 1 to 8.
-// A workgroup owns ROWS neighbouring n of one m. Its WG lanes read neighbouring units of 32 weights
+// A workgroup owns ROWS neighbouring n of one m. Its WG lanes read neighbouring units of 4 * QUADS weights
 // of a row, and their partial sums meet in a workgroup-memory tree. For GPUs without subgroups.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -15,14 +15,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(local_invocation_index) lane: u32) {
     let n0 = (group.x + group.z * groups.x) * ROWS;
     let m = group.y;
-    let units = params.k / 32u;
+    let units = params.k / (4u * QUADS);
 
     var acc: vec4<f32>;
     for (var i = lane; i < units; i += WG) {
-        var xs: array<vec4<f32>, 8>;
+        var xs: array<vec4<f32>, QUADS>;
         var total: vec4<f32>;
-        for (var j = 0u; j < 8u; j++) {
-            xs[j] = x[(m * units + i) * 8u + j];
+        for (var j = 0u; j < QUADS; j++) {
+            xs[j] = x[(m * units + i) * QUADS + j];
             total += xs[j];
         }
         let sum = dot(total, vec4(1.0));

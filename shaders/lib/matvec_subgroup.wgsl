@@ -1,7 +1,7 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 1 to 8.
 // A workgroup owns TILE neighbouring n of one m; each of its subgroups, of whatever size, takes
-// ROWS of them at a time. Its lanes read neighbouring units of 32 weights of a row and add up by
+// ROWS of them at a time. Its lanes read neighbouring units of 4 * QUADS weights of a row and add up by
 // subgroupAdd.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
     let tile = (group.x + group.z * groups.x) * TILE;
     let m = group.y;
-    let units = params.k / 32u;
+    let units = params.k / (4u * QUADS);
     let end = min(params.n, tile + TILE);
 
     // All subgroups make the same rounds, so that subgroupAdd is in uniform control flow.
@@ -26,10 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let stop = select(0u, units, n0 < end);
         var acc: array<f32, ROWS>;
         for (var i = lane; i < stop; i += lanes) {
-            var xs: array<vec4<f32>, 8>;
+            var xs: array<vec4<f32>, QUADS>;
             var total: vec4<f32>;
-            for (var j = 0u; j < 8u; j++) {
-                xs[j] = x[(m * units + i) * 8u + j];
+            for (var j = 0u; j < QUADS; j++) {
+                xs[j] = x[(m * units + i) * QUADS + j];
                 total += xs[j];
             }
             let sum = dot(total, vec4(1.0));

@@ -4,10 +4,22 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+const QUADS = 2u; // of x that dot_unit takes
+
+fn low_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q << vec4(16u)); }
+fn high_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q & vec4(0xffff0000u)); }
+
 // Weights 8 i to 8 i + 7 of row n.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
     let q = w_words[n * (params.k / 8u) + i];
-    let even = bitcast<vec4<f32>>(q << vec4(16u));
-    let odd = bitcast<vec4<f32>>(q & vec4(0xffff0000u));
+    let even = low_bf16(q);
+    let odd = high_bf16(q);
     return array(vec4(even.x, odd.x, even.y, odd.y), vec4(even.z, odd.z, even.w, odd.w));
+}
+
+// The sum of w * x over unit i, the columns from 8 i on, of row n.
+fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 2>, total: f32) -> f32 {
+    let q = w_words[n * (params.k / 8u) + i];
+    // The low halves of four words are the even k, the high halves the odd ones.
+    return dot(vec4(xs[0].xz, xs[1].xz), low_bf16(q)) + dot(vec4(xs[0].yw, xs[1].yw), high_bf16(q));
 }

@@ -2,6 +2,8 @@
 // Append to a lib/stats_ file, which says what scale and minimum are, to a lib/codes_ file, which says how codes are
 // packed in units of 32, and to a lib/words_ file, which loads them; a row is padded to whole blocks of four units.
 
+const QUADS = 8u; // of x that dot_unit takes
+
 // The number of row n's first unit.
 fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
 

@@ -7,6 +7,8 @@
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
+const QUADS = 8u; // of x that dot_unit takes
+
 // Rows of scales and zeros: n in whole words of zeros.
 fn rows() -> u32 { return (params.n + 31u) & ~31u; }
 

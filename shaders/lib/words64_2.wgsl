@@ -1,17 +1,8 @@
-// Codes of 2 bits in storage, 32 bytes at a load. Needs SHADER_INT64.
+// Codes of 2 bits in storage, 32 bytes at a load. Append to lib/u64.wgsl.
 
 @group(0) @binding(2) var<storage, read> code_words: array<vec4<u64>>;
 
-fn halves(w: vec2<u64>) -> vec4<u32> {
-    return vec4(u32(w.x), u32(w.x >> 32u), u32(w.y), u32(w.y >> 32u));
-}
-
 fn load_block(at: u32) -> Block {
-    var block: Block;
-    for (var i = 0u; i < 1u; i++) {
-        let words = code_words[at * 1u + i];
-        block[2u * i] = halves(words.xy);
-        block[2u * i + 1u] = halves(words.zw);
-    }
-    return block;
+    let words = code_words[at];
+    return Block(halves(words.xy), halves(words.zw));
 }

@@ -119,7 +119,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("attention_decode_rows_subgroup", "lib/reach"),
+            wgsl: wgsl!("attention_decode_rows_subgroup", "lib/reach", "lib/eight_lanes"),
             consts: &[],
             tile: |_| [1, 1],
             nmse: 1e-8,

@@ -3,7 +3,7 @@
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
-params! { struct Params { heads: u32, head_dim: u32 } }
+params! { pub(super) struct Params { pub(super) heads: u32, pub(super) head_dim: u32 } }
 
 /// A change of the rotation's frequencies that lets a model run beyond the context it was trained at.
 /// Field names are those of `rope_scaling` in config.json.
@@ -95,7 +95,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
-        wgsl: wgsl!("rope"),
+        wgsl: wgsl!("rope", "lib/rope"),
         consts: &[("WG", 64)],
         tile: |c| [1, c.get("WG")],
         nmse: 1e-12,
@@ -121,15 +121,20 @@ fn reference(io: &mut Io) {
     let (position, table) = (io.u32(0), io.f32(1));
     let (heads, dim) = (heads as usize, head_dim as usize);
     for (row, x) in io.out_f32().chunks_exact_mut(heads * dim).enumerate() {
-        let angles = &table[position[row] as usize * dim..][..dim];
-        let (cosines, sines) = angles.split_at(dim / 2);
-        for head in x.chunks_exact_mut(dim) {
-            let (first, second) = head.split_at_mut(dim / 2);
-            for i in 0..dim / 2 {
-                let (a, b) = (first[i], second[i]);
-                first[i] = a * cosines[i] - b * sines[i];
-                second[i] = b * cosines[i] + a * sines[i];
-            }
+        rotate(x, &table[position[row] as usize * dim..][..dim]);
+    }
+}
+
+/// Rotates the heads of a row in place by the `angles` of its position, [head_dim].
+pub(super) fn rotate(row: &mut [f32], angles: &[f32]) {
+    let half = angles.len() / 2;
+    let (cosines, sines) = angles.split_at(half);
+    for head in row.chunks_exact_mut(angles.len()) {
+        let (first, second) = head.split_at_mut(half);
+        for i in 0..half {
+            let (a, b) = (first[i], second[i]);
+            first[i] = a * cosines[i] - b * sines[i];
+            second[i] = b * cosines[i] + a * sines[i];
         }
     }
 }

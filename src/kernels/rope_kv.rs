@@ -1,9 +1,8 @@
 //! Keys into the cache, rotated on the way: `rope` and `kv_write` in one step.
 
+use super::rope::{Params, rotate};
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
-use crate::{params, wgsl};
-
-params! { struct Params { heads: u32, head_dim: u32 } }
+use crate::wgsl;
 
 impl Plan {
     /// Writes the rows of `x` [m, heads · head_dim], rotated by `table` [positions, head_dim], to their
@@ -27,7 +26,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[Variant {
         name: "portable",
         needs: Needs::empty(),
-        wgsl: wgsl!("rope_kv"),
+        wgsl: wgsl!("rope_kv", "lib/rope"),
         consts: &[("WG", 64)],
         tile: |c| [1, c.get("WG")],
         nmse: 1e-12,
@@ -57,15 +56,8 @@ fn reference(io: &mut Io) {
     let (position, table, slot, x) = (io.u32(0), io.f32(1), io.u32(2), io.f32(3));
     let (dim, width) = (head_dim as usize, (heads * head_dim) as usize);
     for ((x, &position), &slot) in x.chunks_exact(width).zip(position).zip(slot) {
-        let (position, slot) = (position as usize, slot as usize);
-        let (cosines, sines) = table[position * dim..][..dim].split_at(dim / 2);
-        let rows = &mut io.out_f32()[slot * width..][..width];
-        for (x, y) in x.chunks_exact(dim).zip(rows.chunks_exact_mut(dim)) {
-            for i in 0..dim / 2 {
-                let (a, b) = (x[i], x[i + dim / 2]);
-                y[i] = a * cosines[i] - b * sines[i];
-                y[i + dim / 2] = b * cosines[i] + a * sines[i];
-            }
-        }
+        let row = &mut io.out_f32()[slot as usize * width..][..width];
+        row.copy_from_slice(x);
+        rotate(row, &table[position as usize * dim..][..dim]);
     }
 }

@@ -36,7 +36,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows",
             needs: Needs::empty(),
-            wgsl: wgsl!("matmul_bf16_rows", "lib/product"),
+            wgsl: wgsl!("matmul_bf16_rows", "lib/weights_bf16", "lib/product"),
             consts: &[("WG", 8)],
             tile: |c| [8, 8 * c.get("WG")],
             nmse: 1e-10,

@@ -11,7 +11,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "subgroup",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matvec_bf16_subgroup", "lib/product"),
+            wgsl: wgsl!("lib/matvec_subgroup", "lib/weights_bf16", "lib/product"),
             consts: &[("WG", 128), ("TILE", 8)],
             tile: |c| [1, c.get("TILE")],
             nmse: 1e-10,
@@ -19,7 +19,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "portable",
             needs: Needs::empty(),
-            wgsl: wgsl!("matvec_bf16", "lib/product"),
+            wgsl: wgsl!("lib/matvec", "lib/weights_bf16", "lib/product"),
             consts: &[("WG", 64)],
             tile: |_| [1, 4],
             nmse: 1e-10,
@@ -27,7 +27,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "int64_subgroup",
             needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: wgsl!("matvec_bf16_int64_subgroup", "lib/fold", "lib/product"),
+            wgsl: wgsl!("matvec_bf16_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
             consts: &[],
             tile: |_| [1, 8],
             nmse: 1e-10,
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_bf16_rows_subgroup", "lib/fold", "lib/product"),
+            wgsl: wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/eight_lanes", "lib/product"),
             consts: &[],
             tile: |_| [1, 8],
             nmse: 1e-10,
@@ -43,7 +43,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows",
             needs: Needs::empty(),
-            wgsl: wgsl!("matvec_bf16_rows", "lib/product"),
+            wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/product"),
             consts: &[("WG", 8), ("ROWS", 8)],
             tile: |c| [1, c.get("ROWS")],
             nmse: 1e-10,

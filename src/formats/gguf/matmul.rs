@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
             wgsl: gguf_wgsl!(
-                "matmul_gguf_rows_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
+                "matmul_gguf_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
             ),
             consts: &[("BLOCK", 2)],
             tile: |_| [32, 32],

@@ -39,7 +39,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "int64_subgroup",
             needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/output_gguf", "lib/product"; "lib/words64"),
+            wgsl: gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/x64", "lib/u64", "lib/output_gguf", "lib/product"; "lib/words64"),
             consts: &[("BLOCK", 2)],
             tile: |_| [1, 32],
             nmse: 1e-10,

@@ -28,7 +28,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_grid_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matmul_grid_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 4)],
             tile: |_| [32, 32],
             nmse: 1e-10,

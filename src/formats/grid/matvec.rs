@@ -28,7 +28,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "int64_subgroup",
             needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: wgsl!("matvec_grid_int64_subgroup", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl: wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
             consts: &[("BITS", 4)],
             tile: |_| [1, 32],
             nmse: 1e-10,
@@ -36,7 +36,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_grid_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matvec_grid_rows_subgroup", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 4)],
             tile: |_| [1, 32],
             nmse: 1e-10,

@@ -38,7 +38,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_int8_rows_subgroup", "lib/weights_int8", "lib/product"),
+            wgsl: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_int8", "lib/product"),
             consts: &[],
             tile: |_| [32, 32],
             nmse: 1e-10,

@@ -31,7 +31,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "int64_subgroup",
             needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: wgsl!("matvec_int8_int64_subgroup", "lib/fold", "lib/product"),
+            wgsl: wgsl!("matvec_int8_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
             consts: &[],
             tile: |_| [1, 8],
             nmse: 1e-10,
@@ -39,7 +39,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_int8_rows_subgroup", "lib/weights_int8", "lib/fold", "lib/product"),
+            wgsl: wgsl!("matvec_int8_rows_subgroup", "lib/weights_int8", "lib/eight_lanes", "lib/product"),
             consts: &[],
             tile: |_| [1, 8],
             nmse: 1e-10,

@@ -29,7 +29,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [32, 32],
             nmse: 1e-10,

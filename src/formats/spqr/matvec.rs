@@ -29,7 +29,7 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "int64_subgroup",
             needs: Needs::SUBGROUP8.union(Needs::INT64),
-            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
             consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             tile: |_| [1, 32],
             nmse: 1e-10,

@@ -1,5 +1,13 @@
-// The sums of eight rows, spread over eight lanes: each step sends half of a lane's rows to the lane
-// across, until lane l has all of row l. Needs SUBGROUP and a workgroup of eight lanes.
+// Sums over eight lanes. Needs SUBGROUP and a workgroup of eight lanes.
+
+fn sum_of_lanes(value: f32) -> f32 {
+    let two = value + subgroupShuffleXor(value, 1u);
+    let four = two + subgroupShuffleXor(two, 2u);
+    return four + subgroupShuffleXor(four, 4u);
+}
+
+// The sums of eight rows, spread over the lanes: each step sends half of a lane's rows to the lane
+// across, until lane l has all of row l.
 fn sum_of_own_row(acc: array<vec4<f32>, 2>, lane: u32) -> f32 {
     let up4 = (lane & 4u) != 0u;
     let up2 = (lane & 2u) != 0u;
