@@ -3,42 +3,54 @@
 //! Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone fails,
 //! since it tests nothing; what an adapter lacks is ignored, not passed.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::formats;
 use qwgpu::gpu::{self, Gpu, Options};
 use qwgpu::plan::cpu::{Cpu, Mode};
-use qwgpu::plan::trial::run_case;
-use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor, Variant};
+use qwgpu::plan::trial::Expected;
+use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor};
+
+/// What a case's reference gives, computed by the first test that asks and given back with the last.
+type Shared = Arc<OnceLock<Result<Expected, String>>>;
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut tests = Vec::new();
-    for kernel in formats::kernels() {
+    // All tests of a case stand together, so that few references are held at a time.
+    let mut by_case: HashMap<*const Case, (Shared, Vec<Test>)> = HashMap::new();
+    for kernel in formats::kernels().filter(|kernel| kernel.host.is_some()) {
         for case in kernel.cases {
-            if kernel.host.is_some() {
-                tests.push(Test::test(format!("{}/host/{}/cpu", kernel.name, case.name), move || {
-                    check(kernel, case, &mut Cpu::new(Mode::Host, u64::MAX))
-                }));
-            }
+            let (shared, tests) = by_case.entry(case).or_default();
+            let shared = Arc::clone(shared);
+            let run = move || check(expected(&shared, case)?, kernel, &mut Cpu::new(Mode::Host, u64::MAX));
+            tests.push(Test::test(format!("{}/host/{}/cpu", kernel.name, case.name), run));
         }
     }
-    let found = gpu::adapters();
-    assert!(!found.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
-    for adapter in found {
-        let label = format!("{}_{}", adapter.facts.index, adapter.facts.name.split(['(', ' ']).next().unwrap_or(""));
-        on_adapter(&mut tests, &format!("{label}_webgpu"), adapter, true);
+    for (limits, adapters) in [("_webgpu", gpu::adapters()), ("", gpu::adapters())] {
+        assert!(!adapters.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
+        for adapter in adapters {
+            let name = adapter.facts.name.split(['(', ' ']).next().unwrap_or("");
+            let label = format!("{}_{name}{limits}", adapter.facts.index);
+            on_adapter(&mut tests, &mut by_case, &label, adapter, !limits.is_empty());
+        }
     }
-    for adapter in gpu::adapters() {
-        let label = format!("{}_{}", adapter.facts.index, adapter.facts.name.split(['(', ' ']).next().unwrap_or(""));
-        on_adapter(&mut tests, &label, adapter, false);
+    for case in formats::kernels().flat_map(|kernel| kernel.cases) {
+        tests.extend(by_case.remove(&std::ptr::from_ref(case)).into_iter().flat_map(|(_, tests)| tests));
     }
     libtest_mimic::run(&arguments, tests).exit();
 }
 
-/// The tests of one adapter: all variants it can run, or the portable ones under WebGPU's limits.
-fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_limits: bool) {
+/// Adds the tests of one adapter: all variants it can run, or under WebGPU's limits the portable ones on small shapes.
+fn on_adapter(
+    tests: &mut Vec<Test>,
+    by_case: &mut HashMap<*const Case, (Shared, Vec<Test>)>,
+    label: &str,
+    adapter: gpu::Adapter,
+    webgpu_limits: bool,
+) {
     let options = Options { webgpu_limits, ..Options::default() };
     let small_only = is_slow(&adapter.facts);
     let gpu = Gpu::open(adapter, options).unwrap_or_else(|e| panic!("{label}: {e}"));
@@ -49,16 +61,22 @@ fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_
     }));
     for kernel in formats::kernels() {
         for variant in kernel.variants {
+            // The emulation of cooperative matrices is for these tests alone; a small shape shows its indexing.
+            let small = webgpu_limits || variant.name == "coop_emulated";
             if webgpu_limits && variant.needs != Needs::empty() {
                 continue;
             }
-            for case in kernel.cases {
+            for case in kernel.cases.iter().filter(|case| !(small && case.bench)) {
                 let device = Arc::clone(&gpu);
                 let name = format!("{}/{}/{}/{label}", kernel.name, variant.name, case.name);
                 let can_run = device.lock().unwrap_or_else(|e| e.into_inner()).can_run(variant);
+                let (shared, tests) = by_case.entry(case).or_default();
+                let shared = Arc::clone(shared);
                 let run = move || {
+                    let expected = expected(&shared, case)?;
                     let mut device = device.lock().unwrap_or_else(|e| e.into_inner());
-                    on_gpu(kernel, variant, case, &mut device)
+                    device.force(kernel, variant);
+                    check(expected, kernel, &mut *device)
                 };
                 let test = Test::test(name, run);
                 tests.push(if !can_run {
@@ -77,11 +95,6 @@ fn on_adapter(tests: &mut Vec<Test>, label: &str, adapter: gpu::Adapter, webgpu_
 /// and a quicker driver show too.
 fn is_slow(facts: &gpu::Facts) -> bool {
     facts.class == gpu::Class::Software && (facts.backend == "gl" || facts.name.contains("SwiftShader"))
-}
-
-fn on_gpu(kernel: &'static Kernel, variant: &'static Variant, case: &Case, gpu: &mut Gpu) -> Result<(), Failed> {
-    gpu.force(kernel, variant);
-    check(kernel, case, gpu)
 }
 
 /// Runs a plan that binds views of scratch tensors, with their memory shared, and compares with the reference,
@@ -119,8 +132,13 @@ fn views_share_memory(device: &mut dyn Backend) -> Result<(), Failed> {
     if difference.nmse < 1e-10 { Ok(()) } else { Err(format!("{difference:?}").into()) }
 }
 
-fn check(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<(), Failed> {
-    match run_case(kernel, case, backend)? {
+/// Returns what the case's reference gives.
+fn expected<'a>(shared: &'a Shared, case: &Case) -> Result<&'a Expected, Failed> {
+    Ok(shared.get_or_init(|| Expected::of(case).map_err(|e| e.to_string())).as_ref()?)
+}
+
+fn check(expected: &Expected, kernel: &'static Kernel, backend: &mut dyn Backend) -> Result<(), Failed> {
+    match expected.check(kernel, backend)?.fault {
         Some(wrong) => Err(wrong.into()),
         None => Ok(()),
     }

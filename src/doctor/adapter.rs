@@ -4,7 +4,7 @@ use super::{Finding, Level};
 use crate::error::Result;
 use crate::formats::kernels;
 use crate::gpu::{Adapter, Class, Facts, Gpu, Options};
-use crate::plan::trial::run_case;
+use crate::plan::trial::check;
 use crate::plan::{Kernel, Needs, Variant};
 use crate::progress::Progress;
 use crate::units::binary_bytes;
@@ -40,7 +40,7 @@ fn try_kernels(gpu: &mut Gpu, name: &str, progress: &mut dyn Progress) -> Result
             progress.at(kernel.name, number as u64, kernels().count() as u64)?;
             cases += 1;
             let variant = gpu.variant(kernel).0;
-            let fault = match run_case(kernel, case, gpu) {
+            let fault = match check(kernel, case, gpu).map(|found| found.fault) {
                 Ok(None) => continue,
                 Ok(Some(fault)) => fault,
                 Err(error) => error.to_string(),

@@ -378,7 +378,3 @@ pub fn hash(mut x: u32) -> u32 {
 pub fn uniform(counter: u32) -> f32 {
     ((hash(counter) >> 9) as f32 + 0.5) / (1 << 22) as f32 - 1.0
 }
-
-#[cfg(test)]
-pub(crate) static NOTHING: Kernel =
-    Kernel { name: "nothing", params: &[], variants: &[], reference: |_| (), host: None, cases: &[] };

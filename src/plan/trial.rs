@@ -55,41 +55,67 @@ fn moved(place: Place, places: &[Place]) -> Place {
     }
 }
 
-/// Runs a case by the reference and by `backend`, which may differ by its own tolerance for `kernel`.
+/// A case with the output of its kernel's reference, to hold any number of backends to.
+pub struct Expected {
+    trial: Trial,
+    output: Tensor,
+    words: Vec<u32>,
+}
+
+impl Expected {
+    /// Builds a case and runs its reference.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn of(case: &Case) -> Result<Expected> {
+        let (trial, output) = Trial::new(case);
+        let words = run(&trial, output, &mut Cpu::new(Mode::Reference, u64::MAX))?;
+        Ok(Expected { trial, output, words })
+    }
+
+    /// Runs the case on `backend`, which may differ by its own tolerance for `kernel`.
+    ///
+    /// Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone is at fault, since it
+    /// tests nothing; whole numbers must be equal.
+    ///
+    /// # Errors
+    /// The backend's own. A wrong result is none, but a [`Checked::fault`].
+    pub fn check(&self, kernel: &'static Kernel, backend: &mut dyn Backend) -> Result<Checked> {
+        let (expected, found) = (&self.words, run(&self.trial, self.output, backend)?);
+        let fault = |message: String| Ok(Checked { nmse: f64::INFINITY, fault: Some(message) });
+        if expected.iter().all(|&word| word == 0) {
+            return fault("the reference gives zeros only: the case tests nothing".into());
+        }
+        if self.output.element != Element::F32 {
+            return match expected.iter().zip(&found).position(|(e, f)| e != f) {
+                Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
+                None => Ok(Checked { nmse: 0.0, fault: None }),
+            };
+        }
+        let d = compare(bytemuck::cast_slice(expected), bytemuck::cast_slice(&found));
+        // Written so that NaN is at fault too.
+        let allowed = backend.tolerance(kernel);
+        let close = d.nmse <= allowed;
+        let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
+        let most = format!("largest difference at {}: expected {e}, found {f}", d.at);
+        Ok(Checked {
+            nmse: d.nmse,
+            fault: (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse)),
+        })
+    }
+}
+
+/// Runs a case by its kernel's reference and on `backend`; see [`Expected::check`].
 ///
-/// Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone is at
-/// fault, since it tests nothing; whole numbers must be equal.
+/// # Errors
+/// The backends' own.
 pub fn check(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<Checked> {
-    let (trial, output) = Trial::new(case);
-    let expected = run(&trial, output, &mut Cpu::new(Mode::Reference, u64::MAX))?;
-    let found = run(&trial, output, backend)?;
-    let fault = |message: String| Ok(Checked { nmse: f64::INFINITY, fault: Some(message) });
-    if expected.iter().all(|&word| word == 0) {
-        return fault("the reference gives zeros only: the case tests nothing".into());
-    }
-    if output.element != Element::F32 {
-        return match expected.iter().zip(&found).position(|(e, f)| e != f) {
-            Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
-            None => Ok(Checked { nmse: 0.0, fault: None }),
-        };
-    }
-    let d = compare(bytemuck::cast_slice(&expected), bytemuck::cast_slice(&found));
-    // Written so that NaN is at fault too.
-    let allowed = backend.tolerance(kernel);
-    let close = d.nmse <= allowed;
-    let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
-    let message =
-        || format!("nmse {:.2e} above {allowed:.0e}; largest difference at {}: expected {e}, found {f}", d.nmse, d.at);
-    Ok(Checked { nmse: d.nmse, fault: (!close).then(message) })
+    Expected::of(case)?.check(kernel, backend)
 }
 
-/// [`check`], for those who only want to know what is wrong.
-pub fn run_case(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) -> Result<Option<String>> {
-    Ok(check(kernel, case, backend)?.fault)
-}
-
-/// The output of a trial's plan; scratch starts as NaN.
+/// Returns the output of a trial's plan, run on `backend` with NaN in its scratch tensors, and gives its tensors back.
 fn run(trial: &Trial, output: Tensor, backend: &mut dyn Backend) -> Result<Vec<u32>> {
+    let kept = backend.residents();
     let (plan, output) = place(trial, output, 1, backend)?;
     let program = backend.prepare(&plan, true)?;
     for (number, tensor) in plan.scratch.iter().enumerate() {
@@ -99,5 +125,6 @@ fn run(trial: &Trial, output: Tensor, backend: &mut dyn Backend) -> Result<Vec<u
     backend.run(program)?;
     let words = backend.read(Some(program), output);
     backend.release(program);
+    backend.keep_residents(kept);
     words
 }

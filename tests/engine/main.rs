@@ -17,3 +17,4 @@ mod gguf_blocks;
 mod micro;
 mod model_config;
 mod quantized_files;
+mod schedule;
