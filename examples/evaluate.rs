@@ -29,7 +29,7 @@ pub fn run(words: &[String]) -> Result<()> {
     evaluation.run(&mut model, Shard::ALL, &mut journal, true, &mut ())?;
     let run = evaluation.finish(journal.responses(), journal.begun);
     for set in run.tasks.iter().flat_map(|(_, sets)| sets) {
-        println!("{}: {} documents", set.data().name, set.samples.len());
+        println!("{}: {} documents", set.set.name, set.samples.len());
     }
     println!("{}", run.write(out)?.display());
     Ok(())

@@ -95,8 +95,8 @@ struct What {
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
     /// Most tokens of a reply, where a task allows more
-    #[arg(long, value_name = "TOKENS", value_parser = count)]
-    reply_tokens: Option<usize>,
+    #[arg(long, visible_alias = "reply-tokens", value_name = "N", value_parser = count)]
+    max_new_tokens: Option<usize>,
     /// Few-shot examples of conversations as turns of it
     #[arg(long)]
     fewshot_as_multiturn: bool,
@@ -148,7 +148,7 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
     // Nothing is computed for a look at the prompts.
     let run = if args.show_prompt { None } else { Some(options.device.open()?.run) };
     let (path, adapter) = run.map(|run| (run.path.to_owned(), run.adapter)).unwrap_or_default();
-    let What { tasks, data, profile, shots, limit, reply_tokens, fewshot_as_multiturn, prefix_token } =
+    let What { tasks, data, profile, shots, limit, max_new_tokens, fewshot_as_multiturn, prefix_token } =
         args.what.clone();
     Ok(EvalSettings {
         model,
@@ -163,7 +163,7 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
         profile,
         shots,
         limit,
-        reply_tokens,
+        max_new_tokens,
         fewshot_as_multiturn,
         prefix_token,
     })

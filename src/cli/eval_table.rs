@@ -4,19 +4,19 @@ use serde_json::Value;
 
 use super::output::columns;
 use crate::eval::EvalRun;
-use crate::eval::requests::PreparedTask;
+use crate::eval::requests::TaskRequests;
 
 /// Formats the first prompt of each set.
-pub(super) fn prompts(tasks: &[PreparedTask]) -> String {
+pub(super) fn prompts(tasks: &[TaskRequests]) -> String {
     let mut text = String::new();
     for (task, set) in tasks.iter().flat_map(|task| task.sets.iter().map(move |set| (task, set))) {
-        let Some(first) = set.documents.first() else { continue };
+        let Some(first) = set.requests.first() else { continue };
         text += &format!(
             "=== {} ({}, {} shots, {} documents)\n{}",
             set.set.name,
             task.profile.name,
             task.shots,
-            set.documents.len(),
+            set.requests.len(),
             first.context
         );
         text += "⏎\n";
@@ -39,7 +39,7 @@ pub(super) fn table(run: &EvalRun, results: &Value) -> String {
                 || (results["groups"].get(name.as_str()).is_some() && name.starts_with(&group))
         };
         let groups: Vec<&String> = names.filter(of_task).collect();
-        let single: Vec<&String> = sets.iter().map(|set| &set.data().name).collect();
+        let single: Vec<&String> = sets.iter().map(|set| &set.set.name).collect();
         for name in if groups.is_empty() || sets.len() <= 3 { [groups, single].concat() } else { groups } {
             let entry = &results["results"][name];
             for metric in task.profile.metrics {
@@ -64,7 +64,7 @@ pub(super) fn table(run: &EvalRun, results: &Value) -> String {
             }
         }
         for set in sets {
-            let name = &set.data().name;
+            let name = &set.set.name;
             for (count, what) in [
                 (set.errors(), "documents have no score; see `error` in the samples"),
                 (set.missing, "documents were not asked"),

@@ -79,7 +79,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
     /// Most tokens of a reply, where a task allows more
-    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    #[arg(long = "max-new-tokens", visible_alias = "reply-tokens", value_name = "N", value_parser = count)]
     reply_tokens: Option<usize>,
     /// Longest sequence in tokens [default: 4096, or less if a model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]

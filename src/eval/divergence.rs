@@ -12,7 +12,7 @@ const STORED: usize = 256;
 
 /// The reference's prediction of one next token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
+pub struct StoredPrediction {
     /// The likeliest tokens, the first before all others.
     ids: Vec<u32>,
     /// Their log-probabilities in nats.
@@ -27,7 +27,7 @@ pub struct Stored {
 ///
 /// # Errors
 /// Those of the device; logits that are no numbers.
-pub fn predictions(engine: &mut Engine, text: &[u32]) -> Result<Vec<Stored>> {
+pub fn predictions(engine: &mut Engine, text: &[u32]) -> Result<Vec<StoredPrediction>> {
     let mut all = Vec::with_capacity(text.len());
     each(engine, text, |next, logits, normal| {
         let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
@@ -38,7 +38,7 @@ pub fn predictions(engine: &mut Engine, text: &[u32]) -> Result<Vec<Stored>> {
         }
         ids.sort_by(larger);
         let (log_probs, rest) = of_tokens(&ids, logits, normal);
-        all.push(Stored { ids, log_probs, rest, of_text: (f64::from(logits[next as usize]) - normal).exp() });
+        all.push(StoredPrediction { ids, log_probs, rest, of_text: (f64::from(logits[next as usize]) - normal).exp() });
         Ok(())
     })?;
     Ok(all)
@@ -48,7 +48,7 @@ pub fn predictions(engine: &mut Engine, text: &[u32]) -> Result<Vec<Stored>> {
 ///
 /// # Errors
 /// Those of the device; logits that are no numbers.
-pub fn distance(engine: &mut Engine, text: &[u32], reference: &[Stored]) -> Result<Distance> {
+pub fn distance(engine: &mut Engine, text: &[u32], reference: &[StoredPrediction]) -> Result<Distance> {
     let mut positions = Vec::with_capacity(reference.len());
     let mut stored = reference.iter();
     each(engine, text, |next, logits, normal| {

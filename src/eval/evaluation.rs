@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::journal::{Identity, Journal, Merged, NUMERICS, merged};
+use super::journal::{Identity, Journal, MergedJournals, NUMERICS, merged};
 #[cfg(feature = "judge")]
 use super::judge::Judge;
-use super::layout::{self, EvalRun};
-use super::measure::{SetResult, measured};
-use super::requests::{PreparedTask, Request, prepare};
+use super::layout::EvalRun;
+use super::measure::score_task;
+use super::requests::{Request, TaskRequests, prepare};
 use super::run::{Runner, Shard};
 use super::settings::EvalSettings;
 use crate::checkpoint::Checkpoint;
@@ -47,7 +45,7 @@ pub struct Evaluation {
     tokenizer: Tokenizer,
     chat: ChatTemplate,
     /// The requests, task by task.
-    pub tasks: Vec<PreparedTask>,
+    pub tasks: Vec<TaskRequests>,
 }
 
 impl Evaluation {
@@ -106,9 +104,7 @@ impl Evaluation {
     /// Returns the requests of `shard` that have no answer in `journal`.
     pub fn missing<'a>(&'a self, shard: Shard, journal: &'a Journal) -> impl Iterator<Item = &'a Request> {
         let sets = self.tasks.iter().flat_map(|task| &task.sets);
-        let documents =
-            sets.flat_map(move |set| set.documents.iter().enumerate().filter(move |(id, _)| shard.has(*id)));
-        documents.map(|(_, request)| request).filter(|request| journal.get(&request.key).is_none())
+        sets.flat_map(move |set| set.missing(shard, journal))
     }
 
     /// Asks the model all requests of `shard` that have no answer in `journal`. With `share`, what prompts have in
@@ -148,8 +144,8 @@ impl Evaluation {
     pub fn judge(&self, judge: &Judge, shard: Shard, journal: &mut Journal, progress: &mut dyn Progress) -> Result<()> {
         let mut wanted: Vec<(String, String)> = Vec::new();
         for task in &self.tasks {
-            for set in measured(task, journal.responses(), Some(judge.model())) {
-                let of_shard = set.requests().into_iter().filter(|(sample, _)| shard.has(sample.id));
+            for set in score_task(task, journal.responses(), Some(judge.model())) {
+                let of_shard = set.judge_requests().into_iter().filter(|(sample, _)| shard.has(sample.id));
                 wanted.extend(of_shard.map(|(sample, prompt)| (sample.request.key.clone(), prompt.to_owned())));
             }
         }
@@ -169,7 +165,7 @@ impl Evaluation {
             begun,
             settings: &self.settings,
             chat_template: self.chat.source(),
-            tasks: self.tasks.iter().map(|task| (task, measured(task, responses, judge))).collect(),
+            tasks: self.tasks.iter().map(|task| (task, score_task(task, responses, judge))).collect(),
         }
     }
 
@@ -177,49 +173,20 @@ impl Evaluation {
     ///
     /// # Errors
     /// There are none, they are of different runs, or documents without an answer are left.
-    pub fn merge(out: &Path) -> Result<(Evaluation, Merged)> {
+    pub fn merge(out: &Path) -> Result<(Evaluation, MergedJournals)> {
         let paths = journals(out)?;
         let merged = merged(&paths)?;
         let evaluation = Evaluation::prepare(merged.settings.clone())?;
         merged.identity.expect(&paths[0], &evaluation.identity)?;
         let sets = evaluation.tasks.iter().flat_map(|task| &task.sets);
         let answered = |request: &&Request| merged.responses.contains_key(&request.key);
-        let missing = sets.flat_map(|set| &set.documents).filter(|request| !answered(request)).count();
+        let missing = sets.flat_map(|set| &set.requests).filter(|request| !answered(request)).count();
         if missing > 0 {
             let expected = "an answer to every document";
             let fix = "run the shares that are not finished; finished ones end with a note";
             return Err(Error::request(out.display().to_string(), expected, format!("{missing} without"), fix));
         }
         Ok((evaluation, merged))
-    }
-}
-
-impl EvalRun<'_> {
-    /// Returns the content of the results file. It depends on the answers alone.
-    pub fn results(&self) -> Value {
-        layout::results(self)
-    }
-
-    /// Writes results and samples below `out` as lm-evaluation-harness does, and returns the results file.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
-    pub fn write(&self, out: &Path) -> Result<PathBuf> {
-        layout::write(self, &self.results(), out)
-    }
-
-    /// Counts the documents that have no score.
-    pub fn unscored(&self) -> usize {
-        self.sets().map(SetResult::errors).sum()
-    }
-
-    /// Counts the replies that wait for a verdict of the judge; without a judge there are none.
-    pub fn unjudged(&self) -> usize {
-        self.settings.judge.as_ref().map_or(0, |_| self.sets().map(|set| set.requests().len()).sum())
-    }
-
-    fn sets(&self) -> impl Iterator<Item = &SetResult<'_>> {
-        self.tasks.iter().flat_map(|(_, sets)| sets)
     }
 }
 

@@ -81,7 +81,6 @@ impl Journal {
             // Only now: another run may have held it.
             file.set_len(0).map_err(Error::io(path))?;
         }
-        let settings = serde_json::to_value(settings).expect("settings are plain data");
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Error::io(path))?;
         let Contents { header, responses, whole } = read(path, &text)?;
@@ -95,9 +94,9 @@ impl Journal {
                 header.identity.expect(path, identity)?;
                 journal.begun = header.begun;
                 // More, or other, documents are asked now: answers are found by their requests.
-                if header.settings != settings {
+                if header.settings != *settings {
                     // More documents of the same tasks go on with the same results; others get files of their own.
-                    if differs(&header.settings, &settings, &["model", "limit"]).is_some() {
+                    if differs(&header.settings, settings, &["model", "limit"]).is_some() {
                         journal.begun = now.max(header.begun + 1);
                     }
                     journal.line(&json!({ "settings": settings, "begun": journal.begun }))?;
@@ -154,7 +153,7 @@ impl Journal {
 struct Header {
     identity: Identity,
     begun: u64,
-    settings: Value,
+    settings: EvalSettings,
 }
 
 impl Identity {
@@ -194,13 +193,13 @@ enum Line {
     },
     /// What a later run was told to ask, and the time that its results are named after.
     Settings {
-        settings: Value,
+        settings: Box<EvalSettings>,
         begun: u64,
     },
 }
 
 /// The answers of several journals.
-pub struct Merged {
+pub struct MergedJournals {
     pub responses: HashMap<String, Response>,
     pub identity: Identity,
     /// What the first of them asked.
@@ -213,42 +212,37 @@ pub struct Merged {
 ///
 /// # Errors
 /// Journals of different models, or a damaged one.
-pub fn merged(paths: &[PathBuf]) -> Result<Merged> {
-    let mut all: Option<(Merged, Value)> = None;
+pub fn merged(paths: &[PathBuf]) -> Result<MergedJournals> {
+    let mut all: Option<MergedJournals> = None;
     for path in paths {
         let text = std::fs::read(path).map_err(Error::io(path))?;
         let Contents { header, responses, .. } = read(path, &text)?;
         let Some(Header { identity, begun, settings }) = header else {
             return Err(Error::malformed(path, "line 1", "a journal", "an empty file", "run its share again"));
         };
-        match &mut all {
-            None => all = Some((Merged { responses, identity, settings: EvalSettings::default(), begun }, settings)),
-            Some((all, first)) => {
-                identity.expect(path, &all.identity)?;
-                if let Some(name) = differs(first, &settings, &["model", "adapter"]) {
-                    let fix = "run all shares with the same options, or give each run its own `out`";
-                    let (expected, found) = (first[&name].to_string(), settings[&name].to_string());
-                    return Err(Error::malformed(path, name, format!("{expected}, as the other shares"), found, fix));
-                }
-                all.responses.extend(responses);
-                all.begun = all.begun.min(begun);
-            }
+        let Some(all) = &mut all else {
+            all = Some(MergedJournals { responses, identity, settings, begun });
+            continue;
+        };
+        identity.expect(path, &all.identity)?;
+        if let Some((name, expected, found)) = differs(&all.settings, &settings, &["model", "adapter"]) {
+            let fix = "run all shares with the same options, or give each run its own `out`";
+            return Err(Error::malformed(path, name, format!("{expected}, as the other shares"), found, fix));
         }
+        all.responses.extend(responses);
+        all.begun = all.begun.min(begun);
     }
-    let none = || Error::request("merge", "journals", "none", "give the folder that the shares wrote to");
-    let (merged, settings) = all.ok_or_else(none)?;
-    let fix = "run the shares again with this version";
-    let settings = serde_json::from_value(settings)
-        .map_err(|error| Error::malformed(&paths[0], "settings", "those of an evaluation", error, fix))?;
-    Ok(Merged { settings, ..merged })
+    all.ok_or_else(|| Error::request("merge", "journals", "none", "give the folder that the shares wrote to"))
 }
 
-/// Returns the first setting in which two runs differ, `others` aside: the model's place and the adapter may depend on
-/// the machine.
-fn differs(first: &Value, second: &Value, others: &[&str]) -> Option<String> {
-    let settings = first.as_object()?;
-    let mut names = settings.keys().filter(|name| !others.contains(&name.as_str()));
-    names.find(|name| first[name.as_str()] != second[name.as_str()]).cloned()
+/// Returns the first setting in which two runs differ, with both values, `others` aside: the model's place and the adapter
+/// may depend on the machine.
+fn differs(first: &EvalSettings, second: &EvalSettings, others: &[&str]) -> Option<(String, Value, Value)> {
+    let fields = |settings| serde_json::to_value(settings).expect("settings are plain data");
+    let (Value::Object(first), second) = (fields(first), fields(second)) else { return None };
+    let mut pairs = first.into_iter().map(|(name, value)| (second[&name].clone(), name, value));
+    let found = pairs.find(|(found, name, expected)| !others.contains(&name.as_str()) && found != expected);
+    found.map(|(found, name, expected)| (name, expected, found))
 }
 
 /// The contents of a journal.
@@ -287,7 +281,7 @@ fn read(path: &Path, text: &[u8]) -> Result<Contents> {
                 }
                 Line::Settings { settings, begun } => {
                     if let Some(header) = &mut header {
-                        (header.settings, header.begun) = (settings, begun);
+                        (header.settings, header.begun) = (*settings, begun);
                     }
                 }
             }
@@ -302,26 +296,4 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.split_at_checked(9)?;
     let sum = u32::from_str_radix(std::str::from_utf8(&sum[..8]).ok()?, 16).ok()?;
     (line.len() <= LONGEST && line[8] == b' ' && crc32fast::hash(json) == sum).then_some(json)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_of_another_path_are_refused() {
-        let fast = Identity {
-            model: "a model".into(),
-            digest: "1".into(),
-            tokenizer: "2".into(),
-            template: "3".into(),
-            path: "fast".into(),
-            packed: false,
-            numerics: NUMERICS,
-        };
-        let cpu = Identity { path: "cpu".into(), ..fast.clone() };
-        assert!(fast.expect(Path::new("journal"), &fast).is_ok());
-        let error = fast.expect(Path::new("journal"), &cpu).unwrap_err().to_string();
-        assert!(error.contains("computed on path fast"), "{error}");
-    }
 }

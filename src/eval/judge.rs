@@ -111,6 +111,14 @@ impl Judge {
     /// # Errors
     /// All attempts failed; another status; a response that is too large or none of a chat completion.
     pub fn ask(&self, prompt: &str) -> Result<Verdict> {
+        self.ask_and_wait(prompt, thread::sleep)
+    }
+
+    /// Does the same, with `wait` for the time between attempts.
+    ///
+    /// # Errors
+    /// As [`Judge::ask`].
+    pub fn ask_and_wait(&self, prompt: &str, mut wait: impl FnMut(Duration)) -> Result<Verdict> {
         let body = json!({
             "model": self.endpoint.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -118,7 +126,7 @@ impl Judge {
             "max_tokens": 1024,
         });
         let body = body.to_string();
-        let mut wait = self.endpoint.wait;
+        let mut longer = self.endpoint.wait;
         let mut attempt = 1;
         loop {
             let (why, asked) = match self.attempt(&body) {
@@ -134,8 +142,8 @@ impl Judge {
                     "see whether the endpoint runs, then start again: what is done is kept",
                 ));
             }
-            thread::sleep(asked.unwrap_or(wait).min(MAX_WAIT));
-            wait = wait.saturating_mul(2);
+            wait(asked.unwrap_or(longer).min(MAX_WAIT));
+            longer = longer.saturating_mul(2);
             attempt += 1;
         }
     }

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::journal::Identity;
-use super::measure::{Number, Sample, SetResult, group_number};
-use super::requests::{PreparedTask, Request};
+use super::measure::{MetricValue, Sample, SetResult, group_number};
+use super::requests::{Request, TaskRequests};
 use super::settings::EvalSettings;
 use crate::atomic_write;
 use crate::date;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
-use crate::tasks::{Ask, Item, Over, Response};
+use crate::tasks::{Aggregation, Ask, Item, Response};
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
 const IMITATED: &str = "0.4.13";
@@ -26,144 +26,172 @@ pub struct EvalRun<'a> {
     /// What was asked.
     pub settings: &'a EvalSettings,
     pub chat_template: &'a str,
-    pub tasks: Vec<(&'a PreparedTask, Vec<SetResult<'a>>)>,
+    pub tasks: Vec<(&'a TaskRequests, Vec<SetResult<'a>>)>,
 }
 
-/// Returns the content of the results file. It depends on answers alone: runs that end with the same answers give the same bytes.
-pub fn results(run: &EvalRun) -> Value {
-    let mut all = Results::default();
-    for (task, sets) in &run.tasks {
-        all.task(task, sets);
+impl EvalRun<'_> {
+    /// Returns the content of the results file. It depends on responses alone: runs that end with the same give the same
+    /// bytes.
+    pub fn results(&self) -> Value {
+        let uses_chat = self.tasks.iter().any(|(task, _)| task.profile.chat);
+        let template = if uses_chat { json!(self.chat_template) } else { Value::Null };
+        let mut results = json!({
+            "results": {},
+            "groups": {},
+            "group_subtasks": {},
+            "configs": {},
+            "versions": {},
+            "n-shot": {},
+            "higher_is_better": {},
+            "n-samples": {},
+            "config": {
+                "model": "qwgpu",
+                "model_args": self.settings,
+                "model_sha": self.identity.digest,
+                "batch_size": "auto",
+                "limit": self.settings.limit,
+                "bootstrap_iters": 100,
+                "gen_kwargs": null,
+                "random_seed": 0,
+                "numpy_seed": 1234,
+                "torch_seed": 1234,
+                "fewshot_seed": 1234,
+            },
+            "date": self.begun,
+            "lm_eval_version": IMITATED,
+            "task_hashes": {},
+            "model_source": "qwgpu",
+            "model_name": self.identity.model,
+            "model_name_sanitized": sanitized(&self.identity.model),
+            "system_instruction": null,
+            "system_instruction_sha": null,
+            "fewshot_as_multiturn": self.settings.fewshot_as_multiturn,
+            "chat_template": template,
+            "chat_template_sha": uses_chat.then(|| sha256(self.chat_template)),
+            "max_length": self.settings.context,
+            "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": self.identity, "sets": {} },
+        });
+        for (task, sets) in &self.tasks {
+            if sets.len() > 1 {
+                insert_groups(&mut results, task, sets);
+            }
+            sets.iter().for_each(|set| insert_set(&mut results, task, set, sets.len() > 1));
+        }
+        results
     }
-    let uses_chat = run.tasks.iter().any(|(task, _)| task.profile.chat);
-    let template = if uses_chat { json!(run.chat_template) } else { Value::Null };
-    json!({
-        "results": all.results,
-        "groups": all.groups,
-        "group_subtasks": all.subtasks,
-        "configs": all.configs,
-        "versions": all.versions,
-        "n-shot": all.shots,
-        "higher_is_better": all.higher,
-        "n-samples": all.samples,
-        "config": {
-            "model": "qwgpu",
-            "model_args": run.settings,
-            "model_sha": run.identity.digest,
-            "batch_size": "auto",
-            "limit": run.settings.limit,
-            "bootstrap_iters": 100,
-            "gen_kwargs": null,
-            "random_seed": 0,
-            "numpy_seed": 1234,
-            "torch_seed": 1234,
-            "fewshot_seed": 1234,
-        },
-        "date": run.begun,
-        "lm_eval_version": IMITATED,
-        "task_hashes": all.hashes,
-        "model_source": "qwgpu",
-        "model_name": run.identity.model,
-        "model_name_sanitized": sanitized(&run.identity.model),
-        "system_instruction": null,
-        "system_instruction_sha": null,
-        "fewshot_as_multiturn": run.settings.fewshot_as_multiturn,
-        "chat_template": template,
-        "chat_template_sha": uses_chat.then(|| sha256(run.chat_template)),
-        "max_length": run.settings.context,
-        "qwgpu": { "version": env!("CARGO_PKG_VERSION"), "identity": run.identity, "sets": all.extras },
-    })
-}
 
-#[derive(Default)]
-struct Results {
-    results: Map<String, Value>,
-    groups: Map<String, Value>,
-    subtasks: Map<String, Value>,
-    configs: Map<String, Value>,
-    versions: Map<String, Value>,
-    shots: Map<String, Value>,
-    higher: Map<String, Value>,
-    samples: Map<String, Value>,
-    hashes: Map<String, Value>,
-    extras: Map<String, Value>,
-}
-
-impl Results {
-    fn task(&mut self, task: &PreparedTask, sets: &[SetResult]) {
-        let metrics = task.profile.metrics;
-        let grouped = sets.len() > 1;
-        let mut groups: Vec<(String, Vec<&SetResult>)> = Vec::new();
-        if grouped {
-            groups.push((task.name.clone(), sets.iter().collect()));
+    /// Writes results and a samples file for each set below `out` as lm-evaluation-harness does, what a judge is to be asked
+    /// and exports for other tools where there are any, and returns the results file.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, out: &Path) -> Result<PathBuf> {
+        let folder = out.join(sanitized(&self.identity.model));
+        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        for (task, sets) in &self.tasks {
             for set in sets {
-                for group in &set.data().groups {
-                    let name = format!("{}_{group}", task.task.name);
-                    match groups.iter_mut().find(|known| known.0 == name) {
-                        Some(known) => known.1.push(set),
-                        None => groups.push((name, vec![set])),
+                let file = samples_file(&set.set.name, self.begun);
+                let path = folder.join(format!("judge_{file}"));
+                let requests = set.judge_requests().into_iter();
+                let requests = requests.map(|(sample, prompt)| json!({ "doc_id": sample.id, "prompt": prompt }));
+                match lines(requests) {
+                    // A judge may have answered since.
+                    none if none.is_empty() && path.exists() => {
+                        std::fs::remove_file(&path).map_err(Error::io(&path))?
                     }
+                    none if none.is_empty() => {}
+                    lines => atomic_write::write(&path, lines)?,
+                }
+                atomic_write::write(&folder.join(&file), lines(set.samples.iter().flat_map(sample_lines)))?;
+                if let Some(export) = task.task.export {
+                    let exported = set.samples.iter().filter_map(|sample| match sample.response {
+                        Response::Reply(reply) => Some(export(sample.document, reply.trim())),
+                        _ => None,
+                    });
+                    atomic_write::write(&folder.join(format!("export_{file}")), lines(exported))?;
                 }
             }
         }
-        for (name, members) in &groups {
-            let numbers = metrics.iter().filter_map(|metric| group_number(metric, members));
-            let documents: usize = members.iter().map(|set| set.samples.len()).sum();
-            let mut entry = entry(name, if *name == task.name { "" } else { " - " }, documents, numbers);
-            // lm-evaluation-harness weights by documents; some tools report this mean over subjects.
-            for metric in metrics.iter().filter(|metric| matches!(metric.over, Over::Mean)) {
-                let values: Vec<f64> =
-                    members.iter().filter_map(|set| set.number(metric)).filter_map(|number| number.value).collect();
-                if let Ok(value) = mean(&values) {
-                    entry.insert(format!("{}_macro,{}", metric.name, metric.filter), json!(value));
-                }
-            }
-            self.results.insert(name.clone(), Value::Object(entry.clone()));
-            self.groups.insert(name.clone(), Value::Object(entry));
-            let names: Vec<&str> = members.iter().map(|set| set.data().name.as_str()).collect();
-            self.subtasks.insert(name.clone(), json!(names));
-        }
-        for set in sets {
-            let name = set.data().name.clone();
-            let numbers = metrics.iter().filter_map(|metric| set.number(metric));
-            let alias = if grouped { " - " } else { "" };
-            self.results.insert(name.clone(), Value::Object(entry(&name, alias, set.samples.len(), numbers)));
-            self.configs.insert(
-                name.clone(),
-                json!({
-                    "task": name,
-                    "profile": task.profile.name,
-                    "num_fewshot": task.shots,
-                    "output_type": match set.samples.first().map(|s| &s.request.prompt.ask) {
-                        Some(Ask::Reply { .. }) => "generate_until",
-                        _ => "multiple_choice",
-                    },
-                }),
-            );
-            self.versions.insert(name.clone(), json!(task.profile.version));
-            self.shots.insert(name.clone(), json!(task.shots));
-            let higher: Map<String, Value> =
-                metrics.iter().map(|m| (m.name.to_owned(), json!(m.higher_is_better))).collect();
-            self.higher.insert(name.clone(), Value::Object(higher));
-            let counts = json!({ "original": set.data().documents.len(), "effective": set.samples.len() });
-            self.samples.insert(name.clone(), counts);
-            let triples: String = set.samples.iter().map(|sample| Hashes::of(sample).joined()).collect();
-            self.hashes.insert(name.clone(), json!(sha256(triples)));
-            self.extras.insert(
-                name,
-                json!({
-                    "errors": set.errors(),
-                    "missing": set.missing,
-                    "ties": set.ties(),
-                    "truncated": set.truncated(),
-                    "chance": metrics.iter().find(|m| m.primary).and_then(|m| m.chance),
-                }),
-            );
-        }
+        let path = folder.join(format!("results_{}.json", date::time(self.begun).replace(':', "-")));
+        atomic_write::write(&path, serde_json::to_vec_pretty(&self.results()).expect("a JSON value"))?;
+        Ok(path)
+    }
+
+    /// Counts the documents that have no score.
+    pub fn unscored(&self) -> usize {
+        self.sets().map(SetResult::errors).sum()
+    }
+
+    /// Counts the replies that wait for a verdict of the judge; without a judge there are none.
+    pub fn unjudged(&self) -> usize {
+        self.settings.judge.as_ref().map_or(0, |_| self.sets().map(|set| set.judge_requests().len()).sum())
+    }
+
+    fn sets(&self) -> impl Iterator<Item = &SetResult<'_>> {
+        self.tasks.iter().flat_map(|(_, sets)| sets)
     }
 }
 
-fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item = Number>) -> Map<String, Value> {
+/// Adds the numbers of a task of several sets, and of each group of them.
+fn insert_groups(results: &mut Value, task: &TaskRequests, sets: &[SetResult]) {
+    let metrics = task.profile.metrics;
+    let mut groups: Vec<(String, Vec<&SetResult>)> = vec![(task.name.clone(), sets.iter().collect())];
+    for (set, group) in sets.iter().flat_map(|set| set.set.groups.iter().map(move |group| (set, group))) {
+        let name = format!("{}_{group}", task.task.name);
+        match groups.iter_mut().find(|known| known.0 == name) {
+            Some(known) => known.1.push(set),
+            None => groups.push((name, vec![set])),
+        }
+    }
+    for (name, members) in &groups {
+        let numbers = metrics.iter().filter_map(|metric| group_number(metric, members));
+        let documents: usize = members.iter().map(|set| set.samples.len()).sum();
+        let mut entry = entry(name, if *name == task.name { "" } else { " - " }, documents, numbers);
+        // lm-evaluation-harness weights by documents; some tools report this mean over subjects.
+        for metric in metrics.iter().filter(|metric| matches!(metric.aggregation, Aggregation::Mean)) {
+            let values: Vec<f64> = members.iter().filter_map(|set| set.number(metric)?.value).collect();
+            if let Ok(value) = mean(&values) {
+                entry.insert(format!("{}_macro,{}", metric.name, metric.filter), json!(value));
+            }
+        }
+        results["results"][name] = json!(entry);
+        results["groups"][name] = json!(entry);
+        results["group_subtasks"][name] = members.iter().map(|set| json!(set.set.name)).collect();
+    }
+}
+
+/// Adds what the results file has of a set, which may be one of several.
+fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_several: bool) {
+    let (name, metrics) = (&set.set.name, task.profile.metrics);
+    let numbers = metrics.iter().filter_map(|metric| set.number(metric));
+    let indent = if one_of_several { " - " } else { "" };
+    results["results"][name] = json!(entry(name, indent, set.samples.len(), numbers));
+    results["configs"][name] = json!({
+        "task": name,
+        "profile": task.profile.name,
+        "num_fewshot": task.shots,
+        "output_type": match set.samples.first().map(|sample| &sample.request.prompt.ask) {
+            Some(Ask::Reply { .. }) => "generate_until",
+            _ => "multiple_choice",
+        },
+    });
+    results["versions"][name] = json!(task.profile.version);
+    results["n-shot"][name] = json!(task.shots);
+    let higher = metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.higher_is_better)));
+    results["higher_is_better"][name] = higher.collect::<Map<_, _>>().into();
+    results["n-samples"][name] = json!({ "original": set.set.documents.len(), "effective": set.samples.len() });
+    let hashes: String = set.samples.iter().map(|sample| Hashes::of(sample).0.concat()).collect();
+    results["task_hashes"][name] = json!(sha256(hashes));
+    results["qwgpu"]["sets"][name] = json!({
+        "errors": set.errors(),
+        "missing": set.missing,
+        "ties": set.ties(),
+        "truncated": set.truncated(),
+        "chance": metrics.iter().find(|metric| metric.primary).and_then(|metric| metric.chance),
+    });
+}
+
+fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item = MetricValue>) -> Map<String, Value> {
     let mut entry = Map::new();
     entry.insert("name".into(), json!(name));
     entry.insert("alias".into(), json!(format!("{indent}{name}")));
@@ -176,36 +204,33 @@ fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item
     entry
 }
 
-/// Returns the lines of a set's samples file: one for each document and filter.
-pub fn samples(set: &SetResult) -> String {
-    let mut lines = String::new();
-    for sample in &set.samples {
-        let hashes = Hashes::of(sample);
-        match &sample.outcomes {
-            Ok(outcomes) => {
-                for outcome in outcomes {
-                    let mut line = line(sample, outcome.filter, outcome.filtered.as_deref());
-                    let names: Vec<&str> = outcome.items.iter().map(|item| item.0).collect();
-                    line.insert("metrics".into(), json!(names));
-                    hashes.insert(&mut line);
-                    for (name, item) in &outcome.items {
-                        line.insert((*name).to_owned(), item_value(item));
-                    }
-                    lines += &Value::Object(line).to_string();
-                    lines.push('\n');
-                }
-            }
-            Err(why) => {
-                let mut line = line(sample, "none", None);
-                line.insert("metrics".into(), json!([]));
-                hashes.insert(&mut line);
-                line.insert("error".into(), json!(why));
-                lines += &Value::Object(line).to_string();
-                lines.push('\n');
-            }
-        }
+/// Returns JSON values, each on a line.
+fn lines(values: impl Iterator<Item = Value>) -> String {
+    values.map(|value| value.to_string() + "\n").collect()
+}
+
+/// Returns what the samples file has of a document: a line for each filter.
+fn sample_lines(sample: &Sample) -> Vec<Value> {
+    let hashes = Hashes::of(sample);
+    let line = |filter, filtered, metrics: Vec<&str>, rest: Vec<(&str, Value)>| {
+        let mut line = line(sample, filter, filtered);
+        line.insert("metrics".into(), json!(metrics));
+        let hashes =
+            ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(hashes.0.iter().map(|hash| json!(hash)));
+        line.extend(hashes.chain(rest).map(|(name, value)| (name.to_owned(), value)));
+        Value::Object(line)
+    };
+    match &sample.outcomes {
+        Ok(outcomes) => outcomes
+            .iter()
+            .map(|outcome| {
+                let metrics = outcome.items.iter().map(|item| item.0).collect();
+                let items = outcome.items.iter().map(|(name, item)| (*name, item_value(item))).collect();
+                line(outcome.filter, outcome.filtered.as_deref(), metrics, items)
+            })
+            .collect(),
+        Err(why) => vec![line("none", None, Vec::new(), vec![("error", json!(why))])],
     }
-    lines
 }
 
 fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<String, Value> {
@@ -218,8 +243,8 @@ fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<Strin
                 arguments.insert(format!("gen_args_{number}"), argument);
             }
         }
-        Ask::Reply { until, tokens } => {
-            let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": tokens });
+        Ask::Reply { until, max_new_tokens: most } => {
+            let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": most });
             arguments.insert("gen_args_0".into(), json!({ "arg_0": request.context, "arg_1": how }));
         }
     }
@@ -277,16 +302,6 @@ impl Hashes {
         };
         Hashes([sha256(&document), sha256(&sample.request.context), sha256(target)])
     }
-
-    fn joined(&self) -> String {
-        self.0.concat()
-    }
-
-    fn insert(&self, line: &mut Map<String, Value>) {
-        for (name, hash) in ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(&self.0) {
-            line.insert(name.into(), json!(hash));
-        }
-    }
 }
 
 /// Writes a number as Python does.
@@ -318,44 +333,6 @@ fn sanitized(name: &str) -> String {
 /// Returns the name of a set's samples file.
 pub fn samples_file(set: &str, begun: u64) -> String {
     format!("samples_{}_{}.jsonl", sanitized(set), date::time(begun).replace(':', "-"))
-}
-
-/// Writes the results file and a samples file for each set below `out`, requests to a judge and exports for other
-/// tools where there are any; gives the results file.
-///
-/// # Errors
-/// The folder cannot be written.
-pub fn write(run: &EvalRun, results: &Value, out: &Path) -> Result<PathBuf> {
-    let folder = out.join(sanitized(&run.identity.model));
-    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    for set in run.tasks.iter().flat_map(|(_, sets)| sets) {
-        let line =
-            |(sample, prompt): (&Sample, &str)| json!({ "doc_id": sample.id, "prompt": prompt }).to_string() + "\n";
-        let lines: String = set.requests().into_iter().map(line).collect();
-        let path = folder.join(format!("judge_{}", samples_file(&set.data().name, run.begun)));
-        match lines.is_empty() {
-            // A judge may have answered since.
-            true if path.exists() => std::fs::remove_file(&path).map_err(Error::io(&path))?,
-            true => {}
-            false => atomic_write::write(&path, lines)?,
-        }
-        atomic_write::write(&folder.join(samples_file(&set.data().name, run.begun)), samples(set))?;
-    }
-    for (task, sets) in &run.tasks {
-        let Some(export) = task.task.export else { continue };
-        for set in sets {
-            let line = |sample: &Sample| match sample.response {
-                Response::Reply(reply) => export(sample.document, reply.trim()).to_string() + "\n",
-                _ => String::new(),
-            };
-            let lines: String = set.samples.iter().map(line).collect();
-            let name = format!("export_{}", samples_file(&set.data().name, run.begun));
-            atomic_write::write(&folder.join(name), lines)?;
-        }
-    }
-    let path = folder.join(format!("results_{}.json", date::time(run.begun).replace(':', "-")));
-    atomic_write::write(&path, serde_json::to_vec_pretty(results).expect("a JSON value"))?;
-    Ok(path)
 }
 
 #[cfg(test)]

@@ -89,24 +89,3 @@ impl<'de> Deserialize<'de> for Limits {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_read_and_written() {
-        let limits: Limits = "100,mmlu=2".parse().unwrap();
-        assert_eq!((limits.of("mmlu"), limits.of("snli")), (Some(2), Some(100)));
-        assert_eq!("mmlu=2".parse::<Limits>().unwrap().of("snli"), None);
-        for (text, json) in [("7", "7"), ("100,mmlu=2", "\"100,mmlu=2\""), ("mmlu=2", "\"mmlu=2\"")] {
-            let limits: Limits = text.parse().unwrap();
-            assert_eq!(serde_json::to_string(&limits).unwrap(), json);
-            assert_eq!(serde_json::from_str::<Limits>(json).unwrap(), limits);
-        }
-        for wrong in ["", "0", "mmlu=", "mmlu=0", "5,6", "mmlu=1,mmlu=2", "-3", "a"] {
-            assert!(wrong.parse::<Limits>().is_err(), "{wrong}");
-        }
-        assert!(limits.expect_among(&["snli"]).unwrap_err().to_string().contains("mmlu"));
-    }
-}

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::journal::verdict_key;
-use super::requests::{PreparedSet, PreparedTask, Request};
+use super::requests::{Request, SetRequests, TaskRequests};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
-use crate::tasks::{Item, Metric, Outcome, Over, Response, Set};
+use crate::tasks::{Aggregation, FilterResult, Item, Metric, Response, Set};
 
 /// Resamples for the error of a corpus measure, as lm-evaluation-harness has them for BLEU and chrF.
 const RESAMPLES: usize = 100;
@@ -20,12 +20,12 @@ pub struct Sample<'a> {
     pub request: &'a Request,
     pub response: &'a Response,
     /// The scores, or why there are none.
-    pub outcomes: Result<Vec<Outcome>, String>,
+    pub outcomes: Result<Vec<FilterResult>, String>,
 }
 
 /// The samples of a set, scored.
 pub struct SetResult<'a> {
-    pub set: &'a PreparedSet,
+    pub set: &'a Set,
     pub samples: Vec<Sample<'a>>,
     /// Documents of the run that have no answer yet.
     pub missing: usize,
@@ -33,7 +33,7 @@ pub struct SetResult<'a> {
 
 /// A metric's number.
 #[derive(Clone, Debug)]
-pub struct Number {
+pub struct MetricValue {
     pub name: &'static str,
     pub filter: &'static str,
     /// None where it has no value: no documents, or a judge must be asked first.
@@ -44,41 +44,34 @@ pub struct Number {
 }
 
 /// Scores the documents of `task`, set by set, that have answers in `responses`, and verdicts of `judge` where needed.
-pub fn measured<'a>(
-    task: &'a PreparedTask,
+pub fn score_task<'a>(
+    task: &'a TaskRequests,
     responses: &'a HashMap<String, Response>,
     judge: Option<&str>,
 ) -> Vec<SetResult<'a>> {
-    let measure = |set: &'a PreparedSet| {
-        let known = set
-            .documents
-            .iter()
-            .enumerate()
-            .filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
+    let score_set = |prepared: &'a SetRequests| {
+        let (set, requests) = (&prepared.set, &prepared.requests);
+        let known = requests.iter().enumerate();
+        let known = known.filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
         let sample = |(id, request, response): (usize, &'a Request, &'a Response)| {
-            let document = &set.set.documents[id];
+            let document = &set.documents[id];
             let outcomes = match response {
                 Response::Error(why) => Err(why.clone()),
                 _ => {
                     let verdict = judge.and_then(|judge| responses.get(&verdict_key(&request.key, judge)));
                     let all: Vec<Response> = [response].into_iter().chain(verdict).cloned().collect();
-                    (task.profile.score)(&set.set, document, &all).map_err(|error| error.to_string())
+                    (task.profile.score)(set, document, &all).map_err(|error| error.to_string())
                 }
             };
             Sample { id, document, request, response, outcomes }
         };
         let samples: Vec<Sample> = known.map(sample).collect();
-        SetResult { missing: set.documents.len() - samples.len(), set, samples }
+        SetResult { missing: requests.len() - samples.len(), set, samples }
     };
-    task.sets.iter().map(measure).collect()
+    task.sets.iter().map(score_set).collect()
 }
 
-impl<'a> SetResult<'a> {
-    /// Returns the set as its files have it.
-    pub fn data(&self) -> &'a Set {
-        &self.set.set
-    }
-
+impl SetResult<'_> {
     /// Counts the documents without a score.
     pub fn errors(&self) -> usize {
         self.samples.iter().filter(|sample| sample.outcomes.is_err()).count()
@@ -102,16 +95,14 @@ impl<'a> SetResult<'a> {
     }
 
     /// Returns the prompts that a judge must still be asked, with their documents.
-    pub fn requests(&self) -> Vec<(&Sample<'_>, &str)> {
-        let request = |sample| -> Option<(&Sample<'_>, &str)> {
-            let sample: &Sample = sample;
-            let mut items = sample.outcomes.as_ref().ok()?.iter().flat_map(|outcome| &outcome.items);
-            items.find_map(|(_, item)| match item {
-                Item::Request(prompt) => Some((sample, prompt.as_str())),
-                _ => None,
-            })
-        };
-        self.samples.iter().filter_map(request).collect()
+    pub fn judge_requests(&self) -> Vec<(&Sample<'_>, &str)> {
+        let mut requests = Vec::new();
+        for sample in &self.samples {
+            let mut items = sample.outcomes.iter().flatten().flat_map(|outcome| &outcome.items);
+            let prompt = items.find_map(|(_, item)| if let Item::Request(prompt) = item { Some(prompt) } else { None });
+            requests.extend(prompt.map(|prompt| (sample, prompt.as_str())));
+        }
+        requests
     }
 
     /// Returns what each document gives to a metric.
@@ -122,22 +113,22 @@ impl<'a> SetResult<'a> {
     }
 
     /// Computes a metric; None if no document has to do with it.
-    pub fn number(&self, metric: &Metric) -> Option<Number> {
+    pub fn number(&self, metric: &Metric) -> Option<MetricValue> {
         number(metric, &self.items(metric))
     }
 }
 
 /// Computes a metric over several sets: a mean weighted by documents with the pooled error, or the corpus of all.
-pub fn group_number(metric: &Metric, sets: &[&SetResult]) -> Option<Number> {
-    if let Over::Corpus(_) = metric.over {
+pub fn group_number(metric: &Metric, sets: &[&SetResult]) -> Option<MetricValue> {
+    if let Aggregation::Corpus(_) = metric.aggregation {
         return number(metric, &sets.iter().flat_map(|set| set.items(metric)).collect::<Vec<_>>());
     }
-    let numbers: Vec<Number> = sets.iter().filter_map(|set| set.number(metric)).collect();
+    let numbers: Vec<MetricValue> = sets.iter().filter_map(|set| set.number(metric)).collect();
     let documents = numbers.iter().map(|n| n.documents).sum::<usize>();
     let sums: Option<Vec<f64>> = numbers.iter().map(|n| Some(n.value? * n.documents as f64)).collect();
     let parts: Option<Vec<(f64, u64)>> =
         numbers.iter().map(|n| Some((n.standard_error?, n.documents as u64))).collect();
-    (documents > 0).then(|| Number {
+    (documents > 0).then(|| MetricValue {
         name: metric.name,
         filter: metric.filter,
         value: sums.map(|sums| sums.iter().sum::<f64>() / documents as f64),
@@ -146,18 +137,18 @@ pub fn group_number(metric: &Metric, sets: &[&SetResult]) -> Option<Number> {
     })
 }
 
-fn number(metric: &Metric, items: &[&Item]) -> Option<Number> {
+fn number(metric: &Metric, items: &[&Item]) -> Option<MetricValue> {
     if items.is_empty() {
         return None;
     }
     let asks = items.iter().any(|item| matches!(item, Item::Request(_)));
-    let (value, standard_error) = match metric.over {
+    let (value, standard_error) = match metric.aggregation {
         _ if asks => (None, None),
-        Over::Mean => {
+        Aggregation::Mean => {
             let numbers: Vec<f64> = items.iter().filter_map(|item| item_number(item)).collect();
             (mean(&numbers).ok(), standard_error(&numbers).ok())
         }
-        Over::Corpus(measure) => {
+        Aggregation::Corpus(measure) => {
             let of = |indices: &mut dyn Iterator<Item = usize>| {
                 measure(&indices.map(|i| items[i].clone()).collect::<Vec<_>>())
             };
@@ -165,7 +156,7 @@ fn number(metric: &Metric, items: &[&Item]) -> Option<Number> {
             (value.is_finite().then_some(value), corpus_error(items, &of))
         }
     };
-    Some(Number { name: metric.name, filter: metric.filter, value, standard_error, documents: items.len() })
+    Some(MetricValue { name: metric.name, filter: metric.filter, value, standard_error, documents: items.len() })
 }
 
 /// Estimates the error of a corpus measure by resampling documents, or groups of documents that belong together.

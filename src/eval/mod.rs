@@ -3,18 +3,18 @@
 //! An [`Evaluation`] has four stages: [`requests`] are made of documents, [`run`] puts to the model those that the
 //! [`journal`] has no answer to, [`measure`] scores the answers, and [`layout`] writes results and samples.
 
-pub mod divergence;
-pub mod evaluation;
+pub(crate) mod divergence;
+mod evaluation;
 pub mod journal;
 #[cfg(feature = "judge")]
 pub mod judge;
-pub mod layout;
+pub(crate) mod layout;
 pub mod limits;
-pub mod measure;
+pub(crate) mod measure;
 pub mod perplexity;
 pub mod requests;
-pub mod run;
-pub mod settings;
+mod run;
+mod settings;
 pub mod word_perplexity;
 
 pub use evaluation::Evaluation;

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::journal::Journal;
+use super::run::Shard;
 use super::settings::EvalSettings;
 use crate::digest::hex;
 use crate::error::{Error, Result};
@@ -13,26 +15,26 @@ use crate::tasks::{Ask, Profile, Prompt, Set, TASKS, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
 /// A task with its requests.
-pub struct PreparedTask {
+pub struct TaskRequests {
     /// As the user named it: `mmlu`, or `mmlu:stem` for a part of it.
     pub name: String,
     pub task: &'static Task,
     pub profile: &'static Profile,
     pub shots: usize,
-    pub sets: Vec<PreparedSet>,
+    pub sets: Vec<SetRequests>,
 }
 
 /// A set of a task with its requests.
-pub struct PreparedSet {
+pub struct SetRequests {
     pub set: Set,
-    /// The requests of the first documents, in order.
-    pub documents: Vec<Request>,
+    /// Those of the first documents, in order.
+    pub requests: Vec<Request>,
 }
 
 /// Documents with a common beginning of fewer tokens are asked one by one.
 const LEAST_SHARED: usize = 16;
 
-impl PreparedSet {
+impl SetRequests {
     /// Returns how many first tokens all prompts have in common, at least one token less than the shortest of them.
     pub fn shared(&self) -> usize {
         let mut prompts = self.prompts();
@@ -48,18 +50,27 @@ impl PreparedSet {
 
     /// Counts the tokens that run through the model when what prompts have in common runs once.
     pub fn tokens(&self) -> usize {
-        let all: usize = self.documents.iter().map(|request| request.tokens.count()).sum();
+        let all: usize = self.requests.iter().map(|request| request.tokens.count()).sum();
         all - self.shared() * self.prompts().count().saturating_sub(1)
     }
 
     /// Counts the tokens that replies have at most.
     pub fn reply_tokens(&self) -> usize {
-        let limit = |request: &Request| if let Tokens::Reply { limit, .. } = &request.tokens { *limit } else { 0 };
-        self.documents.iter().map(limit).sum()
+        let most = self.requests.iter().map(|request| match request.tokens {
+            Tokens::Reply { max_new_tokens, .. } => max_new_tokens,
+            Tokens::Choices { .. } => 0,
+        });
+        most.sum()
+    }
+
+    /// Returns the requests of `shard` that have no response in `journal`.
+    pub fn missing(&self, shard: Shard, journal: &Journal) -> Vec<&Request> {
+        let of_shard = self.requests.iter().enumerate().filter(|(id, _)| shard.has(*id));
+        of_shard.map(|(_, request)| request).filter(|request| journal.get(&request.key).is_none()).collect()
     }
 
     fn prompts(&self) -> impl Iterator<Item = &[u32]> {
-        self.documents.iter().flat_map(|request| -> Vec<&[u32]> {
+        self.requests.iter().flat_map(|request| -> Vec<&[u32]> {
             match &request.tokens {
                 Tokens::Choices { questions, .. } => questions.iter().map(|q| &q.ids[..]).collect(),
                 Tokens::Reply { ids, .. } => vec![ids],
@@ -90,7 +101,7 @@ pub enum Tokens {
     },
     Reply {
         ids: Vec<u32>,
-        limit: usize,
+        max_new_tokens: usize,
     },
 }
 
@@ -102,8 +113,8 @@ type Encode = fn(&Tokenizer, &str) -> Result<Vec<u32>>;
 ///
 /// # Errors
 /// Unknown tasks and profiles, bad data, prompts that do not split into tokens where they must.
-pub fn prepare(settings: &EvalSettings, tokenizer: &Tokenizer, chat: &ChatTemplate) -> Result<Vec<PreparedTask>> {
-    let maker = Maker { tokenizer, chat, settings };
+pub fn prepare(settings: &EvalSettings, tokenizer: &Tokenizer, chat: &ChatTemplate) -> Result<Vec<TaskRequests>> {
+    let maker = RequestBuilder { tokenizer, chat, settings };
     let names = whole_names(&settings.tasks);
     let tasks = names.iter().map(|name| maker.task(name)).collect::<Result<Vec<_>>>()?;
     for (index, one) in tasks.iter().enumerate() {
@@ -136,14 +147,14 @@ fn whole_names(parts: &[String]) -> Vec<String> {
 }
 
 /// Makes requests of documents.
-struct Maker<'a> {
+struct RequestBuilder<'a> {
     tokenizer: &'a Tokenizer,
     chat: &'a ChatTemplate,
     settings: &'a EvalSettings,
 }
 
-impl Maker<'_> {
-    fn task(&self, name: &str) -> Result<PreparedTask> {
+impl RequestBuilder<'_> {
+    fn task(&self, name: &str) -> Result<TaskRequests> {
         let settings = self.settings;
         let (task, sets) = named::open(name, &settings.data)?;
         let profile = match &settings.profile {
@@ -160,18 +171,18 @@ impl Maker<'_> {
         for set in sets {
             let limit = limit.unwrap_or(usize::MAX).min(set.documents.len());
             let mut draw = Shots::new(&set, profile.draw, shots)?;
-            let mut documents = Vec::with_capacity(limit);
+            let mut requests = Vec::with_capacity(limit);
             for (id, document) in set.documents.iter().take(limit).enumerate() {
                 let shots: Vec<Prompt> =
                     draw.next(document)?.into_iter().map(|shot| (profile.prompt)(&set, shot)).collect();
-                documents.push(self.document(task, profile, &set, id, document, &shots)?);
+                requests.push(self.request(task, profile, &set, id, document, &shots)?);
             }
-            prepared.push(PreparedSet { documents, set });
+            prepared.push(SetRequests { requests, set });
         }
-        Ok(PreparedTask { name: name.to_owned(), task, profile, shots, sets: prepared })
+        Ok(TaskRequests { name: name.to_owned(), task, profile, shots, sets: prepared })
     }
 
-    fn document(
+    fn request(
         &self,
         task: &Task,
         profile: &Profile,
@@ -197,9 +208,9 @@ impl Maker<'_> {
         let encode: Encode = if profile.chat { Tokenizer::encode_without_bos } else { Tokenizer::encode };
         let (tokens, truncated) = match &prompt.ask {
             Ask::Choices(_) => self.choices(encode, &context, &continuations, most, place)?,
-            Ask::Reply { tokens, .. } => {
-                let limit = self.settings.reply_tokens.map_or(*tokens, |limit| limit.min(*tokens));
-                self.reply(encode, &context, limit, most, place)?
+            Ask::Reply { max_new_tokens, .. } => {
+                let fewer = self.settings.max_new_tokens.unwrap_or(usize::MAX);
+                self.reply(encode, &context, fewer.min(*max_new_tokens), most, place)?
             }
         };
         let mut digest = Sha256::new();
@@ -264,16 +275,16 @@ impl Maker<'_> {
         &self,
         encode: Encode,
         context: &str,
-        limit: usize,
+        max_new_tokens: usize,
         most: usize,
         place: impl Fn() -> String,
     ) -> Result<(Tokens, bool)> {
         let ids = if context.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, context)? };
-        if limit >= most {
-            return Err(too_long(place(), limit + 1, most));
+        if max_new_tokens >= most {
+            return Err(too_long(place(), max_new_tokens + 1, most));
         }
-        let long = ids.len().saturating_sub(most - limit);
-        Ok((Tokens::Reply { ids: ids[long..].to_vec(), limit }, long > 0))
+        let long = ids.len().saturating_sub(most - max_new_tokens);
+        Ok((Tokens::Reply { ids: ids[long..].to_vec(), max_new_tokens }, long > 0))
     }
 
     fn prefix(&self, place: &impl Fn() -> String) -> Result<Vec<u32>> {
@@ -286,7 +297,7 @@ impl Maker<'_> {
 }
 
 fn too_long(place: String, found: usize, most: usize) -> Error {
-    Error::request(place, format!("at most {most} tokens"), found, "give a larger `context`, or fewer `reply_tokens`")
+    Error::request(place, format!("at most {most} tokens"), found, "give a larger `context`, or fewer `max_new_tokens`")
 }
 
 impl Prompt {
@@ -313,9 +324,9 @@ impl Tokens {
                     list(b"answer", &questions[question].answers[answer]);
                 }
             }
-            Tokens::Reply { ids, limit } => {
+            Tokens::Reply { ids, max_new_tokens } => {
                 list(b"prompt", ids);
-                list(b"limit", &[*limit as u32]);
+                list(b"limit", &[*max_new_tokens as u32]);
             }
         }
     }
@@ -326,7 +337,7 @@ impl Tokens {
             Tokens::Choices { questions, .. } => {
                 questions.iter().map(|q| q.ids.len() + q.answers.iter().map(|a| a.len() - 1).sum::<usize>()).sum()
             }
-            Tokens::Reply { ids, limit } => ids.len() + limit,
+            Tokens::Reply { ids, max_new_tokens } => ids.len() + max_new_tokens,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::journal::Journal;
-use super::requests::{PreparedSet, PreparedTask, Request, Tokens};
+use super::requests::{Request, SetRequests, TaskRequests, Tokens};
 use crate::error::Result;
 use crate::generate::{BatchPrompt, Engine, Event, Flow, Question, TokenScore};
 use crate::progress::Progress;
@@ -47,16 +47,15 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// Those of the device and of the journal; what the progress returns.
-    pub fn run(&mut self, tasks: &[PreparedTask], shard: Shard) -> Result<()> {
+    pub fn run(&mut self, tasks: &[TaskRequests], shard: Shard) -> Result<()> {
         for set in tasks.iter().flat_map(|task| &task.sets) {
             self.set(set, shard)?;
         }
         self.journal.sync()
     }
 
-    fn set(&mut self, set: &PreparedSet, shard: Shard) -> Result<()> {
-        let of_shard = set.documents.iter().enumerate().filter(|(id, _)| shard.has(*id)).map(|(_, request)| request);
-        let mut missing: Vec<&Request> = of_shard.filter(|request| self.journal.get(&request.key).is_none()).collect();
+    fn set(&mut self, set: &SetRequests, shard: Shard) -> Result<()> {
+        let mut missing = set.missing(shard, self.journal);
         if missing.is_empty() {
             return Ok(());
         }
@@ -65,7 +64,7 @@ impl Runner<'_> {
         missing.sort_by_key(|request| std::cmp::Reverse(request.tokens.count()));
         // The beginning of all documents, missing or not: it must not depend on earlier runs.
         let shared = if self.share { set.shared() } else { 0 };
-        let beginning = set.documents[0].tokens.beginning()[..shared].to_vec();
+        let beginning = set.requests[0].tokens.beginning()[..shared].to_vec();
         self.choices(&set.set.name, &beginning, &missing)?;
         self.replies(&set.set.name, &beginning, &missing)
     }
@@ -102,8 +101,8 @@ impl Runner<'_> {
         let mut prompts = Vec::new();
         let mut owners = Vec::new();
         for &request in requests {
-            let Tokens::Reply { ids, limit } = &request.tokens else { continue };
-            prompts.push(BatchPrompt { ids: ids[shared.len()..].to_vec(), limit: *limit });
+            let Tokens::Reply { ids, max_new_tokens } = &request.tokens else { continue };
+            prompts.push(BatchPrompt { ids: ids[shared.len()..].to_vec(), limit: *max_new_tokens });
             owners.push((request, request.prompt.until()));
         }
         let mut replies: HashMap<usize, Vec<u32>> = HashMap::new();

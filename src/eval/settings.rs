@@ -9,6 +9,7 @@ use crate::generate::Run;
 
 /// The settings of an evaluation: all that decides its requests. The journal keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EvalSettings {
     /// The folder or file of the model that answers.
     pub model: PathBuf,
@@ -36,7 +37,8 @@ pub struct EvalSettings {
     /// Documents of each set; None is the profile's limit, else all.
     pub limit: Option<Limits>,
     /// The most tokens of a reply, where a task allows more.
-    pub reply_tokens: Option<usize>,
+    #[serde(rename = "reply_tokens")]
+    pub max_new_tokens: Option<usize>,
     /// Few-shot examples of conversations become turns of them.
     pub fewshot_as_multiturn: bool,
     /// The token in front of an empty context.

@@ -70,7 +70,7 @@ impl StudyModel {
             data: settings.data.clone(),
             shots: settings.shots,
             limit: settings.limit.clone(),
-            reply_tokens: settings.reply_tokens,
+            max_new_tokens: settings.reply_tokens,
             ..EvalSettings::default()
         });
         Ok(StudyModel {

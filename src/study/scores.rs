@@ -1,14 +1,14 @@
 //! From an evaluation to the scores of a report.
 
-use crate::eval::measure::{Number, SetResult, group_number, item_number};
-use crate::eval::requests::PreparedTask;
+use crate::eval::measure::{MetricValue, SetResult, group_number, item_number};
+use crate::eval::requests::TaskRequests;
 use crate::report::data::Score;
-use crate::tasks::{Item, Metric, Over};
+use crate::tasks::{Aggregation, Item, Metric};
 
 /// Returns the scores of a task: of the whole, then of each set where there are several. `samples` gives the file of a set's
 /// samples, as the report links it, and of no set the file that sums up all.
 pub fn scores(
-    task: &PreparedTask,
+    task: &TaskRequests,
     sets: &[SetResult],
     digest: &str,
     samples: impl Fn(Option<&str>) -> String,
@@ -17,13 +17,13 @@ pub fn scores(
     let all: Vec<&SetResult> = sets.iter().collect();
     for metric in task.profile.metrics {
         let Some(number) = group_number(metric, &all) else { continue };
-        let file = samples(sets.first().filter(|_| sets.len() == 1).map(|set| set.data().name.as_str()));
+        let file = samples(sets.first().filter(|_| sets.len() == 1).map(|set| set.set.name.as_str()));
         scores.extend(score(task, metric, None, &number, &all, digest, Some(file)));
     }
     if sets.len() > 1 {
         for (set, metric) in sets.iter().flat_map(|set| task.profile.metrics.iter().map(move |metric| (set, metric))) {
             let Some(number) = set.number(metric) else { continue };
-            let name = &set.data().name;
+            let name = &set.set.name;
             let file = Some(samples(Some(name)));
             // Subjects are many; their items stand in their samples.
             let one = score(task, metric, Some(name.clone()), &number, &[set], digest, file);
@@ -34,10 +34,10 @@ pub fn scores(
 }
 
 fn score(
-    task: &PreparedTask,
+    task: &TaskRequests,
     metric: &Metric,
     set: Option<String>,
-    number: &Number,
+    number: &MetricValue,
     sets: &[&SetResult],
     digest: &str,
     samples: Option<String>,
@@ -73,7 +73,7 @@ fn score(
 
 /// What each document gave to a mean that concerns all documents; none where an error took its place.
 fn items(metric: &Metric, sets: &[&SetResult]) -> Vec<Option<f64>> {
-    if matches!(metric.over, Over::Corpus(_)) {
+    if matches!(metric.aggregation, Aggregation::Corpus(_)) {
         return Vec::new();
     }
     let mut items = Vec::new();

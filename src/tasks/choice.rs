@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Item, Metric, Outcome, Over, Response};
+use super::{Aggregation, FilterResult, Item, Metric, Response};
 use crate::error::{Error, Result};
 use crate::metrics::choice::{Choice, best, best_normalized};
 
@@ -71,18 +71,18 @@ pub(super) fn taken(responses: &[Response], count: usize) -> Result<usize> {
 }
 
 /// `acc` of letters or words, of which `gold` is right.
-pub(super) fn accuracy(responses: &[Response], count: usize, gold: usize) -> Result<Vec<Outcome>> {
-    Ok(Outcome::plain(vec![right("acc", taken(responses, count)? == gold)]))
+pub(super) fn accuracy(responses: &[Response], count: usize, gold: usize) -> Result<Vec<FilterResult>> {
+    Ok(FilterResult::plain(vec![right("acc", taken(responses, count)? == gold)]))
 }
 
 /// `acc` and `acc_norm` of choices of different lengths.
-pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) -> Result<Vec<Outcome>> {
+pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) -> Result<Vec<FilterResult>> {
     let sums = sums(responses, choices.len())?.into_iter();
     let scored: Vec<Choice> =
         sums.zip(choices).map(|(sum, choice)| Choice { sum, characters: choice.chars().count() }).collect();
     let items =
         vec![right("acc", best(&scored)?.index == gold), right("acc_norm", best_normalized(&scored)?.index == gold)];
-    Ok(Outcome::plain(items))
+    Ok(FilterResult::plain(items))
 }
 
 /// 1 or 0 for a metric.
@@ -90,23 +90,23 @@ pub(super) fn right(metric: &'static str, right: bool) -> (&'static str, Item) {
     (metric, Item::Number(if right { 1.0 } else { 0.0 }))
 }
 
-impl Outcome {
+impl FilterResult {
     /// Returns what no filter came before.
-    pub(super) fn plain(items: Vec<(&'static str, Item)>) -> Vec<Outcome> {
-        vec![Outcome { filter: "none", filtered: None, items }]
+    pub(super) fn plain(items: Vec<(&'static str, Item)>) -> Vec<FilterResult> {
+        vec![FilterResult { filter: "none", filtered: None, items }]
     }
 
     /// Returns what a filter that leaves `answer` of the reply came before.
-    pub(super) fn filtered(filter: &'static str, answer: &str, items: Vec<(&'static str, Item)>) -> Vec<Outcome> {
-        vec![Outcome { filter, filtered: Some(vec![answer.to_owned()]), items }]
+    pub(super) fn filtered(filter: &'static str, answer: &str, items: Vec<(&'static str, Item)>) -> Vec<FilterResult> {
+        vec![FilterResult { filter, filtered: Some(vec![answer.to_owned()]), items }]
     }
 }
 
 impl Metric {
     /// A share of the documents: of 1, the more the better, without filter, not the primary one.
     pub(super) const fn share(name: &'static str, chance: Option<f64>) -> Metric {
-        let over = Over::Mean;
-        Metric { name, filter: "none", higher_is_better: true, primary: false, scale: 1.0, chance, over }
+        let aggregation = Aggregation::Mean;
+        Metric { name, filter: "none", higher_is_better: true, primary: false, scale: 1.0, chance, aggregation }
     }
 
     /// The share that is the task's score.

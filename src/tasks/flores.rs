@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::reply;
 use super::data::{self, Split};
-use super::{Ask, Dimension, Item, Metric, Outcome, Over, Profile, Prompt, Response, Set, Task};
+use super::{Aggregation, Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::{Error, Result};
 use crate::metrics::bleu::{Bleu, BleuCounts, BleuTokenizer};
 use crate::metrics::chrf::Chrf;
@@ -55,8 +55,8 @@ const PIECES: &str = "flores200";
 
 const CHRF_WORDS: Chrf = Chrf { words: true };
 
-const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
-    Metric { filter, scale: 100.0, over: Over::Corpus(over), ..Metric::share(name, None) }
+const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -> f64) -> Metric {
+    Metric { filter, scale: 100.0, aggregation: Aggregation::Corpus(measure), ..Metric::share(name, None) }
 }
 
 /// sacreBLEU's signature of a metric of this task, which stands beside its value.
@@ -176,10 +176,10 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     Prompt { delimiter: "", ..Prompt::new(request, target, Ask::reply(&["\n"], 256)) }
 }
 
-fn score(set: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn score(set: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let [_, (to, target)] = sides(document);
     let texts = Item::Texts { reply: reply(responses)?.to_owned(), references: vec![target.to_owned()] };
-    let outcome = |filter, names: &[&'static str]| Outcome {
+    let outcome = |filter, names: &[&'static str]| FilterResult {
         filter,
         filtered: None,
         items: names.iter().map(|&name| (name, texts.clone())).collect(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::choice::{reply, right, text};
 use super::data::{self, Record, Split};
-use super::{Ask, Dimension, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::{ExactMatch, RegexFilter};
 
@@ -112,42 +112,42 @@ fn chat_4shot(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
 }
 
-fn lmh_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn lmh_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     exact(document, responses, &STRICT)
 }
 
-fn cot_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn cot_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     exact(document, responses, &STRICT_COT)
 }
 
 /// Both filters of lm-evaluation-harness. What its exact match deletes makes a whole solution its number.
-fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Result<Vec<Outcome>> {
+fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Result<Vec<FilterResult>> {
     let (reply, gold) = (reply(responses)?, text(document, "answer"));
     let outcome = |name, filter: &RegexFilter| {
         let found = filter.apply(reply)?;
         let items = vec![right("exact_match", EXACT_MATCH.matches(&found, gold)?)];
-        Result::Ok(Outcome::filtered(name, &found, items))
+        Result::Ok(FilterResult::filtered(name, &found, items))
     };
     Ok([outcome("strict-match", strict)?, outcome("flexible-extract", &FLEXIBLE)?].concat())
 }
 
 /// The last digits of a reply, and only digits: `3.50` is 50, `-2` is 2.
-fn qwen_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn qwen_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let found = DIGITS.apply(reply(responses)?)?;
     let (said, gold) = (number(&found), solution(text(document, "answer")));
     Ok(last_number(found, said.is_some() && said == gold))
 }
 
 /// The last number of a reply, and the last of the solution, to within 1e-4.
-fn chat_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn chat_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let plain = |text: &str| -> Result<String> { Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], "")) };
     let (found, gold) = (plain(reply(responses)?)?, plain(text(document, "answer"))?);
     let near = number(&found).zip(number(&gold)).is_some_and(|(said, gold)| (said - gold).abs() <= 1e-4);
     Ok(last_number(found, near))
 }
 
-fn last_number(found: String, is_right: bool) -> Vec<Outcome> {
-    Outcome::filtered("last-number", &found, vec![right("acc", is_right)])
+fn last_number(found: String, is_right: bool) -> Vec<FilterResult> {
+    FilterResult::filtered("last-number", &found, vec![right("acc", is_right)])
 }
 
 /// The value of digits as Python reads them, in whose scripts `007` is an error and `007.` is not.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::choice::{accuracies, index, text, texts};
 use super::data::{Record, Split};
 use super::prompt::strip;
-use super::{Ask, Dimension, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -80,6 +80,6 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     Prompt { logged_target: Some(gold.into()), ..Prompt::new(text(document, "query"), target, Ask::choices(&choices)) }
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &texts(document, "choices"), index(document, "gold"))
 }

@@ -9,7 +9,7 @@ use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right
 use super::data::{self, Record, Split};
 use super::prompt::strip;
 use super::reply::english;
-use super::{Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
 
@@ -166,24 +166,24 @@ fn chat(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, gold_letter(document), Ask::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracy(responses, 4, gold(document))
 }
 
-fn option(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn option(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &options(document), gold(document))
 }
 
 /// The first line, compared without regard to case and punctuation.
-fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let line = strip(reply(responses)?.split('\n').next().unwrap_or_default());
     let same = ExactMatch::new(&[], true, true)?.matches(line, &gold_letter(document))?;
     let items = vec![right("exact_match", same)];
-    Ok(Outcome::filtered(FIRST_LINE, line, items))
+    Ok(FilterResult::filtered(FIRST_LINE, line, items))
 }
 
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let said = english(reply(responses)?, options(document))?;
     let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    Ok(Outcome::filtered("none", LETTERS[said.option], items))
+    Ok(FilterResult::filtered("none", LETTERS[said.option], items))
 }

@@ -140,7 +140,7 @@ pub struct Profile {
     /// # Errors
     /// A response of another kind than the prompt asks for, or a log-likelihood that is NaN. The document then counts as
     /// an error, not as wrong.
-    pub score: fn(&Set, &Value, &[Response]) -> Result<Vec<Outcome>>,
+    pub score: fn(&Set, &Value, &[Response]) -> Result<Vec<FilterResult>>,
     pub metrics: &'static [Metric],
 }
 
@@ -150,7 +150,7 @@ impl Profile {
     const fn new(
         name: &'static str,
         prompt: fn(&Set, &Value) -> Prompt,
-        score: fn(&Set, &Value, &[Response]) -> Result<Vec<Outcome>>,
+        score: fn(&Set, &Value, &[Response]) -> Result<Vec<FilterResult>>,
         metrics: &'static [Metric],
     ) -> Profile {
         Profile {
@@ -211,8 +211,8 @@ impl Ask {
         Ask::Choices(choices.iter().map(|&choice| choice.to_owned()).collect())
     }
 
-    fn reply(until: &[&str], tokens: usize) -> Ask {
-        Ask::Reply { until: until.iter().map(|&text| text.to_owned()).collect(), tokens }
+    fn reply(until: &[&str], max_new_tokens: usize) -> Ask {
+        Ask::Reply { until: until.iter().map(|&text| text.to_owned()).collect(), max_new_tokens }
     }
 }
 
@@ -223,7 +223,7 @@ pub enum Ask {
     Choices(Vec<String>),
     /// A greedy continuation, cut at the first of `until`.
     /// Without any, only the end of the model's turn ends it.
-    Reply { until: Vec<String>, tokens: usize },
+    Reply { until: Vec<String>, max_new_tokens: usize },
 }
 
 /// A model's response to a prompt, or a judge's to a reply.
@@ -239,7 +239,7 @@ pub enum Response {
 
 /// What one filter made of a document's answers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct FilterResult {
     /// `none`, `strict-match`.
     pub filter: &'static str,
     /// The answers after the filter, where it changes them.
@@ -278,11 +278,11 @@ pub struct Metric {
     pub scale: f64,
     /// Score of a model that guesses, if that is known.
     pub chance: Option<f64>,
-    pub over: Over,
+    pub aggregation: Aggregation,
 }
 
 /// How a metric becomes one number of many documents.
-pub enum Over {
+pub enum Aggregation {
     /// Mean of the numbers; over subjects weighted by their documents.
     Mean,
     /// A function of all items, which resampling documents gives an error to.

@@ -47,7 +47,7 @@ fn patterns(patterns: &[&str]) -> Vec<Regex> {
 
 /// What a reply says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct NamedOption {
     /// Index of the option.
     pub option: usize,
     /// Whether no pattern found a letter, so that it is the option most like the reply.
@@ -58,7 +58,7 @@ pub(super) struct Said {
 ///
 /// # Errors
 /// An option is too long for a pattern.
-pub(super) fn english(reply: &str, options: [&str; 4]) -> Result<Said> {
+pub(super) fn english(reply: &str, options: [&str; 4]) -> Result<NamedOption> {
     let mut text = reply.to_owned();
     for (letter, option) in longest_first(options) {
         let option = option.trim_end_matches('.');
@@ -74,7 +74,7 @@ pub(super) fn english(reply: &str, options: [&str; 4]) -> Result<Said> {
 }
 
 /// The option that a Chinese reply names: the question's last sentence is cut from it first, since replies repeat it.
-pub(super) fn chinese(reply: &str, question: &str, options: [&str; 4]) -> Said {
+pub(super) fn chinese(reply: &str, question: &str, options: [&str; 4]) -> NamedOption {
     let question = question.trim_end_matches('。');
     let sentence = question.rsplit('。').next().unwrap_or(question);
     let before = sentence.split('_').next().unwrap_or(sentence);
@@ -102,12 +102,12 @@ fn longest_first(options: [&str; 4]) -> Vec<(&'static str, &str)> {
     pairs
 }
 
-fn said(text: &str, patterns: &[Regex], options: [&str; 4]) -> Said {
+fn said(text: &str, patterns: &[Regex], options: [&str; 4]) -> NamedOption {
     // A search that backtracks too long counts as none.
     let letter = patterns.iter().find_map(|pattern| pattern.captures(text).ok().flatten()?.get(1));
     match letter.and_then(|letter| LETTERS.iter().position(|name| *name == letter.as_str())) {
-        Some(option) => Said { option, guessed: false },
-        None => Said { option: most_like(text, options), guessed: true },
+        Some(option) => NamedOption { option, guessed: false },
+        None => NamedOption { option: most_like(text, options), guessed: true },
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn replies_without_a_letter_are_guessed() {
         let planets = ["Mars", "Venus", "the planet Venus", "Earth"];
-        let guess = |option| Said { option, guessed: true };
+        let guess = |option| NamedOption { option, guessed: true };
         assert_eq!(english("arth", planets).unwrap(), guess(3));
         assert_eq!(english("the planets", planets).unwrap(), guess(2));
         assert_eq!(english("", planets).unwrap(), guess(0));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::choice::{index, reply, right, taken, text};
 use super::data::{Record, Split};
 use super::prompt::strip;
-use super::{Ask, Dimension, Item, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -116,18 +116,18 @@ fn chat(set: &Set, document: &Value) -> Prompt {
     Prompt { logged_target: None, ask: Ask::reply(&["\n\n"], 32), ..own(set, document) }
 }
 
-fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
-    Ok(Outcome::plain(items(document, Some(taken(responses, WORDS.len())?))))
+fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+    Ok(FilterResult::plain(items(document, Some(taken(responses, WORDS.len())?))))
 }
 
 /// The first of the three words in a reply, in any case.
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let reply = reply(responses)?.to_lowercase();
     let mut words = reply.split(|c: char| !c.is_alphanumeric());
     let answer = words.find_map(|word| WORDS.iter().position(|name| name.to_lowercase() == word));
     let mut items = items(document, answer);
     items.push(right("unparsed", answer.is_none()));
-    Ok(Outcome::filtered("none", answer.map_or("[invalid]", |answer| WORDS[answer]), items))
+    Ok(FilterResult::filtered("none", answer.map_or("[invalid]", |answer| WORDS[answer]), items))
 }
 
 fn items(document: &Value, answer: Option<usize>) -> Vec<(&'static str, Item)> {

@@ -1,6 +1,6 @@
 //! What the tasks of summaries share: ROUGE of a reply.
 
-use super::{Item, Metric, Outcome};
+use super::{FilterResult, Item, Metric};
 use crate::metrics::rouge::{Rouge, RougeTokens};
 
 /// Means of F1 from 0 to 1, words by their stems. `rougeL` takes a text as one line, as lm-evaluation-harness does;
@@ -12,11 +12,11 @@ pub(super) const METRICS: &[Metric] = &[
     Metric::share("rougeLsum", None),
 ];
 
-pub(super) fn rouge(reply: &str, reference: &str) -> Vec<Outcome> {
+pub(super) fn rouge(reply: &str, reference: &str) -> Vec<FilterResult> {
     let whole = Rouge::of(&one_line(reference), &one_line(reply), RougeTokens::Stems);
     let lines = Rouge::of(&sentences(reference), &sentences(reply), RougeTokens::Stems);
     let number = |name, score: f64| (name, Item::Number(score));
-    Outcome::plain(vec![
+    FilterResult::plain(vec![
         number("rouge1", whole.one.f),
         number("rouge2", whole.two.f),
         number("rougeL", whole.longest.f),

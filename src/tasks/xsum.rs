@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::choice::{reply, text};
 use super::data::{self, Record, Split};
-use super::{Ask, Dimension, Draw, Outcome, Profile, Prompt, Response, Set, Task, summary};
+use super::{Ask, Dimension, Draw, FilterResult, Profile, Prompt, Response, Set, Task, summary};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -47,6 +47,6 @@ fn chat(set: &Set, document: &Value) -> Prompt {
     Prompt { ask: Ask::reply(&[], 64), ..own(set, document) }
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     Ok(summary::rouge(reply(responses)?, text(document, "summary")))
 }

@@ -211,7 +211,7 @@ fn a_prompt_may_begin_another() {
     let head = "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n";
     let text = head.to_owned() + &row("Is it so?") + &row("Is it so? And why is it so?") + &row("Is it so? Or not?");
     std::fs::write(folder.join("TruthfulQA.csv"), text).unwrap();
-    let few = ["--context", "700", "--tasks", "truthfulqa_gen", "--reply-tokens", "8"];
+    let few = ["--context", "700", "--tasks", "truthfulqa_gen", "--max-new-tokens", "8"];
     let (shared, unshared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     done(asking("tiny-qwen", data.path(), shared.path(), &few));
     done(asking("tiny-qwen", data.path(), unshared.path(), &[&few[..], &["--no-share"]].concat()));

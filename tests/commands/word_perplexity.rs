@@ -1,6 +1,6 @@
 //! `qwgpu ppl --protocol word` on a bundled model, against sums by hand.
 
-use qwgpu::eval::word_perplexity::detokenized;
+use qwgpu::eval::word_perplexity::{detokenized, pages, windows, words};
 use qwgpu::generate::{DeviceChoice, Spec, load};
 
 use crate::command::{ended, ends, json, qwgpu, stderr};
@@ -58,4 +58,32 @@ fn a_prefix_that_is_no_token_is_refused() {
     assert!(error.contains("--prefix-token") && error.contains("70000"), "{error}");
     let error = stderr(&ends(2, ["ppl", "--model", "x", "--text", "y", "--protocol", "word"]));
     assert!(error.contains("--prefix-token"), "{error}");
+}
+
+#[test]
+fn pages_begin_with_headings_of_the_first_level() {
+    let text = " \n = A b = \n \n one \n = = Part = = \n two \n = C = \n three \n";
+    assert_eq!(pages(text), [" = A b = \n \n one \n = = Part = = \n two \n", " = C = \n three \n"]);
+    assert_eq!(pages("no heading"), ["no heading"]);
+}
+
+#[test]
+fn words_are_counted_with_empty_ends() {
+    assert_eq!((words("a b"), words(" a b\n"), words("")), (2, 4, 1));
+}
+
+#[test]
+fn spaces_are_mended_in_order() {
+    let page = " = = Part = = \n He said : \" well @-@ known \" ( or 1 @,@ 000 ) , the dogs ' 's N end .";
+    // As the harness's own function gives it.
+    assert_eq!(detokenized(page), " == Part ==\nHe said: \"well-known\" (or 1,000), the dogs''s 1 end .");
+}
+
+#[test]
+fn windows_follow_each_other_and_the_last_is_filled_up() {
+    let ids: Vec<u32> = (1..=10).collect();
+    let parts: Vec<(Vec<u32>, Vec<u32>)> =
+        windows(&ids, 99, 4).into_iter().map(|mut w| (w.ids, w.answers.remove(0))).collect();
+    let expected = [(vec![99], vec![1, 2, 3, 4]), (vec![4], vec![5, 6, 7, 8]), (vec![6, 7, 8], vec![9, 10])];
+    assert_eq!(parts, expected);
 }

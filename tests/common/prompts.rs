@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qwgpu::tasks::prompt::compose;
 use qwgpu::tasks::shots::Shots;
-use qwgpu::tasks::{Ask, Item, Outcome, Profile, Prompt, Response, Set, TASKS, Task};
+use qwgpu::tasks::{Ask, FilterResult, Item, Profile, Prompt, Response, Set, TASKS, Task};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -72,12 +72,12 @@ pub fn choices(sums: &[f64]) -> Vec<Response> {
     vec![Response::Choices(sums.iter().map(|&sum| (sum, false)).collect())]
 }
 
-pub fn score_reply(profile: &Profile, set: &Set, document: &Value, reply: &str) -> Vec<Outcome> {
+pub fn score_reply(profile: &Profile, set: &Set, document: &Value, reply: &str) -> Vec<FilterResult> {
     (profile.score)(set, document, &[Response::Reply(reply.to_owned())]).unwrap()
 }
 
 /// Returns the number that a filter's outcome gives to a metric.
-pub fn number(outcomes: &[Outcome], filter: &str, metric: &str) -> f64 {
+pub fn number(outcomes: &[FilterResult], filter: &str, metric: &str) -> f64 {
     let outcome = outcomes.iter().find(|outcome| outcome.filter == filter).unwrap();
     match outcome.items.iter().find(|(name, _)| *name == metric) {
         Some((_, Item::Number(number))) => *number,

@@ -112,3 +112,14 @@ fn the_readme_lists_all_tasks() {
     known.sort_unstable();
     assert_eq!(listed, known);
 }
+
+/// The table of tasks in docs/EVALUATION.md names each profile with its number of few-shot examples.
+#[test]
+fn the_manual_lists_all_profiles() {
+    let manual = include_str!("../../docs/EVALUATION.md");
+    for task in TASKS {
+        let profiles: Vec<String> = task.profiles.iter().map(|one| format!("{} {}", one.name, one.shots)).collect();
+        let row = format!("\n| {} | {} |", task.name, profiles.join(", "));
+        assert!(manual.contains(&row), "docs/EVALUATION.md has no row `{}`", row.trim());
+    }
+}

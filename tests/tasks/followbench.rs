@@ -5,7 +5,7 @@ mod bad_files;
 use std::path::Path;
 
 use qwgpu::tasks::followbench::{TASK, TASK_ZH};
-use qwgpu::tasks::{Ask, Item, Metric, Outcome, Over, Response, Set, Task};
+use qwgpu::tasks::{Aggregation, Ask, FilterResult, Item, Metric, Response, Set, Task};
 use serde_json::{Value, json};
 
 use crate::files::fixture;
@@ -19,7 +19,7 @@ fn set() -> Set {
     Set { name: "followbench_any".into(), ..Set::default() }
 }
 
-fn score(document: &Value, answers: &[&str]) -> Vec<Outcome> {
+fn score(document: &Value, answers: &[&str]) -> Vec<FilterResult> {
     let answers: Vec<Response> = answers.iter().map(|text| Response::Reply((*text).to_owned())).collect();
     (TASK.profiles[0].score)(&set(), document, &answers).unwrap()
 }
@@ -32,7 +32,7 @@ fn document(language: &str, kind: &str, source: &str, example_id: u64, level: u6
     })
 }
 
-fn record(outcomes: &[Outcome], filter: &str) -> Value {
+fn record(outcomes: &[FilterResult], filter: &str) -> Value {
     let outcome = outcomes.iter().find(|outcome| outcome.filter == filter).unwrap();
     match &outcome.items[0].1 {
         Item::Record(record) => record.clone(),
@@ -99,9 +99,9 @@ fn verdicts_are_read_as_by_the_originals() {
 }
 
 fn value(metric: &Metric, items: &[Item]) -> f64 {
-    match metric.over {
-        Over::Corpus(measure) => measure(items),
-        Over::Mean => panic!("{}: not over a corpus", metric.name),
+    match metric.aggregation {
+        Aggregation::Corpus(measure) => measure(items),
+        Aggregation::Mean => panic!("{}: not over a corpus", metric.name),
     }
 }
 
@@ -165,7 +165,7 @@ fn prompts_are_the_instruction_alone() {
     let document = document("en", "style", "quora", 2, 1, "");
     let prompt = (TASK.profiles[0].prompt)(&set(), &document);
     assert_eq!((prompt.description.as_str(), prompt.text.as_str()), ("", "Do it."));
-    assert_eq!(prompt.ask, Ask::Reply { until: vec![], tokens: 2048 });
+    assert_eq!(prompt.ask, Ask::Reply { until: vec![], max_new_tokens: 2048 });
     assert!(TASK.profiles[0].chat && TASK.profiles[0].shots == 0);
 }
 

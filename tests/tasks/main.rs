@@ -11,3 +11,4 @@ mod followbench;
 #[path = "../common/prompts.rs"]
 mod prompts;
 mod reply;
+mod settings;

@@ -7,7 +7,7 @@ mod pieces;
 use std::path::{Path, PathBuf};
 
 use qwgpu::Result;
-use qwgpu::tasks::{Item, Outcome, Over, Profile, Set, Task, flores, named};
+use qwgpu::tasks::{Aggregation, FilterResult, Item, Profile, Set, Task, flores, named};
 use serde_json::Value;
 
 use crate::files::fixture;
@@ -29,7 +29,7 @@ fn profile<'a>(task: &'a Task, name: &str) -> &'a Profile {
     task.profiles.iter().find(|profile| profile.name == name).unwrap()
 }
 
-fn score(profile: &Profile, set: &Set, document: usize, reply: &str) -> Vec<Outcome> {
+fn score(profile: &Profile, set: &Set, document: usize, reply: &str) -> Vec<FilterResult> {
     score_reply(profile, set, &set.documents[document], reply)
 }
 
@@ -98,7 +98,7 @@ fn translations_score_as_by_sacrebleu() {
         let (task, sets) = open(&name, &fixtures().join("data")).unwrap();
         let profile = profile(task, "lmh");
         let replies = case["replies"].as_array().unwrap().iter().enumerate();
-        let outcomes: Vec<Outcome> =
+        let outcomes: Vec<FilterResult> =
             replies.flat_map(|(id, reply)| score(profile, &sets[0], id, reply.as_str().unwrap())).collect();
         let mut seen = 0;
         for metric in profile.metrics {
@@ -109,7 +109,7 @@ fn translations_score_as_by_sacrebleu() {
                 .collect();
             let expected = &case["scores"][format!("{},{}", metric.name, metric.filter)];
             assert_eq!(items.len(), if expected.is_null() { 0 } else { 3 }, "{}", metric.filter);
-            let Over::Corpus(measure) = metric.over else { panic!("{}: a mean", metric.name) };
+            let Aggregation::Corpus(measure) = metric.aggregation else { panic!("{}: a mean", metric.name) };
             if let Some(score) = expected[0].as_f64() {
                 assert!((measure(&items) - score).abs() < 1e-9, "{} {}: {}", metric.name, name, measure(&items));
                 assert_eq!(flores::signature(metric).as_deref(), expected[1].as_str());

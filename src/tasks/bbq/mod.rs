@@ -7,7 +7,7 @@ mod replies;
 use serde_json::{Value, json};
 
 use super::choice::{index, index_of, reply, right, taken, text, texts};
-use super::{Ask, Dimension, Draw, Item, Metric, Outcome, Over, Profile, Prompt, Response, Set, Task};
+use super::{Aggregation, Ask, Dimension, Draw, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::bias::Tally;
 
@@ -84,8 +84,8 @@ const DISAMB: &str = "disamb_bias_score";
 const KNOWN_AMB: &str = "known_amb";
 const KNOWN_DISAMB: &str = "known_disamb";
 
-const fn bias(name: &'static str, over: fn(&[Item]) -> f64) -> Metric {
-    Metric { over: Over::Corpus(over), ..Metric::trouble(name) }
+const fn bias(name: &'static str, measure: fn(&[Item]) -> f64) -> Metric {
+    Metric { aggregation: Aggregation::Corpus(measure), ..Metric::trouble(name) }
 }
 
 /// A score of all answers; 0 where it has no value, NaN without answers.
@@ -139,23 +139,23 @@ fn written(set: &Set, document: &Value) -> Prompt {
     Prompt { ask: Ask::reply(&["\n\n"], 256), ..twelve(set, document) }
 }
 
-fn of_twelve(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn of_twelve(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let choices = choices(document);
     let answer = taken(responses, choices.len())?;
-    Ok(Outcome::plain(items(document, Some(choices[answer]))))
+    Ok(FilterResult::plain(items(document, Some(choices[answer]))))
 }
 
-fn of_three(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn of_three(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let options = options(document);
     let answer = taken(responses, options.len())?;
-    Ok(Outcome::plain(items(document, Some(options[answer]))))
+    Ok(FilterResult::plain(items(document, Some(options[answer]))))
 }
 
-fn of_reply(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn of_reply(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let said = replies::said(document, reply(responses)?);
     let mut items = items(document, said);
     items.push(right("unparsed", said.is_none()));
-    Ok(Outcome::filtered("none", said.unwrap_or("[invalid]"), items))
+    Ok(FilterResult::filtered("none", said.unwrap_or("[invalid]"), items))
 }
 
 /// What an answer is worth. One that no option was found in is wrong, and neither known nor biased.

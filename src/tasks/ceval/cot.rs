@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{gold, official, options};
 use crate::error::Result;
 use crate::tasks::choice::{LETTERS, reply, right, text};
-use crate::tasks::{Ask, Metric, Outcome, Prompt, Response, Set};
+use crate::tasks::{Ask, FilterResult, Metric, Prompt, Response, Set};
 
 pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Metric::trouble("unparsed")];
 
@@ -39,10 +39,10 @@ pub(super) fn prompt(set: &Set, document: &Value) -> Prompt {
     }
 }
 
-pub(super) fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+pub(super) fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let said = said(reply(responses)?, options(document));
     let items = vec![right("acc", said == Some(gold(document))), right("unparsed", said.is_none())];
-    Ok(Outcome::filtered("none", said.map_or("[invalid]", |option| LETTERS[option]), items))
+    Ok(FilterResult::filtered("none", said.map_or("[invalid]", |option| LETTERS[option]), items))
 }
 
 /// The option of a reply: the last that the form's ending names, else the first that another pattern finds, else the

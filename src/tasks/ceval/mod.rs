@@ -10,7 +10,7 @@ use super::choice::{LETTERS, accuracies, index_of, lettered, reply, right, text}
 use super::data::{self, Record, Split};
 use super::prompt::strip;
 use super::reply::chinese;
-use super::{Ask, Dimension, Draw, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 
 pub static TASK: Task = Task {
@@ -113,12 +113,12 @@ fn chat(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &LETTERS, gold(document))
 }
 
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let said = chinese(reply(responses)?, text(document, "question"), options(document));
     let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    Ok(Outcome::filtered("none", LETTERS[said.option], items))
+    Ok(FilterResult::filtered("none", LETTERS[said.option], items))
 }

@@ -19,7 +19,8 @@ pub use lines::lines;
 pub use parquet::parquet;
 pub use record::{Record, Records};
 pub use sentencepiece::SentencePieces;
-pub use splits::{Split, find, missing, unique};
+pub use splits::{Split, find};
+pub(super) use splits::{missing, unique};
 
 use crate::error::{Error, Result};
 

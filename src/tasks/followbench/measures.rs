@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::LEVELS;
-use crate::tasks::{Item, Metric, Over};
+use crate::tasks::{Aggregation, Item, Metric};
 
 /// Rules give 0 or 1, so that the soft rate would be the hard one.
 pub(super) const NAMES_RULE: &[&str] = &["hsr", "hsr_1", "hsr_2", "hsr_3", "hsr_4", "hsr_5", "csl"];
@@ -36,8 +36,8 @@ pub(super) const METRICS: &[Metric] = &[
     Metric { higher_is_better: false, ..metric("unparsed", "all", unparsed) },
 ];
 
-const fn metric(name: &'static str, filter: &'static str, over: fn(&[Item]) -> f64) -> Metric {
-    Metric { filter, over: Over::Corpus(over), ..Metric::share(name, None) }
+const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -> f64) -> Metric {
+    Metric { filter, aggregation: Aggregation::Corpus(measure), ..Metric::share(name, None) }
 }
 
 /// A record as `score` makes it: group, level, and its hard or soft score, if the verdict could be read.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{text, texts, unfit};
 use super::data::{self, Record};
-use super::{Ask, Dimension, Draw, Item, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, Draw, FilterResult, Item, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use rules::Question;
 use text::Language;
@@ -122,7 +122,7 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     Prompt { delimiter: "", ..Prompt::new(request, target, Ask::reply(&[], 2048)) }
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let (reply, verdict) = match responses {
         [Response::Reply(reply)] => (reply, None),
         [Response::Reply(reply), Response::Reply(verdict)] => (reply, Some(verdict)),
@@ -155,7 +155,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcom
 }
 
 /// The same item for all metrics of a filter.
-fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> Outcome {
+fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> FilterResult {
     let items = names.iter().map(|&name| (name, item.clone())).collect();
-    Outcome { filter, filtered: None, items }
+    FilterResult { filter, filtered: None, items }
 }

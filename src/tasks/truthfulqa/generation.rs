@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::choice::{reply, text, texts};
 use super::super::data::{Record, Split};
 use super::super::prompt::strip;
-use super::super::{Ask, Dimension, Item, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use super::EXAMPLES;
 use crate::error::Result;
 use crate::metrics::bleu::{Bleu, BleuTokenizer};
@@ -105,7 +105,7 @@ fn prompt(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, " ", Ask::reply(&["\n\n"], 256))
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let reply = reply(responses)?;
     let right = best(reply, &texts(document, "correct_answers"));
     let wrong = best(reply, &texts(document, "incorrect_answers"));
@@ -114,7 +114,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcom
         let above = if right > wrong { 1.0 } else { 0.0 };
         items.extend(names.into_iter().zip([right, right - wrong, above].map(Item::Number)));
     }
-    Ok(Outcome::plain(items))
+    Ok(FilterResult::plain(items))
 }
 
 /// The best BLEU, ROUGE-1, ROUGE-2 and ROUGE-Lsum of a reply over `answers`, each from 0 to 100.

@@ -9,7 +9,7 @@ mod generation;
 use serde_json::Value;
 
 use super::choice::{accuracy, sums, text, texts};
-use super::{Ask, Dimension, Item, Metric, Outcome, Profile, Prompt, Response, Set, Task};
+use super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::choice;
 
@@ -78,13 +78,13 @@ fn labels(document: &Value, targets: &str) -> Vec<bool> {
     labels.into_iter().flatten().map(|label| label.as_i64() == Some(1)).collect()
 }
 
-fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let labels = labels(document, "mc1_targets");
     accuracy(responses, labels.len(), labels.iter().position(|label| *label).unwrap_or(usize::MAX))
 }
 
-fn share_of_true(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Outcome>> {
+fn share_of_true(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let labels = labels(document, "mc2_targets");
     let share = choice::mc2(&sums(responses, labels.len())?, &labels)?;
-    Ok(Outcome::plain(vec![("acc", Item::Number(share))]))
+    Ok(FilterResult::plain(vec![("acc", Item::Number(share))]))
 }

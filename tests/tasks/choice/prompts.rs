@@ -28,9 +28,9 @@ fn prompts_equal_the_harness() {
             assert_eq!(target.as_str().map_or_else(|| target.to_string(), str::to_owned), golden["target"], "{name}");
             match &prompt.ask {
                 Ask::Choices(_) => assert_eq!(continuations, strings(&golden["continuations"]), "{name}"),
-                Ask::Reply { until, tokens } => {
+                Ask::Reply { until, max_new_tokens } => {
                     assert_eq!(*until, strings(&golden["until"]), "{name}");
-                    assert_eq!(*tokens, 256, "{name}");
+                    assert_eq!(*max_new_tokens, 256, "{name}");
                 }
             }
             for (turns, golden) in [(Turns::One, &golden["one_message"]), (Turns::Each, &golden["turns"])] {
@@ -158,7 +158,7 @@ fn chains_of_thought_are_asked_for() {
                    水的化学式是____。\nA. H2O\nB. CO2\nC. O2\nD. N2\n答案：让我们一步一步思考，\n1.";
     let (prompt, shots) = asked(&set, profile, 1).swap_remove(0);
     assert_eq!(compose(&prompt, &shots).0, context);
-    assert_eq!(prompt.ask, Ask::Reply { until: vec!["\n\n".to_owned()], tokens: 512 });
+    assert_eq!(prompt.ask, Ask::Reply { until: vec!["\n\n".to_owned()], max_new_tokens: 512 });
     assert_eq!(profile.shots, 5);
 }
 
@@ -176,7 +176,7 @@ fn a_profile_may_allow_fewer_tokens() {
         let data = data.path().to_owned();
         let settings = EvalSettings { tasks, data, profile, shots: Some(0), context, ..EvalSettings::default() };
         let mut tasks = prepare(&settings, &tokenizer, &chat).unwrap();
-        let asked = tasks[0].sets[0].documents.swap_remove(0);
+        let asked = tasks[0].sets[0].requests.swap_remove(0);
         let Tokens::Choices { questions, .. } = asked.tokens else { panic!("no choices") };
         (tokenizer.encode(&asked.context).unwrap(), questions[0].ids.clone(), asked.truncated)
     };

@@ -1,11 +1,11 @@
 //! Scores.
 
-use qwgpu::tasks::{Item, Outcome, Over, Response};
+use qwgpu::tasks::{Aggregation, FilterResult, Item, Response};
 
 use super::*;
 
 /// The value of a metric of `profile` over documents.
-fn total(profile: &Profile, metric: &str, outcomes: &[Outcome]) -> f64 {
+fn total(profile: &Profile, metric: &str, outcomes: &[FilterResult]) -> f64 {
     let metric = profile.metrics.iter().find(|known| known.name == metric).unwrap_or_else(|| panic!("no {metric}"));
     let items: Vec<Item> = outcomes
         .iter()
@@ -13,9 +13,9 @@ fn total(profile: &Profile, metric: &str, outcomes: &[Outcome]) -> f64 {
         .flat_map(|outcome| outcome.items.iter().filter(|(name, _)| *name == metric.name))
         .map(|(_, item)| item.clone())
         .collect();
-    match metric.over {
-        Over::Corpus(over) => over(&items),
-        Over::Mean => items.iter().map(number).sum::<f64>() / items.len() as f64,
+    match metric.aggregation {
+        Aggregation::Corpus(over) => over(&items),
+        Aggregation::Mean => items.iter().map(number).sum::<f64>() / items.len() as f64,
     }
 }
 
@@ -55,7 +55,7 @@ fn scores_equal_the_harness() {
 }
 
 /// One document of a profile, scored.
-fn scored(name: &str, document: usize, answer: Response) -> Outcome {
+fn scored(name: &str, document: usize, answer: Response) -> FilterResult {
     let (task, profile) = named(name);
     let set = set(task, data().path());
     (profile.score)(&set, &set.documents[document], &[answer]).unwrap().remove(0)

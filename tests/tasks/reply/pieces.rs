@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use qwgpu::tasks::data::SentencePieces;
-use qwgpu::tasks::{Item, Over, Response, flores};
+use qwgpu::tasks::{Aggregation, Item, Response, flores};
 use serde_json::Value;
 
 use super::open;
@@ -59,7 +59,7 @@ fn pieces_give_spbleu() {
     let items = items(&sets[0]);
     assert_eq!(items.len(), 20);
     let metric = profile.metrics.iter().find(|metric| metric.name == "spbleu").unwrap();
-    let Over::Corpus(spbleu) = metric.over else { panic!("a measure of documents") };
+    let Aggregation::Corpus(spbleu) = metric.aggregation else { panic!("a measure of documents") };
     let expected = golden["score"].as_f64().unwrap();
     assert!((spbleu(&items) - expected).abs() < 1e-6, "{} {expected}", spbleu(&items));
     assert_eq!(flores::signature(metric).unwrap(), golden["signature"].as_str().unwrap());
