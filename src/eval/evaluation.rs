@@ -38,7 +38,7 @@ use crate::{date, digest};
 /// # }
 /// ```
 pub struct Evaluation {
-    /// What is asked.
+    /// Tasks, model and options.
     pub settings: EvalSettings,
     /// The model that answers.
     pub identity: Identity,

@@ -191,7 +191,7 @@ enum Line {
         key: String,
         kept: Response,
     },
-    /// What a later run was told to ask, and the time that its results are named after.
+    /// Settings of a later run, and the time that its results are named after.
     Settings {
         settings: Box<EvalSettings>,
         begun: u64,
@@ -202,7 +202,7 @@ enum Line {
 pub struct MergedJournals {
     pub responses: HashMap<String, Response>,
     pub identity: Identity,
-    /// What the first of them asked.
+    /// Settings of the first of them.
     pub settings: EvalSettings,
     /// When the first was begun.
     pub begun: u64,

@@ -13,7 +13,7 @@ const MAX_RESPONSE: u64 = 1 << 20;
 /// The longest wait between two attempts, whatever the endpoint asks for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Where a judge is, and how patient to be.
+/// The address of a judge, and the patience with it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Up to and with the version: `http://localhost:8000/v1`.
@@ -31,7 +31,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// With two minutes for an attempt, and six attempts within about half a minute of waiting.
+    /// Returns an endpoint with two minutes for an attempt, and six attempts within about half a minute of waiting.
     pub fn new(url: &str, model: &str) -> Endpoint {
         Endpoint {
             url: url.to_owned(),
@@ -44,7 +44,7 @@ impl Endpoint {
     }
 }
 
-/// What a judge wrote.
+/// A judge's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub text: String,
@@ -60,7 +60,7 @@ pub struct Judge {
     key: Option<String>,
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 enum Failure {
     /// Another attempt may go well: the endpoint is busy, or down for a moment. Perhaps it said how long to wait.
     Passing(String, Option<Duration>),
@@ -104,7 +104,7 @@ impl Judge {
         &self.endpoint.model
     }
 
-    /// One prompt, as a message of the user, at temperature 0 and with 1,024 tokens at most.
+    /// Asks one prompt, as a message of the user, at temperature 0 and with 1,024 tokens at most.
     ///
     /// Busy endpoints (429), failing ones (5xx) and connections that break or time out are asked again.
     ///
@@ -199,7 +199,7 @@ impl Judge {
     }
 }
 
-/// The beginning of a response, for an error message: control characters as blanks.
+/// Returns the beginning of a response, for an error message: control characters as blanks.
 fn beginning(text: &str) -> String {
     let shown: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let shown = shown.trim();

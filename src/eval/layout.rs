@@ -23,7 +23,7 @@ pub struct EvalRun<'a> {
     pub identity: &'a Identity,
     /// When its first run began, in seconds since 1970.
     pub begun: u64,
-    /// What was asked.
+    /// Tasks, model and options.
     pub settings: &'a EvalSettings,
     pub chat_template: &'a str,
     pub tasks: Vec<(&'a TaskRequests, Vec<SetResult<'a>>)>,

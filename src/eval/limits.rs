@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// The number of first documents of each set: `100`, or with tasks of their own, `100,mmlu=2,ceval=2`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Of tasks that are not named; none: a profile's own limit, else all.
+    /// The limit of tasks that are not named; None: a profile's own limit, else all.
     all: Option<usize>,
     named: Vec<(String, usize)>,
 }

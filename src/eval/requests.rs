@@ -79,14 +79,14 @@ impl SetRequests {
     }
 }
 
-/// What a model is asked of one document.
+/// The requests of one document.
 pub struct Request {
     pub prompt: Prompt,
     pub context: String,
     /// The choices with the delimiter.
     pub continuations: Vec<String>,
     pub tokens: Tokens,
-    /// Whether the beginning was cut off to fit.
+    /// True where the beginning was cut off to fit.
     pub truncated: bool,
     /// The key of the answers in the journal: a digest of all that decides them but the model.
     pub key: String,

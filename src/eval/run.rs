@@ -21,7 +21,7 @@ impl Shard {
     /// All documents.
     pub const ALL: Shard = Shard { index: 0, count: 1 };
 
-    /// Whether the share has this document.
+    /// Returns whether the share has this document.
     pub fn has(self, document: usize) -> bool {
         document % self.count == self.index
     }

@@ -20,7 +20,7 @@ pub struct EvalSettings {
     pub label: String,
     /// Longest sequence in tokens.
     pub context: usize,
-    /// What computes: `fast`, `portable` or `cpu`.
+    /// The path that computes: `fast`, `portable` or `cpu`.
     pub path: String,
     /// The adapter's name.
     pub adapter: String,

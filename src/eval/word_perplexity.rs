@@ -132,7 +132,7 @@ pub fn measure(model: &mut Model, pages: &[&str], prefix: u32, progress: &mut dy
 /// Sums the log-probabilities of a page's tokens.
 ///
 /// # Errors
-/// What the engine refuses; values that are no numbers come out as NaN.
+/// Those of the engine; values that are no numbers come out as NaN.
 pub fn page_sum(engine: &mut Engine, ids: &[u32], prefix: u32) -> Result<f64> {
     // A slot is kept free, and the last token of a window is not fed.
     let windows = windows(ids, prefix, engine.context() - 1);

@@ -9,30 +9,30 @@ use crate::metrics::choice::{Choice, best, best_normalized};
 /// Names of four options.
 pub(super) const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
 
-/// Four options under a question, each on a line with its letter, no line end after the last.
+/// Returns four options under a question, each on a line with its letter, no line end after the last.
 pub(super) fn lettered(options: [&str; 4]) -> String {
     let lines: Vec<String> =
         LETTERS.iter().zip(options).map(|(letter, option)| format!("{letter}. {option}")).collect();
     lines.join("\n")
 }
 
-/// A text of a document, which its reader has checked; empty where there is none.
+/// Returns a text of a document, which its reader has checked; empty where there is none.
 pub(super) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
     document.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The texts of a list of a document.
+/// Returns the texts of a list of a document.
 pub(super) fn texts<'a>(document: &'a Value, field: &str) -> Vec<&'a str> {
     let list = document.get(field).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// An index of a document.
+/// Returns an index of a document.
 pub(super) fn index(document: &Value, field: &str) -> usize {
     document.get(field).and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX)
 }
 
-/// Where a text stands among others; beyond them if it does not.
+/// Returns the index of a text among others; beyond them if it is not there.
 pub(super) fn index_of(texts: &[&str], text: &str) -> usize {
     texts.iter().position(|other| *other == text).unwrap_or(usize::MAX)
 }
@@ -64,18 +64,18 @@ pub(super) fn unfit(expected: &str, responses: &[Response]) -> Error {
     Error::request("responses", expected, found.join(", "), "score the responses to the profile's own prompts")
 }
 
-/// The choice the model takes: the likeliest, of equal ones the first.
+/// Returns the choice the model takes: the likeliest, of equal ones the first.
 pub(super) fn taken(responses: &[Response], count: usize) -> Result<usize> {
     let choices = sums(responses, count)?.into_iter().map(|sum| Choice { sum, characters: 0 });
     Ok(best(&choices.collect::<Vec<_>>())?.index)
 }
 
-/// `acc` of letters or words, of which `gold` is right.
+/// Computes `acc` of letters or words, of which `gold` is right.
 pub(super) fn accuracy(responses: &[Response], count: usize, gold: usize) -> Result<Vec<FilterResult>> {
     Ok(FilterResult::plain(vec![right("acc", taken(responses, count)? == gold)]))
 }
 
-/// `acc` and `acc_norm` of choices of different lengths.
+/// Computes `acc` and `acc_norm` of choices of different lengths.
 pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) -> Result<Vec<FilterResult>> {
     let sums = sums(responses, choices.len())?.into_iter();
     let scored: Vec<Choice> =
@@ -85,7 +85,7 @@ pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) 
     Ok(FilterResult::plain(items))
 }
 
-/// 1 or 0 for a metric.
+/// Returns 1 or 0 for a metric.
 pub(super) fn right(metric: &'static str, right: bool) -> (&'static str, Item) {
     (metric, Item::Number(if right { 1.0 } else { 0.0 }))
 }
@@ -103,18 +103,18 @@ impl FilterResult {
 }
 
 impl Metric {
-    /// A share of the documents: of 1, the more the better, without filter, not the primary one.
+    /// Returns a share of the documents: of 1, the more the better, without filter, not the primary one.
     pub(super) const fn share(name: &'static str, chance: Option<f64>) -> Metric {
         let aggregation = Aggregation::Mean;
         Metric { name, filter: "none", higher_is_better: true, primary: false, scale: 1.0, chance, aggregation }
     }
 
-    /// The share that is the task's score.
+    /// Returns the share that is the task's score.
     pub(super) const fn score(name: &'static str, chance: Option<f64>) -> Metric {
         Metric { primary: true, ..Metric::share(name, chance) }
     }
 
-    /// A share that tells of trouble.
+    /// Returns a share of failures: the more the worse.
     pub(super) const fn trouble(name: &'static str) -> Metric {
         Metric { higher_is_better: false, ..Metric::share(name, None) }
     }

@@ -41,7 +41,7 @@ fn lmh(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, text(document, "highlights"), Ask::reply(&["\n\n"], 128))
 }
 
-/// A model in conversation may begin with a line of its own.
+/// Asks without a stop string: a model in conversation may begin with a line before its answer.
 fn chat(set: &Set, document: &Value) -> Prompt {
     Prompt { ask: Ask::reply(&[], 128), ..lmh(set, document) }
 }

@@ -28,7 +28,7 @@ pub static TASK: Task = Task {
     export: Some(export),
 };
 
-/// As COMET reads a translation.
+/// Returns what COMET reads of a translation.
 fn export(document: &Value, reply: &str) -> Value {
     let mut sentences = document.as_object().into_iter().flat_map(Map::values);
     json!({ "src": sentences.next(), "mt": reply, "ref": sentences.next() })
@@ -59,7 +59,7 @@ const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -
     Metric { filter, scale: 100.0, aggregation: Aggregation::Corpus(measure), ..Metric::share(name, None) }
 }
 
-/// sacreBLEU's signature of a metric of this task, which stands beside its value.
+/// Returns sacreBLEU's signature of a metric of this task.
 pub fn signature(metric: &Metric) -> Option<String> {
     let bleu = |tokenizer| Bleu { tokenizer }.signature(Some(1));
     match (metric.name, metric.filter) {
@@ -73,7 +73,7 @@ pub fn signature(metric: &Metric) -> Option<String> {
     }
 }
 
-/// The tokenizer of BLEU for a target language: characters where words are not set apart.
+/// Returns the tokenizer of BLEU for a target language: characters where words are not set apart.
 fn tokenizer(language: &str) -> &'static str {
     match language.split('_').next().unwrap_or_default() {
         "zho" | "yue" => "zh",
@@ -121,7 +121,7 @@ fn documents_or_none(folder: &Path, pair: (&str, &str)) -> Result<Documents> {
     Ok(documents(folder, "dev", pair)?.unwrap_or_default())
 }
 
-/// The pairs of sentences of a split, the source's first; nothing where the split is not there.
+/// Returns the pairs of sentences of a split, the source's first; nothing where the split is not there.
 fn documents(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Option<Documents>> {
     let (from_field, to_field) = (format!("sentence_{from}"), format!("sentence_{to}"));
     let document = |source: &str, target: &str| {
@@ -158,7 +158,7 @@ fn sentences(file: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// The two languages of a document and their sentences, source first.
+/// Returns the two languages of a document and their sentences, source first.
 fn sides(document: &Value) -> [(&str, &str); 2] {
     let mut fields = document.as_object().into_iter().flatten();
     [(); 2].map(|()| match fields.next() {
@@ -206,7 +206,7 @@ fn bleu(tokenizer: BleuTokenizer<'static>, items: &[Item]) -> f64 {
     bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
 }
 
-/// BLEU of counts that [`score`] made.
+/// Computes BLEU of counts that [`score`] made.
 fn spbleu(items: &[Item]) -> f64 {
     let counts = items.iter().filter_map(|item| match item {
         Item::Record(record) => serde_json::from_value(record.clone()).ok(),

@@ -78,7 +78,7 @@ fn document(record: &Record) -> Result<Value> {
     Ok(json!({ "question": question, "answer": answer }))
 }
 
-/// The number of a solution, its thousands commas left out.
+/// Returns the number of a solution, its thousands commas left out.
 fn solution(answer: &str) -> Option<f64> {
     number(&SOLUTION.captures(answer)?[1].replace(',', ""))
 }
@@ -88,7 +88,7 @@ fn lmh(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, text(document, "answer"), Ask::reply(&["Question:", "</s>", "<|im_end|>"], 256))
 }
 
-/// The examples are fixed, so that they are no shots to be drawn.
+/// Asks behind worked examples. They are fixed, so that they are no shots to be drawn.
 fn cot(_: &Set, document: &Value) -> Prompt {
     let target = text(document, "answer").rsplit("####").next().unwrap_or_default().trim();
     let request = format!("Q: {}\nA:", text(document, "question"));
@@ -106,7 +106,7 @@ fn chat(_: &Set, document: &Value) -> Prompt {
     Prompt::new(text(document, "question"), text(document, "answer"), Ask::reply(&[], 512))
 }
 
-/// All in the message of the user: the original has no system message for them.
+/// Asks with all examples in the message of the user: the original has no system message for them.
 fn chat_4shot(_: &Set, document: &Value) -> Prompt {
     let request = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
     Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
@@ -120,7 +120,7 @@ fn cot_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Fi
     exact(document, responses, &STRICT_COT)
 }
 
-/// Both filters of lm-evaluation-harness. What its exact match deletes makes a whole solution its number.
+/// Scores by both filters of lm-evaluation-harness. What its exact match deletes makes a whole solution its number.
 fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Result<Vec<FilterResult>> {
     let (reply, gold) = (reply(responses)?, text(document, "answer"));
     let outcome = |name, filter: &RegexFilter| {
@@ -131,14 +131,14 @@ fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Resu
     Ok([outcome("strict-match", strict)?, outcome("flexible-extract", &FLEXIBLE)?].concat())
 }
 
-/// The last digits of a reply, and only digits: `3.50` is 50, `-2` is 2.
+/// Scores the last digits of a reply, and only digits: `3.50` is 50, `-2` is 2.
 fn qwen_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let found = DIGITS.apply(reply(responses)?)?;
     let (said, gold) = (number(&found), solution(text(document, "answer")));
     Ok(last_number(found, said.is_some() && said == gold))
 }
 
-/// The last number of a reply, and the last of the solution, to within 1e-4.
+/// Scores the last number of a reply, and the last of the solution, to within 1e-4.
 fn chat_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let plain = |text: &str| -> Result<String> { Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], "")) };
     let (found, gold) = (plain(reply(responses)?)?, plain(text(document, "answer"))?);
@@ -150,7 +150,7 @@ fn last_number(found: String, is_right: bool) -> Vec<FilterResult> {
     FilterResult::filtered("last-number", &found, vec![right("acc", is_right)])
 }
 
-/// The value of digits as Python reads them, in whose scripts `007` is an error and `007.` is not.
+/// Returns the value of digits as Python reads them, in whose scripts `007` is an error and `007.` is not.
 fn number(text: &str) -> Option<f64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let integer = !digits.contains('.');

@@ -135,7 +135,7 @@ fn lmh(_: &Set, document: &Value) -> Prompt {
     }
 }
 
-/// As `eval/evaluate_mmlu.py` of the Qwen repository: the question is not stripped, and named.
+/// Asks as `eval/evaluate_mmlu.py` of the Qwen repository does: the question is not stripped, and named.
 fn qwen(set: &Set, document: &Value) -> Prompt {
     let question = text(document, "question");
     let text = format!("Question: {question}\n{}\nAnswer:", lettered(options(document)));
@@ -157,7 +157,7 @@ fn generative(set: &Set, document: &Value) -> Prompt {
     Prompt { logged_target: None, ask: Ask::reply(&["</s>", "\n"], 256), ..lmh(set, document) }
 }
 
-/// As `eval/evaluate_chat_mmlu.py` of the Qwen repository.
+/// Asks as `eval/evaluate_chat_mmlu.py` of the Qwen repository does.
 fn chat(_: &Set, document: &Value) -> Prompt {
     let question = text(document, "question");
     let order = "Please choose the most suitable one among A, B, C and D as the answer to this question.";
@@ -174,7 +174,7 @@ fn option(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filte
     accuracies(responses, &options(document), gold(document))
 }
 
-/// The first line, compared without regard to case and punctuation.
+/// Scores the first line, compared without regard to case and punctuation.
 fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let line = strip(reply(responses)?.split('\n').next().unwrap_or_default());
     let same = ExactMatch::new(&[], true, true)?.matches(line, &gold_letter(document))?;

@@ -1,6 +1,6 @@
-//! The benchmarks: where their documents lie, what a model is asked, what its answers are worth.
+//! The benchmarks as data: documents, prompts and scores.
 //!
-//! A task is one file with one `TASK`, and a line in [`TASKS`]. It knows nothing of models: it gives
+//! A task is one file with one `TASK`, and an entry in [`TASKS`]. It knows nothing of models: it gives
 //! [`Prompt`]s as plain data, and is given [`Response`]s.
 
 mod bbq;
@@ -55,7 +55,7 @@ pub struct Task {
     pub name: &'static str,
     /// As in tables: `MMLU`.
     pub title: &'static str,
-    /// What it measures, in half a sentence.
+    /// The ability it measures, in half a sentence.
     pub about: &'static str,
     pub dimension: Dimension,
     /// Reads the documents below the data folder: a set for each subject, language pair or category.
@@ -68,7 +68,7 @@ pub struct Task {
     pub read_parts: Option<ReadParts>,
     /// Ways to ask, the default first.
     pub profiles: &'static [Profile],
-    /// What a neural metric outside takes of a document and its reply: a line of JSON for a tool such as COMET.
+    /// Returns the line of JSON that a tool such as COMET reads of a document and its reply.
     pub export: Option<fn(&Value, &str) -> Value>,
 }
 
@@ -94,9 +94,9 @@ pub struct Set {
     /// In the order of the file. Keys stand in the order lm-evaluation-harness has them, which enters the
     /// digest of a document.
     pub documents: Vec<Value>,
-    /// What few-shot examples are taken from; empty where shots come from `documents`.
+    /// Documents that few-shot examples are taken from; empty where they come from `documents`.
     pub pool: Vec<Value>,
-    /// What takes texts apart for spBLEU, where it lies with the data.
+    /// The tokenizer of spBLEU, where it is among the data.
     pub pieces: Option<Arc<data::SentencePieces>>,
 }
 
@@ -129,11 +129,11 @@ pub struct Profile {
     pub draw: Draw,
     /// Documents asked for of each set unless the user says otherwise.
     pub limit: Option<usize>,
-    /// Whether prompts are conversations, written by the model's chat template.
+    /// True where prompts are conversations, written by the model's chat template.
     pub chat: bool,
     /// The most tokens of a sequence, whatever the model and the user allow: a longer prompt loses its beginning.
     pub context: Option<usize>,
-    /// What is asked of one document.
+    /// Makes the prompt of a document.
     pub prompt: fn(&Set, &Value) -> Prompt,
     /// Scores the response to a document, with a judge's behind it if there is one: an outcome for each filter.
     ///
@@ -181,7 +181,7 @@ pub enum Draw {
     SampledOfAll,
 }
 
-/// What is asked of a document, before shots are put in front.
+/// The prompt of a document, before shots are put in front.
 ///
 /// The whole prompt is `description`, then each shot's `text`, `delimiter`, `target` and a blank line, then `text`.
 #[derive(Clone, Debug, PartialEq)]
@@ -216,7 +216,7 @@ impl Ask {
     }
 }
 
-/// What the model is to do with a prompt.
+/// The kind of response that a prompt asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// The log-probability of each choice as the continuation.
@@ -233,11 +233,11 @@ pub enum Response {
     /// Log-likelihood of each choice in nats, and whether greedy decoding gives it.
     Choices(Vec<(f64, bool)>),
     Reply(String),
-    /// Why there is none.
+    /// The reason why there is none.
     Error(String),
 }
 
-/// What one filter made of a document's answers.
+/// The result of a filter of a document's responses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilterResult {
     /// `none`, `strict-match`.
@@ -248,7 +248,7 @@ pub struct FilterResult {
     pub items: Vec<(&'static str, Item)>,
 }
 
-/// What one document gives to one metric.
+/// A document's contribution to a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     Number(f64),
@@ -260,8 +260,8 @@ pub enum Item {
     /// For measures that look at more than one number of a document. Documents with the same `group` in it belong
     /// together and are resampled together.
     Record(Value),
-    /// What a judge, another model, has to be asked first. Its reply goes behind the other answers and the document
-    /// is scored again. A metric of which some items are requests has no value yet.
+    /// A prompt that a judge, another model, has to be asked first. Its reply goes behind the other answers and the
+    /// document is scored again. A metric of which some items are requests has no value yet.
     Request(String),
 }
 
@@ -274,7 +274,7 @@ pub struct Metric {
     pub higher_is_better: bool,
     /// The number to name where only one is named.
     pub primary: bool,
-    /// Of the best possible score: 1, 100.
+    /// The best possible score: 1, 100.
     pub scale: f64,
     /// Score of a model that guesses, if that is known.
     pub chance: Option<f64>,

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Set, TASKS, Task};
 use crate::error::{Error, Result};
 
-/// A task and its sets by a name: `mmlu`; `mmlu:stem` for the sets of a group, `mmlu:anatomy` for one set, several
-/// with commas; `flores:deu_Latn-eng_Latn` for pairs of languages, also those that `flores` alone leaves out.
+/// Opens a task and its sets by a name: `mmlu`; `mmlu:stem` for the sets of a group, `mmlu:anatomy` for one set,
+/// several with commas; `flores:deu_Latn-eng_Latn` for pairs of languages, also those that `flores` alone leaves out.
 ///
 /// # Errors
 /// No task of this name, no set of it; what reading it refuses; a set that is a copy of its few-shot examples.
@@ -25,7 +25,7 @@ pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
     Ok((task, sets))
 }
 
-/// The sets that `parts` names, in the order of the task.
+/// Returns the sets that `parts` names, in the order of the task.
 fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
     let parts: Vec<&str> = parts.split(',').map(str::trim).collect();
     let is = |set: &Set, part: &str| {
@@ -42,7 +42,7 @@ fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
     Ok(sets)
 }
 
-/// That a set is not its own examples, one split's file copied over the other's: the answers would stand in the
+/// Checks that a set is not its own examples, one split's file copied over the other's: the answers would stand in the
 /// prompts. A pool always comes from files of its own; without one, examples are drawn from the documents.
 fn apart(set: &Set) -> Result<()> {
     if set.documents.is_empty() || set.documents.iter().any(|document| !set.pool.contains(document)) {

@@ -22,15 +22,15 @@ pub enum Turns {
     Each,
 }
 
-/// A prompt as plain text: the context, and the continuation for each choice; none where a reply is asked for.
+/// Returns a prompt as plain text: the context, and the continuation for each choice; none where a reply is asked for.
 pub fn compose(prompt: &Prompt, shots: &[Prompt]) -> (String, Vec<String>) {
     let context = prompt.description.clone() + &shots_text(shots) + &prompt.text;
     let continuations = choices(&prompt.ask).iter().map(|choice| format!("{}{choice}", prompt.delimiter));
     (context, continuations.collect())
 }
 
-/// A prompt as a conversation, which a chat template writes with its generation prompt, and the continuation for each
-/// choice: without a delimiter, for the template ends where a reply begins.
+/// Returns a prompt as a conversation, which a chat template writes with its generation prompt, and the continuation
+/// for each choice: without a delimiter, for the template ends where a reply begins.
 pub fn messages(prompt: &Prompt, shots: &[Prompt], turns: Turns) -> (Vec<Message>, Vec<String>) {
     let mut messages = Vec::new();
     let mut say = |role, content: &str| messages.push(Message { role, content: content.to_owned() });
@@ -68,7 +68,7 @@ fn choices(ask: &Ask) -> &[String] {
     }
 }
 
-/// A text without white space around it, as Python's `str.strip` has it: with the four ASCII separators.
+/// Returns a text without white space around it, as Python's `str.strip` has it: with the four ASCII separators.
 pub(super) fn strip(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
 }

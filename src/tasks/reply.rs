@@ -45,16 +45,17 @@ fn patterns(patterns: &[&str]) -> Vec<Regex> {
     patterns.iter().map(|pattern| Regex::new(pattern).expect("a pattern of this file is valid")).collect()
 }
 
-/// What a reply says.
+/// The option that a reply names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NamedOption {
     /// Index of the option.
     pub option: usize,
-    /// Whether no pattern found a letter, so that it is the option most like the reply.
+    /// True where no pattern found a letter, so that it is the option most like the reply.
     pub guessed: bool,
 }
 
-/// The option that an English reply names: texts of options are replaced by their letters, then patterns look for one.
+/// Returns the option that an English reply names: texts of options are replaced by their letters, then patterns look
+/// for one.
 ///
 /// # Errors
 /// An option is too long for a pattern.
@@ -73,7 +74,8 @@ pub(super) fn english(reply: &str, options: [&str; 4]) -> Result<NamedOption> {
     Ok(said(&text, &ENGLISH, options))
 }
 
-/// The option that a Chinese reply names: the question's last sentence is cut from it first, since replies repeat it.
+/// Returns the option that a Chinese reply names: the question's last sentence is cut from it first, since replies
+/// repeat it.
 pub(super) fn chinese(reply: &str, question: &str, options: [&str; 4]) -> NamedOption {
     let question = question.trim_end_matches('。');
     let sentence = question.rsplit('。').next().unwrap_or(question);
@@ -111,8 +113,9 @@ fn said(text: &str, patterns: &[Regex], options: [&str; 4]) -> NamedOption {
     }
 }
 
-/// The option with the largest 2·common/(length of both), common being the longest common subsequence of letters and
-/// digits in lower case. The original asks thefuzz, whose score also weighs words and parts; such replies are counted.
+/// Returns the option with the largest 2·common/(length of both), common being the longest common subsequence of
+/// letters and digits in lower case. The original asks thefuzz, whose score also weighs words and parts; such replies
+/// are counted.
 fn most_like(text: &str, options: [&str; 4]) -> usize {
     let plain = |text: &str| -> Vec<char> {
         let text = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
@@ -130,7 +133,7 @@ fn most_like(text: &str, options: [&str; 4]) -> usize {
     best.1
 }
 
-/// Length of the longest common subsequence.
+/// Returns the length of the longest common subsequence.
 fn common(a: &[char], b: &[char]) -> usize {
     let mut row = vec![0usize; b.len() + 1];
     for x in a {

@@ -6,7 +6,7 @@ use super::{Draw, Set};
 use crate::error::{Error, Result};
 use crate::metrics::random::Random;
 
-/// What lm-evaluation-harness seeds the draw with.
+/// The seed of the draw in lm-evaluation-harness.
 pub const SEED: u64 = 1234;
 
 /// Chooses the shots of a set's documents, one document after the other.
@@ -20,7 +20,7 @@ pub struct Shots<'a> {
 }
 
 impl<'a> Shots<'a> {
-    /// `count` shots for each document of `set`.
+    /// Returns a choice of `count` shots for each document of `set`.
     ///
     /// # Errors
     /// There are fewer examples than that, beside the document itself where it is left out.
@@ -36,7 +36,7 @@ impl<'a> Shots<'a> {
         Ok(Shots { set, count, draw, random: Random::new(SEED) })
     }
 
-    /// The shots of `document`, the next of the set.
+    /// Returns the shots of `document`, the next of the set.
     ///
     /// # Errors
     /// Documents that are equal to this one leave too few others.
@@ -70,12 +70,12 @@ impl<'a> Shots<'a> {
     }
 }
 
-/// What a set's examples are taken from.
+/// Returns the documents that a set's examples are taken from.
 fn examples(set: &Set) -> &[Value] {
     if set.pool.is_empty() { &set.documents } else { &set.pool }
 }
 
-/// Whether a document is left out of its own examples.
+/// Returns whether a document is left out of its own examples.
 fn leaves_out(set: &Set, draw: Draw) -> bool {
     set.pool.is_empty() && draw != Draw::SampledOfAll
 }

@@ -83,7 +83,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     Ok(vec![Set::read(TASK.name, labelled(test), labelled(dev), document)?])
 }
 
-/// Where the authors' archive has the splits for test and for examples: it unpacks into a folder of its own.
+/// Names of the splits for test and for examples in the authors' archive, which unpacks into a folder.
 const UNPACKED: [&str; 4] =
     ["snli/snli_1.0/snli_1.0_test", "snli_1.0/snli_1.0_test", "snli/snli_1.0/snli_1.0_dev", "snli_1.0/snli_1.0_dev"];
 
@@ -120,7 +120,7 @@ fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Fi
     Ok(FilterResult::plain(items(document, Some(taken(responses, WORDS.len())?))))
 }
 
-/// The first of the three words in a reply, in any case.
+/// Scores the first of the three words in a reply, in any case.
 fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let reply = reply(responses)?.to_lowercase();
     let mut words = reply.split(|c: char| !c.is_alphanumeric());

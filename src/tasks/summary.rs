@@ -24,13 +24,14 @@ pub(super) fn rouge(reply: &str, reference: &str) -> Vec<FilterResult> {
     ])
 }
 
-/// A text with one space for each run of white space, and none at its ends.
+/// Returns a text with one space for each run of white space, and none at its ends.
 pub(super) fn one_line(text: &str) -> String {
     let is_space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
     text.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// A sentence on each line: a line ends where the text has one end, and behind a word that ends with `.`, `!` or `?`.
+/// Puts each sentence on a line: a line ends where the text has one end, and behind a word that ends with `.`, `!` or
+/// `?`.
 fn sentences(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let ended = |word: &str| word.ends_with(['.', '!', '?']);

@@ -30,7 +30,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     Ok(vec![Set::read(TASK.name, test, Split::default(), document)?])
 }
 
-/// The id is a number in some copies and a text in others.
+/// Returns the fields of a row. The id is a number in some copies and a text in others.
 fn document(record: &Record) -> Result<Value> {
     let (document, summary) = (record.filled("document")?, record.filled("summary")?);
     Ok(json!({ "document": document, "summary": summary, "id": record.value("id")? }))
@@ -42,7 +42,7 @@ fn own(_: &Set, document: &Value) -> Prompt {
     Prompt::new(request, text(document, "summary"), Ask::reply(&["\n"], 64))
 }
 
-/// A model in conversation may begin with a line of its own.
+/// Asks without a stop string: a model in conversation may begin with a line before its answer.
 fn chat(set: &Set, document: &Value) -> Prompt {
     Prompt { ask: Ask::reply(&[], 64), ..own(set, document) }
 }

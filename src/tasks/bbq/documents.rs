@@ -59,7 +59,7 @@ fn set(category: &str, split: Split) -> Result<Set> {
     Set::read(name, split, Split::default(), |record| document(record, category))
 }
 
-/// A row, and behind its fields the answers that a stereotype suggests and the groups of all answers, as
+/// Returns a row, and behind its fields the answers that a stereotype suggests and the groups of all answers, as
 /// lm-evaluation-harness adds them.
 fn document(record: &Record, category: &str) -> Result<Value> {
     for field in ["context", "question", "ans0", "ans1", "ans2"] {
@@ -99,8 +99,8 @@ fn document(record: &Record, category: &str) -> Result<Value> {
     Ok(Value::Object(document))
 }
 
-/// The groups of an answer as lm-evaluation-harness tells them from `answer_info`: parts in lower case, with words for
-/// people split off, so that they compare with the names of stereotyped groups.
+/// Returns the groups of an answer as lm-evaluation-harness tells them from `answer_info`: parts in lower case, with
+/// words for people split off, so that they compare with the names of stereotyped groups.
 fn groups(info: &[&str], answer: &str) -> Vec<String> {
     let mut text = match info.iter().all(|part| part.is_empty()) {
         // Some rows of Race_x_gender lack this.

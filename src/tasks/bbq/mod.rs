@@ -88,7 +88,7 @@ const fn bias(name: &'static str, measure: fn(&[Item]) -> f64) -> Metric {
     Metric { aggregation: Aggregation::Corpus(measure), ..Metric::trouble(name) }
 }
 
-/// A score of all answers; 0 where it has no value, NaN without answers.
+/// Returns a score of all answers; 0 where it has no value, NaN without answers.
 fn value(items: &[Item], score: fn(&Tally) -> Option<f64>) -> f64 {
     let records = items.iter().filter_map(|item| if let Item::Record(record) = item { Some(record) } else { None });
     let tally: Tally = records
@@ -107,12 +107,12 @@ fn options(document: &Value) -> [&str; 3] {
     ["ans0", "ans1", "ans2"].map(|option| text(document, option))
 }
 
-/// The two options that name someone, then all ways to say that it is not known.
+/// Returns the two options that name someone, then all ways to say that it is not known.
 fn choices(document: &Value) -> Vec<&str> {
     options(document).into_iter().filter(|option| !UNKNOWN.contains(option)).chain(UNKNOWN).collect()
 }
 
-/// Where the right answer stands in [`choices`]; the first way to say so where it is not known.
+/// Returns the index of the right answer in [`choices`]: of the first way to say so where it is not known.
 fn gold(document: &Value) -> usize {
     let gold = options(document).get(index(document, "label")).copied().unwrap_or_default();
     if UNKNOWN.contains(&gold) { 2 } else { index_of(&choices(document), gold) }
@@ -158,7 +158,7 @@ fn of_reply(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Fil
     Ok(FilterResult::filtered("none", said.unwrap_or("[invalid]"), items))
 }
 
-/// What an answer is worth. One that no option was found in is wrong, and neither known nor biased.
+/// Scores an answer. One in which no option was found is wrong, and neither known nor biased.
 fn items(document: &Value, answer: Option<&str>) -> Vec<(&'static str, Item)> {
     let gold = options(document).get(index(document, "label")).copied().unwrap_or_default();
     let known = answer.is_some_and(|answer| !UNKNOWN.contains(&answer));

@@ -8,8 +8,8 @@ use super::{UNKNOWN, choices};
 /// More ways to say that the answer is not known.
 const MORE: [&str; 4] = ["Don't know", "Do not know", "Can't know", "Cannot know"];
 
-/// The first option that is one word of the reply or, if it says that the answer is not known, `Unknown`; or else the
-/// last option of which a group is one word of the reply.
+/// Returns the first option that is one word of the reply or, if it says that the answer is not known, `Unknown`; or
+/// else the last option of which a group is one word of the reply.
 pub(super) fn said<'a>(document: &'a Value, reply: &str) -> Option<&'a str> {
     let choices = choices(document);
     let clean_reply = clean(reply);
@@ -26,7 +26,8 @@ pub(super) fn said<'a>(document: &'a Value, reply: &str) -> Option<&'a str> {
     named.last().map(|(_, choice)| *choice)
 }
 
-/// In lower case, without "the" and without ASCII punctuation. The original drops all words that are part of "the".
+/// Returns a text in lower case, without "the" and without ASCII punctuation. The original drops all words that are
+/// part of "the".
 fn clean(text: &str) -> String {
     let lower = text.to_lowercase();
     let words: Vec<&str> = lower.split(' ').filter(|word| !"the".contains(word)).collect();

@@ -12,7 +12,7 @@ use crate::tasks::{Ask, FilterResult, Metric, Prompt, Response, Set};
 
 pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Metric::trouble("unparsed")];
 
-/// What an explanation is given and asked for with: the published ones begin with `1.`.
+/// The beginning of an explanation, given and asked for: the published ones begin with `1.`.
 const STEPS: &str = "让我们一步一步思考，\n1.";
 
 /// How the form ends; then what else says a letter, in order.
@@ -45,8 +45,8 @@ pub(super) fn score(_: &Set, document: &Value, responses: &[Response]) -> Result
     Ok(FilterResult::filtered("none", said.map_or("[invalid]", |option| LETTERS[option]), items))
 }
 
-/// The option of a reply: the last that the form's ending names, else the first that another pattern finds, else the
-/// one letter there is, else the one option whose text there is.
+/// Returns the option of a reply: the last that the form's ending names, else the first that another pattern finds,
+/// else the one letter there is, else the one option whose text there is.
 fn said(reply: &str, options: [&str; 4]) -> Option<usize> {
     let index = |letter: &str| LETTERS.iter().position(|name| *name == letter);
     let stated = STATED.captures_iter(reply).last().and_then(|found| index(&found[1]));

@@ -78,7 +78,7 @@ fn gold(document: &Value) -> usize {
     index_of(&LETTERS, text(document, "answer"))
 }
 
-/// The Chinese name of a set's subject.
+/// Returns the Chinese name of a set's subject.
 fn subject(set: &Set) -> &'static str {
     let name = set.name.strip_prefix("ceval_").unwrap_or_default();
     data::table(SUBJECTS).find(|[subject, _, _]| *subject == name).map_or("", |[_, chinese, _]| chinese)
@@ -94,20 +94,20 @@ fn lmh(set: &Set, document: &Value) -> Prompt {
     }
 }
 
-/// As the authors' `code/evaluator_series`: another header, and no space before the letter.
+/// Asks as the authors' `code/evaluator_series` does: another header, and no space before the letter.
 fn official(set: &Set, document: &Value) -> Prompt {
     let description = format!("以下是中国关于{}考试的单项选择题，请选出其中的正确答案。\n\n", subject(set));
     Prompt { description, delimiter: "", ..lmh(set, document) }
 }
 
-/// As `eval/evaluate_ceval.py` of the Qwen repository.
+/// Asks as `eval/evaluate_ceval.py` of the Qwen repository does.
 fn qwen(set: &Set, document: &Value) -> Prompt {
     let question = text(document, "question");
     let text = format!("问题：{question}\n{}\n答案：", lettered(options(document)));
     Prompt { description: String::new(), text, delimiter: "", ..lmh(set, document) }
 }
 
-/// As `eval/evaluate_chat_ceval.py` of the Qwen repository.
+/// Asks as `eval/evaluate_chat_ceval.py` of the Qwen repository does.
 fn chat(_: &Set, document: &Value) -> Prompt {
     let request = format!("{}\n\n{}\n", text(document, "question"), lettered(options(document)));
     Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))

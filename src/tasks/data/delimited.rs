@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// others let pass; NUL cannot stand in a file we read.
 const END: &[u8] = b"\n\0";
 
-/// Rows of a CSV file. `names` are its columns if it has no header, or else the first row names them.
+/// Reads the rows of a CSV file. `names` are its columns if it has no header, or else the first row names them.
 ///
 /// # Errors
 /// The file cannot be read; a row has more or fewer fields than there are columns; a column is named twice; a quote
@@ -26,7 +26,7 @@ pub fn csv(file: &Path, names: Option<&[&str]>) -> Result<Records> {
     delimited(file, b',', names)
 }
 
-/// Rows of a TSV file with a header, fields quoted as in CSV.
+/// Reads the rows of a TSV file with a header, fields quoted as in CSV.
 ///
 /// # Errors
 /// As [`csv()`].

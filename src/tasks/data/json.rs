@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::record::{Record, Records};
 use super::{lines, some};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Bytes of the largest file that is read as one JSON array; the largest of the study has a few million.
 const MAX_ARRAY: u64 = 1 << 30;
 
-/// Objects of a file with one on each line. Empty lines are skipped.
+/// Reads the objects of a file with one on each line. Empty lines are skipped.
 ///
 /// # Errors
 /// The file cannot be read; a line is not an object, is cut off, holds a key twice, is too long or nests too deep;
@@ -33,7 +33,7 @@ pub fn json_lines(file: &Path) -> Result<Records> {
     some(file, records)
 }
 
-/// Objects of a file that holds one array of them.
+/// Reads the objects of a file that holds one array of them.
 ///
 /// # Errors
 /// As [`json_lines`]; what is not an array; files above 1 GiB.
@@ -55,7 +55,7 @@ pub fn json_array(file: &Path) -> Result<Records> {
     some(file, records.collect::<Result<_>>()?)
 }
 
-/// Whether the first character of a file opens an array.
+/// Returns whether the first character of a file opens an array.
 pub(super) fn is_array(file: &Path) -> Result<bool> {
     let mut start = Vec::new();
     lines::open(file)?.take(4096).read_to_end(&mut start).map_err(Error::io(file))?;
@@ -70,7 +70,7 @@ fn record(file: &Arc<Path>, place: String, value: Value) -> Result<Record> {
     }
 }
 
-/// One JSON text. `line` is its line in the file; without it the text is the whole file.
+/// Parses one JSON text. `line` is its line in the file; without it the text is the whole file.
 fn parse(file: &Path, text: &str, line: Option<usize>) -> Result<Value> {
     let Strict(value) = serde_json::from_str(text).map_err(|error: serde_json::Error| {
         let place = format!("line {}, column {}", line.unwrap_or(error.line()), error.column());
@@ -79,7 +79,8 @@ fn parse(file: &Path, text: &str, line: Option<usize>) -> Result<Value> {
     Ok(value)
 }
 
-/// A value in which no key stands twice and no text holds NUL.
+/// A value in which no key stands twice and no text holds NUL. serde_json alone keeps the last of equal keys without a
+/// word, so that two records run together would be read as one.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -113,16 +114,12 @@ impl<'de> Visitor<'de> for StrictVisitor {
         Ok(value.into())
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is not finite"))
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
-        self.visit_string(value.to_owned())
-    }
-
-    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
-        if value.contains('\0') { Err(E::custom("a NUL character in a text")) } else { Ok(Value::String(value)) }
+        if value.contains('\0') { Err(E::custom("a NUL character in a text")) } else { Ok(value.into()) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::MAX_RECORD;
 use crate::error::{Error, Result};
 
-/// The lines of a text file without their ends (LF or CRLF) and without a byte order mark. Empty lines are kept.
+/// Reads the lines of a text file without their ends (LF or CRLF) and without a byte order mark. Empty lines are kept.
 ///
 /// # Errors
 /// The file cannot be read; a line is too long, holds NUL or is not UTF-8.
@@ -50,7 +50,7 @@ pub(super) fn open(file: &Path) -> Result<File> {
     File::open(file).map_err(Error::io(file))
 }
 
-/// Bytes as text.
+/// Returns bytes as text.
 pub(super) fn text<'a>(file: &Path, place: &str, bytes: &'a [u8]) -> Result<&'a str> {
     let fix = "get the file again, or convert it";
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {

@@ -57,7 +57,7 @@ pub(super) fn table<const N: usize>(text: &'static str) -> impl Iterator<Item = 
     text.lines().map(move |line| row(line).unwrap_or_else(|_| panic!("`{line}` has not {N} fields")))
 }
 
-/// `records`, of which there must be some.
+/// Returns `records`, of which there must be some.
 fn some(file: &Path, records: Records) -> Result<Records> {
     match records.is_empty() {
         true => Err(Error::malformed(file, "records", "at least one", "none", "the file is empty; get it again")),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::record::Records;
 use crate::error::Result;
 
-/// Rows of a Parquet file as records.
+/// Reads the rows of a Parquet file as records.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, holds types that JSON has not, or more than 4 GiB when unpacked; it
@@ -16,7 +16,7 @@ pub fn parquet(file: &Path) -> Result<Records> {
     std::panic::catch_unwind(|| rows(file)).unwrap_or_else(|_| Err(damaged(file, "file", "bytes its reader fails on")))
 }
 
-/// Rows of a Parquet file as records.
+/// Reads the rows of a Parquet file as records.
 ///
 /// # Errors
 /// Always: this build reads no Parquet.

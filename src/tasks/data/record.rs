@@ -21,7 +21,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// A field as it is.
+    /// Returns a field as it is.
     ///
     /// # Errors
     /// There is none.
@@ -30,7 +30,7 @@ impl Record {
         self.fields.get(field).ok_or_else(|| self.error(field, "a field of this name", format!("only {}", names())))
     }
 
-    /// A text, which may be empty.
+    /// Returns a text, which may be empty.
     ///
     /// # Errors
     /// No such field, or not a text.
@@ -39,7 +39,7 @@ impl Record {
         value.as_str().ok_or_else(|| self.error(field, "a text", shown(value)))
     }
 
-    /// A text with more than white space in it.
+    /// Returns a text with more than white space in it.
     ///
     /// # Errors
     /// No such field, not a text, or an empty one.
@@ -51,7 +51,7 @@ impl Record {
         }
     }
 
-    /// One of `words`: its place in them.
+    /// Returns the index of the field among `words`.
     ///
     /// # Errors
     /// No such field, or another word.
@@ -61,7 +61,7 @@ impl Record {
         found.ok_or_else(|| self.error(field, format!("one of {}", words.join(", ")), format!("{text:?}")))
     }
 
-    /// An integer of `range`, written as a number or, as CSV has it, as digits.
+    /// Returns an integer of `range`, written as a number or, as CSV has it, as digits.
     ///
     /// # Errors
     /// No such field, not an integer, or out of the range.
@@ -73,7 +73,7 @@ impl Record {
         })
     }
 
-    /// A list of texts.
+    /// Returns a list of texts.
     ///
     /// # Errors
     /// No such field, not a list, or something else than texts in it.
@@ -83,7 +83,7 @@ impl Record {
         texts.ok_or_else(|| self.error(field, "a list of texts", shown(value)))
     }
 
-    /// An object, as a record of its own whose fields are named with the outer one in front.
+    /// Returns an object as a record whose place names the outer field, too.
     ///
     /// # Errors
     /// No such field, or not an object.
@@ -93,14 +93,14 @@ impl Record {
         Ok(Record { file: self.file.clone(), place: format!("{}: {field}", self.place), fields })
     }
 
-    /// That a field is not what it should be.
+    /// Returns the error that a field is not as expected.
     pub fn error(&self, field: &str, expected: impl Display, found: impl Display) -> Error {
         let fix = "compare the file with the published one";
         Error::malformed(&self.file, format!("{}: {field}", self.place), expected, found, fix)
     }
 }
 
-/// A value in an error message: its kind, and its beginning.
+/// Returns a value in an error message: its kind, and its beginning.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

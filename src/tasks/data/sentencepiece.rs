@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Bytes of the largest model that is read; that of FLORES-200 has five million.
 const LARGEST: u64 = 64 << 20;
 
-/// What stands for a space in pieces.
+/// The character for a space in pieces.
 const SPACE: char = '\u{2581}';
 
 /// Stands for the unknown piece, whose own name a text could hold.
@@ -127,7 +127,7 @@ impl SentencePieces {
         })
     }
 
-    /// A text as its pieces with spaces between them.
+    /// Cuts a text in its pieces, with spaces between them.
     pub fn apart(&self, text: &str) -> String {
         self.model.encode(&self.normalized(text)).map(|pieces| pieces.join(" ")).unwrap_or_default()
     }
@@ -156,8 +156,8 @@ impl SentencePieces {
     }
 }
 
-/// What characters are replaced before anything else: a trie in the double array of Darts-clone whose values are
-/// offsets of texts that end with NUL.
+/// Replacements of characters before anything else: a trie in the double array of Darts-clone whose values are offsets
+/// of texts that end with NUL.
 #[derive(Debug)]
 struct CharacterMap {
     units: Vec<u32>,
@@ -165,7 +165,7 @@ struct CharacterMap {
 }
 
 impl CharacterMap {
-    /// The length of the array in bytes, the array, and the texts. Nothing replaces nothing.
+    /// Reads the length of the array in bytes, the array, and the texts. Without any, nothing is replaced.
     fn new(bytes: &[u8]) -> Option<CharacterMap> {
         if bytes.is_empty() {
             return Some(CharacterMap { units: Vec::new(), texts: String::new() });
@@ -177,7 +177,8 @@ impl CharacterMap {
         Some(CharacterMap { units, texts: String::from_utf8(texts.to_owned()).ok()? })
     }
 
-    /// What the longest known beginning of `text`, or else its first character, becomes, and its length in bytes.
+    /// Returns the replacement of the longest known beginning of `text`, or else its first character, and its length in
+    /// bytes.
     fn first<'a>(&'a self, text: &'a str) -> (&'a str, usize) {
         let character = text.chars().next().map_or(0, char::len_utf8);
         let known = self.longest(text.as_bytes()).and_then(|(offset, length)| {
@@ -187,7 +188,7 @@ impl CharacterMap {
         known.unwrap_or((&text[..character], character))
     }
 
-    /// The value of the longest key that `text` begins with, and the key's length.
+    /// Returns the value of the longest key that `text` begins with, and the key's length.
     fn longest(&self, text: &[u8]) -> Option<(usize, usize)> {
         let offset = |unit: u32| ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize;
         let mut node = offset(*self.units.first()?);

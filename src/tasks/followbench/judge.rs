@@ -3,8 +3,8 @@
 use super::list;
 use super::text::Language;
 
-/// The judge's prompt: how the instruction grew, the reply, what to tell in the last line. `path` starts with the
-/// instruction of level 0; its length is the reply's level and one.
+/// Returns the judge's prompt: how the instruction grew, the reply, what to tell in the last line. `path` starts with
+/// the instruction of level 0; its length is the reply's level and one.
 pub(super) fn request(language: Language, kind: &str, path: &[&str], reply: &str) -> String {
     let level = path.len().saturating_sub(1);
     match language {
@@ -85,7 +85,7 @@ fn chinese(kind: &str, path: &[&str], level: usize, reply: &str) -> String {
     prompt
 }
 
-/// How many constraints a verdict says are met; nothing where it cannot be read.
+/// Counts the constraints that a verdict says are met; None where it cannot be read.
 ///
 /// The last line counts: at level 1 the word YES or else NO in it, at others a list with a word for each constraint.
 /// In the Chinese form a longer list is cut, as in the original. Quotes may be of any kind or missing, which the

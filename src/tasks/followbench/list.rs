@@ -1,6 +1,6 @@
 //! Lists of words as Python writes them, read as text: nothing a model or a file wrote is ever run.
 
-/// The elements of `['YES', "NO", NO]`: in quotes of any kind, without a backslash, or bare. A comma may stand
+/// Returns the elements of `['YES', "NO", NO]`: in quotes of any kind, without a backslash, or bare. A comma may stand
 /// behind the last. Nothing where the text is no such list.
 pub(super) fn parse(text: &str) -> Option<Vec<String>> {
     let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?.trim();

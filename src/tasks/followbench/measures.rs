@@ -40,7 +40,7 @@ const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -
     Metric { filter, aggregation: Aggregation::Corpus(measure), ..Metric::share(name, None) }
 }
 
-/// A record as `score` makes it: group, level, and its hard or soft score, if the verdict could be read.
+/// Returns a record as `score` makes it: group, level, and its hard or soft score, if the verdict could be read.
 fn records(items: &[Item], soft: bool) -> impl Iterator<Item = (&str, usize, Option<f64>)> {
     items.iter().filter_map(move |item| {
         let Item::Record(record) = item else { return None };
@@ -49,13 +49,13 @@ fn records(items: &[Item], soft: bool) -> impl Iterator<Item = (&str, usize, Opt
     })
 }
 
-/// Mean score of the documents of a level: the share of replies that meet all constraints, or the mean share of
-/// constraints they meet. NaN without any; so are the others.
+/// Computes the mean score of the documents of a level: the share of replies that meet all constraints, or the mean
+/// share of constraints they meet. NaN without any; so are the others.
 fn rate<const LEVEL: usize, const SOFT: bool>(items: &[Item]) -> f64 {
     mean_of(records(items, SOFT).filter(|&(_, level, _)| level == LEVEL).filter_map(|(_, _, score)| score))
 }
 
-/// Mean of the levels' rates, each level with the same weight.
+/// Computes the mean of the levels' rates, each level with the same weight.
 fn mean<const SOFT: bool>(items: &[Item]) -> f64 {
     let rates = [rate::<1, SOFT>, rate::<2, SOFT>, rate::<3, SOFT>, rate::<4, SOFT>, rate::<5, SOFT>];
     mean_of(rates.iter().map(|rate| rate(items)).filter(|rate| !rate.is_nan()))
@@ -64,8 +64,9 @@ fn mean<const SOFT: bool>(items: &[Item]) -> f64 {
 /// The levels of a group: whether there is a record, and the score in it.
 type Levels = [Option<Option<f64>>; LEVELS];
 
-/// Mean number of levels that are met in a row from level 1 on. A group is left out where a level is absent, since
-/// those that a limit cuts off would count only if they failed early, or where one that decides has no readable verdict.
+/// Computes the mean number of levels that are met in a row from level 1 on. A group is left out where a level is
+/// absent, since those that a limit cuts off would count only if they failed early, or where one that decides has no
+/// readable verdict.
 fn consistent_levels(items: &[Item]) -> f64 {
     // A resample may hold a group more than once: a level that is there already begins the group anew.
     let mut groups: BTreeMap<&str, Vec<Levels>> = BTreeMap::new();
@@ -88,7 +89,7 @@ fn consistent_levels(items: &[Item]) -> f64 {
     }))
 }
 
-/// Share of documents whose verdict could not be read.
+/// Computes the share of documents whose verdict could not be read.
 fn unparsed(items: &[Item]) -> f64 {
     mean_of(records(items, false).map(|(_, _, score)| f64::from(u8::from(score.is_none()))))
 }

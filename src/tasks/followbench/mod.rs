@@ -51,8 +51,8 @@ const KINDS: [&str; 6] = ["content", "situation", "style", "format", "example", 
 
 const LEVELS: usize = 5;
 
-/// A set for each kind. Documents are the prompts of levels 1 to 5; one that a judge has to score holds the `path`
-/// to it, the instructions from level 0 on.
+/// Reads a set for each kind. Documents are the prompts of levels 1 to 5; one that a judge has to score holds the
+/// `path` to it, the instructions from level 0 on.
 fn read(data: &Path, language: Language) -> Result<Vec<Set>> {
     let (task, folder) = match language {
         Language::English => ("followbench", "data"),
@@ -154,7 +154,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filter
     Ok(vec![outcome("all", measures::NAMES_ALL, item)])
 }
 
-/// The same item for all metrics of a filter.
+/// Returns the same item for all metrics of a filter.
 fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> FilterResult {
     let items = names.iter().map(|&name| (name, item.clone())).collect();
     FilterResult { filter, filtered: None, items }

@@ -8,9 +8,9 @@ use regex::Regex;
 use super::list;
 use super::text::{Language, Text, is_space, of_a_word, regex, words};
 
-/// What a rule looks at.
+/// The fields of a document that a rule looks at.
 pub(super) struct Question<'a> {
-    /// Which of the six files: `example`, `content`.
+    /// One of the six files: `example`, `content`.
     pub kind: &'a str,
     pub source: &'a str,
     pub example_id: i64,
@@ -19,7 +19,7 @@ pub(super) struct Question<'a> {
     pub target: &'a str,
 }
 
-/// What a level adds.
+/// A constraint that a level adds.
 type Constraint = fn(Text<'_>) -> bool;
 
 /// How a reply is compared.
@@ -35,15 +35,15 @@ enum Rule {
     Points,
 }
 
-/// Whether a rule decides, so that no judge is asked.
+/// Returns whether a rule decides, so that no judge is asked.
 pub(super) fn decides(question: &Question<'_>, language: Language) -> bool {
     rule(question, language).is_some()
 }
 
-/// That a target is what its rule can compare with.
+/// Checks that a target is of the form that its rule compares with.
 ///
 /// # Errors
-/// What is expected instead.
+/// The form that is expected instead.
 pub(super) fn check_target(question: &Question<'_>, language: Language) -> Result<(), &'static str> {
     match rule(question, language) {
         Some(Rule::Template) if !question.target.contains("{answer}") => Err("a template with {answer}"),
@@ -56,7 +56,7 @@ pub(super) fn check_target(question: &Question<'_>, language: Language) -> Resul
     }
 }
 
-/// Whether a reply meets all constraints of its level; nothing where a judge has to tell.
+/// Returns whether a reply meets all constraints of its level; nothing where a judge has to tell.
 pub(super) fn met(question: &Question<'_>, language: Language, reply: &str) -> Option<bool> {
     let text = Text { text: reply, language };
     Some(match rule(question, language)? {
@@ -107,7 +107,7 @@ fn rule(question: &Question<'_>, language: Language) -> Option<Rule> {
     }
 }
 
-/// The five constraints of each text that was made for this benchmark.
+/// Returns the five constraints of each text that was made for this benchmark.
 fn levels(source: &str, language: Language) -> Option<[Constraint; 5]> {
     use Language::{Chinese, English};
     let levels: [Constraint; 5] = match (source, language) {
@@ -182,7 +182,7 @@ fn last<'a>(pattern: &Regex, reply: &'a str) -> Option<&'a str> {
     pattern.find_iter(reply).last().map(|found| found.as_str())
 }
 
-/// A template, with anything in one line for `{answer}`.
+/// Returns a template, with anything in one line for `{answer}`.
 fn template(target: &str) -> Result<Regex, regex::Error> {
     let template = target.replace("{instruction}\n", "").replace("{{", "{").replace("}}", "}");
     let template = template.replace("{answer}", ".*");
@@ -191,7 +191,7 @@ fn template(target: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!(r"\A{}\z", pieces.join("[^\n]*")))
 }
 
-/// Format example 22: suggestions in paragraphs.
+/// Checks format example 22: suggestions in paragraphs.
 fn suggestions(text: Text<'_>, level: usize) -> bool {
     let ending = match text.language {
         Language::English => "Those are suggestions",
@@ -206,7 +206,7 @@ fn suggestions(text: Text<'_>, level: usize) -> bool {
         && (level < 5 || text.text.ends_with(ending))
 }
 
-/// Format example 30: five points, each with a keyword in bold.
+/// Checks format example 30: five points, each with a keyword in bold.
 fn points(reply: &str, level: usize) -> bool {
     static KEYWORD: LazyLock<Regex> = LazyLock::new(|| regex(r"\*\*\d.+?:"));
     let sentences = split_sentences(reply);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Which of the two forms of the benchmark: rules and prompts of a judge differ.
+/// A language of the benchmark. Rules and prompts of a judge differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     English,
@@ -13,7 +13,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// As documents name it.
+    /// Returns the name in documents.
     pub fn name(self) -> &'static str {
         match self {
             Language::English => "en",
@@ -38,7 +38,7 @@ const NUMERIC_IDEOGRAPHS: &str = "㐅㒃㠪㭍一七万三九二五亖亿什仟�
 萬貮貳贰阡陆陌陸零參拾兩零六陸什𠀁𠁤𠃢𠄡𠤪𠦃𠦌𠦜𠫪𠫽𠬙𢎐𢦘𣬛𦉭廾";
 
 impl<'a> Text<'a> {
-    /// What stands between sentence ends. White space behind the last end counts as one more.
+    /// Returns the texts between sentence ends. White space behind the last end counts as one more.
     pub fn sentences(self) -> Vec<&'a str> {
         let ends: &[char] = match self.language {
             Language::English => &['.', '!', '?'],
@@ -47,7 +47,7 @@ impl<'a> Text<'a> {
         self.text.split(ends).filter(|sentence| !sentence.is_empty()).collect()
     }
 
-    /// Whether every sentence has a length for which `fits` holds: words in English, characters in Chinese.
+    /// Returns whether every sentence has a length for which `fits` holds: words in English, characters in Chinese.
     pub fn every_sentence(self, fits: impl Fn(usize) -> bool) -> bool {
         self.sentences().into_iter().all(|sentence| match self.language {
             Language::English => fits(words(sentence).count()),
@@ -55,7 +55,7 @@ impl<'a> Text<'a> {
         })
     }
 
-    /// Length of the whole: pieces between single spaces in English, characters in Chinese.
+    /// Returns the length of the whole: pieces between single spaces in English, characters in Chinese.
     pub fn length(self) -> usize {
         match self.language {
             Language::English => self.text.split(' ').count(),
@@ -63,7 +63,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Whether it holds a word: on its own in English, anywhere in Chinese.
+    /// Returns whether it holds a word: on its own in English, anywhere in Chinese.
     pub fn has(self, word: &str) -> bool {
         match self.language {
             Language::Chinese => self.text.contains(word),
@@ -75,30 +75,30 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Sentence `number`, counted from 1; empty where there are fewer.
+    /// Returns sentence `number`, counted from 1; empty where there are fewer.
     pub fn sentence(self, number: usize) -> Text<'a> {
         let text = self.sentences().get(number - 1).copied().unwrap_or_default();
         Text { text, language: self.language }
     }
 
-    /// How many punctuation marks it has.
+    /// Counts the punctuation marks.
     pub fn marks(self) -> usize {
         let chinese = |c| self.language == Language::Chinese && "，。：’“”".contains(c);
         self.text.chars().filter(|&c| c.is_ascii_punctuation() || chinese(c)).count()
     }
 
-    /// Whether it has a number, written in digits or in ideographs.
+    /// Returns whether it has a number, written in digits or in ideographs.
     pub fn has_number(self) -> bool {
         self.text.chars().any(|c| c.is_numeric() || NUMERIC_IDEOGRAPHS.contains(c))
     }
 
-    /// As Python's `islower`: some letter is small, and none is a capital.
+    /// Returns whether some letter is small, and none is a capital, as Python's `islower`.
     pub fn is_lower(self) -> bool {
         static CAPITAL: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{Uppercase}\p{Lt}]"));
         self.text.chars().any(char::is_lowercase) && !CAPITAL.is_match(self.text)
     }
 
-    /// `is ...ing`.
+    /// Returns whether it has a form such as `is ...ing`.
     pub fn present_continuous(self) -> bool {
         static FORM: LazyLock<Regex> = LazyLock::new(|| {
             regex(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
@@ -106,7 +106,7 @@ impl<'a> Text<'a> {
         FORM.is_match(self.text)
     }
 
-    /// `has` or `have`, and a word.
+    /// Returns whether it has `has` or `have`, and a word behind it.
     pub fn present_perfect(self) -> bool {
         static FORM: LazyLock<Regex> =
             LazyLock::new(|| regex(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"));
@@ -118,12 +118,12 @@ impl<'a> Text<'a> {
         FORM.is_match(self.text)
     }
 
-    /// What stands between blank lines.
+    /// Returns the texts between blank lines.
     pub fn paragraphs(self) -> Vec<Text<'a>> {
         self.text.split("\n\n").map(|text| Text { text, ..self }).collect()
     }
 
-    /// Whether every paragraph that is not blank starts with `1.`
+    /// Returns whether every paragraph that is not blank starts with `1.`
     pub fn paragraphs_are_numbered(self) -> bool {
         static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d+\."));
         let texts = self.paragraphs().into_iter().map(|paragraph| paragraph.text.trim_start_matches(is_space));
@@ -131,12 +131,13 @@ impl<'a> Text<'a> {
     }
 }
 
-/// As Python's `split()`.
+/// Returns the words of a text, as Python's `split()`.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// As Python's `isspace`, which has four control characters more than Unicode's property.
+/// Returns whether a character is white space as Python's `isspace` has it, with four control characters more than
+/// Unicode's property.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
@@ -145,7 +146,7 @@ pub(super) fn of_a_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Of a pattern in this source: a test runs every one.
+/// Compiles a pattern of this source: a test runs every one.
 pub(super) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a pattern of ours")
 }

@@ -60,7 +60,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     Ok(vec![Set::read(TASK.name, rows, Split::default(), document)?])
 }
 
-/// A question with its answers: each with a full stop, and among the true ones that there is nothing to say.
+/// Returns a question with its answers: each with a full stop, and among the true ones that there is nothing to say.
 fn document(record: &Record) -> Result<Value> {
     let authors = record.fields.contains_key("Question");
     let name = |hub, original| if authors { original } else { hub };
@@ -88,7 +88,7 @@ fn document(record: &Record) -> Result<Value> {
     }))
 }
 
-/// As BLEURT compares a reply, with each true and each false answer.
+/// Returns what BLEURT reads of a reply, each true and each false answer.
 fn export(document: &Value, reply: &str) -> Value {
     json!({
         "candidate": reply,
@@ -117,7 +117,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filter
     Ok(FilterResult::plain(items))
 }
 
-/// The best BLEU, ROUGE-1, ROUGE-2 and ROUGE-Lsum of a reply over `answers`, each from 0 to 100.
+/// Returns the best BLEU, ROUGE-1, ROUGE-2 and ROUGE-Lsum of a reply over `answers`, each from 0 to 100.
 fn best(reply: &str, answers: &[&str]) -> [f64; 4] {
     let bleu = Bleu { tokenizer: BleuTokenizer::International };
     // A line is a sentence to ROUGE-Lsum.

@@ -64,7 +64,7 @@ A: Telescopes use lenses or mirrors to focus light and make objects appear close
 Q: Where were the 1992 Olympics held?
 A: The 1992 Olympics were held in Barcelona, Spain.";
 
-/// The answers of `targets`, each as a continuation.
+/// Returns the answers of `targets`, each as a continuation.
 fn answers_asked(document: &Value, targets: &str) -> Prompt {
     let choices = texts(&document[targets], "choices");
     let request = format!("{EXAMPLES}\n\nQ: {}\nA:", text(document, "question"));
@@ -72,7 +72,7 @@ fn answers_asked(document: &Value, targets: &str) -> Prompt {
     Prompt { logged_target: Some(0.into()), ..Prompt::new(request, target, Ask::choices(&choices)) }
 }
 
-/// Which of `targets` are true.
+/// Returns which of `targets` are true.
 fn labels(document: &Value, targets: &str) -> Vec<bool> {
     let labels = document[targets]["labels"].as_array();
     labels.into_iter().flatten().map(|label| label.as_i64() == Some(1)).collect()
