@@ -222,8 +222,11 @@ impl Engine {
         for pairs in wanted.chunks(PAIRS[1]) {
             let size = PAIRS.into_iter().find(|size| *size >= pairs.len()).expect("chunks are no larger");
             let (program, output) = self.batch_program(Kind::Surprise { window, pairs: size })?;
-            let rows: Vec<u32> = pairs.iter().map(|(row, _)| *row as u32).collect();
-            let targets: Vec<u32> = pairs.iter().map(|(_, target)| target.id).collect();
+            let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row as u32).collect();
+            let mut targets: Vec<u32> = pairs.iter().map(|(_, target)| target.id).collect();
+            // Pairs that only fill the program look up a token of the first row: replies leave token ids in `row`.
+            rows.resize(size, 0);
+            targets.resize(size, 0);
             self.backend.write(None, self.batch.row, 0, &rows)?;
             self.backend.write(None, self.batch.target, 0, &targets)?;
             self.backend.run(program)?;
