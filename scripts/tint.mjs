@@ -1,4 +1,4 @@
-// Validates WGSL with Tint, through Dawn's null backend: no GPU needed. tests/tint.rs runs it.
+// Validates WGSL with Tint, through Dawn's null backend: no GPU needed. tests/shaders runs it.
 //   node scripts/tint.mjs PATH/TO/node_modules/webgpu/index.js < modules.json
 // Reads [{name, wgsl, constants}], prints {name: message}; an empty message is a pass.
 import { readFileSync } from 'node:fs';

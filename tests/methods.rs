@@ -12,6 +12,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod compare;
 #[path = "methods/golden.rs"]
 mod golden;
+#[path = "methods/int8_golden.rs"]
+mod int8_golden;
 #[path = "methods/options.rs"]
 mod options;
 #[path = "methods/properties.rs"]
@@ -39,5 +41,6 @@ fn main() {
     for (file, list) in [("slow", slow::TESTS), ("properties", properties::TESTS)] {
         tests.extend(list.iter().map(|&(name, test)| Trial::test(format!("{file}/{name}"), test)));
     }
+    tests.extend(int8_golden::tests(&folder));
     libtest_mimic::run(&arguments, tests).exit();
 }

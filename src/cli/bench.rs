@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::text::read_text;
 use crate::units::binary_bytes;
 
-pub const HELP: &str = "\
-Shares are of this adapter's own rates: the bandwidth of the copy kernel and the multiply-adds a second of
-the fma kernel, measured in the same run. On a software adapter, which computes on the CPU, shares are of
-CPU time over all threads, which other programs do not disturb.
+const HELP: &str = "\
+Shares are of this adapter's own rates, measured in the same run: the bandwidth of the copy kernel and the multiply-adds a \
+second of the fma kernel. On a software adapter, which computes on the CPU, times are CPU times over all threads, which \
+other programs do not disturb.
 
-With --json, kernels prints adapter, clock, probes, kernels; decode prints adapter, path, limits, probes,
-measured; all prints what it writes to --out.
+JSON fields: kernels has adapter, clock, probes, kernels; decode has adapter, path, limits, probes, measured; all prints the \
+file that it writes to --out.
 
 Examples:
   qwgpu bench kernels --filter matvec
@@ -31,7 +31,9 @@ Examples:
   qwgpu bench all --out benches/results/my-gpu.json
   qwgpu bench table";
 
+/// Measure how fast kernels and models run here
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -39,11 +41,11 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Time the kernels on the shapes that models use, all variants by turns
+    /// Time each kernel on the shapes of models, all variants in turn
     Kernels(Kernels),
-    /// Measure prefill and decode of a model: tokens a second and memory
+    /// Measure prefill and decode of a model: tokens per second and memory
     Decode(Decode),
-    /// Check and time everything without a model file and write a results file
+    /// Check and time all kernels and models of random weights, and write a results file
     All(bench_all::Args),
     /// Write the tables of docs/PERFORMANCE.md from the results files
     Table(Table),
@@ -51,7 +53,7 @@ enum What {
 
 #[derive(clap::Args)]
 struct Kernels {
-    /// Only cases whose kernel/case contains this
+    /// Time only the cases whose kernel/case contains this
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     filter: String,
     #[command(flatten)]
@@ -84,7 +86,7 @@ struct Table {
     /// Folder of the results files
     #[arg(long, default_value = "benches/results", value_name = "DIR")]
     results: PathBuf,
-    /// The document whose tables to write
+    /// Document whose tables are written
     #[arg(long, default_value = "docs/PERFORMANCE.md", value_name = "FILE")]
     document: PathBuf,
 }

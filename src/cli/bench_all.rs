@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::calibration::CalibrationArgs;
 use super::measure::{aligned, measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
 use super::output::{Outcome, note, print_json, print_out};
@@ -88,9 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             context: Some(prompt + generated),
             dequantize: false,
             quant,
-            calibration: None,
-            calibration_samples: 1,
-            calibration_length: 1,
+            calibration: CalibrationArgs::NONE,
             device: args.device.clone(),
         };
         match measure_model(&model, prompt, generated, args.repeats) {

@@ -19,16 +19,7 @@ use super::values::{count, utf8};
 use crate::error::Error;
 use crate::generate::{Conversation, Flow, Model, Reply, ReplyOptions, Sampling};
 
-pub const HELP: &str = "\
-Each line is a message; the replies go to standard output as they come, all else to standard error.
-The whole conversation is given to the model each time, but only what its cache does not hold is
-computed. A conversation that outgrows --context is not shortened behind your back: the message is
-refused, and /reset starts afresh.
-
-Sampling options that are not given are taken from the model's generation_config.json, as
-transformers takes them; without one the most likely token is taken. --temperature 0 is greedy
-whatever the file says. The same seed and messages give the same replies.
-
+const HELP: &str = "\
 Commands:
   /reset        forget the conversation, keep the system message
   /system TEXT  set the system message (none removes it), keep the conversation
@@ -36,7 +27,6 @@ Commands:
   /quit         leave, as Ctrl-D does
 
 Ctrl-C stops a reply and keeps what came; at the prompt it drops the line, and on an empty line leaves.
-Without a terminal, lines are read from standard input and the program ends with them.
 
 Examples:
   qwgpu chat --model Qwen2.5-0.5B-Instruct --system 'Answer in one sentence.'
@@ -51,7 +41,16 @@ const COMMANDS: &str = "\
 Ctrl-C stops a reply; at the prompt it drops the line, and on an empty line leaves.
 A message that starts with / needs a space in front.";
 
+/// Chat with a model
+///
+/// Each line is a message. Replies go to standard output as they come, everything else to standard error. The model sees
+/// the whole conversation; a message that no longer fits in --context is refused, and /reset starts afresh. Without a
+/// terminal, messages are the lines of standard input.
+///
+/// Sampling options that are not given are those of the model's generation_config.json, as in transformers. The same seed
+/// and messages give the same replies.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,

@@ -11,23 +11,25 @@ use crate::generate::{Output, load_reference};
 use crate::plan::check::{Parting, Seen, check};
 use crate::progress::Progress;
 
-pub const HELP: &str = "\
-Loads the model twice, on the device and for the f32 reference on the CPU, and runs a prefill and one
-decode step on both. After every step the outputs are compared, and the reference goes on from the
-device's, so that each kernel answers for its own error alone. The exit code is 1 if a step parts.
-
-The reference holds the weights in memory a second time and takes seconds to minutes.
-
+const HELP: &str = "\
 Examples:
   qwgpu check --model Qwen2.5-0.5B-Instruct
   qwgpu check --model model.gguf --path portable --tokens 8 --json
   qwgpu check --model random:qwen2.5-0.5b --shaders my-shaders";
 
+/// Compare every step of a model with the CPU reference
+///
+/// Loads the model twice, for the device and for the f32 reference on the CPU, and runs a prefill and one decode step on
+/// both. The outputs of every step are compared, and the reference goes on from the device's output, so that each kernel
+/// answers for its own error alone. The first step that differs by more than is allowed is named, and the exit code is 1.
+///
+/// The reference holds the weights in memory a second time and takes seconds to minutes.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Tokens of the prompt that is prefilled; one decode step follows
+    /// Tokens of the prefill
     #[arg(long, default_value_t = 24, value_name = "N", value_parser = count)]
     tokens: usize,
     /// Print one JSON object

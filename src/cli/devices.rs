@@ -8,7 +8,7 @@ use crate::formats;
 use crate::gpu::{self, tuning};
 use crate::plan::Needs;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 Exit codes: 0 there is an adapter, 3 there is none.
 
 Examples:

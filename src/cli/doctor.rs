@@ -7,7 +7,7 @@ use super::output::{Outcome, print_json, print_out};
 use super::progress::Bar;
 use crate::doctor::diagnose;
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 Exit codes: 0 a model can run on the default adapter, 1 that adapter computes wrongly or not at all, 3 there is no \
 adapter (--path cpu still works).
 

@@ -18,54 +18,60 @@ use crate::generate::{Spec, load};
 use crate::model::Config;
 use crate::tasks::TASKS;
 
-/// Returns what the long help says behind the options.
-pub fn help() -> String {
+const HELP: &str = "
+`mmlu:anatomy` or `mmlu:stem` is a part of a task, `flores:deu_Latn-eng_Latn` a pair of languages. Data sets are read as \
+they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on; README.md lists them.
+
+Profiles are forms of the prompts. The default is lmh, that of lm-evaluation-harness, where the harness has the task; an \
+unknown name lists those of a task. Scores of different profiles are not comparable.
+
+A cluster runs `--shard 1/3`, `2/3` and `3/3`, each with the same --out, then `qwgpu merge --out DIR`.
+
+Files:
+  OUT/journal*.jsonl  the answers, written as they come; the same command goes on with them
+  OUT/MODEL/*.json*   results and samples, in the layout of lm-evaluation-harness
+
+Exit codes: 1 if a document has no score or no verdict of the judge.
+
+Examples:
+  qwgpu eval --model Qwen2.5-0.5B --tasks mmlu,snli --data data --limit 100 --out results
+  qwgpu eval --model model.gguf --quant gptq:4 --calibration c4.jsonl --tasks gsm8k \\
+    --data data --out results
+  qwgpu eval --model Qwen2.5-0.5B --tasks bbq --profile original --data data --show-prompt";
+
+const MERGE_HELP: &str = "\
+Example:
+  qwgpu merge --out results";
+
+/// Returns the end of the long help, which lists the tasks.
+fn help() -> String {
     let tasks = TASKS.iter().map(|task| format!("  {:<15} {}\n", task.name, task.about));
     format!("Tasks:\n{}{HELP}", tasks.collect::<String>())
 }
 
-const HELP: &str = "
-`mmlu:anatomy` or `mmlu:stem` is a part of a task, `flores:deu_Latn-eng_Latn` a pair of languages. Data are read as they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on.
-
-Profiles say how a task is asked: lmh as lm-evaluation-harness does, the default where it has the task; others are
-qwen, chat and more, named when one is missing. Scores of different profiles are not comparable.
-
-Answers go to a journal in --out as they come. A run that is stopped or killed goes on where it was when it is given
-again, and ends with the same results. Results and samples have the layout of lm-evaluation-harness.
-
-What FollowBench's rules cannot decide is asked of a --judge; without one its requests are written beside the samples.
-
-A cluster runs `--shard 1/3`, `2/3` and `3/3`, each with the same --out, then `qwgpu merge --out DIR`.
-
-Examples:
-  qwgpu eval --model Qwen2.5-0.5B --tasks mmlu,snli --data data --limit 100 --out results
-  qwgpu eval --model model.gguf --quant gptq:4 --calibration c4.jsonl --tasks gsm8k --data data --out results
-  qwgpu eval --model Qwen2.5-0.5B --tasks bbq --profile original --data data --show-prompt";
-
-pub const MERGE_HELP: &str = "\
-Reads the journals of all shards below --out and writes the results a single run would have written, byte for byte.
-
-Example:
-  qwgpu merge --out results";
-
+/// Evaluate a model on benchmarks
+///
+/// Prompts, scores and the layout of results are those of lm-evaluation-harness where it has the task. A run that was
+/// stopped or killed goes on where it was when the same command is given again, and ends with the same results.
 #[derive(clap::Args)]
+#[command(after_long_help = help())]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     what: What,
-    /// The folder for journal, results and samples
+    /// Folder for the answers, results and samples
     #[arg(long, value_name = "DIR", required_unless_present = "show_prompt")]
     out: Option<PathBuf>,
-    /// Ask only every nth document: 2/3 is the second of three shares
+    /// Run one shard of the documents: 2/3 is the second of three
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
     #[command(flatten)]
     judge: JudgeArgs,
-    /// Forget answers of earlier runs
+    /// Discard the answers of earlier runs
     #[arg(long)]
     fresh: bool,
-    /// Compute what prompts have in common again for each of them
+    /// Compute each prompt alone, even where several begin alike; scores are the same
     #[arg(long)]
     no_share: bool,
     /// Print the first prompt of each set and stop
@@ -76,16 +82,16 @@ pub struct Args {
     json: bool,
 }
 
-/// What is asked.
+// No doc comment: clap would take it for the command's.
 #[derive(clap::Args, Clone, Debug)]
 struct What {
     /// Tasks, with commas between them
     #[arg(long, value_name = "TASKS", value_delimiter = ',', required = true)]
     tasks: Vec<String>,
-    /// The folder with the tasks' data
+    /// Folder with the data sets
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// How tasks are asked [default: each task's first profile]
+    /// Form of the prompts [default: the first profile of each task]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Few-shot examples [default: the profile's]
@@ -107,13 +113,13 @@ struct What {
 
 #[derive(clap::Args, Clone, Debug, Default)]
 struct JudgeArgs {
-    /// An OpenAI-compatible endpoint that judges what no rule can, such as http://localhost:8000/v1 (followbench)
+    /// OpenAI-compatible endpoint that judges what rules cannot, such as http://localhost:8000/v1 (followbench)
     #[arg(help_heading = "Judge", long = "judge", value_name = "URL", requires = "judge_model")]
     url: Option<String>,
-    /// The judge's model, as the endpoint knows it
+    /// Model of the judge, as the endpoint names it
     #[arg(help_heading = "Judge", long, value_name = "NAME", requires = "url")]
     judge_model: Option<String>,
-    /// The environment variable that holds the endpoint's key
+    /// Environment variable that holds the key of the endpoint
     #[arg(help_heading = "Judge", long, value_name = "VARIABLE", requires = "url")]
     judge_key: Option<String>,
 }
@@ -127,9 +133,13 @@ impl JudgeArgs {
     }
 }
 
+/// Merge the shards of an evaluation
+///
+/// Reads the journals of all shards below --out and writes the results of a single run, byte for byte.
 #[derive(clap::Args)]
+#[command(after_long_help = MERGE_HELP)]
 pub struct MergeArgs {
-    /// The folder that the shards wrote to
+    /// Folder that the shards wrote to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Print the results as JSON

@@ -16,13 +16,9 @@ use crate::text::Message;
 use crate::text::read_text;
 use crate::units::binary_bytes;
 
-pub const HELP: &str = "\
-The text goes to standard output as it comes, rates and memory to standard error. Without a sampling
-option the most likely token is taken every time, so that a run can be repeated.
-
-With --json one object is printed at the end: model, prompt_ids, generated_ids, text, raw, adapter,
-software, path, weight_bytes, cache_bytes, scratch_bytes, peak_host_bytes, first_token_s,
-prefill_tokens_per_s, decode_tokens_per_s (null where nothing was measured).
+const HELP: &str = "\
+JSON fields: model, prompt_ids, generated_ids, text, raw, adapter, software, path, weight_bytes, cache_bytes, scratch_bytes, \
+peak_host_bytes, first_token_s, prefill_tokens_per_s, decode_tokens_per_s (null where there is nothing to measure).
 
 Examples:
   qwgpu generate --model Qwen2.5-0.5B-Instruct --prompt 'Name three rivers.'
@@ -30,26 +26,31 @@ Examples:
   qwgpu generate --model model.gguf --prompt-file - --json < question.txt
   qwgpu generate --model random:qwen2.5-7b --prompt 'any text' --max-new-tokens 32";
 
+/// Generate the continuation of a prompt
+///
+/// The text goes to standard output as it comes, rates and memory to standard error. Without a sampling option the most
+/// likely token is taken, so that a run can be repeated.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP, group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The prompt; for a chat model the user's message
-    #[arg(long, value_name = "TEXT", value_parser = OsStringValueParser::new().try_map(utf8))]
+    /// Prompt; for a chat model the message of the user
+    #[arg(long, value_name = "TEXT", group = "input", value_parser = OsStringValueParser::new().try_map(utf8))]
     prompt: Option<String>,
-    /// Read the prompt from a file, or from standard input for `-`
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt", required_unless_present = "prompt")]
+    /// Read the prompt from a file, or from standard input if it is -
+    #[arg(long, value_name = "FILE", group = "input")]
     prompt_file: Option<std::path::PathBuf>,
-    /// Take the prompt as it is, without the chat template
+    /// Use the prompt as it is, without the chat template
     #[arg(long)]
     raw: bool,
     /// System message of the chat template
     #[arg(long, value_name = "TEXT", conflicts_with = "raw", value_parser = OsStringValueParser::new().try_map(utf8))]
     system: Option<String>,
-    /// Stop after so many tokens
+    /// Generate at most this many tokens
     #[arg(long, default_value_t = 128, value_name = "N", value_parser = count)]
     max_new_tokens: usize,
-    /// Go on past the tokens that end a reply
+    /// Go on after tokens that end a reply
     #[arg(long)]
     ignore_eos: bool,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_all;
+mod calibration;
 mod chat;
 mod check;
 mod devices;
@@ -71,30 +72,14 @@ struct Cli {
 enum Command {
     Doctor(doctor::Args),
     Devices(devices::Args),
-    /// Talk with a model
-    #[command(after_long_help = chat::HELP)]
     Chat(chat::Args),
-    /// Continue a prompt
-    #[command(after_long_help = generate::HELP)]
     Generate(generate::Args),
-    /// Measure the perplexity of a text
-    #[command(after_long_help = ppl::HELP)]
     Ppl(ppl::Args),
-    /// Compare every step of the model with the CPU reference and name the first that parts
-    #[command(after_long_help = check::HELP)]
     Check(check::Args),
-    /// Ask a model the questions of benchmarks and score its answers
-    #[command(after_long_help = eval::help())]
     Eval(eval::Args),
-    /// Put the shares of an evaluation together
-    #[command(after_long_help = eval::MERGE_HELP)]
     Merge(eval::MergeArgs),
-    /// Measure what quantization costs, method by method, and write the report
-    #[command(after_long_help = study::HELP)]
     Study(study::Args),
     Quantize(quantize::Args),
-    /// Measure how fast kernels and models are here
-    #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
 }
 
@@ -113,6 +98,7 @@ pub fn command() -> clap::Command {
 pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let mut command = Cli::command().mut_subcommand("quantize", |quantize| add_options(quantize, &arguments));
+    options::init(&command);
     let matches = command.try_get_matches_from_mut(&arguments).unwrap_or_else(|error| explain(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
     interrupt::install();
@@ -136,11 +122,22 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Ex
             let code = exit_code(&error);
             // The interruption is the user's own doing: no message needed.
             if code != 130 {
-                output::note(&options::with_options(&format!("qwgpu: {error:#}")));
+                output::note(&options::with_options(&format!("qwgpu: {}", message(&error))));
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// Returns an error with its causes. An error of the library has its cause in its own message.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::calibration::CalibrationArgs;
 use super::progress::Bar;
 use super::values::{count, feature};
 use crate::error::Error;
@@ -12,7 +13,6 @@ use crate::formats::QuantType;
 use crate::generate::{Compute, DeviceChoice, Model, Spec, load_on};
 use crate::plan::Needs;
 use crate::progress::Progress;
-use crate::quantize::calibration::Calibration;
 use crate::session::OpenOptions;
 use crate::units::binary_bytes;
 
@@ -31,46 +31,40 @@ pub struct ModelArgs {
     /// of GGUF
     #[arg(long, value_name = "METHOD:BITS")]
     pub quant: Option<QuantType>,
-    /// Calibration of --quant, for methods that need it: text, documents (.jsonl) or instructions (.json)
-    #[arg(long, value_name = "FILE")]
-    pub calibration: Option<PathBuf>,
-    /// Calibration samples
-    #[arg(long, default_value_t = 128, value_name = "N", value_parser = count)]
-    pub calibration_samples: usize,
-    /// Tokens of a calibration sample
-    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
-    pub calibration_length: usize,
+    #[command(flatten)]
+    pub calibration: CalibrationArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Device")]
 pub struct DeviceArgs {
-    /// Number of the adapter in `qwgpu devices`, or part of its name [default: a real GPU before software]
-    #[arg(help_heading = "Device", long, value_name = "DEVICE")]
+    /// Number of the adapter in `qwgpu devices`, or part of its name [default: a GPU, else a software adapter]
+    #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
-    /// Which shaders run: portable ones, the fastest the adapter has, or the CPU reference
-    #[arg(help_heading = "Device", long, value_enum, default_value_t = PathArg::Fast)]
+    /// Shaders that run, or the CPU reference
+    #[arg(long, value_enum, default_value_t = PathArg::Fast)]
     pub path: PathArg,
-    /// Keep to these limits, whatever the adapter offers
-    #[arg(help_heading = "Device", long, value_enum, default_value_t = LimitsArg::Adapter)]
+    /// Limits and features that are used
+    #[arg(long, value_enum, default_value_t = LimitsArg::Adapter)]
     pub limits: LimitsArg,
-    /// Do without a feature the adapter has (subgroup, f16, int64, ...); may be given several times
-    #[arg(help_heading = "Device", long, value_name = "FEATURE", value_parser = feature)]
+    /// Leave a feature of the adapter unused (subgroup, f16, int64, ...); may be given several times
+    #[arg(long, value_name = "FEATURE", value_parser = feature)]
     pub without: Vec<Needs>,
     /// Refuse an adapter that computes on the CPU (exit code 3)
-    #[arg(help_heading = "Device", long)]
+    #[arg(long)]
     pub require_gpu: bool,
-    /// A folder whose .wgsl files replace the built-in shaders of the same name
-    #[arg(help_heading = "Device", long, value_name = "DIR")]
+    /// Folder whose .wgsl files replace the built-in shaders of the same name
+    #[arg(long, value_name = "DIR")]
     pub shaders: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PathArg {
-    /// Plain WGSL that needs no feature
+    /// Portable WGSL that needs no optional feature
     Portable,
-    /// The fastest shaders the adapter can run
+    /// The fastest shaders that the adapter can run
     Fast,
     /// The f32 reference on the CPU
     Cpu,
@@ -78,9 +72,9 @@ pub enum PathArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LimitsArg {
-    /// What the adapter offers
+    /// Those of the adapter
     Adapter,
-    /// WebGPU's defaults and no optional feature, as in a browser
+    /// WebGPU's default limits and no optional feature, as in a browser
     Webgpu,
 }
 
@@ -141,12 +135,7 @@ impl ModelArgs {
             context: self.context,
             dequantize: self.dequantize,
             quant: self.quant,
-            calibration: Calibration {
-                file: self.calibration.clone(),
-                samples: self.calibration_samples,
-                length: self.calibration_length,
-                ..Calibration::default()
-            },
+            calibration: self.calibration.choice(),
         }
     }
 

@@ -1,80 +1,65 @@
 //! The library's messages in the words of the command line.
 
-/// Names that the library's messages have in backticks, and what a user of the command line gives instead.
-static NAMES: &[(&str, &str)] = &[
-    ("Compute::Cpu", "--path cpu"),
-    ("Compute::Portable", "--path portable"),
-    ("Conversation::reset", "/reset"),
-    ("act_order", "--act-order"),
-    ("bits", "--bits"),
-    ("bits_per_weight", "--bits-per-weight"),
-    ("calibration", "--calibration"),
-    ("context", "--context"),
-    ("damp_auto_increment", "--damp-auto-increment"),
-    ("dequantize", "--dequantize"),
-    ("device", "--device"),
-    ("field", "--field"),
-    ("fresh", "--fresh"),
-    ("group_size", "--group-size"),
-    ("length", "--length"),
-    ("limit", "--limit"),
-    ("max_new_tokens", "--max-new-tokens"),
-    ("methods", "--methods"),
-    ("model", "--model"),
-    ("mse", "--mse"),
-    ("no_outliers", "--no-outliers"),
-    ("out", "--out"),
-    ("outlier_share", "--outlier-share"),
-    ("outlier_threshold", "--outlier-threshold"),
-    ("packed", "--packed"),
-    ("path", "--path"),
-    ("percdamp", "--percdamp"),
-    ("prefix_token", "--prefix-token"),
-    ("profile", "--profile"),
-    ("quant", "--quant"),
-    ("repetition_penalty", "--repetition-penalty"),
-    ("require_gpu", "--require-gpu"),
-    ("samples", "--samples"),
-    ("tasks", "--tasks"),
-    ("temperature", "--temperature"),
-    ("text", "--text"),
-    ("texts", "--texts"),
-    ("threshold", "--threshold"),
-    ("top_p", "--top-p"),
-    ("window", "--window"),
-    ("windows", "--windows"),
-    ("without", "--without"),
-];
+use std::sync::OnceLock;
 
-/// Puts options in the place of the names in `message`.
+use crate::formats::method::METHODS;
+
+/// The options of all commands and methods, without their dashes.
+static OPTIONS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Sets the options that messages can name: those of the commands of `root` and those of all methods.
+pub fn init(root: &clap::Command) {
+    let methods = METHODS.iter().map(|method| (method.args)(clap::Command::new(method.name)));
+    let commands: Vec<clap::Command> = root.get_subcommands().cloned().chain(methods).collect();
+    let arguments = commands.iter().flat_map(clap::Command::get_arguments);
+    let options = arguments.filter_map(|argument| argument.get_long().map(str::to_owned));
+    // Only the first command line of a process counts; all have the same options.
+    let _ = OPTIONS.set(options.collect());
+}
+
+/// Puts options in the place of the fields that `message` has in backticks: `--group-size` for `group_size`.
 pub fn with_options(message: &str) -> String {
-    let mut text = message.to_owned();
-    for (name, option) in NAMES {
-        text = text.replace(&format!("`{name}`"), option);
+    let mut text = String::new();
+    for (number, part) in message.split('`').enumerate() {
+        match option(part) {
+            // What backticks enclose is every second part.
+            Some(option) if number % 2 == 1 => text += &option,
+            _ if number % 2 == 1 => text += &format!("`{part}`"),
+            _ => text += part,
+        }
     }
     text
+}
+
+/// Returns what a user of the command line gives for a field of the library.
+fn option(field: &str) -> Option<String> {
+    match field {
+        "Compute::Cpu" => Some("--path cpu".into()),
+        "Compute::Portable" => Some("--path portable".into()),
+        "Conversation::reset" => Some("/reset".into()),
+        field => {
+            let name = field.replace('_', "-");
+            let names = [format!("calibration-{name}"), name];
+            let known = names.iter().find(|name| OPTIONS.get().is_some_and(|all| all.contains(name)))?;
+            Some(format!("--{known}"))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::method::METHODS;
 
     #[test]
     fn messages_name_options() {
-        let found = with_options("`prompt`: too long; give a larger `context`, or see `qwgpu doctor`");
-        assert_eq!(found, "`prompt`: too long; give a larger --context, or see `qwgpu doctor`");
-    }
-
-    #[test]
-    fn every_option_exists() {
-        let methods = METHODS.iter().map(|method| (method.args)(clap::Command::new(method.name)));
-        let commands: Vec<_> = super::super::command().get_subcommands().cloned().chain(methods).collect();
-        let known: Vec<&str> = commands.iter().flat_map(|c| c.get_arguments()).filter_map(|a| a.get_long()).collect();
-        for (_, option) in NAMES {
-            let Some(option) = option.strip_prefix("--") else { continue };
-            let name = option.split(' ').next().unwrap();
-            assert!(known.contains(&name), "no command has --{name}");
+        init(&super::super::command());
+        for (message, expected) in [
+            ("`prompt`: too long; give a larger `context`", "--prompt: too long; give a larger --context"),
+            ("see `qwgpu doctor`, or use `Compute::Cpu`", "see `qwgpu doctor`, or use --path cpu"),
+            ("`outlier_share` and fewer `samples`", "--outlier-share and fewer --calibration-samples"),
+            ("no `merges`", "no `merges`"),
+        ] {
+            assert_eq!(with_options(message), expected);
         }
     }
 }

@@ -10,41 +10,45 @@ use crate::error::Error;
 use crate::eval::{perplexity, word_perplexity};
 use crate::text::read_text;
 
-pub const HELP: &str = "\
-The text's tokens are cut into windows that do not overlap; a shorter rest is dropped. Each window
-starts with an empty cache, and all its tokens but the first are scored. The perplexity is the
-exponential of the mean of the windows' means, as the papers on quantization measure it.
-
-With --protocol word the text is a raw WikiText file. Each page is predicted as a whole, its first token from
---prefix-token, and the sum is divided by the page's words, as lm-evaluation-harness's `wikitext` does. The harness
-puts the BOS token in front where the tokenizer declares one, else the EOS token; for Qwen these are 151643
-(<|endoftext|>) and, for instruct models, 151645 (<|im_end|>), and they give very different numbers.
-
-With --json one object is printed: model, text, protocol, window, windows, nll_per_window, ppl, tokens
-(scored), text_tokens, adapter, software, path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, scratch_bytes, tokenizer.
+const HELP: &str = "\
+JSON fields: model, text, protocol, window, windows, nll_per_window, ppl, tokens (scored), text_tokens, adapter, software, \
+path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, scratch_bytes, tokenizer; with --protocol word: \
+model, text, protocol, prefix_token, pages, tokens, words, bytes, word_perplexity, byte_perplexity, bits_per_byte, adapter, \
+software, path, tokenizer.
 
 Examples:
   qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.txt
   qwgpu ppl --model model.gguf --text wiki.test.txt --window 512 --windows 8 --json
   qwgpu ppl --model Qwen2.5-0.5B --text wiki.test.raw --protocol word --prefix-token 151643";
 
+/// Measure the perplexity of a text
+///
+/// The tokens of the text are cut into windows that do not overlap; what is left over at the end is dropped. Each window
+/// starts with an empty cache, and all its tokens but the first are scored. The perplexity is the exponential of the mean
+/// of the windows' means, as in papers on quantization.
+///
+/// With --protocol word the text is a raw WikiText file. Each page is predicted as a whole, its first token from
+/// --prefix-token, and the sum is divided by the words of the page, as in the task `wikitext` of lm-evaluation-harness. The
+/// harness puts the BOS token in front if the tokenizer has one, else the EOS token; for Qwen these are 151643
+/// (<|endoftext|>) and, for instruct models, 151645 (<|im_end|>), and they give very different numbers.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The text, taken as it is, without a token in front; `-` reads standard input
+    /// Text, used as it is, without a token in front; - is standard input
     #[arg(long, value_name = "FILE")]
     text: std::path::PathBuf,
-    /// Tokens of a window; each window starts afresh, its first token is not predicted
-    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
-    window: usize,
-    /// How it is measured
+    /// Tokens of a window [default: 2048, or less if the context is shorter]
+    #[arg(long, value_name = "TOKENS", value_parser = count)]
+    window: Option<usize>,
+    /// Definition of the perplexity
     #[arg(long, value_enum, default_value_t = Protocol::Windows)]
     protocol: Protocol,
-    /// The token in front of a page; --protocol word needs it
+    /// Token in front of a page, for --protocol word
     #[arg(long, value_name = "ID", required_if_eq("protocol", "word"))]
     prefix_token: Option<u32>,
-    /// Measure only the first N pages
+    /// Measure only the first N pages, with --protocol word
     #[arg(long, value_name = "N", value_parser = count)]
     pages: Option<usize>,
     /// Measure only the first N windows
@@ -57,9 +61,9 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Protocol {
-    /// Disjoint windows, as the papers on quantization
+    /// Windows that do not overlap, as in papers on quantization
     Windows,
-    /// Whole pages and words, as lm-evaluation-harness
+    /// Whole pages and per word, as in lm-evaluation-harness
     Word,
 }
 
@@ -117,18 +121,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     args.model.expect_tokenizer()?;
     let mut model = args.model.load()?;
     let ids = model.encode(&text)?;
-    let windows = perplexity::windows(&ids, args.window, args.windows)?;
+    let window = args.window.unwrap_or(model.engine.context().min(2048));
+    // The last token of a window is predicted and not fed.
+    let most = model.engine.context() + 1;
+    if window > most {
+        let fix = "give a smaller --window, or a larger --context where the model allows it";
+        return Err(Error::request("--window", format!("at most {most} tokens"), window, fix).into());
+    }
+    let windows = perplexity::windows(&ids, window, args.windows)?;
     let nll = perplexity::window_nlls(&mut model.engine, &windows, &mut Bar::new())?;
     let ppl = perplexity::perplexity(&nll);
     let (weights, cache, scratch) = model.engine.memory();
     let (packed, counted) = model.engine.model.packed_bytes();
-    let scored = windows.len() * (args.window - 1);
+    let scored = windows.len() * (window - 1);
     if args.json {
         print_json(&json!({
             "model": args.model.model,
             "text": args.text,
             "protocol": "disjoint windows, no token in front",
-            "window": args.window,
+            "window": window,
             "windows": windows.len(),
             "nll_per_window": nll,
             "ppl": ppl,
@@ -151,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         print_out(&format!(
             "perplexity {ppl:.4} over {} windows of {}, {scored} tokens scored\n",
             windows.len(),
-            args.window
+            window
         ))?;
     }
     Ok(Outcome::Done)

@@ -4,17 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 
+use super::calibration::CalibrationArgs;
 use super::method_args::MethodArgs;
 use super::model::DeviceArgs;
 use super::output::{Outcome, print_json, print_out};
 use super::progress::Bar;
-use super::values::count;
 use crate::formats::method::{Quant, RunOptions};
 use crate::quantize::Settings;
-use crate::quantize::calibration::Calibration;
 use crate::quantize::session::{quantize, summary};
 
-pub const HELP: &str = "\
+const HELP: &str = "\
 Files:
   OUT/             a GPTQ checkpoint (rtn, gptq), a bitsandbytes 8-bit checkpoint (int8) or qwgpu's SpQR layout
   OUT/quantize_report.json
@@ -36,7 +35,7 @@ Examples:
 #[command(after_long_help = HELP)]
 pub struct Args {
     /// A Hugging Face folder or a .gguf file
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = trained)]
     model: PathBuf,
     /// Folder to write
     #[arg(long, value_name = "DIR")]
@@ -61,35 +60,11 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(clap::Args, Clone, Debug)]
-pub struct CalibrationArgs {
-    /// Calibration text: plain text, documents (.jsonl) or instructions (.json, as Alpaca's); gptq and spqr need it
-    #[arg(help_heading = "Calibration", long = "calibration", value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Calibration samples
-    #[arg(help_heading = "Calibration", long, default_value_t = 128, value_name = "N", value_parser = count)]
-    pub samples: usize,
-    /// Tokens of a calibration sample
-    #[arg(help_heading = "Calibration", long, default_value_t = 2048, value_name = "TOKENS", value_parser = count)]
-    pub length: usize,
-    /// Draw the samples at random, with this seed [default: take them from the beginning]
-    #[arg(help_heading = "Calibration", long, value_name = "SEED")]
-    pub seed: Option<u64>,
-    /// Field of the documents (.jsonl) that holds the text
-    #[arg(help_heading = "Calibration", long, default_value = "text", value_name = "NAME")]
-    pub field: String,
-}
-
-impl CalibrationArgs {
-    /// Returns the samples that the options choose.
-    pub fn choice(&self) -> Calibration {
-        Calibration {
-            file: self.file.clone(),
-            samples: self.samples,
-            length: self.length,
-            seed: self.seed,
-            field: self.field.clone(),
-        }
+/// Refuses random weights.
+fn trained(model: &str) -> Result<PathBuf, &'static str> {
+    match model.starts_with("random:") {
+        true => Err("give a model with trained weights"),
+        false => Ok(model.into()),
     }
 }
 

@@ -3,102 +3,113 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::calibration::CalibrationArgs;
 use super::method_args::method_parser;
 use super::model::{DeviceArgs, PathArg};
 use super::output::{Outcome, columns, note, print_out};
 use super::progress::Bar;
-use super::quantize::CalibrationArgs;
 use super::values::{count, lengths, preset};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
 use crate::study::{Cost, Extras, Matrix, Preset, Study, StudySettings};
 use crate::units::binary_bytes;
 
-pub const HELP: &str = "\
-Measures each model as it is and quantized by each method at each width: perplexity on texts, benchmarks, memory and
-speed. What is quantized, asked or measured already is not done again, so a study that was stopped goes on. At the
-end, and every minute or so between forms, OUT/report.html says what was found; beside it lie figures, CSV and study.json.
+const HELP: &str = "\
+A form is a model with a method, a width and options. Before anything long begins, the forms are printed with the cost: \
+bytes, tokens, and hours at the rates measured here. What is done is never done again, so a study that was stopped goes on \
+when the same command is given again.
 
-Before anything long begins the matrix is printed with its cost: bytes, tokens, and hours at the rates measured here.
---plan stops there. A form that cannot be measured, because it does not fit or its numbers are none, is left out and
-named in the report; the exit code is then 1.
+Presets:
+  correlation  perplexity at 4 and 3 bits against scores
+  outliers     SpQR with and without outliers, in groups of 16 and 128, and at the true bits of GPTQ
+  efficiency   LLM.int8() against GPTQ: memory and speed
 
-Presets: correlation (perplexity at 4 and 3 bits against scores), outliers (SpQR with and without outliers, groups of
-16 and 128, true bits equal to GPTQ's), efficiency (LLM.int8() against GPTQ: memory and speed).
+Files:
+  OUT/report.html   the report, written every minute or so between forms and at the end
+  OUT/study.json    its numbers; CSV files and figures lie beside it
+
+Exit codes: 1 if a form could not be measured, because it does not fit or computes NaN; the report names it.
 
 Examples:
-  qwgpu study --model Qwen2.5-0.5B --tasks mmlu,snli --limit 20 --data data --calibration c4.jsonl --out study
-  qwgpu study --model Qwen2.5-0.5B --model Qwen2.5-1.5B --preset outliers --data data --calibration c4.jsonl --out study";
+  qwgpu study --model Qwen2.5-0.5B --tasks mmlu,snli --limit 20 --data data \\
+    --calibration c4.jsonl --out study
+  qwgpu study --model Qwen2.5-0.5B --model Qwen2.5-1.5B --preset outliers --data data \\
+    --calibration c4.jsonl --out study";
 
+/// Compare quantization methods on a model, and write a report
+///
+/// Measures each model in 16 bits and quantized by each method at each width: perplexity on texts, benchmarks, memory and
+/// speed.
 #[derive(clap::Args)]
+#[command(after_long_help = HELP)]
 pub struct Args {
     /// A Hugging Face folder or a .gguf file; may be given several times
     #[arg(long, value_name = "MODEL", required = true)]
     model: Vec<String>,
-    /// One of the study's experiments: correlation, outliers or efficiency
+    /// Experiment: correlation, outliers or efficiency
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     preset: Option<Preset>,
-    /// Methods beside 16 bit: int8, gptq, spqr, rtn [default: int8,gptq,spqr]
+    /// Methods, with commas between them [default: int8,gptq,spqr]
     #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method_parser())]
     methods: Option<Vec<&'static Method>>,
-    /// Widths of methods that have several [default: 8,4,3,2]
+    /// Bits of a code, for methods that have several widths [default: 8,4,3,2]
     #[arg(long, value_name = "BITS", value_delimiter = ',')]
     bits: Option<Vec<u32>>,
-    /// .gguf files with their own blocks packed, too
+    /// Add the blocks of .gguf files as they are
     #[arg(long)]
     packed: bool,
-    /// SpQR without outliers and with groups of 128, too
+    /// Add SpQR without outliers, and with groups of 128
     #[arg(long)]
     ablation: bool,
-    /// SpQR at the true bits of GPTQ one bit wider, too
+    /// Add SpQR at the true bits of GPTQ with one bit more
     #[arg(long)]
     equal_bits: bool,
     /// Benchmarks, with commas between them; see `qwgpu eval --help`
     #[arg(long, value_name = "TASKS", value_delimiter = ',')]
     tasks: Vec<String>,
-    /// Texts for perplexity: wikitext2, ptb, c4 [default: wikitext2]
+    /// Texts of the perplexity: wikitext2, ptb, c4 [default: wikitext2]
     #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
     texts: Option<Vec<String>>,
-    /// Tokens of a window of perplexity [default: 2048, or less if a model was trained for less]
+    /// Tokens of a window of the perplexity [default: 2048, or less if a model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     window: Option<usize>,
     /// Windows of each text [default: all]
     #[arg(long, value_name = "N", value_parser = count)]
     windows: Option<usize>,
-    /// First tokens of each text over which the divergence from the 16-bit model is measured, at most a window; 0
-    /// leaves it out
+    /// Measure the divergence from the 16-bit model on this many first tokens of each text, at most a window; 0 leaves
+    /// it out
     #[arg(long, default_value_t = 2048, value_name = "TOKENS")]
     kl_tokens: usize,
-    /// The folder with tasks' data and texts
+    /// Folder with the data sets and texts
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Few-shot examples [default: each profile's]
+    /// Few-shot examples [default: that of each profile]
     #[arg(long, value_name = "N")]
     shots: Option<usize>,
     /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
-    /// Most tokens of a reply, where a task allows more
+    /// Cut replies after this many tokens, where a task allows more
     #[arg(long = "max-new-tokens", visible_alias = "reply-tokens", value_name = "N", value_parser = count)]
     reply_tokens: Option<usize>,
     /// Longest sequence in tokens [default: 4096, or less if a model was trained for less]
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     context: Option<usize>,
-    /// Prompt and generated tokens of the measurement of speed; 0/0 leaves it out
+    /// Measure the speed with this many tokens of prompt and reply; 0/0 leaves it out
     #[arg(long, default_value = "512/128", value_name = "P/G", value_parser = lengths)]
     speed: (usize, usize),
-    /// The path on which speed and memory are measured [default: that of --path]
+    /// Measure speed and memory on this path [default: that of --path]
     #[arg(long, value_enum, value_name = "PATH")]
     speed_path: Option<PathArg>,
     #[command(flatten)]
     calibration: CalibrationArgs,
-    /// The folder for everything
+    /// Folder for the report and all steps
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Words that stand above everything else in the report
+    /// Text at the top of the report
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Print the matrix and its cost and stop
+    /// Print the forms and the cost, then stop
     #[arg(long)]
     plan: bool,
     #[command(flatten)]
@@ -167,7 +178,7 @@ pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<Outcome> {
     Ok(if found.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-/// Formats the matrix and its cost.
+/// Formats the forms and their cost.
 fn plan(cost: &Cost) -> String {
     let head = ["model", "forms", "perplexity tokens", "prompt tokens", "reply tokens, at most", "16-bit bytes"];
     let mut rows = vec![head.map(str::to_owned)];

@@ -8,7 +8,7 @@ use crate::study::Preset;
 
 /// Parses a whole number of one or more.
 pub fn count(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number of 1 or more".to_owned())
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", usize::MAX))
 }
 
 /// Parses an argument as text.

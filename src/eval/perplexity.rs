@@ -16,13 +16,8 @@ pub fn windows(ids: &[u32], length: usize, most: Option<usize>) -> Result<Vec<&[
     }
     let windows: Vec<_> = ids.chunks_exact(length).take(most.unwrap_or(usize::MAX)).collect();
     if windows.is_empty() {
-        let found = format!("{} tokens of text", ids.len());
-        return Err(Error::request(
-            "`text`",
-            format!("at least {length} tokens"),
-            found,
-            "give a smaller `window` or `windows` 1 or more",
-        ));
+        let fix = "give a longer text or a smaller `window`";
+        return Err(Error::request("`text`", format!("at least {length} tokens"), ids.len(), fix));
     }
     Ok(windows)
 }

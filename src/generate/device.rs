@@ -1,8 +1,9 @@
 //! Which device runs a model, and how it is opened.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::gpu::{self, Class, Facts, Gpu};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::plan::{Backend, Needs, Path};
@@ -102,9 +103,15 @@ impl DeviceChoice {
             let reason = "`require_gpu`, but `Compute::Cpu` computes on the CPU".to_owned();
             return Err(Error::NoAdapter { reason, fix: fix.into() });
         }
+        let with_cpu = |field: &str, value: &dyn std::fmt::Display| {
+            let found = format!("`Compute::Cpu` and {field} {value}");
+            Err(Error::request(field, "`path` portable or fast with it", found, fix))
+        };
         if let Some(device) = &self.device {
-            let found = format!("`Compute::Cpu` and `device` {device}");
-            return Err(Error::request("`device`", "`path` portable or fast with it", found, fix));
+            return with_cpu("`device`", device);
+        }
+        if let Some(shaders) = &self.shaders {
+            return with_cpu("`shaders`", &shaders.display());
         }
         let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
         Ok(Opened { backend, run: Run::on_cpu(), chunk: 256 })
@@ -118,6 +125,7 @@ impl DeviceChoice {
         if self.path == Compute::Cpu {
             return Err(Error::request("`path`", "portable or fast", "cpu", "choose an adapter"));
         }
+        self.shaders.as_deref().map_or(Ok(()), check_shaders)?;
         let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
         Gpu::open(adapter, self.gpu_options())
     }
@@ -129,6 +137,30 @@ impl DeviceChoice {
             without: self.without,
             shaders: self.shaders.clone(),
         }
+    }
+}
+
+/// Checks that the .wgsl files of `folder` replace built-in shaders: a file of another name would be ignored.
+fn check_shaders(folder: &FilePath) -> Result<()> {
+    let files = |folder: &FilePath| -> Vec<String> {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names.filter_map(|name| name.strip_suffix(".wgsl").map(str::to_owned)).collect()
+    };
+    let lib = files(&folder.join("lib")).into_iter().map(|stem| format!("lib/{stem}"));
+    let found: Vec<String> = files(folder).into_iter().chain(lib).collect();
+    let built_in = |stem: &String| {
+        let variants = formats::kernels().flat_map(|kernel| kernel.variants);
+        variants.flat_map(|variant| variant.wgsl).any(|file| file.stem == stem)
+    };
+    let fix = "name the files as in the folder shaders of qwgpu";
+    match found.iter().find(|stem| !built_in(stem)) {
+        Some(stem) => Err(Error::request("`shaders`", "names of built-in shaders", format!("{stem}.wgsl"), fix)),
+        None if found.is_empty() => {
+            let found = format!("none in {}", folder.display());
+            Err(Error::request("`shaders`", "a folder with .wgsl files", found, fix))
+        }
+        None => Ok(()),
     }
 }
 

@@ -122,7 +122,10 @@ fn multiplies_f16_tiles(raw: &wgpu::Adapter, features: wgpu::Features) -> bool {
 pub fn select(mut found: Vec<Adapter>, wanted: Option<&str>, require_gpu: bool) -> Result<Adapter> {
     if found.is_empty() {
         return Err(Error::NoAdapter {
-            reason: "this machine shows no Vulkan, Metal, DX12 or OpenGL adapter".into(),
+            reason: match std::env::var("WGPU_BACKEND") {
+                Ok(backend) => format!("WGPU_BACKEND={backend} leaves no adapter"),
+                Err(_) => "this machine shows no Vulkan, Metal, DX12 or OpenGL adapter".into(),
+            },
             fix: "run `qwgpu doctor`, or use `Compute::Cpu`".into(),
         });
     }

@@ -303,13 +303,18 @@ fn bad_usage_ends_with_2_and_says_why() {
         (vec!["generate", "--model", "M"], "--prompt"),
         (vec!["generate", "--model", "M", "--prompt-file", "/no/such/prompt"], "/no/such/prompt"),
         (vec!["generate", "--model", "M", "--prompt", "", "--raw", "--path", "cpu"], "at least one token"),
-        (vec!["generate", "--model", "M", "--prompt", "a", "--max-new-tokens", "0"], "1 or more"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--max-new-tokens", "0"], "from 1 to"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--temperature", "-1"], "--temperature"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--top-p", "0"], "--top-p"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--without", "magic"], "subgroup"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--context", "513", "--path", "cpu"], "1 to 512"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--context", "8", "--path", "cpu"], "--context"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--path", "cpu", "--device", "0"], "--device"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--path", "cpu", "--shaders", "shaders"], "--shaders"),
+        (vec!["check", "--model", "M", "--shaders", "/no/such/folder"], "none in /no/such/folder"),
+        (vec!["check", "--model", "M", "--shaders", "shaders/lib"], "names of built-in shaders"),
+        (vec!["ppl", "--model", "M", "--text", file!(), "--window", "600", "--path", "cpu"], "at most 513 tokens"),
+        (vec!["quantize", "--model", "random:qwen2.5-0.5b", "--method", "rtn", "--out", "x"], "trained weights"),
     ] {
         let model = micro();
         let arguments = arguments.into_iter().map(|a| if a == "M" { model.as_str() } else { a });

@@ -27,9 +27,9 @@ fn path(path: &Path) -> &str {
 /// The arguments of a quantization of `model` on the CPU.
 fn arguments<'a>(model: &'a Path, text: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["quantize", "--model", path(model), "--calibration", path(text), "--out", path(out)];
-    all.extend(["--length", "64", "--path", "cpu", "--json"]);
-    if !more.contains(&"--samples") {
-        all.extend(["--samples", "6"]);
+    all.extend(["--calibration-length", "64", "--path", "cpu", "--json"]);
+    if !more.contains(&"--calibration-samples") {
+        all.extend(["--calibration-samples", "6"]);
     }
     all.extend(more);
     all
@@ -167,7 +167,10 @@ fn what_cannot_be_is_refused_by_name() {
     refused(&["--method", "gptq", "--bits", "4", "--group-size", "48"], "groups");
     refused(&["--method", "gptq", "--bits", "4", "--group-size", "32", "--percdamp", "0"], "--percdamp");
     refused(&["--method", "spqr", "--bits", "3", "--bits-per-weight", "3"], "--bits-per-weight");
-    refused(&["--method", "gptq", "--bits", "4", "--group-size", "32", "--samples", "999"], "calibration samples");
+    refused(
+        &["--method", "gptq", "--bits", "4", "--group-size", "32", "--calibration-samples", "999"],
+        "calibration samples",
+    );
     let out = folder.path().join("no-calibration");
     let none = ["quantize", "--model", path(&model), "--method", "gptq", "--out", path(&out), "--path", "cpu"];
     assert_says(stderr(&ends(2, none)), &["--calibration"]);
@@ -196,15 +199,15 @@ fn samples_from_documents_and_instructions() {
         contents(&out)
     };
     let weights = |files: &BTreeMap<String, Vec<u8>>| files["model.safetensors"].clone();
-    let a = run("a", &documents, &["--field", "body", "--seed", "1"]);
-    let b = run("b", &documents, &["--field", "body", "--seed", "1"]);
-    let c = run("c", &documents, &["--field", "body", "--seed", "2"]);
+    let a = run("a", &documents, &["--calibration-field", "body", "--calibration-seed", "1"]);
+    let b = run("b", &documents, &["--calibration-field", "body", "--calibration-seed", "1"]);
+    let c = run("c", &documents, &["--calibration-field", "body", "--calibration-seed", "2"]);
     assert!(weights(&a) == weights(&b), "one seed, other samples");
     assert!(weights(&a) != weights(&c), "another seed, the same samples");
-    run("d", &instructions, &["--seed", "1"]);
+    run("d", &instructions, &["--calibration-seed", "1"]);
     let out = folder.path().join("e");
     let wrong = ends(2, arguments(&model, &documents, &out, &method));
-    assert_says(stderr(&wrong), &["line 1", "--field"]);
+    assert_says(stderr(&wrong), &["line 1", "--calibration-field"]);
 }
 
 /// Folders that GPTQModel and bitsandbytes wrote give the logits of transformers.

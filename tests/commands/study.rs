@@ -30,9 +30,9 @@ pub fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
         "8/4",
         "--bits",
         "2",
-        "--samples",
+        "--calibration-samples",
         "2",
-        "--length",
+        "--calibration-length",
         "64",
     ]);
     command.arg("--model").arg(fixture("tiny-qwen")).arg("--calibration").arg(fixture("tiny-prose.txt"));

@@ -69,7 +69,7 @@ fn parse(fields: &Fields) -> Result<SpqrFolder> {
         other => {
             let found =
                 other.map_or("of its authors' package".to_owned(), |(name, variant)| format!("{name} {variant:?}"));
-            let fix = "quantize the original weights with `qwgpu quantize --method spqr`";
+            let fix = "quantize the original weights with qwgpu's own spqr";
             return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
         }
     }

@@ -20,8 +20,8 @@ use serde_json::json;
 static EXCEPTIONS: &[(Needs, &str)] =
     &[(Needs::INT64, "u64 is naga's own"), (Needs::COOP_MATRIX, "cooperative matrices are naga's own")];
 
-fn main() {
-    let arguments = Arguments::from_args();
+/// Returns a test for each kernel and variant. Tint is not asked for a listing.
+pub fn tests(arguments: &Arguments) -> Vec<Test> {
     let variants = || {
         formats::kernels().flat_map(|k| {
             k.variants.iter().flat_map(move |v| {
@@ -52,8 +52,7 @@ fn main() {
             (None, Ok(_)) => test,
         }
     });
-    let tests = tests.collect();
-    libtest_mimic::run(&arguments, tests).exit();
+    tests.collect()
 }
 
 /// The folder of the npm package, or what is missing.

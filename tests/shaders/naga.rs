@@ -7,7 +7,7 @@
 
 use std::panic::catch_unwind;
 
-use libtest_mimic::{Arguments, Failed, Trial as Test};
+use libtest_mimic::{Failed, Trial as Test};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
@@ -39,8 +39,8 @@ static EXCEPTIONS: &[(&str, Needs, &str)] = &[
     ("glsl", Needs::INT64, "GLES has none; adapters of OpenGL never report it"),
 ];
 
-fn main() {
-    let arguments = Arguments::from_args();
+/// Returns a test for each kernel, variant and writer.
+pub fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for kernel in formats::kernels() {
         for variant in kernel.variants {
@@ -58,7 +58,7 @@ fn main() {
             }
         }
     }
-    libtest_mimic::run(&arguments, tests).exit();
+    tests
 }
 
 fn translate(

@@ -1,13 +1,12 @@
 //! LLM.int8() on a real layer against bitsandbytes: codes, scales and columns with an outlier of 64 real
 //! inputs, and their products, on the CPU and on every adapter.
 //!
-//! The numbers are in `layer_int8.safetensors` of the folder QWGPU_GOLDEN, or of ../shared/golden; where
-//! neither is, the tests show as ignored.
+//! The numbers are in `layer_int8.safetensors` of the folder of goldens.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::{bf16, f16};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use qwgpu::formats::QuantizedWeight;
 use qwgpu::formats::int8::Int8;
 use qwgpu::formats::linear::{Activation, Linear, Orders};
@@ -19,15 +18,10 @@ use safetensors::SafeTensors;
 const M: usize = 64;
 const K: usize = 896;
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let folder = std::env::var_os("QWGPU_GOLDEN").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden"));
+/// Returns a test for each threshold and device; `folder` has the numbers.
+pub fn tests(folder: &Path) -> Vec<Trial> {
     let file = folder.join("layer_int8.safetensors");
     let absent = !file.exists();
-    if absent {
-        eprintln!("tests of LLM.int8() are ignored: no {}; set QWGPU_GOLDEN to its folder", file.display());
-    }
     let mut devices: Vec<(String, Option<(usize, Options)>)> = vec![("cpu".into(), None)];
     for adapter in gpu::adapters() {
         let index = adapter.facts.index;
@@ -39,10 +33,11 @@ fn main() {
         for (label, device) in &devices {
             let (file, device) = (file.clone(), device.clone());
             let run = move || on(&file, threshold, device.clone());
-            tests.push(Trial::test(format!("threshold_{threshold}/{label}"), run).with_ignored_flag(absent));
+            tests
+                .push(Trial::test(format!("int8_golden/threshold_{threshold}/{label}"), run).with_ignored_flag(absent));
         }
     }
-    libtest_mimic::run(&arguments, tests).exit();
+    tests
 }
 
 fn on(file: &Path, threshold: &str, device: Option<(usize, Options)>) -> Result<(), Failed> {
