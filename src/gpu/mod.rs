@@ -3,9 +3,12 @@
 pub mod adapter;
 mod cache;
 mod memory;
+#[doc(hidden)]
 pub mod pipeline;
 mod run;
+#[doc(hidden)]
 pub mod timer;
+#[doc(hidden)]
 pub mod tuning;
 
 use std::collections::HashMap;

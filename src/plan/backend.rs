@@ -1,4 +1,4 @@
-//! What runs plans: the GPU, or the CPU by the references.
+//! Backends, which hold tensors and run plans: the GPU, or the CPU by the references.
 
 use super::{Element, Kernel, Plan, Tensor};
 use crate::error::Result;
@@ -20,16 +20,16 @@ pub trait Backend {
     /// [`crate::Error::OutOfMemory`] when the device refuses.
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor>;
 
-    /// The name a resident tensor was created with.
+    /// Returns the name a resident tensor was created with.
     fn name(&self, tensor: Tensor) -> &str;
 
-    /// The largest tensor one step can bind, in bytes; larger ones are split by rows.
+    /// Returns the size of the largest tensor one step can bind, in bytes; larger ones are split by rows.
     fn max_tensor_bytes(&self) -> u64;
 
-    /// Largest normalized mean square error that this backend's form of a kernel may have.
+    /// Returns the largest normalized mean square error that this backend's form of a kernel may have.
     fn tolerance(&self, kernel: &'static Kernel) -> f64;
 
-    /// How many resident tensors there are.
+    /// Returns the number of resident tensors.
     fn residents(&self) -> usize;
 
     /// Gives back all resident tensors but the first `kept`. Programs that bind others must be released
@@ -43,6 +43,7 @@ pub trait Backend {
     /// Gives a program's own memory back; its number may be used again.
     fn release(&mut self, program: ProgramId);
 
+    /// Runs all steps of a program, in order.
     fn run(&mut self, program: ProgramId) -> Result<()> {
         self.run_steps(program, 0..usize::MAX)
     }
@@ -59,11 +60,12 @@ pub trait Backend {
     /// Waits for a read-back.
     fn finish(&mut self, fetch: Fetch) -> Result<Vec<u32>>;
 
+    /// Reads all words of a tensor, and waits for them.
     fn read(&mut self, program: Option<ProgramId>, tensor: Tensor) -> Result<Vec<u32>> {
         let fetch = self.fetch(program, tensor, 0, tensor.words())?;
         self.finish(fetch)
     }
 
-    /// Bytes of resident tensors and of scratch held now.
+    /// Returns the bytes of resident tensors and of scratch held now.
     fn memory(&self) -> (u64, u64);
 }

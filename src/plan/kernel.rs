@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use super::{Element, Place, Plan, Tensor};
 
 bitflags::bitflags! {
-    /// What a variant asks of an adapter beyond WebGPU's defaults.
+    /// Features that a variant asks of an adapter beyond WebGPU's defaults.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Needs: u32 {
         const SUBGROUP = 1;
@@ -46,10 +46,13 @@ pub struct Consts {
 }
 
 impl Consts {
+    /// Returns a variant's defaults for an adapter whose largest subgroup is `subgroup_max`.
     pub fn new(defaults: &[(&'static str, u32)], subgroup_max: u32) -> Consts {
         Consts { values: defaults.iter().copied().collect(), subgroup_max }
     }
 
+    /// Sets a constant.
+    ///
     /// # Panics
     /// If the variant has no such constant.
     pub fn set(&mut self, name: &str, value: u32) {
@@ -57,7 +60,7 @@ impl Consts {
         *slot.unwrap_or_else(|| panic!("no constant {name}")).1 = value;
     }
 
-    /// These, with a step's own values where the variant has such a constant.
+    /// Returns the constants with a step's own values where the variant has such a constant.
     pub fn specialized(mut self, step: &[(&'static str, u32)]) -> Consts {
         for &(name, value) in step {
             if let Some(slot) = self.values.get_mut(name) {
@@ -67,12 +70,15 @@ impl Consts {
         self
     }
 
+    /// Returns a constant's value.
+    ///
     /// # Panics
     /// If the variant has no such constant.
     pub fn get(&self, name: &str) -> u32 {
         *self.values.get(name).unwrap_or_else(|| panic!("no constant {name}"))
     }
 
+    /// Returns names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
         self.values.iter().map(|(&name, &value)| (name, value))
     }
@@ -215,7 +221,7 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// What a reference sees of a step: its parameters, inputs and output.
+/// A step as its reference sees it: parameters, inputs and output.
 pub struct Io<'a> {
     params: &'a [u8],
     inputs: Vec<&'a [u32]>,
@@ -227,31 +233,37 @@ impl<'a> Io<'a> {
         Io { params, inputs, output }
     }
 
+    /// Returns the step's parameters.
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])
     }
 
-    /// How many inputs the step binds.
+    /// Returns the number of inputs.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
 
+    /// Returns an input, by number from 0, as f32 values.
     pub fn f32(&self, input: usize) -> &'a [f32] {
         bytemuck::cast_slice(self.inputs[input])
     }
 
+    /// Returns the words of an input.
     pub fn u32(&self, input: usize) -> &'a [u32] {
         self.inputs[input]
     }
 
+    /// Returns an input as bf16 values.
     pub fn bf16(&self, input: usize) -> &'a [half::bf16] {
         bytemuck::cast_slice(self.inputs[input])
     }
 
+    /// Returns the output as f32 values: what it had before, to be overwritten or added to.
     pub fn out_f32(&mut self) -> &mut [f32] {
         bytemuck::cast_slice_mut(self.output)
     }
 
+    /// Returns the words of the output.
     pub fn out_u32(&mut self) -> &mut [u32] {
         self.output
     }

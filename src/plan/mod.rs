@@ -8,6 +8,7 @@ pub mod check;
 pub mod compare;
 pub mod cpu;
 pub mod kernel;
+#[doc(hidden)]
 pub mod schedule;
 pub mod trial;
 
@@ -16,7 +17,7 @@ pub use kernel::{Case, Consts, Host, Io, Kernel, Needs, Path, Trial, Variant};
 
 use bytemuck::Pod;
 
-/// What one element of a tensor is. Tensors are stored in whole 32-bit words.
+/// The type of a tensor's elements. Tensors are stored in whole 32-bit words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     F32,
@@ -26,6 +27,7 @@ pub enum Element {
 }
 
 impl Element {
+    /// Returns the bits of one element.
     pub const fn bits(self) -> usize {
         match self {
             Element::F32 | Element::U32 => 32,
@@ -34,7 +36,7 @@ impl Element {
     }
 }
 
-/// Where a tensor's bytes live.
+/// The memory that holds a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// Owned by the backend until it is dropped: weights, KV cache, tokens. The number is the
@@ -54,21 +56,23 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// Returns the 32-bit words of the tensor.
     pub fn words(self) -> usize {
         (self.rows * self.cols * self.element.bits()).div_ceil(32)
     }
 
+    /// Returns the bytes of the tensor, in whole words.
     pub fn bytes(self) -> u64 {
         self.words() as u64 * 4
     }
 
-    /// The first `cols` values of a tensor of one row, in place.
+    /// Returns a view of the first `cols` values of a tensor of one row.
     pub fn first_cols(self, cols: usize) -> Tensor {
         assert!(self.rows == 1 && cols <= self.cols, "{cols} columns of {self:?}");
         Tensor { cols, ..self }
     }
 
-    /// The first `rows` rows, in place.
+    /// Returns a view of the first `rows` rows.
     pub fn first_rows(self, rows: usize) -> Tensor {
         assert!(rows <= self.rows, "{rows} rows of {self:?}");
         Tensor { rows, ..self }
@@ -116,6 +120,7 @@ pub struct Step {
 }
 
 impl Step {
+    /// Returns the tensor that the step writes.
     pub fn output(&self) -> Tensor {
         *self.bind.last().expect("a step binds its output")
     }
@@ -131,6 +136,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns a plan without steps.
     pub fn new() -> Plan {
         Plan::default()
     }
@@ -143,6 +149,7 @@ impl Plan {
         added
     }
 
+    /// Adds a scratch tensor [rows, cols], which a step is to write before another reads it.
     pub fn scratch(&mut self, rows: usize, cols: usize, element: Element) -> Tensor {
         let tensor = Tensor { place: Place::Scratch(self.scratch.len() as u32), rows, cols, element };
         self.scratch.push(tensor);
