@@ -94,19 +94,19 @@ struct What {
     /// Form of the prompts [default: the first profile of each task]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Few-shot examples [default: the profile's]
+    /// Few-shot examples [default: that of the profile]
     #[arg(long, value_name = "N")]
     shots: Option<usize>,
-    /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
+    /// Use only the first N documents of each set; 100,mmlu=2 has another limit for one task
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
-    /// Most tokens of a reply, where a task allows more
+    /// Cut replies after this many tokens, where a task allows more
     #[arg(long, visible_alias = "reply-tokens", value_name = "N", value_parser = count)]
     max_new_tokens: Option<usize>,
-    /// Few-shot examples of conversations as turns of it
+    /// Give few-shot examples of chat prompts as turns of the conversation
     #[arg(long)]
     fewshot_as_multiturn: bool,
-    /// Token in front of an empty context
+    /// Token in front of a prompt without context
     #[arg(long, value_name = "ID")]
     prefix_token: Option<u32>,
 }

@@ -86,7 +86,7 @@ pub struct Args {
     /// Few-shot examples [default: that of each profile]
     #[arg(long, value_name = "N")]
     shots: Option<usize>,
-    /// Ask only the first N documents of each set; `100,mmlu=2` has a limit of its own for a task
+    /// Use only the first N documents of each set; 100,mmlu=2 has another limit for one task
     #[arg(long, value_name = "N")]
     limit: Option<Limits>,
     /// Cut replies after this many tokens, where a task allows more
