@@ -19,5 +19,5 @@ pub mod word_perplexity;
 
 pub use evaluation::Evaluation;
 pub use layout::EvalRun;
-pub use run::Shard;
+pub use requests::Shard;
 pub use settings::EvalSettings;

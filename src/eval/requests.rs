@@ -4,7 +4,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::journal::Journal;
-use super::run::Shard;
 use super::settings::EvalSettings;
 use crate::digest::hex;
 use crate::error::{Error, Result};
@@ -13,6 +12,23 @@ use crate::tasks::prompt::{self, Turns};
 use crate::tasks::shots::Shots;
 use crate::tasks::{Ask, Profile, Prompt, Set, TASKS, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
+
+/// The share of all documents that a run asks: number `index` of every `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    pub index: usize,
+    pub count: usize,
+}
+
+impl Shard {
+    /// All documents.
+    pub const ALL: Shard = Shard { index: 0, count: 1 };
+
+    /// Returns whether the share has this document.
+    pub fn has(self, document: usize) -> bool {
+        document % self.count == self.index
+    }
+}
 
 /// A task with its requests.
 pub struct TaskRequests {

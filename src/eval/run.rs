@@ -3,29 +3,12 @@
 use std::collections::HashMap;
 
 use super::journal::Journal;
-use super::requests::{Request, SetRequests, TaskRequests, Tokens};
+use super::requests::{Request, SetRequests, Shard, TaskRequests, Tokens};
 use crate::error::Result;
 use crate::generate::{BatchPrompt, Engine, Event, Flow, Question, TokenScore};
 use crate::progress::Progress;
 use crate::tasks::Response;
 use crate::text::Tokenizer;
-
-/// The share of all documents that a run asks: number `index` of every `count`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    pub index: usize,
-    pub count: usize,
-}
-
-impl Shard {
-    /// All documents.
-    pub const ALL: Shard = Shard { index: 0, count: 1 };
-
-    /// Returns whether the share has this document.
-    pub fn has(self, document: usize) -> bool {
-        document % self.count == self.index
-    }
-}
 
 /// A run of requests: a model, the journal that takes its answers, and the progress.
 pub struct Runner<'a> {
