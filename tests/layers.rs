@@ -245,12 +245,18 @@ fn imports_are_found() {
     assert_eq!(found("error", "$crate::plan; #[cfg(test)]\nmod tests { use crate::gpu; }"), "");
 }
 
-/// Returns the names that the kernel of a file may have: `kernels/rope` is rope; `formats/grid/matvec` is
-/// matvec_grid, or grid_matvec where only that format has such a kernel.
-fn kernel_names(file: &str) -> Vec<String> {
+/// Returns the names that a kernel may have by its file and its static. `kernels/rope`, KERNEL is rope;
+/// `formats/grid/matvec`, KERNEL is matvec_grid, or grid_matvec where only that format has such a kernel. Another static
+/// stands for the file's name: `formats/spqr/matmul`, OUTLIERS is outliers_spqr.
+fn kernel_names(file: &str, name: &str) -> Vec<String> {
+    let own = (name != "KERNEL").then(|| name.to_lowercase());
+    let named = |file: &str| own.clone().unwrap_or(file.to_owned());
     match file.split('/').collect::<Vec<_>>()[..] {
-        ["kernels", name] => vec![name.to_owned()],
-        ["formats", format, name] => vec![format!("{name}_{format}"), format!("{format}_{name}")],
+        ["kernels", name] => vec![named(name)],
+        ["formats", format, file] => {
+            let name = named(file);
+            vec![format!("{name}_{format}"), format!("{format}_{name}")]
+        }
         _ => Vec::new(),
     }
 }
@@ -278,8 +284,9 @@ fn every_shader_file_is_used_and_every_kernel_is_listed() {
     let missing: Vec<_> = used.difference(&shaders).collect();
     assert!(missing.is_empty(), "no file in shaders for {missing:?}");
     for (file, text) in files("src", "rs") {
-        if text.contains("static KERNEL: Kernel") {
-            let known = kernel_names(&file);
+        let statics = text.split("\npub static ").skip(1).filter_map(|rest| rest.split_once(": Kernel ="));
+        for (name, _) in statics.filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')) {
+            let known = kernel_names(&file, name);
             let listed = known.iter().any(|name| names.remove(name));
             assert!(listed, "src/{file}.rs defines a kernel, and none named {known:?} is in formats::kernels()");
         }

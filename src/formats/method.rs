@@ -32,6 +32,8 @@ pub struct Method {
     /// Adds the arguments of the options to a command.
     #[cfg(feature = "cli")]
     pub args: fn(clap::Command) -> clap::Command,
+    /// Whether a study measures the method unless told otherwise.
+    pub in_study: bool,
     /// Options that a study compares with the defaults.
     pub comparisons: &'static [Comparison],
     /// Whether weights of the method may have outliers, whose share reports give.
@@ -65,7 +67,7 @@ impl Method {
         METHODS.iter().copied().find(|method| method.name == name)
     }
 
-    /// Returns the names of all methods, as in "rtn, int8, gptq or spqr".
+    /// Returns the names of all methods, as in "rtn, int8 or gptq".
     pub fn names() -> String {
         one_of(METHODS.iter().map(|method| method.name.to_owned()).collect())
     }

@@ -118,5 +118,9 @@ pub struct DeviceTensor {
     pub words: Vec<u32>,
 }
 
-#[cfg(test)]
-mod tests;
+impl DeviceTensor {
+    /// Returns a tensor of `rows` equal rows of words.
+    fn of_words(name: &'static str, rows: usize, words: Vec<u32>) -> DeviceTensor {
+        DeviceTensor { name, rows, cols: words.len() / rows, element: Element::U32, words }
+    }
+}

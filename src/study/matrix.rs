@@ -2,14 +2,14 @@
 
 use super::forms::{Extras, Form, forms};
 use crate::error::{Error, Result};
-use crate::formats::method::Method;
+use crate::formats::method::{METHODS, Method};
 
 /// An experiment with a matrix of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// Perplexity at 4 and 3 bits against scores.
     Correlation,
-    /// SpQR with and without outliers, in groups of 16 and 128, at GPTQ's true bits.
+    /// Methods with outliers: with and without them, in groups of 16 and 128, at GPTQ's true bits.
     Outliers,
     /// LLM.int8() against GPTQ: memory and speed.
     Efficiency,
@@ -51,17 +51,18 @@ impl Default for Matrix {
 }
 
 impl Matrix {
-    /// Returns the matrix of an experiment, or of all three methods at all widths.
+    /// Returns the matrix of an experiment. None: the methods that a study measures, at all widths.
     pub fn new(preset: Option<Preset>) -> Matrix {
-        let (methods, bits, texts): (&[&str], &[u32], &[&str]) = match preset {
-            None => (&["int8", "gptq", "spqr"], &[8, 4, 3, 2], &["wikitext2"]),
-            Some(Preset::Correlation) => (&["gptq", "spqr"], &[4, 3], &["wikitext2", "ptb", "c4"]),
-            Some(Preset::Outliers) => (&["gptq", "spqr"], &[4, 3, 2], &["wikitext2"]),
-            Some(Preset::Efficiency) => (&["int8", "gptq"], &[8, 4], &[]),
+        type Matches = fn(&Method) -> bool;
+        let (matches, bits, texts): (Matches, &[u32], &[&str]) = match preset {
+            None => (|method| method.in_study, &[8, 4, 3, 2], &["wikitext2"]),
+            Some(Preset::Correlation) => (|method| method.calibrated, &[4, 3], &["wikitext2", "ptb", "c4"]),
+            Some(Preset::Outliers) => (|method| method.calibrated, &[4, 3, 2], &["wikitext2"]),
+            Some(Preset::Efficiency) => (|method| ["int8", "gptq"].contains(&method.name), &[8, 4], &[]),
         };
         let outliers = preset == Some(Preset::Outliers);
         Matrix {
-            methods: methods.iter().filter_map(|name| Method::find(name)).collect(),
+            methods: METHODS.iter().copied().filter(|method| matches(method)).collect(),
             bits: bits.to_vec(),
             extras: Extras { packed: false, ablation: outliers, equal_bits: outliers },
             texts: texts.iter().map(|text| (*text).to_owned()).collect(),

@@ -11,6 +11,7 @@ mod errors;
 mod families;
 #[path = "../common/files.rs"]
 mod files;
+mod formats;
 mod fuzz_corpus;
 mod gguf_blocks;
 #[path = "../common/micro.rs"]

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::checkpoint::{Checkpoint, TensorInfo};
+use crate::checkpoint::{Checkpoint, NewTensor, TensorInfo};
 use crate::error::{Error, Result};
 
 const DAMAGED: &str = "the file is damaged or was written by a faulty tool; quantize the model again";
@@ -118,6 +118,11 @@ impl LinearFile<'_> {
     pub(crate) fn unsupported(&self, what: String, fix: &str) -> Error {
         Error::Unsupported { file: self.checkpoint.path().to_owned(), what, fix: fix.to_owned() }
     }
+}
+
+/// Returns the tensor `part` of the linear `prefix`, to be written.
+pub(crate) fn tensor(prefix: &str, part: &str, dtype: &str, shape: &[usize], bytes: Vec<u8>) -> NewTensor<'static> {
+    NewTensor::from_bytes(format!("{prefix}.{part}"), dtype, shape, bytes)
 }
 
 pub(crate) fn words(bytes: &[u8]) -> Vec<u32> {

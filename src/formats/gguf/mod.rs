@@ -18,7 +18,7 @@ use super::{DeviceTensor, Format, QuantizedWeight};
 use crate::error::{Error, Result};
 use crate::kernels::{Output, WeightLayout};
 use crate::plan::kernel::hash;
-use crate::plan::{Element, Plan, Tensor};
+use crate::plan::{Plan, Tensor};
 use blocks::Block;
 use layout::{dequantize_blocks, stat_words};
 
@@ -179,8 +179,7 @@ impl QuantizedWeight for Blocks {
     /// The tensors that `layout` describes.
     fn device_tensors(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
         let tensor = |name, cols: usize, words: &[u32]| {
-            let words = words[rows.start * cols..rows.end * cols].to_vec();
-            DeviceTensor { name, rows: rows.len(), cols, element: Element::U32, words }
+            DeviceTensor::of_words(name, rows.len(), words[rows.start * cols..rows.end * cols].to_vec())
         };
         vec![
             tensor("codes", code_words(self.cols, self.block.bits()), &self.codes),
@@ -190,80 +189,5 @@ impl QuantizedWeight for Blocks {
 
     fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::blocks::BLOCKS;
-    use super::*;
-    use crate::checkpoint::Storage;
-
-    fn storage(block: &Block) -> &'static Storage {
-        let storage = Storage::from_ggml(block.id).unwrap();
-        assert_eq!(
-            (storage.name, storage.elements, storage.bytes),
-            (block.name, block.columns, block.bytes),
-            "as checkpoint has it"
-        );
-        storage
-    }
-
-    /// The fixture's random blocks, again and again.
-    fn some_bytes(block: &Block, count: usize) -> Vec<u8> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/gguf_blocks");
-        let golden = std::fs::read(folder.join(format!("{}.blocks", block.name))).unwrap();
-        golden.into_iter().cycle().take(count * block.bytes).collect()
-    }
-
-    #[test]
-    fn dequantize_equals_the_decoders_bit_for_bit() {
-        for &block in BLOCKS {
-            for per_row in [1, 2, 5] {
-                let (rows, cols) = (10 / per_row, per_row * block.columns);
-                let bytes = some_bytes(block, rows * per_row);
-                let weight = Blocks::from_bytes(Path::new("f"), "w", block, [rows, cols], &bytes).unwrap();
-                let mut decoded = vec![0.0; rows * cols];
-                storage(block).decode.unwrap()(&bytes, &mut decoded);
-                let found = weight.dequantize();
-                let differs = found.iter().zip(&decoded).position(|(a, b)| a.to_bits() != b.to_bits());
-                assert_eq!(differs, None, "{}, {cols} columns", block.name);
-            }
-        }
-    }
-
-    #[test]
-    fn a_device_holds_what_the_file_does() {
-        for &block in BLOCKS {
-            let weight = Blocks::random(block, 70, 768, 1);
-            let bytes: usize =
-                [0..32, 32..70].into_iter().flat_map(|r| weight.device_tensors(r)).map(|t| 4 * t.words.len()).sum();
-            let file = weight.true_bits() as f64 / 8.0;
-            assert!(bytes as f64 <= 1.02 * file, "{}: {bytes} bytes for {file}", block.name);
-        }
-    }
-
-    #[test]
-    fn random_weights_keep_the_scale_of_inputs() {
-        for &block in BLOCKS {
-            let weight = Blocks::random(block, 16, 512, 7).dequantize();
-            let mean = weight.iter().sum::<f32>() / weight.len() as f32;
-            let square = weight.iter().map(|w| w * w).sum::<f32>() / weight.len() as f32;
-            assert!((0.7..1.7).contains(&(square * 512.0)) && mean.abs() < 0.03, "{}: {mean}, {square}", block.name);
-        }
-    }
-
-    #[test]
-    fn damaged_weights_are_refused() {
-        for &block in BLOCKS {
-            let mut bytes = some_bytes(block, 4);
-            let read = |rows, cols, bytes: &[u8]| {
-                Blocks::from_bytes(Path::new("f"), "w", block, [rows, cols], bytes).map(|_| ()).unwrap_err().to_string()
-            };
-            assert!(read(4, block.columns, &bytes[1..]).contains("4 rows of"), "{}", block.name);
-            assert!(read(4, block.columns / 2, &bytes).contains("whole"), "{}", block.name);
-            bytes[3 * block.bytes..].fill(0xff);
-            assert!(read(2, 2 * block.columns, &bytes).contains("row 1"), "{}", block.name);
-        }
     }
 }

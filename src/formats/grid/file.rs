@@ -12,7 +12,7 @@ use crate::checkpoint::NewTensor;
 use crate::error::{Error, Result};
 use crate::formats::codes::{code, pack};
 use crate::formats::file::Notes;
-use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, words};
+use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, tensor, words};
 
 /// Bytes of `qweight` read at a time.
 const PIECE: usize = 8 << 20;
@@ -204,14 +204,11 @@ pub(super) fn write(prefix: &str, grid: &Grid, folder: &GptqFolder) -> Result<Ve
         }
     }
     let qzeros = pack(&stored_zeros(prefix, grid, folder.zeros)?, rows, bits);
-    let tensor = |part: &str, dtype: &str, shape: &[usize], bytes: Vec<u8>| {
-        NewTensor::from_bytes(format!("{prefix}.{part}"), dtype, shape, bytes)
-    };
     Ok(vec![
-        tensor("qweight", "I32", &[row_words, rows], qweight),
-        tensor("qzeros", "I32", &[groups, rows * bits as usize / 32], bytes_of(&qzeros)),
-        tensor("scales", "F16", &[groups, rows], bytes_of_halves(&grid.scales)),
-        tensor("g_idx", "I32", &[cols], bytes_of(&g_idx)),
+        tensor(prefix, "qweight", "I32", &[row_words, rows], qweight),
+        tensor(prefix, "qzeros", "I32", &[groups, rows * bits as usize / 32], bytes_of(&qzeros)),
+        tensor(prefix, "scales", "F16", &[groups, rows], bytes_of_halves(&grid.scales)),
+        tensor(prefix, "g_idx", "I32", &[cols], bytes_of(&g_idx)),
     ])
 }
 

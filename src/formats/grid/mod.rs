@@ -24,7 +24,7 @@ use super::codes::{code, code_words, in_own_order, pack, pad_rows};
 use super::linear::{Activation, Linear};
 use super::{DeviceTensor, Format, QuantizedWeight};
 use crate::kernels::{Output, WeightLayout};
-use crate::plan::{Element, Plan, Tensor};
+use crate::plan::{Plan, Tensor};
 use layout::{padded, zero_bits};
 
 pub static FORMAT: Format = Format {
@@ -110,11 +110,11 @@ impl QuantizedWeight for Grid {
         }
         let stored = code_words(self.cols, self.bits);
         let codes = pad_rows(&self.codes[rows.start * words..rows.end * words], words, stored);
-        let tensor = |name, rows, words: Vec<u32>| {
-            let cols = words.len() / rows;
-            DeviceTensor { name, rows, cols, element: Element::U32, words }
-        };
-        vec![tensor("codes", n, codes), tensor("scales", groups, scales), tensor("zeros", groups, zeros)]
+        vec![
+            DeviceTensor::of_words("codes", n, codes),
+            DeviceTensor::of_words("scales", groups, scales),
+            DeviceTensor::of_words("zeros", groups, zeros),
+        ]
     }
 
     fn dequantize(&self) -> Vec<f32> {

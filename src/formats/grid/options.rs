@@ -23,6 +23,7 @@ pub static RTN: Method = Method {
     options: || Box::new(RtnOptions::default()),
     #[cfg(feature = "cli")]
     args: <RtnOptions as clap::Args>::augment_args_for_update,
+    in_study: false,
     comparisons: &[],
     has_outliers: false,
     random,
@@ -41,6 +42,7 @@ pub static GPTQ: Method = Method {
     options: || Box::new(GptqOptions::default()),
     #[cfg(feature = "cli")]
     args: <GptqOptions as clap::Args>::augment_args_for_update,
+    in_study: true,
     comparisons: &[],
     has_outliers: false,
     random,

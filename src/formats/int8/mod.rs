@@ -1,19 +1,18 @@
 //! LLM.int8(): w = scale · code / 127, with the row's largest magnitude as scale. Columns of the input with an outlier
 //! are multiplied in f32. Dettmers et al. 2022, arXiv 2208.07339.
 
-mod config;
-mod file;
+mod folder;
 mod layout;
 mod matmul;
 mod matvec;
+mod options;
 mod outliers;
 mod quantize;
-mod solve;
 
 use std::ops::Range;
 
-pub use config::{Int8Folder, Int8Options, METHOD};
-pub use solve::int8;
+pub use folder::Int8Folder;
+pub use options::{Int8Options, METHOD, int8};
 
 use super::linear::{Activation, Linear};
 use super::{DeviceTensor, Format, QuantizedWeight};
@@ -30,7 +29,7 @@ pub static FORMAT: Format = Format {
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.
     rows_depend: |layout| layout.threshold > 0.0,
-    folders: &[&config::FOLDER],
+    folders: &[&folder::FOLDER],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
@@ -72,12 +71,12 @@ impl QuantizedWeight for Int8 {
 
     /// The tensors that `layout` describes.
     fn device_tensors(&self, rows: Range<usize>) -> Vec<DeviceTensor> {
-        let (n, words) = (rows.len(), self.cols / 4);
+        let n = rows.len();
         let codes = &self.codes[rows.start * self.cols..rows.end * self.cols];
         let codes = bytemuck::pod_collect_to_vec(codes);
         let scales = self.scales[rows].iter().map(|scale| scale.to_bits()).collect();
         vec![
-            DeviceTensor { name: "codes", rows: n, cols: words, element: Element::U32, words: codes },
+            DeviceTensor::of_words("codes", n, codes),
             DeviceTensor { name: "scales", rows: 1, cols: n, element: Element::F32, words: scales },
         ]
     }

@@ -1,13 +1,11 @@
 //! SpQR: small groups whose scales and zeros are themselves quantized, sixteen rows together, and a sparse matrix of
 //! outliers that is added. Dettmers et al. 2023, arXiv 2306.03078.
 
-mod config;
-mod file;
+mod folder;
 mod layout;
 mod matmul;
 mod matvec;
 mod options;
-mod outliers;
 mod solve;
 mod statistics;
 
@@ -15,7 +13,7 @@ use std::ops::Range;
 
 use half::f16;
 
-pub use config::{OutlierMeaning, SpqrFolder};
+pub use folder::{OutlierMeaning, SpqrFolder};
 pub use options::{METHOD, SpqrOptions};
 pub use solve::{outlier_share, spqr};
 
@@ -23,16 +21,16 @@ use super::codes::{code, code_words, in_own_order, pad_rows};
 use super::linear::{Activation, Linear};
 use super::{DeviceTensor, Format, QuantizedWeight};
 use crate::kernels::{Output, WeightLayout};
-use crate::plan::{Element, Plan, Tensor};
+use crate::plan::{Plan, Tensor};
 use layout::{outlier, sparse_words, stat_words};
 
 pub static FORMAT: Format = Format {
     name: "spqr",
-    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &outliers::KERNEL],
+    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS],
     product,
     embed: None,
     rows_depend: |_| false,
-    folders: &[&config::FOLDER],
+    folders: &[&folder::FOLDER],
 };
 
 fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
@@ -43,7 +41,7 @@ fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear,
     }
     // Adding the outliers to the weights on their way to the multipliers would make lanes wait for each other.
     let y = plan.linear(&matmul::KERNEL, name, args);
-    outliers::add(plan, name, args, y);
+    matmul::add_outlier_product(plan, name, args, y);
     y
 }
 
@@ -174,15 +172,11 @@ impl QuantizedWeight for Spqr {
         let (n, words) = (rows.len(), self.row_words());
         let stored = code_words(self.cols, self.bits);
         let codes = pad_rows(&self.codes[rows.start * words..rows.end * words], words, stored);
-        let tensor = |name, rows, words: Vec<u32>| {
-            let cols = words.len() / rows;
-            DeviceTensor { name, rows, cols, element: Element::U32, words }
-        };
         vec![
-            tensor("codes", n, codes),
-            tensor("stat_codes", n / 16, self.stat_codes(rows.clone())),
-            tensor("stats", n / 16, self.stats(rows.clone())),
-            tensor("sparse", 1, self.sparse(rows)),
+            DeviceTensor::of_words("codes", n, codes),
+            DeviceTensor::of_words("stat_codes", n / 16, self.stat_codes(rows.clone())),
+            DeviceTensor::of_words("stats", n / 16, self.stats(rows.clone())),
+            DeviceTensor::of_words("sparse", 1, self.sparse(rows)),
         ]
     }
 

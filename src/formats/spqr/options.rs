@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::config::{OutlierMeaning, SpqrFolder};
+use super::folder::{OutlierMeaning, SpqrFolder};
 use super::{FORMAT, outlier_share, random, spqr};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
@@ -21,6 +21,7 @@ pub static METHOD: Method = Method {
     options: || Box::new(SpqrOptions::default()),
     #[cfg(feature = "cli")]
     args: <SpqrOptions as clap::Args>::augment_args_for_update,
+    in_study: true,
     comparisons: &[
         Comparison {
             name: "no-outliers",

@@ -1,4 +1,4 @@
-//! Linears of this program's SpQR folders, with R rows, C columns, G groups and E outliers:
+//! SpQR folders, a layout of this program's own. Tensors of a linear with R rows, C columns, G groups and E outliers:
 //!
 //! | part | type | shape |
 //! |---|---|---|
@@ -11,18 +11,116 @@
 //! | spqr_perm | U16 (U32 is read too) | [C], absent where columns are in their own order |
 
 use half::f16;
+use serde_json::{Map, Value, json};
 
 use super::Spqr;
-use super::config::{OutlierMeaning, SpqrFolder};
 use crate::checkpoint::NewTensor;
 use crate::error::Result;
+use crate::formats::QuantizedWeight;
 use crate::formats::codes::code;
-use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves};
+use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, tensor};
+use crate::formats::file::{Fields, FolderFormat, FolderLayout, FolderWriter, Notes, object, quantizer};
 
-/// One more than the highest column of an outlier.
+pub static FOLDER: FolderFormat = FolderFormat {
+    quant_method: "spqr",
+    tensors: &["spqr_q"],
+    implied: |_| Ok(false),
+    parse: |fields, _| Ok(Box::new(parse(fields)?)),
+};
+
+/// Settings of a SpQR folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpqrFolder {
+    pub bits: u32,
+    pub group_size: usize,
+    pub scale_bits: u32,
+    pub zero_bits: u32,
+    pub outliers: OutlierMeaning,
+}
+
+/// Meaning of an outlier's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutlierMeaning {
+    /// It is added to the dense weight.
+    Add,
+    /// It is the weight itself.
+    Replace,
+}
+
+impl FolderLayout for SpqrFolder {
+    fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
+        Ok(Box::new(read(linear, self)?))
+    }
+}
+
+impl FolderWriter for SpqrFolder {
+    fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
+        Ok(write(prefix, weight.downcast_ref::<Spqr>().expect("a weight of the folder's format"), self))
+    }
+
+    fn to_json(&self) -> Map<String, Value> {
+        object(json!({
+            "quant_method": "spqr",
+            "variant": "qwgpu-1",
+            "bits": self.bits,
+            "group_size": self.group_size,
+            "stat_group": 16,
+            "scale_bits": self.scale_bits,
+            "zero_bits": self.zero_bits,
+            "outlier_semantics": match self.outliers {
+                OutlierMeaning::Add => "add",
+                OutlierMeaning::Replace => "replace",
+            },
+            "meta": {"quantizer": [quantizer()]},
+        }))
+    }
+}
+
+fn parse(fields: &Fields) -> Result<SpqrFolder> {
+    match fields.text(&["variant"])? {
+        Some((_, "qwgpu-1")) => (),
+        other => {
+            let found =
+                other.map_or("of its authors' package".to_owned(), |(name, variant)| format!("{name} {variant:?}"));
+            let fix = "quantize the original weights with qwgpu's own spqr";
+            return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
+        }
+    }
+    let number = |name: &'static str, least: i64, most: i64| match fields.whole(&[name])? {
+        Some((_, number)) if (least..=most).contains(&number) => Ok(number),
+        other => {
+            let found = other.map_or(Value::Null, |(_, number)| number.into());
+            Err(fields.bad(name, &format!("a number from {least} to {most}"), &found))
+        }
+    };
+    number("stat_group", 16, 16)?;
+    let group_size = number("group_size", 16, 1 << 20)?;
+    if group_size % 16 != 0 {
+        return Err(fields.bad("group_size", "a multiple of 16", &group_size.into()));
+    }
+    Ok(SpqrFolder {
+        bits: fields.bits()?,
+        group_size: group_size as usize,
+        scale_bits: number("scale_bits", 2, 8)? as u32,
+        zero_bits: number("zero_bits", 2, 8)? as u32,
+        outliers: match fields.text(&["outlier_semantics"])? {
+            Some((_, "add")) => OutlierMeaning::Add,
+            Some((_, "replace")) => OutlierMeaning::Replace,
+            other => {
+                return Err(fields.bad(
+                    "outlier_semantics",
+                    "\"add\" or \"replace\"",
+                    &json!(other.map(|(_, text)| text)),
+                ));
+            }
+        },
+    })
+}
+
+/// Columns that 16 bits can count.
 const MOST_COLUMNS: usize = 1 << 16;
 
-pub(super) fn read(linear: &LinearFile, folder: &SpqrFolder) -> Result<Spqr> {
+fn read(linear: &LinearFile, folder: &SpqrFolder) -> Result<Spqr> {
     let (rows, cols) = (linear.rows, linear.cols);
     if rows % 16 != 0 || cols % 32 != 0 || cols % folder.group_size != 0 || cols > MOST_COLUMNS {
         let what =
@@ -136,29 +234,32 @@ fn make_additive(linear: &LinearFile, weight: &mut Spqr) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn write(prefix: &str, weight: &Spqr, folder: &SpqrFolder) -> Vec<NewTensor<'static>> {
+fn write(prefix: &str, weight: &Spqr, folder: &SpqrFolder) -> Vec<NewTensor<'static>> {
     let Spqr { rows, cols, bits, group_size, scale_bits, zero_bits, .. } = *weight;
     let written = SpqrFolder { bits, group_size, scale_bits, zero_bits, outliers: OutlierMeaning::Add };
     assert_eq!(&written, folder, "{prefix}: settings of the folder");
     assert!(cols <= MOST_COLUMNS, "{prefix}: {cols} columns");
     let groups = weight.groups();
-    let tensor = |part: &str, dtype: &str, shape: &[usize], bytes: Vec<u8>| {
-        NewTensor::from_bytes(format!("{prefix}.{part}"), dtype, shape, bytes)
-    };
     let narrow = |numbers: &mut dyn Iterator<Item = u16>| numbers.flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let stats: Vec<f16> = weight.stats.concat();
     let outliers = weight.values.len();
     let mut tensors = vec![
-        tensor("spqr_q", "U32", &[rows, cols * bits as usize / 32], bytes_of(&weight.codes)),
-        tensor("spqr_sc", "U8", &[groups, rows], weight.scale_codes.clone()),
-        tensor("spqr_zc", "U8", &[groups, rows], weight.zero_codes.clone()),
-        tensor("spqr_s2", "F16", &[groups, rows / 16, 4], bytes_of_halves(&stats)),
-        tensor("spqr_rows", "U32", &[rows + 1], bytes_of(&weight.row_start)),
-        tensor("spqr_cols", "U16", &[outliers], narrow(&mut weight.columns.iter().copied())),
-        tensor("spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
+        tensor(prefix, "spqr_q", "U32", &[rows, cols * bits as usize / 32], bytes_of(&weight.codes)),
+        tensor(prefix, "spqr_sc", "U8", &[groups, rows], weight.scale_codes.clone()),
+        tensor(prefix, "spqr_zc", "U8", &[groups, rows], weight.zero_codes.clone()),
+        tensor(prefix, "spqr_s2", "F16", &[groups, rows / 16, 4], bytes_of_halves(&stats)),
+        tensor(prefix, "spqr_rows", "U32", &[rows + 1], bytes_of(&weight.row_start)),
+        tensor(prefix, "spqr_cols", "U16", &[outliers], narrow(&mut weight.columns.iter().copied())),
+        tensor(prefix, "spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
     ];
     if let Some(perm) = &weight.order {
-        tensors.push(tensor("spqr_perm", "U16", &[cols], narrow(&mut perm.iter().map(|&column| column as u16))));
+        tensors.push(tensor(
+            prefix,
+            "spqr_perm",
+            "U16",
+            &[cols],
+            narrow(&mut perm.iter().map(|&column| column as u16)),
+        ));
     }
     tensors
 }

@@ -1,14 +1,13 @@
-//! What holds of every method, from the list.
+//! Rules for every method and format, from their lists.
 
-use super::method::METHODS;
-use super::*;
-use crate::plan::Backend;
-use crate::plan::cpu::{Cpu, Mode};
-use crate::plan::kernel::uniform;
-use crate::quantize::Settings;
-use linear::Orders;
-use method::Calibration;
-use solver::{Factor, Hessian, Weight};
+use qwgpu::formats::linear::Orders;
+use qwgpu::formats::method::Calibration;
+use qwgpu::formats::solver::{Factor, Hessian, Weight};
+use qwgpu::formats::{Activation, Linear, METHODS, Method, Quant, QuantizedWeight, grid};
+use qwgpu::plan::cpu::{Cpu, Mode};
+use qwgpu::plan::kernel::uniform;
+use qwgpu::plan::{Backend, Element, Plan};
+use qwgpu::quantize::Settings;
 
 const ROWS: usize = 80;
 const COLS: usize = 96;
@@ -65,7 +64,7 @@ fn products_by_one_are_the_weight() {
     }
 }
 
-/// What the device holds is what the papers count, within two per cent.
+/// The device holds what the papers count, within two per cent.
 #[test]
 fn memory_is_as_counted() {
     for method in METHODS {
