@@ -1,4 +1,4 @@
-//! `cargo bench --bench decode [-- FILTER --save-baseline NAME]`: tokens of Qwen2.5-0.5B with random weights, in bf16
+//! `cargo bench --bench decode [-- FILTER --save-baseline NAME]`: tokens of Qwen2.5-0.5B with random weights, in bf16,
 //! quantized by each method and in each block type of GGUF, as `prefill/WEIGHTS` and `decode/WEIGHTS`.
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,8 @@
 // For m from 1 to 8.
 // A workgroup owns ROWS * LANES neighbouring n of one m, a lane ROWS neighbouring ones. All lanes walk k
 // together: each loads an eighth of half a block's x, and broadcasts hand it to the others.
-// Made for software adapters, where a lane pays per load and component, whatever its width.
+// Made for software adapters, where a lane pays per load and component, whatever its width, and dearly for an array
+// that is indexed at run time: the rows are a rolled loop, the units of a block are spelled out.
 
 const LANES = 8u;
 const ROWS = 4u;
@@ -21,6 +22,14 @@ fn dot_groups(s: Stats, g: u32, unit: Unit, xs: array<vec4<f32>, 8>, totals: vec
     return first.x * sum_of(coded[0]) - first.y * totals.x + (second.x * sum_of(coded[1]) - second.y * totals.y);
 }
 
+// The sums of each 16 columns of a half block, of which two lanes have 16.
+fn totals_of(own: array<vec4<f32>, 2>) -> vec4<f32> {
+    let sum = sum_of(own[0]) + sum_of(own[1]);
+    let pair = sum + subgroupShuffleXor(sum, 1u);
+    return vec4(subgroupShuffle(pair, 0u), subgroupShuffle(pair, 2u),
+                subgroupShuffle(pair, 4u), subgroupShuffle(pair, 6u));
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
@@ -28,27 +37,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
 
-    var sums: array<f32, ROWS>;
+    var sums: vec4<f32>;
     for (var b = 0u; b < blocks; b++) {
-        var block: array<Block, ROWS>;
-        var stats: array<Stats, ROWS>;
+        let low = load_half(m, b, 0u, lane);
+        let high = load_half(m, b, 1u, lane);
+        let low_totals = totals_of(low.own);
+        let high_totals = totals_of(high.own);
         for (var r = 0u; r < ROWS; r++) {
             let n = min(n0 + r, params.n - 1u);
-            block[r] = load_block(n * blocks + b);
-            stats[r] = load_stats(n, b);
-        }
-        for (var h = 0u; h < 2u; h++) {
-            let half = load_half(m, b, h, lane);
-            // Two lanes have 16 columns, four a unit.
-            let own_sum = sum_of(half.own[0]) + sum_of(half.own[1]);
-            let pair = own_sum + subgroupShuffleXor(own_sum, 1u);
-            let first_totals = vec2(subgroupShuffle(pair, 0u), subgroupShuffle(pair, 2u));
-            let second_totals = vec2(subgroupShuffle(pair, 4u), subgroupShuffle(pair, 6u));
-            for (var r = 0u; r < ROWS; r++) {
-                let g = h * 64u / GROUP;
-                sums[r] += dot_groups(stats[r], g, unit_of(block[r], 2u * h), half.first, first_totals)
-                         + dot_groups(stats[r], g + 32u / GROUP, unit_of(block[r], 2u * h + 1u), half.second, second_totals);
-            }
+            let block = load_block(n * blocks + b);
+            let s = load_stats(n, b);
+            let sum = dot_groups(s, 0u, unit_of(block, 0u), low.first, low_totals.xy)
+                    + dot_groups(s, 32u / GROUP, unit_of(block, 1u), low.second, low_totals.zw)
+                    + dot_groups(s, 64u / GROUP, unit_of(block, 2u), high.first, high_totals.xy)
+                    + dot_groups(s, 96u / GROUP, unit_of(block, 3u), high.second, high_totals.zw);
+            sums += select(vec4(0.0), vec4(sum), vec4(r) == vec4(0u, 1u, 2u, 3u));
         }
     }
     for (var r = 0u; r < ROWS; r++) {

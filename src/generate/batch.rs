@@ -1,4 +1,4 @@
-//! Many sequences in one pass: what the answers to questions are worth.
+//! Many sequences in one pass: likelihoods of answers to questions.
 //!
 //! Questions that begin alike share the keys and values of their beginning, and a question's answers share those
 //! of the question. All rows of all questions form one stream that is cut into passes of a fixed few sizes, so
@@ -22,21 +22,21 @@ const PAIRS: [usize; 2] = [128, 512];
 /// The least rows of a pass.
 const LEAST: usize = 32;
 
-/// What follows a shared beginning, and what may follow that.
+/// Tokens behind a shared beginning, and the answers that may follow them.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
-    /// At least one token.
+    /// Tokens of the question, at least one.
     pub ids: Vec<u32>,
-    /// At least one token each.
+    /// Tokens of each answer, at least one each.
     pub answers: Vec<Vec<u32>>,
 }
 
-/// One token of an answer.
+/// Likelihood of one token of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenScore {
-    /// Its surprise in nats; not finite if the logits were not.
+    /// Negative log-likelihood in nats; not finite if the logits were not.
     pub nll: f32,
-    /// How far its logit is below the largest: 0 for the greedy token.
+    /// Difference of the largest logit and the token's: 0 for the greedy token.
     pub below: f32,
 }
 

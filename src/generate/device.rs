@@ -1,4 +1,4 @@
-//! Which device runs a model, and how it is opened.
+//! Choice of the device that runs a model.
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::gpu::{self, Class, Facts, Gpu};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::plan::{Backend, Needs, Path};
 
-/// What computes.
+/// Shaders or the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compute {
     /// The fastest shaders that the adapter can run.
@@ -34,7 +34,7 @@ impl Compute {
 /// The device that runs a model. The default is the best adapter with all it offers.
 #[derive(Clone, Debug)]
 pub struct DeviceChoice {
-    /// What computes.
+    /// Shaders or the CPU.
     pub path: Compute,
     /// Number of the adapter in [`gpu::adapters`] or part of its name; None prefers a real GPU to software.
     pub device: Option<String>,
@@ -182,7 +182,7 @@ impl Run {
 }
 
 impl std::fmt::Display for Run {
-    /// Says what runs, so that nobody takes a CPU for a GPU.
+    /// Writes adapter and path, and whether the adapter computes on the CPU.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let software = if self.software && self.path != "cpu" { " [software: computes on the CPU]" } else { "" };
         write!(f, "adapter: {}{software}, path: {}", self.adapter, self.path)

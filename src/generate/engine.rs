@@ -13,30 +13,34 @@ use crate::kernels::{NOT_FINITE, Reach};
 use crate::model::{Cache, Decoder, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
-/// What a program gives besides filling the cache.
+/// Output of a pass, which fills the cache besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
+    /// None.
     Nothing,
     /// Logits of the last row.
     Logits,
     /// The greedy token after the last row, left where the next step reads it.
     Token,
-    /// The surprise of each row's target, [m, 2] as of [`Plan::token_nll`].
+    /// Negative log-likelihood of each row's target, \[m, 2\] as of [`Plan::token_nll`].
     Nll,
     /// Logits of every row.
     AllLogits,
 }
 
-/// Whether to go on.
+/// Answer of a callback: go on, or end the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
+    /// Goes on.
     Continue,
+    /// Ends the reply.
     Stop,
 }
 
-/// A model with one sequence, or with many that begin alike ([`Engine::score`], [`Engine::replies`]).
+/// Decoder with the cache of one sequence, or of many that begin alike ([`Engine::score`], [`Engine::replies`]).
 pub struct Engine {
     pub(super) backend: Box<dyn Backend>,
+    /// Weights.
     pub model: Decoder,
     pub(super) cache: Cache,
     /// [1, chunk] each: a row's token, its place in the sequence, itself, and the token it should predict.
@@ -67,8 +71,11 @@ struct Program {
 const MOST_PROGRAMS: usize = 16;
 
 impl Engine {
-    /// A sequence of at most `context` tokens, prefilled `chunk` tokens at a time, every row of
-    /// the output matrix taken for a token.
+    /// Creates a sequence of at most `context` tokens, prefilled `chunk` tokens at a time. Every row of the output
+    /// matrix is taken for a token.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device refuses; those of the shaders.
     pub fn new(mut backend: Box<dyn Backend>, model: Decoder, context: usize, chunk: usize) -> Result<Engine> {
         let b = &mut *backend;
         let cache = Cache::new(b, &model.config, context)?;
@@ -101,45 +108,47 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Sets how many tokens exist, before anything is generated.
+    /// Sets the number of tokens of the tokenizer, before anything is generated.
     pub fn set_vocab(&mut self, vocab: usize) {
         self.vocab = vocab.min(self.model.config.vocab_size);
     }
 
-    /// Tokens in the cache.
+    /// Returns the number of tokens in the cache.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Returns whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The longest sequence.
+    /// Returns the length of the longest sequence in tokens.
     pub fn context(&self) -> usize {
         self.cache.capacity
     }
 
-    /// Tokens that prefill together.
+    /// Returns the number of tokens that prefill together.
     pub fn chunk(&self) -> usize {
         self.chunk
     }
 
-    /// Forgets all but the first `len` tokens.
+    /// Removes all but the first `len` tokens from the cache.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
+    /// Returns the device.
     pub fn backend(&mut self) -> &mut dyn Backend {
         &mut *self.backend
     }
 
-    /// Bytes of weights, of the cache and of scratch memory on the device.
+    /// Returns the bytes of weights, of the cache and of scratch memory on the device.
     pub fn memory(&self) -> (u64, u64, u64) {
         (self.model.weight_bytes(), self.cache.bytes(), self.backend.memory().1)
     }
 
-    /// The plan for `m` rows.
+    /// Returns the plan for `m` rows, and the tensor of its output.
     pub fn plan(&self, m: usize, output: Output) -> (Plan, Option<Tensor>) {
         let rows = Rows { position: self.position, slot: self.position, reach: self.reach }.first(m);
         let mut plan = Plan::new();
@@ -186,14 +195,17 @@ impl Engine {
         Ok(program)
     }
 
-    /// Writes the inputs of the next rows.
+    /// Writes tokens and positions of the next rows.
+    ///
+    /// # Errors
+    /// Those of the device.
     pub fn place(&mut self, ids: &[u32]) -> Result<()> {
         let positions: Vec<u32> = (self.len..self.len + ids.len()).map(|p| p as u32).collect();
         self.backend.write(None, self.token, 0, ids)?;
         self.backend.write(None, self.position, 0, &positions)
     }
 
-    /// Counts `tokens` that were run outside of this engine's own calls.
+    /// Adds tokens to the length that were run outside of this engine's own calls.
     pub fn skip(&mut self, tokens: usize) {
         self.len += tokens;
     }
@@ -229,7 +241,10 @@ impl Engine {
         Ok(fetch)
     }
 
-    /// Fills the cache with `ids` and waits until that is done.
+    /// Feeds `ids` and waits until they are in the cache.
+    ///
+    /// # Errors
+    /// They do not fit the context; those of the device.
     pub fn prefill(&mut self, ids: &[u32]) -> Result<()> {
         self.feed(ids, Output::Nothing)?;
         let done = self.backend.fetch(None, self.token, 0, 1)?;
@@ -237,14 +252,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Feeds `ids` and gives the logits after the last of them.
+    /// Feeds `ids` and returns the logits after the last of them \[vocab_size\].
+    ///
+    /// # Errors
+    /// They do not fit the context; those of the device.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
         let fetch = self.feed(ids, Output::Logits)?.expect("a logits program has an output");
         let words = self.backend.finish(fetch)?;
         Ok(bytemuck::cast_vec(words))
     }
 
-    /// Feeds `ids` and hands out the logits after each of them, in order.
+    /// Feeds `ids` and calls `each` with the logits after each of them, in order.
+    ///
+    /// # Errors
+    /// They do not fit the context; those of the device; what `each` returns.
     pub fn all_logits(&mut self, ids: &[u32], mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
         // What is read back at once: 64 rows of Qwen's vocabulary are 39 MB.
         const ROWS: usize = 64;
@@ -268,8 +289,11 @@ impl Engine {
         (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize
     }
 
-    /// Greedy continuation of `ids`: calls `each` with every token, up to `limit` of them, until it
-    /// says stop. The tokens given are in the cache afterwards, but for the last.
+    /// Continues `ids` by the most likely token: calls `each` with up to `limit` tokens, until it returns
+    /// [`Flow::Stop`]. All of them but the last are in the cache afterwards.
+    ///
+    /// # Errors
+    /// The prompt does not fit the context; logits that are not finite; what `each` returns.
     pub fn greedy(&mut self, ids: &[u32], limit: usize, mut each: impl FnMut(u32) -> Result<Flow>) -> Result<()> {
         let limit = limit.min((self.cache.capacity + 1).saturating_sub(self.len + ids.len()));
         if limit == 0 {
@@ -303,7 +327,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Continuation of `ids` by `sampler`, else as [`Engine::greedy`].
+    /// Continues `ids` by `sampler`, else as [`Engine::greedy`].
+    ///
+    /// # Errors
+    /// As [`Engine::greedy`].
     pub fn sample(
         &mut self,
         ids: &[u32],
@@ -322,7 +349,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Surprise, in nats, of each of `targets`, where target i follows `ids[i]` and all before it.
+    /// Returns the negative log-likelihood, in nats, of each of `targets`, where target i follows `ids[i]` and all before
+    /// it.
+    ///
+    /// # Errors
+    /// The tokens do not fit the context; logits that are not finite; those of the device.
     pub fn nll(&mut self, ids: &[u32], targets: &[u32]) -> Result<Vec<f32>> {
         assert_eq!(ids.len(), targets.len());
         self.check_room(ids.len())?;

@@ -1,4 +1,4 @@
-//! From the name of a model to the model on a device.
+//! Loading a model by its name onto a device.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
-/// A model by its name: `PATH` or `random:SHAPE`.
+/// Files or random weights of a model: `PATH` or `random:SHAPE`.
 #[derive(Clone, Debug)]
 pub enum Spec {
     /// Hugging Face folder or GGUF file. With `dequantize`, GGUF's blocks are widened to bf16; else they stay packed.
@@ -54,19 +54,21 @@ impl Spec {
 
 /// A model on a device, with its tokenizer and chat template.
 pub struct Model {
+    /// Weights, cache and plans on the device.
     pub engine: Engine,
-    /// None for random weights; [`Model::tokenizer`] says so.
+    /// None for random weights.
     pub(super) tokenizer: Option<Tokenizer>,
     chat: ChatTemplate,
-    /// Ids that end a reply.
+    /// Tokens that end a reply.
     pub stop: Vec<u32>,
-    /// generation_config.json, as far as the checkpoint has one.
+    /// Fields of generation_config.json; empty where the checkpoint has none.
     pub generation: serde_json::Map<String, serde_json::Value>,
+    /// Name of the device.
     pub run: Run,
 }
 
 impl Model {
-    /// Whether the model reads and writes text; random weights know ids only.
+    /// Returns whether the model has a tokenizer; with random weights there is none.
     pub fn has_tokenizer(&self) -> bool {
         self.tokenizer.is_some()
     }
@@ -106,13 +108,19 @@ impl Model {
     }
 }
 
-/// Loads `spec` on `device` for sequences of at most `context` tokens (none: 4096, or what the model
-/// was trained for if that is less). `progress` receives the bytes of weights that are loaded.
+/// Loads `spec` on `device` for sequences of at most `context` tokens; None is 4096, or less if the model was trained
+/// for less. `progress` receives the bytes of weights.
+///
+/// # Errors
+/// Damaged files, files that are not of one model, one that does not fit the device; what `progress` returns.
 pub fn load(spec: &Spec, device: &DeviceChoice, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     load_on(spec, device.open()?, context, progress)
 }
 
 /// Loads the same model on the CPU reference, its tensors split as on `twin`, so that both run one plan.
+///
+/// # Errors
+/// As [`load`].
 pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progress) -> Result<Model> {
     let cpu = Opened {
         backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
@@ -138,6 +146,9 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 }
 
 /// Loads as [`load`] does, on a device that is open already.
+///
+/// # Errors
+/// As [`load`].
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint;
     let (config, source) = match spec {

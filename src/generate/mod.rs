@@ -1,4 +1,4 @@
-//! A model at work: prompts in, tokens and likelihoods out.
+//! Generation: prompts in, tokens and likelihoods out.
 
 pub mod batch;
 pub mod conversation;

@@ -11,15 +11,16 @@ pub const LANES: usize = 8;
 /// A prompt behind a shared beginning.
 #[derive(Clone, Debug)]
 pub struct BatchPrompt {
-    /// At least one token.
+    /// Tokens of the prompt, at least one.
     pub ids: Vec<u32>,
-    /// The most tokens of the reply.
+    /// Longest reply in tokens.
     pub limit: usize,
 }
 
-/// What happens to a prompt's reply.
+/// Event of a prompt's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The next token.
     Token(u32),
     /// The limit is reached, or the token before was the last wanted.
     End,

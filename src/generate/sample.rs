@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// How to sample; see [`Sampler`].
+/// Settings of a [`Sampler`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
     /// Zero takes the most likely token.
@@ -22,15 +22,16 @@ pub struct Sampling {
     /// Divides positive and multiplies negative logits of tokens seen before (Keskar et al., 2019);
     /// one changes nothing.
     pub repetition_penalty: f32,
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
 impl Sampling {
-    /// The most likely token, always.
+    /// Always the most likely token.
     pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
 
-    /// What the model's authors recommend in `generation`, the fields of generation_config.json in
-    /// `model`; read as transformers does, so greedy without `do_sample`.
+    /// Returns the settings that `generation`, the fields of generation_config.json in `model`, recommends. They are read
+    /// as transformers does: greedy without `do_sample`.
     ///
     /// # Errors
     /// A field that is no number, or one outside its range.
@@ -64,7 +65,7 @@ impl Sampling {
         })
     }
 
-    /// Whether the device alone can choose.
+    /// Returns whether the device alone can choose the token.
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0 && self.repetition_penalty == 1.0
     }
@@ -96,13 +97,13 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// `prompt` counts as seen by the repetition penalty.
+    /// Creates a sampler. The tokens of `prompt` count as seen by the repetition penalty.
     pub fn new(sampling: Sampling, prompt: &[u32]) -> Sampler {
         let rng = ChaCha12Rng::seed_from_u64(sampling.seed);
         Sampler { sampling, rng, seen: prompt.iter().copied().collect() }
     }
 
-    /// The next token; changes `logits` in passing.
+    /// Draws the next token. `logits` hold other values afterwards.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if a logit is NaN or infinite.
@@ -155,7 +156,7 @@ impl Sampler {
     }
 }
 
-/// The lowest index of the largest logit.
+/// Returns the lowest index of the largest logit.
 pub fn most_likely(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (i, logit) in logits.iter().enumerate() {

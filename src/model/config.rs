@@ -1,16 +1,17 @@
-//! What a model is, from config.json: the fields' names are those of the checkpoints.
+//! Shape and constants of a model, read from config.json. Fields have the names of that file.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::families::{FAMILIES, Family, Published};
+use super::families::{FAMILIES, Family};
 use crate::error::{Error, Result};
 use crate::kernels::RopeScaling;
 
 /// Shape and constants of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Family of `model_type`.
     pub family: &'static Family,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -23,27 +24,31 @@ pub struct Config {
     pub rms_norm_eps: f32,
     pub rope_theta: f64,
     pub rope_scaling: RopeScaling,
-    /// Keys that each query sees, its own included. None: all before it.
+    /// Number of keys that a query attends to, its own included. None: all up to its own.
     pub sliding_window: Option<usize>,
-    /// Biases on the projections of attention, in families where the config decides.
+    /// Whether q, k, v and o have biases, in families where the config decides.
     pub attention_bias: bool,
-    /// Biases on the projections of the MLP, in families where the config decides.
+    /// Whether gate, up and down have biases, in families where the config decides.
     pub mlp_bias: bool,
     pub tie_word_embeddings: bool,
 }
 
-/// Bounds that keep every later product of sizes far from overflow; the largest Qwen is well below
-/// them.
+/// Largest width of a tensor: no later product of sizes comes near an overflow.
 const MOST: usize = 1 << 20;
+/// Largest number of layers.
 const MOST_LAYERS: usize = 1024;
-/// Rows of a table: tokens, positions.
+/// Largest number of tokens or positions.
 const MOST_ROWS: usize = 1 << 24;
 
+/// Shapes of published models, a line each, as their config.json has them.
+const PUBLISHED: &str = include_str!("published.tsv");
+
 impl Config {
-    /// Reads and checks the fields of `map`, which came from `file`.
+    /// Reads and checks the fields of `map`, the content of `file`.
     ///
     /// # Errors
-    /// Names the field, what it should be and what it is.
+    /// [`Error::Malformed`] for a field that is missing or out of range, [`Error::Unsupported`] for a family, an
+    /// activation, a rope scaling or a size that does not run here.
     pub fn from_json(map: &Map<String, Value>, file: &Path) -> Result<Config> {
         let fields = Fields { map, file };
         let model_type = fields.text("model_type")?;
@@ -104,7 +109,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What the kernels need of the sizes, beyond what any Qwen has.
+    /// Checks that the kernels can work on these sizes.
     fn check_kernels(&self, file: &Path) -> Result<()> {
         for (what, size, of) in [
             ("hidden_size", self.hidden_size, 32),
@@ -122,11 +127,12 @@ impl Config {
         Ok(())
     }
 
-    /// Columns of queries, and of keys or values.
+    /// Returns the columns of all queries together.
     pub fn q_size(&self) -> usize {
         self.num_attention_heads * self.head_dim
     }
 
+    /// Returns the columns of all keys, or all values, together.
     pub fn kv_size(&self) -> usize {
         self.num_key_value_heads * self.head_dim
     }
@@ -134,18 +140,17 @@ impl Config {
     /// Returns the shape of a published model by its name (`qwen2.5-7b`), for random weights.
     pub fn published(name: &str) -> Option<Config> {
         let wanted = name.to_lowercase();
-        let named = |shape: &&Published| shape.names.contains(&wanted.as_str());
-        let (family, shape) =
-            FAMILIES.iter().find_map(|family| Some((*family, family.published.iter().find(named)?)))?;
+        let shape = published().find(|shape| shape[1].split(' ').any(|name| name == wanted))?;
+        let size = |column: usize| shape[column].parse().expect("published.tsv has numbers");
         Some(Config {
-            family,
-            hidden_size: shape.hidden,
-            intermediate_size: shape.intermediate,
-            num_hidden_layers: shape.layers,
-            num_attention_heads: shape.heads,
-            num_key_value_heads: shape.kv_heads,
-            head_dim: shape.head_dim,
-            vocab_size: shape.vocab,
+            family: Family::find(shape[0]).expect("published.tsv names families of the list"),
+            num_hidden_layers: size(2),
+            hidden_size: size(3),
+            intermediate_size: size(4),
+            num_attention_heads: size(5),
+            num_key_value_heads: size(6),
+            head_dim: size(7),
+            vocab_size: size(8),
             max_position_embeddings: 32_768,
             rms_norm_eps: 1e-6,
             rope_theta: 1e6,
@@ -153,17 +158,22 @@ impl Config {
             sliding_window: None,
             attention_bias: false,
             mlp_bias: false,
-            tie_word_embeddings: shape.tied,
+            tie_word_embeddings: shape[9] == "true",
         })
     }
 
     /// Returns the names that [`Config::published`] knows.
     pub fn published_names() -> Vec<&'static str> {
-        FAMILIES.iter().flat_map(|family| family.published).flat_map(|shape| shape.names).copied().collect()
+        published().flat_map(|shape| shape[1].split(' ')).collect()
     }
 }
 
-/// `rope_theta`, which transformers from version 5 on writes inside `rope_parameters`.
+/// Returns the columns of each published shape.
+fn published() -> impl Iterator<Item = Vec<&'static str>> {
+    PUBLISHED.lines().skip(1).map(|line| line.split('\t').collect())
+}
+
+/// Returns `rope_theta`, which transformers from version 5 on writes inside `rope_parameters`.
 fn rope_theta(map: &Map<String, Value>) -> Option<&Value> {
     map.get("rope_theta").or_else(|| map.get("rope_parameters")?.get("rope_theta"))
 }
@@ -202,14 +212,14 @@ impl Fields<'_> {
         fits.ok_or_else(|| self.bad_value(field, value, format!("a number from 1 to {most}")))
     }
 
-    /// A number that is still above zero, and finite, as an f32.
+    /// Reads a number that is above zero and finite as an f32.
     fn positive(&self, field: &str, value: Option<&Value>) -> Result<f64> {
         let fits = |n: &f64| *n as f32 > 0.0 && (*n as f32).is_finite();
         let number = value.and_then(Value::as_f64).filter(fits);
         number.ok_or_else(|| self.bad_value(field, value, "a positive number".into()))
     }
 
-    /// False where it is absent, as in transformers.
+    /// Reads a flag. It is false where it is absent, as in transformers.
     fn flag(&self, field: &str) -> Result<bool> {
         match self.map.get(field) {
             None | Some(Value::Null) => Ok(false),
@@ -221,7 +231,7 @@ impl Fields<'_> {
         match self.map.get("hidden_act") {
             None | Some(Value::Null) => Ok(()),
             Some(Value::String(name)) if name == "silu" => Ok(()),
-            Some(other) => Err(unsupported(self.file, &format!("hidden_act {other}"), "Qwen has \"silu\"")),
+            Some(other) => Err(unsupported(self.file, &format!("hidden_act {other}"), "models with \"silu\" run")),
         }
     }
 
@@ -250,7 +260,7 @@ impl Fields<'_> {
                         original_max_position_embeddings: self.size_value(&original, context, MOST_ROWS)?,
                     }
                 }
-                // Of GGUF files: divisors of the frequencies.
+                // Divisors of the frequencies, as GGUF files store them.
                 "factors" => {
                     let name = format!("{field}.factors");
                     let half = head_dim / 2;

@@ -1,4 +1,4 @@
-//! One decoder layer: its weights, and its forward pass in the pieces that quantization stops between.
+//! Decoder layer: its weights, and its forward pass in the steps between which quantization stops.
 
 use super::families::Slot;
 use super::weights::Weights;
@@ -18,38 +18,43 @@ pub struct Layer {
     window: Option<usize>,
 }
 
-/// Where the rows of a pass stand: in their sequences, and in the cache.
+/// Positions and cache slots of the rows of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows {
-    /// [1, m]: the number of each row in its sequence.
+    /// \[1, m\]: the position of each row in its sequence.
     pub position: Tensor,
-    /// [1, m]: where its key and value go.
+    /// \[1, m\]: the cache slot of its key and value.
     pub slot: Tensor,
-    /// [m, 4]: where the keys before it are; a [`Reach`](crate::kernels::Reach) each.
+    /// \[m, 4\]: the slots of the keys before it, a [`Reach`](crate::kernels::Reach) each.
     pub reach: Tensor,
 }
 
 impl Rows {
-    /// The first `m` of them.
+    /// Returns the first `m` rows.
     pub fn first(self, m: usize) -> Rows {
         let Rows { position, slot, reach } = self;
         Rows { position: position.first_cols(m), slot: slot.first_cols(m), reach: reach.first_rows(m) }
     }
 }
 
-/// What attention needs of the sequences.
+/// Inputs of attention beside the residual stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence {
+    /// Rows of the pass.
     pub rows: Rows,
-    /// Rotation table, a row a position.
+    /// \[capacity, head_dim\]: cosines and sines of the rotation, a row for each position.
     pub rope: Tensor,
-    /// [capacity, kv heads · head_dim], both.
+    /// \[capacity, kv heads · head_dim\]: cache of the keys.
     pub k: Tensor,
+    /// \[capacity, kv heads · head_dim\]: cache of the values.
     pub v: Tensor,
 }
 
 impl Layer {
-    /// Loads layer `i` alone, from `source`.
+    /// Loads layer `i` alone.
+    ///
+    /// # Errors
+    /// A tensor that is missing, damaged or of another shape; no memory on the device; what `progress` returns.
     pub fn load(
         config: &Config,
         source: Source,

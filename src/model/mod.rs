@@ -1,4 +1,4 @@
-//! Decoders: their weights by the family, and the forward pass as a plan.
+//! Decoders: weights on a device, and the forward pass as steps of a plan.
 
 pub mod config;
 pub mod families;
@@ -18,6 +18,7 @@ use crate::progress::Progress;
 
 /// Decoder of any family, its weights on a device.
 pub struct Decoder {
+    /// Shape and constants.
     pub config: Config,
     embed_tokens: Linear,
     layers: Vec<Layer>,
@@ -25,16 +26,23 @@ pub struct Decoder {
     lm_head: Linear,
 }
 
-/// Keys and values in slots, and the rotation table of positions.
+/// Key-value cache, and the rotation table of positions.
 pub struct Cache {
-    /// A layer each: [capacity, kv heads · head_dim], rotated keys in `k`.
+    /// \[capacity, kv heads · head_dim\] for each layer, keys rotated.
     k: Vec<Tensor>,
+    /// \[capacity, kv heads · head_dim\] for each layer.
     v: Vec<Tensor>,
+    /// \[capacity, head_dim\]
     rope: Tensor,
+    /// Number of slots.
     pub capacity: usize,
 }
 
 impl Cache {
+    /// Creates the tensors.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) when the device refuses.
     pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Cache> {
         let mut make = |what: &str| -> Result<Vec<Tensor>> {
             let layers = 0..config.num_hidden_layers;
@@ -49,13 +57,17 @@ impl Cache {
         Ok(Cache { k, v, rope, capacity })
     }
 
+    /// Returns the bytes of keys and values on the device.
     pub fn bytes(&self) -> u64 {
         self.k.iter().chain(&self.v).map(|t| t.bytes()).sum()
     }
 }
 
 impl Decoder {
-    /// Loads the weights a `source` has for `config`; see [`weights`].
+    /// Loads the weights of a model of this config.
+    ///
+    /// # Errors
+    /// A tensor that is missing, damaged or of another shape; no memory on the device; what `progress` returns.
     pub fn load(
         config: Config,
         source: Source,
@@ -78,8 +90,8 @@ impl Decoder {
         Ok(Decoder { config, embed_tokens, layers, norm, lm_head })
     }
 
-    /// Adds the decoder for `token` [1, m] in `rows`, whose keys and values go into `cache`. Gives the last
-    /// layer's output [m, hidden], before the final norm.
+    /// Adds embedding and layers for `token` \[1, m\], whose keys and values go into `cache`. Returns the output of
+    /// the last layer \[m, hidden\], before the final norm.
     pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
         let embed = self.embed_tokens.format.embed.expect("loading checked that the format holds embeddings");
         let x = plan.within("model", |plan| embed(plan, token, &self.embed_tokens));
@@ -90,15 +102,15 @@ impl Decoder {
         x
     }
 
-    /// Adds the final norm and the output matrix for `rows` rows of `x` from `row0` on: logits
-    /// [rows, vocab_size].
+    /// Adds the final norm and the output matrix for `rows` rows of `x` from `row0` on. Returns the logits
+    /// \[rows, vocab_size\].
     pub fn logits(&self, plan: &mut Plan, x: Tensor, row0: usize, rows: usize) -> Tensor {
         let h = plan.rms_norm("model.norm", x, row0, rows, self.norm, self.config.rms_norm_eps);
         self.lm_head.apply(plan, "lm_head", &mut Activation::new(h))
     }
 
-    /// Whether a row's output depends on the rows that pass with it: LLM.int8() decides for all rows of a pass
-    /// together which columns of the input are outliers.
+    /// Returns whether a row's output depends on the other rows of its pass. With LLM.int8() it does: a column is an
+    /// outlier for all rows of a pass together.
     pub fn rows_depend(&self) -> bool {
         self.layers
             .iter()
@@ -106,6 +118,7 @@ impl Decoder {
             .any(|(_, linear)| (linear.format.rows_depend)(linear.layout))
     }
 
+    /// Returns the layers, the first first.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -123,7 +136,7 @@ impl Decoder {
         packed.iter().fold((shared, 0), |(held, counted), l| (held + l.weight_bytes(), counted + l.counted_bytes))
     }
 
-    /// Bytes of all weights on the device; a tied output matrix counts once.
+    /// Returns the bytes of all weights on the device; a tied output matrix counts once.
     pub fn weight_bytes(&self) -> u64 {
         let head = if self.config.tie_word_embeddings { 0 } else { self.lm_head.bytes() };
         self.layers.iter().map(Layer::bytes).sum::<u64>() + self.embed_tokens.bytes() + self.norm.bytes() + head

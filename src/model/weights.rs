@@ -1,5 +1,5 @@
-//! Weights from a checkpoint, or random ones, to the device: in pieces, so that the host holds
-//! little, and split by rows where a tensor is larger than the device can bind.
+//! Loading of weights from a checkpoint, or of random ones, to a device: in pieces, and split by rows where a tensor is
+//! larger than the device can bind.
 
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use crate::kernels::{RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::progress::Progress;
 
-/// Where weights come from.
+/// Source of a model's weights.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// Checkpoint. Quantized weights and GGUF's blocks stay packed, other weights are rounded to bf16; with
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Elements decoded at a time by one core.
+/// Elements that one core decodes at a time.
 const PIECE: usize = 1 << 20;
 
 pub(super) struct Weights<'a> {
@@ -226,7 +226,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The checkpoint has as many layers as the config counts.
+/// Checks that the checkpoint has as many layers as the config counts.
 fn check_layers(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
     let layer = |name: &str| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
     let last = checkpoint.tensors().iter().filter_map(|t| layer(&t.name)).max();
@@ -258,7 +258,7 @@ pub fn bf16_bytes(config: &Config) -> u64 {
     config.num_hidden_layers as u64 * layer + tables * 2 * config.vocab_size as u64 * hidden + 4 * hidden
 }
 
-/// The tensor is there and has this shape.
+/// Checks that the tensor is there and has this shape.
 fn expect(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<()> {
     let found = match checkpoint.tensor(name) {
         Some(tensor) if tensor.shape == shape => return Ok(()),

@@ -5,6 +5,8 @@ mod checkpoint;
 mod choice;
 #[path = "../common/compare.rs"]
 mod compare;
+#[path = "../common/devices.rs"]
+mod devices;
 mod eval;
 #[path = "../common/external.rs"]
 mod external;

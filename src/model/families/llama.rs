@@ -1,6 +1,6 @@
 //! Llama 2, 3, 3.1 and 3.2.
 
-use super::{Family, LLAMA_LAYER, Published};
+use super::{Family, LLAMA_LAYER};
 
 pub static LLAMA: Family = Family {
     model_type: "llama",
@@ -8,72 +8,4 @@ pub static LLAMA: Family = Family {
     layer: LLAMA_LAYER,
     rope_theta: Some(10_000.0),
     sliding_window: |_| None,
-    published: &[
-        Published {
-            names: &["llama-2-7b"],
-            layers: 32,
-            hidden: 4_096,
-            intermediate: 11_008,
-            heads: 32,
-            kv_heads: 32,
-            head_dim: 128,
-            vocab: 32_000,
-            tied: false,
-        },
-        Published {
-            names: &["llama-2-13b"],
-            layers: 40,
-            hidden: 5_120,
-            intermediate: 13_824,
-            heads: 40,
-            kv_heads: 40,
-            head_dim: 128,
-            vocab: 32_000,
-            tied: false,
-        },
-        Published {
-            names: &["llama-3-8b", "llama-3.1-8b"],
-            layers: 32,
-            hidden: 4_096,
-            intermediate: 14_336,
-            heads: 32,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 128_256,
-            tied: false,
-        },
-        Published {
-            names: &["llama-3-70b", "llama-3.1-70b"],
-            layers: 80,
-            hidden: 8_192,
-            intermediate: 28_672,
-            heads: 64,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 128_256,
-            tied: false,
-        },
-        Published {
-            names: &["llama-3.2-1b"],
-            layers: 16,
-            hidden: 2_048,
-            intermediate: 8_192,
-            heads: 32,
-            kv_heads: 8,
-            head_dim: 64,
-            vocab: 128_256,
-            tied: true,
-        },
-        Published {
-            names: &["llama-3.2-3b"],
-            layers: 28,
-            hidden: 3_072,
-            intermediate: 8_192,
-            heads: 24,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 128_256,
-            tied: true,
-        },
-    ],
 };

@@ -1,4 +1,4 @@
-//! Model families: what a decoder layer holds, as data. Loading, sizes, quantization and the forward pass follow it.
+//! Model families: the weights of a decoder layer as a list, which loading, sizes, quantization and the forward pass follow.
 
 mod llama;
 mod mistral;
@@ -19,10 +19,8 @@ pub struct Family {
     pub layer: &'static [Slot],
     /// `rope_theta` of a config without one. None: the config must have it.
     pub rope_theta: Option<f64>,
-    /// Returns the sliding window that a config asks for: the keys that each query sees.
+    /// Returns the field of config.json with the sliding window, if attention has one.
     pub sliding_window: fn(&Map<String, Value>) -> Option<&Value>,
-    /// Shapes of published models, for random weights.
-    pub published: &'static [Published],
 }
 
 /// Every family.
@@ -80,20 +78,6 @@ impl LinearInput {
     /// Every input, in the order of the forward pass.
     pub const ALL: [LinearInput; 4] =
         [LinearInput::AttentionNorm, LinearInput::Attention, LinearInput::MlpNorm, LinearInput::MlpActivation];
-}
-
-/// Shape of a published model; the numbers are those of its config.json.
-pub struct Published {
-    /// Lower-case names: `qwen2.5-7b`.
-    pub names: &'static [&'static str],
-    pub layers: usize,
-    pub hidden: usize,
-    pub intermediate: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
-    pub vocab: usize,
-    pub tied: bool,
 }
 
 impl Family {
@@ -174,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_and_names_are_unique() {
+    fn slots_are_unique() {
         for family in FAMILIES {
             let name = |slot: &Slot| match *slot {
                 Slot::Norm { name, .. } | Slot::Linear { name, .. } => name,
@@ -183,9 +167,5 @@ mod tests {
             names.sort_unstable();
             assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{family:?}: {names:?}");
         }
-        let published = FAMILIES.iter().flat_map(|family| family.published).flat_map(|shape| shape.names);
-        let mut names: Vec<_> = published.collect();
-        names.sort_unstable();
-        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
     }
 }

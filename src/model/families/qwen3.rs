@@ -1,6 +1,6 @@
 //! Qwen3: no biases, and a norm for each head of queries and keys.
 
-use super::{Bias, Family, LinearInput, Published, Size, linear, norm};
+use super::{Bias, Family, LinearInput, Size, linear, norm};
 
 pub static QWEN3: Family = Family {
     model_type: "qwen3",
@@ -20,72 +20,4 @@ pub static QWEN3: Family = Family {
     ],
     rope_theta: None,
     sliding_window: |_| None,
-    published: &[
-        Published {
-            names: &["qwen3-0.6b"],
-            layers: 28,
-            hidden: 1_024,
-            intermediate: 3_072,
-            heads: 16,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: true,
-        },
-        Published {
-            names: &["qwen3-1.7b"],
-            layers: 28,
-            hidden: 2_048,
-            intermediate: 6_144,
-            heads: 16,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: true,
-        },
-        Published {
-            names: &["qwen3-4b"],
-            layers: 36,
-            hidden: 2_560,
-            intermediate: 9_728,
-            heads: 32,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: true,
-        },
-        Published {
-            names: &["qwen3-8b"],
-            layers: 36,
-            hidden: 4_096,
-            intermediate: 12_288,
-            heads: 32,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: false,
-        },
-        Published {
-            names: &["qwen3-14b"],
-            layers: 40,
-            hidden: 5_120,
-            intermediate: 17_408,
-            heads: 40,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: false,
-        },
-        Published {
-            names: &["qwen3-32b"],
-            layers: 64,
-            hidden: 5_120,
-            intermediate: 25_600,
-            heads: 64,
-            kv_heads: 8,
-            head_dim: 128,
-            vocab: 151_936,
-            tied: false,
-        },
-    ],
 };
