@@ -18,6 +18,7 @@
 //! - [`plan`], [`gpu`], [`kernels`]: plans of steps over tensors, the adapters that run them, and the kernels with
 //!   their CPU references.
 //! - [`checkpoint`], [`text`]: files of models; tokenizers and chat templates.
+//! - [`emulator`]: an adapter that runs the shaders without a driver and finds their faults.
 //! - [`formats`]: how weights are held and multiplied, and the methods that quantize them.
 //! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
@@ -30,29 +31,45 @@
 //! All are on by default. `cli` is the command line and its binary, `judge` the HTTP client of a judge, `parquet` the
 //! reader of data sets in Parquet. The engine alone needs none.
 
-pub mod atomic_write;
-pub mod bench;
-pub mod checkpoint;
-#[cfg(feature = "cli")]
-pub mod cli;
-pub(crate) mod date;
-pub mod digest;
-pub mod doctor;
+#![warn(missing_docs)]
+
+pub mod emulator;
 pub mod error;
 pub mod eval;
 pub mod formats;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;
-pub mod metrics;
-pub mod model;
 pub mod plan;
 pub mod progress;
 pub mod quantize;
-pub mod report;
 pub mod session;
 pub mod study;
+
+// Public for the command line, the tests and the benches; they may change at any time.
+#[doc(hidden)]
+pub mod atomic_write;
+#[doc(hidden)]
+pub mod bench;
+#[doc(hidden)]
+pub mod checkpoint;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+pub(crate) mod date;
+#[doc(hidden)]
+pub mod digest;
+#[doc(hidden)]
+pub mod doctor;
+#[doc(hidden)]
+pub mod metrics;
+#[doc(hidden)]
+pub mod model;
+#[doc(hidden)]
+pub mod report;
+#[doc(hidden)]
 pub mod tasks;
+#[doc(hidden)]
 pub mod text;
 pub(crate) mod units;
 

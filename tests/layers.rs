@@ -23,9 +23,13 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("gpu", &["atomic_write", "plan", "error"]),
     ("kernels", &["plan"]),
     ("formats", &["plan", "kernels", "checkpoint", "error"]),
+    ("emulator", &["gpu", "formats", "plan", "progress", "error"]),
     ("model", &["plan", "kernels", "formats", "checkpoint", "progress", "error"]),
     ("doctor", &["gpu", "model", "formats", "plan", "progress", "units", "error"]),
-    ("generate", &["gpu", "model", "plan", "kernels", "formats", "text", "checkpoint", "progress", "error"]),
+    (
+        "generate",
+        &["emulator", "gpu", "model", "plan", "kernels", "formats", "text", "checkpoint", "progress", "error"],
+    ),
     (
         "quantize",
         &[

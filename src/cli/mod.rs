@@ -20,6 +20,7 @@ mod ppl;
 mod progress;
 mod quantize;
 mod sampling;
+mod shader;
 mod study;
 mod values;
 
@@ -81,6 +82,9 @@ enum Command {
     Study(study::Args),
     Quantize(quantize::Args),
     Bench(bench::Args),
+    /// Find faults of a shader and count what it costs, on an emulated adapter
+    #[command(after_long_help = shader::HELP)]
+    Shader(shader::Args),
 }
 
 /// Parses the arguments of this process and runs the command. Returns the exit code.
@@ -114,6 +118,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Ex
         Command::Study(args) => study::run(&args, &arguments),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Shader(args) => shader::run(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

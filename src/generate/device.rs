@@ -2,6 +2,7 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
+use crate::emulator::{Adapter, Emulator, Schedule, Settings};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{self, Class, Facts, Gpu};
@@ -93,6 +94,12 @@ impl DeviceChoice {
     /// # Errors
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
+        if let Some(subgroup) = self.emulated()? {
+            let adapter = Adapter::new(Settings::sanitizing(subgroup, Schedule::Forward), self.gpu_options());
+            let path = if self.path == Compute::Portable { "portable" } else { "fast" };
+            let run = Run { adapter: format!("emulated, subgroups of {subgroup}"), path, software: true };
+            return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });
+        }
         if self.path != Compute::Cpu {
             let gpu = self.open_gpu()?;
             let (run, chunk) = (Run::on(&gpu.facts, gpu.path()), gpu::tuning::prefill_chunk(gpu.facts.class));
@@ -128,6 +135,25 @@ impl DeviceChoice {
         self.shaders.as_deref().map_or(Ok(()), check_shaders)?;
         let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
         Gpu::open(adapter, self.gpu_options())
+    }
+
+    /// Returns the lanes of a subgroup of the emulated adapter that `device` names: `emulated:32`.
+    fn emulated(&self) -> Result<Option<usize>> {
+        let Some(lanes) = self.device.as_deref().and_then(|device| device.strip_prefix("emulated")) else {
+            return Ok(None);
+        };
+        let expected = "`emulated:` and 4, 8, 16, 32, 64 or 128, with `path` portable or fast";
+        let refuse = |found: &str| Err(Error::request("`device`", expected, found, "write emulated:32, for example"));
+        if self.path == Compute::Cpu {
+            return refuse("`Compute::Cpu`");
+        }
+        if self.require_gpu {
+            return refuse("`require_gpu`");
+        }
+        match lanes.strip_prefix(':').and_then(|lanes| lanes.parse().ok()) {
+            Some(lanes @ (4 | 8 | 16 | 32 | 64 | 128)) => Ok(Some(lanes)),
+            _ => refuse(lanes),
+        }
     }
 
     fn gpu_options(&self) -> gpu::Options {

@@ -15,18 +15,36 @@ pub struct Pipeline {
     pub folds: bool,
 }
 
-/// The text of a variant: its files joined, each from `folder` if it lies there, else as built in.
-pub fn source(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<String> {
-    let mut text = String::new();
-    for file in variant.wgsl.iter().filter(|f| f.is_taken(consts)) {
+/// A shader file of a variant.
+pub struct File {
+    /// Its path in `shaders/` without the ending.
+    pub stem: &'static str,
+    pub text: std::borrow::Cow<'static, str>,
+}
+
+/// Returns the files of a variant in their order, each from `folder` if it is there, else as built in.
+///
+/// # Errors
+/// A file of the folder cannot be read.
+pub fn files(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<Vec<File>> {
+    let taken = variant.wgsl.iter().filter(|f| f.is_taken(consts));
+    let read = taken.map(|file| {
         let edited: Option<PathBuf> = folder.map(|f| f.join(format!("{}.wgsl", file.stem))).filter(|p| p.exists());
-        match edited {
-            Some(path) => text += &std::fs::read_to_string(&path).map_err(Error::io(&path))?,
-            None => text += file.text,
-        }
-        text.push('\n');
-    }
-    Ok(text)
+        let text = match edited {
+            Some(path) => std::fs::read_to_string(&path).map_err(Error::io(&path))?.into(),
+            None => file.text.into(),
+        };
+        Ok(File { stem: file.stem, text })
+    });
+    read.collect()
+}
+
+/// Returns the text of a variant: its files, with a line break after each.
+///
+/// # Errors
+/// A file of the folder cannot be read.
+pub fn source(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<String> {
+    Ok(files(variant, consts, folder)?.iter().map(|file| format!("{}\n", file.text)).collect())
 }
 
 /// The constants that are the shader's own overrides; others choose its files.

@@ -13,9 +13,43 @@ pub enum Mode {
     Host,
 }
 
-/// The CPU as a backend.
-pub struct Cpu {
-    mode: Mode,
+/// Executes steps whose tensors are in the host's memory.
+pub trait Executor {
+    /// Returns the largest normalized mean square error that a step of `kernel` may have.
+    fn tolerance(&self, kernel: &'static Kernel) -> f64;
+
+    /// Makes the steps of a plan ready.
+    ///
+    /// # Errors
+    /// Those of compiling them.
+    fn prepare(&mut self, steps: &[Step]) -> Result<()>;
+
+    /// Executes a step over the words of its inputs and its output.
+    ///
+    /// # Errors
+    /// Those of the execution.
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()>;
+}
+
+impl Executor for Mode {
+    fn tolerance(&self, kernel: &'static Kernel) -> f64 {
+        kernel.host.as_ref().map_or(0.0, |host| host.nmse)
+    }
+
+    fn prepare(&mut self, _: &[Step]) -> Result<()> {
+        Ok(())
+    }
+
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
+        run_step(step.kernel, *self, &mut Io::new(&step.params, inputs, output));
+        Ok(())
+    }
+}
+
+/// The host's memory as a backend, with an executor of steps: the references, or an emulator of shaders.
+pub struct Cpu<E: Executor = Mode> {
+    /// Executes the steps.
+    pub executor: E,
     max_tensor_bytes: u64,
     residents: Vec<Vec<u32>>,
     names: Vec<String>,
@@ -33,12 +67,12 @@ struct Program {
     kept: Option<Vec<Vec<u32>>>,
 }
 
-impl Cpu {
+impl<E: Executor> Cpu<E> {
     /// `max_tensor_bytes` splits tensors as a GPU with that limit would, so that both can run the
     /// same plan.
-    pub fn new(mode: Mode, max_tensor_bytes: u64) -> Cpu {
+    pub fn new(executor: E, max_tensor_bytes: u64) -> Cpu<E> {
         Cpu {
-            mode,
+            executor,
             max_tensor_bytes,
             residents: Vec::new(),
             names: Vec::new(),
@@ -49,21 +83,20 @@ impl Cpu {
         }
     }
 
+    fn execute(&mut self, program: ProgramId, step: &Step, output: &mut [u32]) -> Result<()> {
+        let held = self.programs[program.0].as_ref();
+        let inputs = &step.bind[..step.bind.len() - 1];
+        let inputs = inputs.iter().map(|&tensor| words(&self.residents, &self.slots, held, tensor)).collect();
+        self.executor.run(step, inputs, output)
+    }
+
     fn program(&self, program: ProgramId) -> &Program {
         self.programs[program.0].as_ref().expect("a released program")
     }
 
     /// The words of a tensor.
     pub fn words(&self, program: Option<ProgramId>, tensor: Tensor) -> &[u32] {
-        let words = match tensor.place {
-            Place::Resident(r) => &self.residents[r as usize],
-            Place::Scratch(s) => {
-                let program = self.program(program.expect("scratch belongs to a program"));
-                let slot = program.slots.of[s as usize];
-                &program.kept.as_ref().unwrap_or(&self.slots)[slot]
-            }
-        };
-        &words[..tensor.words()]
+        words(&self.residents, &self.slots, program.map(|p| self.program(p)), tensor)
     }
 
     fn words_mut(&mut self, program: Option<ProgramId>, tensor: Tensor) -> &mut Vec<u32> {
@@ -82,6 +115,27 @@ impl Cpu {
     }
 }
 
+/// Returns the words of a tensor: a resident one, or scratch of a program.
+fn words<'a>(
+    residents: &'a [Vec<u32>],
+    slots: &'a [Vec<u32>],
+    program: Option<&'a Program>,
+    tensor: Tensor,
+) -> &'a [u32] {
+    let words = match tensor.place {
+        Place::Resident(r) => &residents[r as usize],
+        Place::Scratch(s) => {
+            let program = program.expect("scratch belongs to a program");
+            let slot = program.slots.of[s as usize];
+            match &program.kept {
+                Some(kept) => &kept[slot],
+                None => &slots[slot],
+            }
+        }
+    };
+    &words[..tensor.words()]
+}
+
 /// Computes one step by its reference, or by its host form if `mode` allows one.
 pub fn run_step(kernel: &Kernel, mode: Mode, io: &mut Io) {
     match &kernel.host {
@@ -90,7 +144,7 @@ pub fn run_step(kernel: &Kernel, mode: Mode, io: &mut Io) {
     }
 }
 
-impl Backend for Cpu {
+impl<E: Executor> Backend for Cpu<E> {
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
         let tensor = Tensor { place: Place::Resident(self.residents.len() as u32), rows, cols, element };
         let mut words: Vec<u32> = Vec::new();
@@ -118,7 +172,7 @@ impl Backend for Cpu {
     }
 
     fn tolerance(&self, kernel: &'static Kernel) -> f64 {
-        kernel.host.as_ref().map_or(0.0, |host| host.nmse)
+        self.executor.tolerance(kernel)
     }
 
     fn residents(&self) -> usize {
@@ -131,6 +185,7 @@ impl Backend for Cpu {
     }
 
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
+        self.executor.prepare(&plan.steps)?;
         let slots = schedule::assign(plan, keep);
         let words = |bytes: &u64| vec![0; (*bytes / 4) as usize];
         let kept = keep.then(|| slots.bytes.iter().map(words).collect());
@@ -165,11 +220,9 @@ impl Backend for Cpu {
             let step = self.program(program).steps[number].clone();
             let output = step.output();
             let mut written = std::mem::take(self.words_mut(Some(program), output));
-            let inputs = &step.bind[..step.bind.len() - 1];
-            let inputs = inputs.iter().map(|&t| self.words(Some(program), t)).collect();
-            let mut io = Io::new(&step.params, inputs, &mut written[..output.words()]);
-            run_step(step.kernel, self.mode, &mut io);
+            let done = self.execute(program, &step, &mut written[..output.words()]);
             *self.words_mut(Some(program), output) = written;
+            done?;
         }
         Ok(())
     }

@@ -119,6 +119,8 @@ fn json_is_one_value_on_standard_output() {
         ("merge", &["--out", &shards]),
         ("quantize", &[&on_cpu[..], &["--method", "rtn", "--group-size", "32", "--out", &rtn]].concat()),
         ("bench kernels", &["--filter", "rms_norm"]),
+        ("shader sanitize", &["--kernel", "copy"]),
+        ("shader profile", &["copy"]),
         ("bench decode", &[&on_cpu[..], &["--prompt", "8", "--gen", "2", "--repeats", "1"]].concat()),
     ];
     let has_json = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some("json"));

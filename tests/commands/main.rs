@@ -18,5 +18,6 @@ mod method_options;
 mod micro;
 mod packed;
 mod quantize;
+mod shader;
 mod study;
 mod word_perplexity;

@@ -1,0 +1,194 @@
+//! `qwgpu shader`: what a shader does wrong and what it costs, on an emulated adapter.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::output::{Outcome, columns, print_json, print_out};
+use super::progress::Bar;
+use crate::emulator::lab::{self, Fault, Profile, Selection};
+
+pub const HELP: &str = "\
+An emulated adapter runs the shaders themselves, with subgroups of any size, on any machine. It watches
+every access and counts every instruction, and gives the same result each time.
+
+Examples:
+  qwgpu shader sanitize                                       # all kernels, all variants
+  qwgpu shader sanitize --kernel matvec_grid --shaders my     # edited copies in my/
+  qwgpu shader profile rms_norm --subgroup 32,64
+  qwgpu shader profile matvec_grid --variant subgroup --annotate";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Find races, accesses out of bounds, divergent barriers and other faults
+    Sanitize(Sanitize),
+    /// Count instructions, memory requests, bank conflicts and barriers
+    Profile(Profiling),
+}
+
+#[derive(clap::Args)]
+struct Sanitize {
+    /// Kernels whose names begin so
+    #[arg(long)]
+    kernel: Option<String>,
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+#[derive(clap::Args)]
+struct Profiling {
+    /// Kernels whose names begin so
+    kernel: String,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Print the shader with its counts beside each line
+    #[arg(long, conflicts_with = "json")]
+    annotate: bool,
+}
+
+#[derive(clap::Args)]
+struct Chosen {
+    /// One variant instead of all
+    #[arg(long)]
+    variant: Option<String>,
+    /// One case instead of all small ones
+    #[arg(long)]
+    case: Option<String>,
+    /// Lanes of a subgroup: 4, 8, 16, 32, 64 or 128
+    #[arg(long, value_delimiter = ',', default_value = "32", value_parser = subgroup)]
+    subgroup: Vec<usize>,
+    /// Folder of edited shaders, which replace the built-in ones of the same name
+    #[arg(long, value_name = "DIR")]
+    shaders: Option<PathBuf>,
+    /// Print a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+fn subgroup(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(lanes @ (4 | 8 | 16 | 32 | 64 | 128)) => Ok(lanes),
+        _ => Err("expected 4, 8, 16, 32, 64 or 128".into()),
+    }
+}
+
+impl Chosen {
+    fn selection(&self, kernel: Option<String>) -> Selection {
+        Selection {
+            kernel,
+            variant: self.variant.clone(),
+            case: self.case.clone(),
+            subgroups: self.subgroup.clone(),
+            shaders: self.shaders.clone(),
+        }
+    }
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Command::Sanitize(args) => sanitize(args),
+        Command::Profile(args) => profile(args),
+    }
+}
+
+fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
+    let selection = args.chosen.selection(args.kernel.clone());
+    let faults = lab::sanitize(&selection, &mut Bar::new())?;
+    if args.chosen.json {
+        print_json(&json!(faults))?;
+    } else {
+        for fault in &faults {
+            print_out(&describe(fault))?;
+        }
+        let count = faults.len();
+        print_out(&if count == 0 { "no faults\n".to_owned() } else { format!("{count} faults\n") })?;
+    }
+    Ok(if faults.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn describe(fault: &Fault) -> String {
+    let Fault { kernel, variant, case, subgroup, kind, file, line, message } = fault;
+    format!("{file}:{line}: {kind}: {message}\n    {kernel}/{variant}, case {case}, subgroups of {subgroup}\n")
+}
+
+fn profile(args: &Profiling) -> anyhow::Result<Outcome> {
+    let selection = args.chosen.selection(Some(args.kernel.clone()));
+    let profiles = lab::profile(&selection, &mut Bar::new())?;
+    if args.chosen.json {
+        print_json(&json!(profiles))?;
+    } else if args.annotate {
+        for profile in &profiles {
+            print_out(&annotate(profile))?;
+        }
+    } else {
+        print_out(&table(&profiles))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn table(profiles: &[Profile]) -> String {
+    let titles = [
+        "case",
+        "instructions",
+        "float",
+        "int",
+        "requests",
+        "lines",
+        "fewest",
+        "moved",
+        "needed",
+        "banks",
+        "idle",
+        "costliest line",
+    ];
+    let mut rows = vec![titles.map(str::to_owned)];
+    for p in profiles {
+        let class = |name: &str| p.instructions.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let total: u64 = p.instructions.values().filter_map(serde_json::Value::as_u64).sum();
+        let costliest = p.costliest.as_ref();
+        rows.push([
+            format!("{}/{}/{} x{}", p.kernel, p.variant, p.case, p.subgroup),
+            total.to_string(),
+            class("float").to_string(),
+            class("int").to_string(),
+            p.requests.to_string(),
+            p.lines.to_string(),
+            p.fewest_lines.to_string(),
+            p.bytes_moved.to_string(),
+            p.bytes_needed.to_string(),
+            p.bank_conflicts.to_string(),
+            format!("{:.0} %", p.idle_lanes * 100.0),
+            costliest.map_or_else(String::new, |(file, line, share)| format!("{file}:{line} {:.0} %", share * 100.0)),
+        ]);
+    }
+    columns(&rows)
+}
+
+/// Returns the shader's files with the counts of each line before it.
+fn annotate(profile: &Profile) -> String {
+    let counts: BTreeMap<(&str, u32), _> = profile.by_line.iter().map(|(f, l, c)| ((f.as_str(), *l), c)).collect();
+    let mut text = format!(
+        "{}/{}, case {}, subgroups of {}\n{:>12} {:>9} {:>9}\n",
+        profile.kernel, profile.variant, profile.case, profile.subgroup, "instructions", "requests", "lines"
+    );
+    for (file, shader) in &profile.files {
+        text += &format!("--- {file}\n");
+        for (at, line) in shader.lines().enumerate() {
+            let cell = |value: u64| if value == 0 { String::new() } else { value.to_string() };
+            let [instructions, requests, lines] = match counts.get(&(file.as_str(), at as u32 + 1)) {
+                Some(c) => [c.instructions, c.requests, c.lines].map(cell),
+                None => Default::default(),
+            };
+            text += format!("{instructions:>12} {requests:>9} {lines:>9}  {line}").trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}

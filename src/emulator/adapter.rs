@@ -1,0 +1,183 @@
+//! The emulated adapter as a backend: compiles the variants of kernels and runs the steps of plans by them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+
+use super::memory::{Buffer, Shadow, Words};
+use super::program::Program;
+use super::{Outcome, Settings, lower, run};
+use crate::error::{Error, Result};
+use crate::gpu::{Class, Options, pipeline, tuning};
+use crate::plan::cpu::{Cpu, Executor};
+use crate::plan::kernel::workgroups;
+use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
+
+/// Backend that runs shaders by emulation.
+pub type Emulator = Cpu<Adapter>;
+
+/// Steps' results that the emulator keeps.
+#[derive(Clone, Debug)]
+pub struct StepOutcome {
+    /// Name of the step.
+    pub step: String,
+    /// Kernel of the step.
+    pub kernel: &'static Kernel,
+    /// Variant that ran.
+    pub variant: &'static Variant,
+    /// Constants that chose the shader's files.
+    pub consts: Consts,
+    /// Findings and counters.
+    pub outcome: Outcome,
+}
+
+/// An emulated adapter: subgroups of one size, all features.
+pub struct Adapter {
+    options: Options,
+    settings: Settings,
+    forced: HashMap<&'static str, &'static Variant>,
+    programs: HashMap<Key, Rc<Compiled>>,
+    /// Results of the steps run so far with findings, or with counters where they are asked for.
+    pub outcomes: Vec<StepOutcome>,
+}
+
+/// Kernel, variant, and what the step specializes.
+type Key = (&'static str, &'static str, Vec<(&'static str, u32)>);
+
+struct Compiled {
+    program: Program,
+    variant: &'static Variant,
+    consts: Consts,
+}
+
+impl Adapter {
+    /// Returns an adapter with subgroups of `settings.subgroup` lanes.
+    pub fn new(settings: Settings, options: Options) -> Adapter {
+        Adapter { options, settings, forced: HashMap::new(), programs: HashMap::new(), outcomes: Vec::new() }
+    }
+
+    /// Returns the features that variants may need.
+    pub fn has(&self) -> Needs {
+        let mut has = Needs::all() - self.options.without;
+        if self.settings.subgroup < 8 {
+            has -= Needs::SUBGROUP8;
+        }
+        has
+    }
+
+    /// Returns whether the adapter runs a variant.
+    pub fn can_run(&self, variant: &Variant) -> bool {
+        self.has().contains(variant.needs)
+    }
+
+    /// Makes `kernel` run `variant` in all plans prepared from here on.
+    pub fn force(&mut self, kernel: &'static Kernel, variant: &'static Variant) {
+        self.forced.insert(kernel.name, variant);
+    }
+
+    fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, Consts) {
+        let width = self.settings.subgroup as u32;
+        if let Some(variant) = self.forced.get(kernel.name) {
+            return (variant, tuning::consts(kernel, variant, Class::Discrete, width));
+        }
+        let has = if self.options.path == Path::Portable { Needs::empty() } else { self.has() };
+        tuning::choose(kernel, Class::Discrete, has, width)
+    }
+
+    fn compiled(&mut self, step: &Step) -> Result<Rc<Compiled>> {
+        let (variant, consts) = self.variant(step.kernel);
+        let key = (step.kernel.name, variant.name, step.consts.clone());
+        if let Some(known) = self.programs.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let consts = consts.specialized(&step.consts);
+        let fail =
+            |message: String| Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message };
+        let text = pipeline::source(variant, &consts, self.options.shaders.as_deref())?;
+        let program = compile(&text, &consts).map_err(fail)?;
+        let compiled = Rc::new(Compiled { program, variant, consts });
+        self.programs.insert(key, Rc::clone(&compiled));
+        Ok(compiled)
+    }
+}
+
+/// Compiles a shader's text with these values of its overrides.
+///
+/// # Errors
+/// The compiler's message, which names the line.
+pub fn compile(text: &str, consts: &Consts) -> std::result::Result<Program, String> {
+    let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .subgroup_stages(ShaderStages::COMPUTE)
+        .subgroup_operations(SubgroupOperationSet::all())
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(text))?;
+    let constants = pipeline::constants(consts, &module).into_iter().map(|(name, value)| (name.to_owned(), value));
+    let entry = Some((naga::ShaderStage::Compute, "main"));
+    let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants.collect())
+        .map_err(|e| e.to_string())?;
+    lower(&module, &info, text)
+}
+
+impl Executor for Adapter {
+    fn tolerance(&self, kernel: &'static Kernel) -> f64 {
+        self.variant(kernel).0.nmse
+    }
+
+    fn prepare(&mut self, steps: &[Step]) -> Result<()> {
+        steps.iter().try_for_each(|step| self.compiled(step).map(|_| ()))
+    }
+
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
+        let compiled = self.compiled(step)?;
+        let program = &compiled.program;
+        let groups = workgroups(step.cells, (compiled.variant.tile)(&compiled.consts));
+        let params: Vec<u32> = bytemuck::pod_collect_to_vec(&step.params);
+        let mut padded_output = output.to_vec();
+        pad(&mut padded_output);
+        let padded: Vec<Vec<u32>> = inputs.iter().map(|words| copy_padded(words)).collect();
+        let mut rest = Some(&mut padded_output[..]);
+        let mut buffers = Vec::new();
+        for binding in &program.bindings {
+            let number = binding.number as usize;
+            let words = match number {
+                0 => Words::Read(&params),
+                n if n <= inputs.len() => match padded[n - 1].as_slice() {
+                    [] => Words::Read(inputs[n - 1]),
+                    padded => Words::Read(padded),
+                },
+                _ => match rest.take() {
+                    Some(output) => Words::Write(output),
+                    None => return Err(Error::DeviceLost(format!("{}: no binding {number}", step.name))),
+                },
+            };
+            let bytes = words.get().len() as u32 * 4;
+            let watched = binding.writable && self.settings.sanitize;
+            buffers.push(Buffer { words, shadow: if watched { Shadow::new(bytes, 4) } else { Shadow::default() } });
+        }
+        let outcome = run(program, self.settings, groups, buffers).map_err(Error::DeviceLost)?;
+        output.copy_from_slice(&padded_output[..output.len()]);
+        if self.settings.profile || !outcome.findings.all.is_empty() {
+            let (step, kernel) = (step.name.clone(), step.kernel);
+            let (variant, consts) = (compiled.variant, compiled.consts.clone());
+            self.outcomes.push(StepOutcome { step, kernel, variant, consts, outcome });
+        }
+        Ok(())
+    }
+}
+
+// Bindings are vectors of 16 bytes.
+fn pad(words: &mut Vec<u32>) {
+    words.resize(words.len().max(4).next_multiple_of(4), 0);
+}
+
+/// Returns the padded words of a binding, or nothing where they need no padding.
+fn copy_padded(words: &[u32]) -> Vec<u32> {
+    if words.len() >= 4 && words.len().is_multiple_of(4) {
+        return Vec::new();
+    }
+    let mut padded = words.to_vec();
+    pad(&mut padded);
+    padded
+}

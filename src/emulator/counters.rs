@@ -1,0 +1,161 @@
+//! Counters of a dispatch: instructions by class, memory requests, idle lanes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Class of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Arithmetic on f32 and f16.
+    Float,
+    /// Arithmetic, comparisons and choices of integers.
+    Int,
+    /// Conversions between types.
+    Convert,
+    /// Divisions, roots, exponentials and the like.
+    Special,
+    /// Products of cooperative matrices.
+    Matrix,
+    /// Branches and loops.
+    Branch,
+    /// Loads and stores of buffers and workgroup memory.
+    Memory,
+    /// Operations between the lanes of a subgroup.
+    Subgroup,
+    /// Reinterpretations, which take no instruction.
+    Move,
+}
+
+/// Number of classes.
+pub const CLASSES: usize = 9;
+
+impl Class {
+    /// Classes that take an instruction.
+    pub const ALL: [Class; CLASSES - 1] = [
+        Class::Float,
+        Class::Int,
+        Class::Convert,
+        Class::Special,
+        Class::Matrix,
+        Class::Branch,
+        Class::Memory,
+        Class::Subgroup,
+    ];
+
+    /// Returns the name that results use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Float => "float",
+            Class::Int => "int",
+            Class::Convert => "convert",
+            Class::Special => "special",
+            Class::Matrix => "matrix",
+            Class::Branch => "branch",
+            Class::Memory => "memory",
+            Class::Subgroup => "subgroup",
+            Class::Move => "move",
+        }
+    }
+}
+
+/// Counters of one dispatch. Instructions are counted once for each subgroup that has an active lane.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counters {
+    /// By [`Class`].
+    pub instructions: [u64; CLASSES],
+    /// Operations times active lanes.
+    pub lane_operations: u64,
+    /// Lanes that subgroups have, times instructions.
+    pub lane_slots: u64,
+    /// Workgroups that ran.
+    pub workgroups: u64,
+    /// Invocations that ran.
+    pub invocations: u64,
+    /// Barriers that workgroups passed.
+    pub barriers: u64,
+    /// Requests to buffers: one for each load or store of a subgroup with an active lane.
+    pub buffers: Requests,
+    /// Requests to workgroup memory.
+    pub shared: Requests,
+    /// Cycles by which conflicts of banks lengthen the requests to workgroup memory.
+    pub bank_conflicts: u64,
+    /// Instructions of each line of the shader.
+    pub by_line: BTreeMap<u32, LineCounters>,
+}
+
+/// Counters of one line of a shader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineCounters {
+    /// Instructions of subgroups.
+    pub instructions: u64,
+    /// Requests to buffers.
+    pub requests: u64,
+    /// 128-byte lines that the requests touch.
+    pub lines: u64,
+}
+
+/// Memory requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Loads by subgroups.
+    pub loads: u64,
+    /// Stores and atomics by subgroups.
+    pub stores: u64,
+    /// Bytes that lanes asked for.
+    pub lane_bytes: u64,
+    /// 32-byte sectors that the requests touch.
+    pub sectors: u64,
+    /// 128-byte lines that the requests touch.
+    pub lines: u64,
+    /// 128-byte lines that the distinct bytes of each request would fill.
+    pub fewest_lines: u64,
+}
+
+impl Counters {
+    /// Counts operations of one class on a line, by subgroups with active lanes and by active lanes.
+    pub fn count(&mut self, class: Class, line: u32, subgroups: u64, lanes: u64, width: u64) {
+        self.instructions[class as usize] += subgroups;
+        self.lane_operations += lanes;
+        self.lane_slots += subgroups * width;
+        self.by_line.entry(line).or_default().instructions += subgroups;
+    }
+
+    /// Adds the counters of another dispatch.
+    pub fn add(&mut self, other: &Counters) {
+        for (sum, more) in self.instructions.iter_mut().zip(other.instructions) {
+            *sum += more;
+        }
+        self.lane_operations += other.lane_operations;
+        self.lane_slots += other.lane_slots;
+        self.workgroups += other.workgroups;
+        self.invocations += other.invocations;
+        self.barriers += other.barriers;
+        self.buffers.add(&other.buffers);
+        self.shared.add(&other.shared);
+        self.bank_conflicts += other.bank_conflicts;
+        for (&line, more) in &other.by_line {
+            let sum = self.by_line.entry(line).or_default();
+            sum.instructions += more.instructions;
+            sum.requests += more.requests;
+            sum.lines += more.lines;
+        }
+    }
+
+    /// Returns all instructions.
+    pub fn total(&self) -> u64 {
+        self.instructions.iter().sum()
+    }
+}
+
+impl Requests {
+    fn add(&mut self, other: &Requests) {
+        self.loads += other.loads;
+        self.stores += other.stores;
+        self.lane_bytes += other.lane_bytes;
+        self.sectors += other.sectors;
+        self.lines += other.lines;
+        self.fewest_lines += other.fewest_lines;
+    }
+}

@@ -1,0 +1,299 @@
+//! Kernels under the emulator: what is wrong with their shaders, and what their instructions and requests cost.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Adapter, Class, Counters, Emulator, Kind, Schedule, Settings};
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::gpu::{Options, pipeline};
+use crate::plan::trial::{Checked, check};
+use crate::plan::{Case, Consts, Kernel, Trial, Variant};
+use crate::progress::Progress;
+
+/// Kernels, variants, cases and sizes of subgroups that are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Name of a kernel, or the beginning of names; None takes all.
+    pub kernel: Option<String>,
+    /// Name of a variant; None takes all.
+    pub variant: Option<String>,
+    /// Name of a case; None takes those that are not of a real model's size.
+    pub case: Option<String>,
+    /// Lanes of a subgroup.
+    pub subgroups: Vec<usize>,
+    /// A folder whose shaders replace the built-in ones of the same name.
+    pub shaders: Option<PathBuf>,
+}
+
+/// Fault of a shader.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fault {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Name of the variant.
+    pub variant: &'static str,
+    /// Name of the case.
+    pub case: &'static str,
+    /// Lanes of a subgroup.
+    pub subgroup: usize,
+    /// A [`Kind`], or `wrong-result`, `order-dependent` and `compile`.
+    pub kind: String,
+    /// Shader file, from the folder of shaders on.
+    pub file: String,
+    /// Line of the file, from 1.
+    pub line: u32,
+    /// The fault in a sentence, with the invocation and both accesses.
+    pub message: String,
+}
+
+/// Cost of one case of a variant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Profile {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Name of the variant.
+    pub variant: &'static str,
+    /// Name of the case.
+    pub case: &'static str,
+    /// Lanes of a subgroup.
+    pub subgroup: usize,
+    /// Instructions of subgroups, by class.
+    pub instructions: serde_json::Map<String, serde_json::Value>,
+    /// Loads and stores of buffers by subgroups.
+    pub requests: u64,
+    /// 128-byte lines that the requests touch.
+    pub lines: u64,
+    /// The fewest 128-byte lines that could hold the requests' bytes.
+    pub fewest_lines: u64,
+    /// Bytes of the 32-byte sectors that the requests touch.
+    pub bytes_moved: u64,
+    /// Bytes that the step must read and write once.
+    pub bytes_needed: u64,
+    /// Cycles that conflicts of banks add to requests of workgroup memory.
+    pub bank_conflicts: u64,
+    /// Barriers that workgroups passed.
+    pub barriers: u64,
+    /// Workgroups of the dispatch.
+    pub workgroups: u64,
+    /// Share of the lanes that instructions leave idle.
+    pub idle_lanes: f64,
+    /// The line of the shader with the most instructions, and its share of them.
+    pub costliest: Option<(String, u32, f64)>,
+    /// Shader files and their texts.
+    #[serde(skip)]
+    pub files: Vec<(String, String)>,
+    /// Instructions, requests and 128-byte lines of each line of a file.
+    #[serde(skip)]
+    pub by_line: Vec<(String, u32, super::LineCounters)>,
+}
+
+/// One case of a variant on one size of subgroup.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    kernel: &'static Kernel,
+    variant: &'static Variant,
+    case: &'static Case,
+    subgroup: usize,
+}
+
+impl Selection {
+    fn runs(&self) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        let named = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
+        for kernel in formats::kernels().filter(|k| self.kernel.as_ref().is_none_or(|w| k.name.starts_with(w.as_str())))
+        {
+            for variant in kernel.variants.iter().filter(|v| named(&self.variant, v.name)) {
+                let chosen = |case: &&Case| self.case.as_ref().map_or(!case.bench, |w| w == case.name);
+                for case in kernel.cases.iter().filter(chosen) {
+                    runs.extend(self.subgroups.iter().map(|&subgroup| Run { kernel, variant, case, subgroup }));
+                }
+            }
+        }
+        if runs.is_empty() {
+            let names: Vec<&str> = formats::kernels().map(|k| k.name).collect();
+            let found = format!("{:?}, {:?}, {:?}", self.kernel, self.variant, self.case);
+            let what = "`kernel`, `variant`, `case`";
+            return Err(Error::request(
+                what,
+                format!("names of {}", names.join(", ")),
+                found,
+                "see the list of kernels",
+            ));
+        }
+        Ok(runs)
+    }
+}
+
+/// Runs cases on emulated adapters and returns what is wrong, each fault once for each size of subgroup.
+///
+/// # Errors
+/// Nothing is selected; what `progress` returns.
+pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<Fault>> {
+    let runs = selection.runs()?;
+    let mut faults: Vec<Fault> = Vec::new();
+    for (at, run) in runs.iter().enumerate() {
+        progress.at(run.kernel.name, at as u64, runs.len() as u64)?;
+        for fault in run.faults(selection.shaders.as_deref())? {
+            let same = |f: &Fault| {
+                (f.kernel, f.variant, f.subgroup, &f.kind, &f.file, f.line)
+                    == (fault.kernel, fault.variant, fault.subgroup, &fault.kind, &fault.file, fault.line)
+            };
+            if !faults.iter().any(same) {
+                faults.push(fault);
+            }
+        }
+    }
+    progress.at("done", runs.len() as u64, runs.len() as u64)?;
+    Ok(faults)
+}
+
+/// Runs cases on emulated adapters and counts.
+///
+/// # Errors
+/// Nothing is selected, or a shader does not compile; what `progress` returns.
+pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<Profile>> {
+    let runs = selection.runs()?;
+    let mut profiles = Vec::new();
+    for (at, run) in runs.iter().enumerate() {
+        progress.at(run.kernel.name, at as u64, runs.len() as u64)?;
+        if let Some(profile) = run.profile(selection.shaders.as_deref())? {
+            profiles.push(profile);
+        }
+    }
+    progress.at("done", runs.len() as u64, runs.len() as u64)?;
+    Ok(profiles)
+}
+
+impl Run {
+    fn emulator(&self, settings: Settings, shaders: Option<&Path>) -> Option<Emulator> {
+        let options = Options { shaders: shaders.map(Path::to_path_buf), ..Options::default() };
+        let mut adapter = Adapter::new(settings, options);
+        if !adapter.can_run(self.variant) {
+            return None;
+        }
+        adapter.force(self.kernel, self.variant);
+        Some(Emulator::new(adapter, u64::MAX))
+    }
+
+    fn fault(&self, kind: &str, place: (String, u32), message: String) -> Fault {
+        let (kernel, variant, case) = (self.kernel.name, self.variant.name, self.case.name);
+        Fault {
+            kernel,
+            variant,
+            case,
+            subgroup: self.subgroup,
+            kind: kind.into(),
+            file: place.0,
+            line: place.1,
+            message,
+        }
+    }
+
+    /// Returns the faults of one case: those of accesses and arithmetic, a result that differs from the
+    /// reference's, and results that depend on the order of workgroups or of lanes.
+    fn faults(&self, shaders: Option<&Path>) -> Result<Vec<Fault>> {
+        let mut faults = Vec::new();
+        let first = (self.variant.wgsl[0].stem.to_owned() + ".wgsl", 1);
+        for schedule in [Schedule::Forward, Schedule::GroupsDown, Schedule::LanesStrided] {
+            let Some(mut emulator) = self.emulator(Settings::sanitizing(self.subgroup, schedule), shaders) else {
+                return Ok(Vec::new());
+            };
+            let checked: Checked = match check(self.kernel, self.case, &mut emulator) {
+                Ok(checked) => checked,
+                Err(Error::Shader { message, .. }) => {
+                    return Ok(vec![self.fault("compile", first, message)]);
+                }
+                Err(error) => return Err(error),
+            };
+            let order = (schedule != Schedule::Forward).then_some("order-dependent");
+            for step in &emulator.executor.outcomes {
+                for finding in &step.outcome.findings.all {
+                    // Faults that only another order shows are the assumption of the first one.
+                    let kind = order.map_or_else(|| name(finding.kind), str::to_owned);
+                    let place = step.place(finding.line, shaders)?;
+                    faults.push(self.fault(&kind, place, finding.message.clone()));
+                }
+            }
+            if let Some(fault) = checked.fault {
+                faults.push(self.fault(order.unwrap_or("wrong-result"), first.clone(), fault));
+            }
+            if !faults.is_empty() {
+                break;
+            }
+        }
+        Ok(faults)
+    }
+
+    fn profile(&self, shaders: Option<&Path>) -> Result<Option<Profile>> {
+        let settings =
+            Settings { sanitize: false, profile: true, ..Settings::sanitizing(self.subgroup, Schedule::Forward) };
+        let Some(mut emulator) = self.emulator(settings, shaders) else { return Ok(None) };
+        let (trial, _) = Trial::new(self.case);
+        check(self.kernel, self.case, &mut emulator)?;
+        let mut total = Counters::default();
+        let mut by_line = Vec::new();
+        for step in emulator.executor.outcomes.iter().filter(|o| o.kernel.name == self.kernel.name) {
+            total.add(&step.outcome.counters);
+            for (&line, counters) in &step.outcome.counters.by_line {
+                let (file, line) = step.place(line, shaders)?;
+                by_line.push((file, line, *counters));
+            }
+        }
+        let consts = emulator.executor.outcomes.last().map(|o| o.consts.clone()).unwrap_or_default();
+        let files = pipeline::files(self.variant, &consts, shaders)?;
+        let files = files.into_iter().map(|f| (format!("{}.wgsl", f.stem), f.text.into_owned())).collect();
+        let bytes_needed = trial.plan.steps.iter().filter(|s| s.kernel.name == self.kernel.name).map(|s| s.bytes).sum();
+        let costliest = by_line.iter().max_by_key(|(_, _, counters)| counters.instructions);
+        let share = |n: u64| n as f64 / total.total().max(1) as f64;
+        let classes =
+            Class::ALL.iter().map(|class| (class.name().to_owned(), total.instructions[*class as usize].into()));
+        Ok(Some(Profile {
+            kernel: self.kernel.name,
+            variant: self.variant.name,
+            case: self.case.name,
+            subgroup: self.subgroup,
+            instructions: classes.collect(),
+            requests: total.buffers.loads + total.buffers.stores,
+            lines: total.buffers.lines,
+            fewest_lines: total.buffers.fewest_lines,
+            bytes_moved: total.buffers.sectors * 32,
+            bytes_needed,
+            bank_conflicts: total.bank_conflicts,
+            barriers: total.barriers,
+            workgroups: total.workgroups,
+            idle_lanes: 1.0 - total.lane_operations as f64 / total.lane_slots.max(1) as f64,
+            costliest: costliest.map(|(file, line, c)| (file.clone(), *line, share(c.instructions))),
+            files,
+            by_line,
+        }))
+    }
+}
+
+impl super::StepOutcome {
+    /// Returns the shader file and the line in it of a line of the variant's whole text.
+    ///
+    /// # Errors
+    /// A file of the folder cannot be read.
+    pub fn place(&self, line: u32, shaders: Option<&Path>) -> Result<(String, u32)> {
+        place(self.variant, &self.consts, line, shaders)
+    }
+}
+
+fn place(variant: &Variant, consts: &Consts, line: u32, shaders: Option<&Path>) -> Result<(String, u32)> {
+    let mut rest = line;
+    for file in pipeline::files(variant, consts, shaders)? {
+        let lines = file.text.matches('\n').count() as u32 + 1;
+        if rest <= lines {
+            return Ok((format!("{}.wgsl", file.stem), rest));
+        }
+        rest -= lines;
+    }
+    Ok((format!("{}.wgsl", variant.wgsl[0].stem), line))
+}
+
+/// Returns the name of a kind as results write it.
+fn name(kind: Kind) -> String {
+    serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}

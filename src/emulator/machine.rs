@@ -1,0 +1,326 @@
+//! Runs a program: workgroup after workgroup, all lanes of one in lockstep.
+
+use naga::BuiltIn;
+
+use super::counters::{Counters, LineCounters};
+use super::finding::{Findings, Kind};
+use super::mask::{MAX_LANES, Mask};
+use super::memory::{Buffer, Order, Shadow};
+use super::program::{Code, Node, Op, Program, Reg};
+
+/// Order in which workgroups run, and in which invocations become lanes of subgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// Workgroups upwards; the invocations of a workgroup fill its subgroups in their order.
+    #[default]
+    Forward,
+    /// Workgroups downwards.
+    GroupsDown,
+    /// Neighbouring invocations go to different subgroups, as WGSL allows.
+    LanesStrided,
+}
+
+/// How a dispatch is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Lanes of a subgroup.
+    pub subgroup: usize,
+    /// Order of workgroups and lanes.
+    pub schedule: Schedule,
+    /// Looks for faults; without it a dispatch runs faster.
+    pub sanitize: bool,
+    /// Counts memory requests.
+    pub profile: bool,
+    /// Most iterations of a loop.
+    pub loop_bound: u64,
+}
+
+impl Settings {
+    /// Returns settings that look for faults.
+    pub fn sanitizing(subgroup: usize, schedule: Schedule) -> Settings {
+        Settings { subgroup, schedule, sanitize: true, profile: false, loop_bound: 1 << 16 }
+    }
+}
+
+/// Result of a dispatch.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Faults that were found.
+    pub findings: Findings,
+    /// Instructions and requests.
+    pub counters: Counters,
+}
+
+/// State of a dispatch.
+pub(super) struct Machine<'a> {
+    pub program: &'a Program,
+    pub settings: Settings,
+    pub buffers: Vec<Buffer<'a>>,
+    /// Lanes of a workgroup.
+    pub lanes: usize,
+    /// `lanes` words for each register.
+    pub registers: Vec<u32>,
+    /// 256 values for each matrix and subgroup.
+    pub matrices: Vec<f32>,
+    pub subgroups: usize,
+    pub shared: Vec<u32>,
+    pub shared_shadow: Shadow,
+    pub active: Mask,
+    pub all: Mask,
+    pub broken: Vec<Mask>,
+    pub continued: Vec<Mask>,
+    /// Counts barriers and workgroups.
+    pub time: u32,
+    pub shared_order: Order,
+    pub buffer_order: Order,
+    pub subgroup_barriers: Vec<u32>,
+    pub workgroup: u32,
+    /// Local index of the invocation of each lane.
+    pub local: Vec<u32>,
+    pub findings: Findings,
+    pub counters: Counters,
+    /// Executions of each run of operations: by subgroups and by lanes.
+    pub runs: Vec<[u64; 2]>,
+    pub requests: Vec<LineCounters>,
+    /// Byte offset of each lane's access.
+    pub offsets: Vec<u32>,
+}
+
+/// Runs `groups` workgroups of a program over its buffers, which are in the order of its bindings.
+///
+/// # Errors
+/// The workgroup is larger than the emulator's.
+pub fn run(program: &Program, settings: Settings, groups: [u32; 3], buffers: Vec<Buffer>) -> Result<Outcome, String> {
+    let lanes = program.workgroup.iter().product::<u32>() as usize;
+    if lanes > MAX_LANES {
+        return Err(format!("a workgroup of {lanes} invocations; the emulator has at most {MAX_LANES}"));
+    }
+    let subgroups = lanes.div_ceil(settings.subgroup);
+    let order = Order { begin: 1, barrier: 1, lanes: lanes as u32, width: settings.subgroup as u32 };
+    let shared_bytes = program.shared_bytes.next_multiple_of(4);
+    let shadow = if settings.sanitize { Shadow::new(shared_bytes, program.unit) } else { Shadow::default() };
+    let mut local: Vec<u32> = (0..lanes as u32).collect();
+    if settings.schedule == Schedule::LanesStrided {
+        local.sort_by_key(|local| local % subgroups as u32);
+    }
+    let mut machine = Machine {
+        program,
+        settings,
+        buffers,
+        lanes,
+        registers: vec![0; program.registers as usize * lanes],
+        matrices: vec![0.0; program.matrices * subgroups * 256],
+        subgroups,
+        shared: vec![0; shared_bytes as usize / 4],
+        shared_shadow: shadow,
+        active: Mask::default(),
+        all: Mask::first(lanes),
+        broken: Vec::new(),
+        continued: Vec::new(),
+        time: 1,
+        shared_order: order,
+        buffer_order: order,
+        subgroup_barriers: vec![1; subgroups],
+        workgroup: 0,
+        local,
+        findings: Findings::default(),
+        counters: Counters::default(),
+        runs: vec![[0; 2]; program.runs as usize],
+        requests: Vec::new(),
+        offsets: vec![0; lanes],
+    };
+    for &(reg, word) in &program.constants {
+        machine.register_mut(reg).fill(word);
+    }
+    let count = groups.iter().product();
+    for number in 0..count {
+        machine.workgroup = match settings.schedule {
+            Schedule::GroupsDown => count - 1 - number,
+            Schedule::Forward | Schedule::LanesStrided => number,
+        };
+        machine.run_workgroup(groups);
+    }
+    machine.counters.workgroups = u64::from(count);
+    machine.counters.invocations = u64::from(count) * lanes as u64;
+    Ok(machine.finish())
+}
+
+impl Machine<'_> {
+    pub fn register(&self, reg: Reg) -> &[u32] {
+        &self.registers[reg as usize * self.lanes..][..self.lanes]
+    }
+
+    pub fn register_mut(&mut self, reg: Reg) -> &mut [u32] {
+        &mut self.registers[reg as usize * self.lanes..][..self.lanes]
+    }
+
+    fn run_workgroup(&mut self, groups: [u32; 3]) {
+        let program = self.program;
+        self.time += 1;
+        self.shared_order.begin = self.time;
+        self.shared_order.barrier = self.time;
+        self.buffer_order.barrier = self.time;
+        self.subgroup_barriers.fill(self.time);
+        if self.settings.sanitize {
+            // No driver promises zeros.
+            self.shared.fill(0x7fc0_dead);
+        }
+        let group = self.workgroup;
+        let id = [group % groups[0], group / groups[0] % groups[1], group / (groups[0] * groups[1])];
+        for (builtin, registers) in &program.builtins {
+            self.set_builtin(*builtin, registers, id, groups);
+        }
+        self.active = self.all;
+        self.nodes(&program.main, &program.main.nodes);
+    }
+
+    fn set_builtin(&mut self, builtin: BuiltIn, registers: &[Reg], id: [u32; 3], groups: [u32; 3]) {
+        let size = self.program.workgroup;
+        let width = self.settings.subgroup as u32;
+        for lane in 0..self.lanes {
+            let local = self.local[lane];
+            let at = [local % size[0], local / size[0] % size[1], local / (size[0] * size[1])];
+            let values = match builtin {
+                BuiltIn::WorkGroupId => id,
+                BuiltIn::NumWorkGroups => groups,
+                BuiltIn::WorkGroupSize => size,
+                BuiltIn::LocalInvocationId => at,
+                BuiltIn::GlobalInvocationId => std::array::from_fn(|i| id[i] * size[i] + at[i]),
+                BuiltIn::LocalInvocationIndex => [local; 3],
+                BuiltIn::SubgroupSize => [width; 3],
+                BuiltIn::SubgroupInvocationId => [lane as u32 % width; 3],
+                BuiltIn::SubgroupId => [lane as u32 / width; 3],
+                BuiltIn::NumSubgroups => [self.subgroups as u32; 3],
+                _ => [0; 3],
+            };
+            for (&reg, value) in registers.iter().zip(values) {
+                self.register_mut(reg)[lane] = value;
+            }
+        }
+    }
+
+    pub(super) fn first_active(&self) -> String {
+        self.first_of(self.active)
+    }
+
+    pub(super) fn first_of(&self, mask: Mask) -> String {
+        let lane = (0..self.lanes).find(|&l| mask.contains(l)).unwrap_or(0);
+        self.invocation(lane)
+    }
+
+    /// Returns the name of a lane's invocation.
+    pub fn invocation(&self, lane: usize) -> String {
+        format!("invocation {} of workgroup {}", self.local[lane], self.workgroup)
+    }
+
+    pub(super) fn op(&mut self, op: &Op, line: u32) {
+        let n = self.lanes;
+        match op {
+            Op::Unary { f, d, a, check, .. } => {
+                let (below, from) = self.registers.split_at_mut(*d as usize * n);
+                f(&mut from[..n], &below[*a as usize * n..][..n]);
+                self.check(*check, line, *d, &[*a]);
+            }
+            Op::Binary { f, d, a, b, check, .. } => {
+                let (below, from) = self.registers.split_at_mut(*d as usize * n);
+                f(&mut from[..n], &below[*a as usize * n..][..n], &below[*b as usize * n..][..n]);
+                self.check(*check, line, *d, &[*a, *b]);
+            }
+            Op::Ternary { f, d, a, b, c, check, .. } => {
+                let (below, from) = self.registers.split_at_mut(*d as usize * n);
+                let operand = |reg: Reg| &below[reg as usize * n..][..n];
+                f(&mut from[..n], operand(*a), operand(*b), operand(*c));
+                self.check(*check, line, *d, &[*a, *b, *c]);
+            }
+            Op::Wide { f, d, a, b } => {
+                for lane in 0..n {
+                    let word = |regs: &[Reg; 2], m: &Self| {
+                        u64::from(m.register(regs[0])[lane]) | u64::from(m.register(regs[1])[lane]) << 32
+                    };
+                    let value = f(word(a, self), word(b, self));
+                    self.register_mut(d[0])[lane] = value as u32;
+                    self.register_mut(d[1])[lane] = (value >> 32) as u32;
+                }
+            }
+            Op::Copy { d, a } => {
+                let a = *a as usize * n;
+                self.registers.copy_within(a..a + n, *d as usize * n);
+            }
+            Op::Assign { d, a } => {
+                let (d, a) = (*d as usize * n, *a as usize * n);
+                if self.active == self.all {
+                    self.registers.copy_within(a..a + n, d);
+                } else {
+                    let registers = &mut self.registers;
+                    self.active.each(|lane| registers[d + lane] = registers[a + lane]);
+                }
+            }
+            Op::Pick { d, from, index } => {
+                let count = from.len() / d.len();
+                for lane in 0..n {
+                    let at = self.register(*index)[lane] as usize;
+                    if at >= count && self.settings.sanitize && self.active.contains(lane) {
+                        let who = self.invocation(lane);
+                        self.findings
+                            .add(Kind::OutOfBounds, line, None, || format!("{who} reads element {at} of {count}"));
+                    }
+                    for (word, &d) in d.iter().enumerate() {
+                        let value = from.get(at * d_len(from, count) + word).map_or(0, |&r| self.register(r)[lane]);
+                        self.register_mut(d)[lane] = value;
+                    }
+                }
+            }
+            _ => self.memory_op(op, line),
+        }
+    }
+
+    /// Adds up the counters.
+    fn finish(mut self) -> Outcome {
+        let width = self.settings.subgroup as u64;
+        let program = self.program;
+        let mut codes = vec![&program.main];
+        codes.extend(&program.functions);
+        for code in codes {
+            count_runs(code, &code.nodes, &self.runs, &mut self.counters, width);
+        }
+        for (line, requests) in self.requests.iter().enumerate().filter(|(_, r)| r.requests > 0) {
+            let by_line = self.counters.by_line.entry(line as u32).or_default();
+            by_line.requests += requests.requests;
+            by_line.lines += requests.lines;
+        }
+        Outcome { findings: self.findings, counters: self.counters }
+    }
+}
+
+/// Returns the registers of one element of several.
+fn d_len(from: &[Reg], count: usize) -> usize {
+    from.len() / count
+}
+
+fn count_runs(code: &Code, nodes: &[Node], runs: &[[u64; 2]], counters: &mut Counters, width: u64) {
+    for node in nodes {
+        match node {
+            Node::Ops { first, end, id } => {
+                let [subgroups, lanes] = runs[*id as usize];
+                for at in *first as usize..*end as usize {
+                    if let Some(class) = code.ops[at].class() {
+                        counters.count(class, code.lines[at], subgroups, lanes, width);
+                    }
+                }
+            }
+            Node::Block(nodes) => count_runs(code, nodes, runs, counters, width),
+            Node::If { accept, reject, .. } => {
+                count_runs(code, accept, runs, counters, width);
+                count_runs(code, reject, runs, counters, width);
+            }
+            Node::Switch { cases, .. } => {
+                cases.iter().for_each(|(_, nodes)| count_runs(code, nodes, runs, counters, width));
+            }
+            Node::Loop { body, continuing, .. } => {
+                count_runs(code, body, runs, counters, width);
+                count_runs(code, continuing, runs, counters, width);
+            }
+            _ => {}
+        }
+    }
+}

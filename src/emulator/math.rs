@@ -1,0 +1,93 @@
+//! From naga's builtin functions to operations.
+
+use naga::{Expression, Handle, MathFunction, Scalar};
+
+use super::counters::Class;
+use super::lanes;
+use super::lower::{Frame, Lowering, Value};
+use super::program::{Check, Reg};
+
+impl<'a> Lowering<'a> {
+    pub(super) fn math(
+        &mut self,
+        frame: &mut Frame<'a>,
+        fun: MathFunction,
+        arguments: &[Handle<Expression>],
+    ) -> Result<Value, String> {
+        let scalar = self.scalar_type(frame, arguments[0])?;
+        let mut operands = Vec::new();
+        for &argument in arguments {
+            operands.push(self.registers(frame, argument)?);
+        }
+        if scalar.width == 8 {
+            return self.fail("this function of 64 bits");
+        }
+        match fun {
+            MathFunction::Dot => return self.dot(scalar, &operands[0], &operands[1]),
+            MathFunction::Unpack2x16float | MathFunction::Unpack4xI8 | MathFunction::Unpack4xU8 => {
+                let count = if fun == MathFunction::Unpack2x16float { 2 } else { 4 };
+                let mut all = Vec::new();
+                for at in 0..count {
+                    let f = lanes::unpack(fun, at).expect("a component of an unpacking function");
+                    let op = lanes::Described { f, class: Class::Convert, check: Check::None };
+                    let Value::Registers(one) = self.unary(op, &operands[0]) else { unreachable!() };
+                    all.extend(one);
+                }
+                return Ok(Value::Registers(all));
+            }
+            MathFunction::Pack2x16float => {
+                let op = lanes::Described { f: lanes::pack_half(), class: Class::Convert, check: Check::F16 };
+                return Ok(self.binary(op, &operands[0][..1], &operands[0][1..]));
+            }
+            MathFunction::Pack4xI8 | MathFunction::Pack4xU8 => {
+                let mut word = self.constant(0);
+                for &byte in operands[0].iter().rev() {
+                    let op = lanes::Described { f: lanes::pack_byte(), class: Class::Convert, check: Check::None };
+                    let Value::Registers(more) = self.binary(op, &[word], &[byte]) else { unreachable!() };
+                    word = more[0];
+                }
+                return Ok(Value::Registers(vec![word]));
+            }
+            MathFunction::Length | MathFunction::Normalize => {
+                let Value::Registers(square) = self.dot(scalar, &operands[0], &operands[0])? else { unreachable!() };
+                let root = if fun == MathFunction::Length { MathFunction::Sqrt } else { MathFunction::InverseSqrt };
+                let op = lanes::math1(root, scalar).expect("a root of a float");
+                let Value::Registers(root) = self.unary(op, &square) else { unreachable!() };
+                if fun == MathFunction::Length {
+                    return Ok(Value::Registers(root));
+                }
+                let times = lanes::binary(naga::BinaryOperator::Multiply, scalar).expect("a product of floats");
+                return Ok(self.binary(times, &operands[0], &root));
+            }
+            _ => {}
+        }
+        let lowered = match operands.len() {
+            1 => lanes::math1(fun, scalar).map(|op| self.unary(op, &operands[0])),
+            2 => lanes::math2(fun, scalar).map(|op| self.binary(op, &operands[0], &operands[1])),
+            3 => lanes::math3(fun, scalar).map(|op| self.ternary(op, &operands[0], &operands[1], &operands[2])),
+            _ => None,
+        };
+        match lowered {
+            Some(value) => Ok(value),
+            None => self.fail(&format!("the function {fun:?}")),
+        }
+    }
+
+    /// Adds the products and sums of a dot product, from the first component on.
+    fn dot(&mut self, scalar: Scalar, a: &[Reg], b: &[Reg]) -> Result<Value, String> {
+        let mut sum: Option<Reg> = None;
+        for (&a, &b) in a.iter().zip(b) {
+            let times = lanes::binary(naga::BinaryOperator::Multiply, scalar).expect("a product");
+            let Value::Registers(product) = self.binary(times, &[a], &[b]) else { unreachable!() };
+            sum = Some(match sum {
+                None => product[0],
+                Some(sum) => {
+                    let plus = lanes::binary(naga::BinaryOperator::Add, scalar).expect("a sum");
+                    let Value::Registers(sum) = self.binary(plus, &[sum], &product) else { unreachable!() };
+                    sum[0]
+                }
+            });
+        }
+        Ok(Value::Registers(sum.into_iter().collect()))
+    }
+}

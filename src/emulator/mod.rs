@@ -1,0 +1,34 @@
+//! Emulated adapter: runs the shaders themselves, on any machine, and finds what drivers hide.
+//!
+//! A shader goes from WGSL through naga to a [`Program`], which a machine runs with subgroups of any size, all lanes of
+//! a workgroup in lockstep. The machine watches every access: bounds, races, memory that nobody wrote, control flow
+//! that diverges at barriers; and counts instructions and memory requests. It shares no code with the kernels'
+//! references.
+
+mod access;
+mod adapter;
+mod check;
+mod control;
+mod counters;
+mod expression;
+mod finding;
+mod group;
+pub mod lab;
+mod lanes;
+mod lower;
+mod machine;
+mod mask;
+mod math;
+mod memory;
+mod pointer;
+mod program;
+mod subgroup;
+mod variables;
+
+pub use adapter::{Adapter, Emulator, StepOutcome, compile};
+pub use counters::{CLASSES, Class, Counters, LineCounters, Requests};
+pub use finding::{Finding, Findings, Kind};
+use lower::lower;
+pub use machine::{Outcome, Schedule, Settings, run};
+pub use memory::{Buffer, Shadow, Words};
+pub use program::Program;

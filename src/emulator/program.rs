@@ -1,0 +1,324 @@
+//! Programs of the emulator: a shader lowered to operations on rows of 32-bit registers.
+//!
+//! A register holds one 32-bit word for each lane of a workgroup. A scalar takes one register, a 64-bit scalar two (the
+//! low word first), a vector or an array as many as its scalars. Functions do not recurse in WGSL, so each has registers of its own.
+//! Control flow stays a tree; lanes that do not follow a branch are masked out while the others run it.
+
+use super::counters::Class;
+use super::lanes::{Binary, Ternary, Unary, Wide};
+
+/// Number of a register.
+pub type Reg = u32;
+
+/// Shader made ready for one entry point, with its overrides set.
+#[derive(Debug)]
+pub struct Program {
+    /// Invocations of a workgroup along x, y and z.
+    pub(super) workgroup: [u32; 3],
+    /// Number of registers.
+    pub(super) registers: u32,
+    /// Number of cooperative matrices held by each subgroup.
+    pub(super) matrices: usize,
+    /// Bytes of workgroup memory.
+    pub(super) shared_bytes: u32,
+    /// Unit in bytes in which races in workgroup memory are told apart: 2 where a shader has f16, else 4.
+    pub(super) unit: u32,
+    /// Registers with the same value in all lanes.
+    pub(super) constants: Vec<(Reg, u32)>,
+    /// Inputs of the entry point.
+    pub(super) builtins: Vec<(naga::BuiltIn, Vec<Reg>)>,
+    pub(super) bindings: Vec<Binding>,
+    /// Number of straight runs of operations, which have ids below it.
+    pub(super) runs: u32,
+    pub(super) functions: Vec<Code>,
+    pub(super) main: Code,
+}
+
+/// Body of a function.
+#[derive(Debug, Default)]
+pub struct Code {
+    pub ops: Vec<Op>,
+    /// Line of the shader's text for each operation, from 1.
+    pub lines: Vec<u32>,
+    pub nodes: Vec<Node>,
+}
+
+/// Buffer that the shader declares.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Number of the binding in group 0.
+    pub number: u32,
+    pub name: String,
+    pub writable: bool,
+}
+
+/// Control flow.
+#[derive(Debug)]
+pub enum Node {
+    /// Operations `first..end` of the function, in a row. Executions are counted by `id`.
+    Ops {
+        first: u32,
+        end: u32,
+        id: u32,
+    },
+    Block(Vec<Node>),
+    If {
+        condition: Reg,
+        accept: Vec<Node>,
+        reject: Vec<Node>,
+        line: u32,
+    },
+    /// Labels and bodies; None is the default.
+    Switch {
+        selector: Reg,
+        cases: Vec<(Vec<Option<u32>>, Vec<Node>)>,
+    },
+    Loop {
+        body: Vec<Node>,
+        continuing: Vec<Node>,
+        break_if: Option<Reg>,
+        line: u32,
+    },
+    Break,
+    Continue,
+    Return,
+    Barrier {
+        kind: naga::Barrier,
+        line: u32,
+    },
+    /// Arguments are copied before and results after it.
+    Call {
+        function: usize,
+    },
+}
+
+/// Memory that a pointer names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Root {
+    /// Registers from this one on; offsets count words.
+    Registers(Reg),
+    /// A cooperative matrix.
+    Matrix(usize),
+    /// Workgroup memory; offsets count bytes.
+    Shared,
+    /// A buffer by its place in [`Program::bindings`]; offsets count bytes.
+    Buffer(usize),
+}
+
+/// One dynamic index of a pointer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Index {
+    pub reg: Reg,
+    pub stride: u32,
+    /// Number of elements; None for the end of a buffer.
+    pub len: Option<u32>,
+}
+
+/// Pointer to a value in memory or registers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pointer {
+    pub root: Root,
+    pub offset: u32,
+    pub index: Vec<Index>,
+    pub ty: Pointee,
+}
+
+/// Type of what a pointer names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pointee {
+    Type(naga::Handle<naga::Type>),
+    /// A component of a vector.
+    Scalar(naga::Scalar),
+}
+
+/// Word of a value in memory: offset and width in bytes, register.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    pub offset: u32,
+    /// 2 for an f16, else 4.
+    pub width: u8,
+    pub reg: Reg,
+}
+
+/// Fault that an operation can have for some operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    None,
+    /// A NaN or an infinity made of finite f32.
+    Finite,
+    /// The same of f16.
+    FiniteHalf,
+    /// An f16 infinity made of a finite f32.
+    F16,
+    /// A divisor of zero.
+    Divisor,
+    /// A shift of as many bits as the value has, or more.
+    Shift(u32),
+}
+
+/// Operation on all lanes.
+#[derive(Debug)]
+pub enum Op {
+    Unary {
+        f: Unary,
+        d: Reg,
+        a: Reg,
+        class: Class,
+        check: Check,
+    },
+    Binary {
+        f: Binary,
+        d: Reg,
+        a: Reg,
+        b: Reg,
+        class: Class,
+        check: Check,
+    },
+    Ternary {
+        f: Ternary,
+        d: Reg,
+        a: Reg,
+        b: Reg,
+        c: Reg,
+        class: Class,
+        check: Check,
+    },
+    /// On 64-bit integers, the low word first. A comparison has one register as its result.
+    Wide {
+        f: Wide,
+        d: [Reg; 2],
+        a: [Reg; 2],
+        b: [Reg; 2],
+    },
+    /// Copies a register in all lanes.
+    Copy {
+        d: Reg,
+        a: Reg,
+    },
+    /// Copies a register in the active lanes.
+    Assign {
+        d: Reg,
+        a: Reg,
+    },
+    /// Copies a cooperative matrix.
+    CopyMatrix {
+        d: usize,
+        a: usize,
+    },
+    /// Takes one of several values by an index: `from[index]`, `d.len()` registers each.
+    Pick {
+        d: Vec<Reg>,
+        from: Vec<Reg>,
+        index: Reg,
+    },
+    /// Reads registers by dynamic indices.
+    ReadLocal {
+        d: Vec<Reg>,
+        pointer: Pointer,
+    },
+    /// Writes registers by dynamic indices.
+    WriteLocal {
+        a: Vec<Reg>,
+        pointer: Pointer,
+    },
+    Load {
+        leaves: Vec<Leaf>,
+        pointer: Pointer,
+        size: u32,
+        atomic: bool,
+    },
+    Store {
+        leaves: Vec<Leaf>,
+        pointer: Pointer,
+        size: u32,
+        atomic: bool,
+    },
+    Atomic {
+        f: naga::AtomicFunction,
+        signed: bool,
+        value: Reg,
+        compare: Option<Reg>,
+        d: Vec<Reg>,
+        pointer: Pointer,
+    },
+    /// Number of elements of a buffer's last array, which begins at `offset`.
+    Length {
+        d: Reg,
+        buffer: usize,
+        offset: u32,
+        stride: u32,
+    },
+    Ballot {
+        d: Vec<Reg>,
+        predicate: Option<Reg>,
+    },
+    Gather {
+        d: Reg,
+        a: Reg,
+        mode: Gather,
+    },
+    Collective {
+        d: Reg,
+        a: Reg,
+        f: Binary,
+        identity: u32,
+        kind: naga::CollectiveOperation,
+    },
+    LoadMatrix {
+        d: usize,
+        pointer: Pointer,
+        stride: Reg,
+        row_major: bool,
+        half: bool,
+        size: u32,
+    },
+    StoreMatrix {
+        a: usize,
+        pointer: Pointer,
+        stride: Reg,
+        row_major: bool,
+        half: bool,
+        size: u32,
+    },
+    /// d = a · b + c on cooperative matrices.
+    MultiplyMatrix {
+        d: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+    },
+    ZeroMatrix {
+        d: usize,
+    },
+}
+
+/// Lane that a subgroup operation reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Gather {
+    First,
+    Lane(Reg),
+    Down(Reg),
+    Up(Reg),
+    Xor(Reg),
+    QuadLane(Reg),
+    QuadSwap(u32),
+}
+
+impl Op {
+    /// Returns the class of the instruction that a processor runs for this. None: none.
+    pub fn class(&self) -> Option<Class> {
+        match self {
+            Op::Unary { class, .. } | Op::Binary { class, .. } | Op::Ternary { class, .. } => {
+                (*class != Class::Move).then_some(*class)
+            }
+            Op::Wide { .. } | Op::Length { .. } => Some(Class::Int),
+            // Variables are registers.
+            Op::Copy { .. } | Op::Assign { .. } | Op::CopyMatrix { .. } | Op::ZeroMatrix { .. } => None,
+            Op::Pick { .. } | Op::ReadLocal { .. } | Op::WriteLocal { .. } => None,
+            Op::Load { .. } | Op::Store { .. } | Op::Atomic { .. } => Some(Class::Memory),
+            Op::LoadMatrix { .. } | Op::StoreMatrix { .. } => Some(Class::Memory),
+            Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. } => Some(Class::Subgroup),
+            Op::MultiplyMatrix { .. } => Some(Class::Matrix),
+        }
+    }
+}

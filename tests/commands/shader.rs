@@ -1,0 +1,52 @@
+//! `qwgpu shader` and the emulated adapter: exit codes, JSON, the tokens of a model.
+
+use crate::command::{ends, json, stderr, stdout};
+use crate::files::put;
+use crate::micro;
+
+#[test]
+fn an_emulated_adapter_generates_the_tokens_of_the_reference() {
+    let model = micro::folder().to_str().unwrap().to_owned();
+    let generate = |more: &[&str]| {
+        let prompt = ["generate", "--model", &model, "--prompt", "hello", "--max-new-tokens", "4", "--json"];
+        json(&ends(0, prompt.iter().chain(more)))
+    };
+    let expected = generate(&["--path", "cpu"]);
+    for device in ["emulated:32", "emulated:64"] {
+        let found = generate(&["--device", device]);
+        assert_eq!(found["text"], expected["text"], "{device}");
+    }
+    let refused = ends(2, ["generate", "--model", &model, "--prompt", "hello", "--device", "emulated:5"]);
+    assert!(stderr(&refused).contains("emulated:32"), "{}", stderr(&refused));
+}
+
+#[test]
+fn sanitize_lists_faults_and_ends_with_one() {
+    let clean = ends(0, ["shader", "sanitize", "--kernel", "rms_norm", "--case", "last_of_5x100", "--json"]);
+    assert_eq!(json(&clean).as_array().map(Vec::len), Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    let shader = include_str!("../../shaders/lib/reduce.wgsl").replacen("    workgroupBarrier();\n", "", 1);
+    put(folder.path(), "lib/reduce.wgsl", shader);
+    let shaders = folder.path().to_str().unwrap();
+    let chosen = ["shader", "sanitize", "--kernel", "rms_norm", "--case", "last_of_5x100", "--shaders", shaders];
+    let faults = json(&ends(1, chosen.iter().chain(&["--json"])));
+    let fault = &faults[0];
+    assert_eq!((fault["kind"].as_str(), fault["file"].as_str()), (Some("data-race"), Some("lib/reduce.wgsl")));
+    for key in ["kernel", "variant", "case", "subgroup", "line", "message"] {
+        assert!(!fault[key].is_null(), "{key} in {fault}");
+    }
+    assert!(stdout(&ends(1, chosen)).contains("lib/reduce.wgsl:"));
+}
+
+#[test]
+fn profile_counts_the_same_each_time() {
+    let profile = || ends(0, ["shader", "profile", "rms_norm", "--subgroup", "32,64", "--json"]);
+    let found = json(&profile());
+    assert_eq!(found, json(&profile()));
+    for key in ["requests", "lines", "fewest_lines", "bytes_moved", "bytes_needed", "workgroups"] {
+        assert!(found[0][key].as_u64() > Some(0), "{key} in {}", found[0]);
+    }
+    assert!(found[0]["instructions"]["float"].as_u64() > Some(0), "{}", found[0]);
+    let annotated = ends(0, ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--annotate"]);
+    assert!(stdout(&annotated).contains("let value = x[from_row + c];"));
+}

@@ -1,0 +1,149 @@
+//! Counters of small kernels against numbers worked out by hand.
+
+use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::emulator::{Buffer, Counters, Schedule, Settings, Shadow, Words, compile, run};
+use qwgpu::plan::Consts;
+
+/// A kernel of one workgroup of 32 invocations over x, 4,096 words, and y, 4,096 words.
+struct Counted {
+    name: &'static str,
+    /// Declarations before `main`, and its body, in which `i` is the invocation.
+    declarations: &'static str,
+    body: &'static str,
+    /// Name and value of counters.
+    expected: &'static [(&'static str, u64)],
+}
+
+static COUNTED: &[Counted] = &[
+    Counted {
+        name: "coalesced",
+        declarations: "",
+        body: "y[i] = x[i];",
+        // 32 words are one line of 128 bytes, or four sectors: once for x, once for y.
+        expected: &[("loads", 1), ("stores", 1), ("lines", 2), ("fewest", 2), ("sectors", 8), ("memory", 2)],
+    },
+    Counted {
+        name: "strided_by_a_line",
+        declarations: "",
+        body: "y[i] = x[i * 32u];",
+        // Each lane of the load has a line, and a sector, for itself.
+        expected: &[("lines", 33), ("fewest", 2), ("sectors", 36), ("int", 1)],
+    },
+    Counted {
+        name: "broadcast",
+        declarations: "",
+        body: "y[i] = x[7];",
+        expected: &[("lines", 2), ("fewest", 2), ("sectors", 5), ("bytes", 256)],
+    },
+    Counted {
+        name: "off_by_a_word",
+        declarations: "",
+        body: "y[i] = x[i + 1u];",
+        // Words 1 to 32 lie in two lines and five sectors, and would fit in one line.
+        expected: &[("lines", 3), ("fewest", 2), ("sectors", 9)],
+    },
+    Counted {
+        name: "vectors",
+        declarations: "",
+        body: "let v = bitcast<vec4<f32>>(w[i]); y[i] = bitcast<u32>(v.x + v.y + v.z + v.w);",
+        // 32 vectors of 16 bytes are four lines.
+        expected: &[("loads", 1), ("lines", 5), ("fewest", 5), ("float", 3)],
+    },
+    Counted {
+        name: "conflict_free",
+        declarations: "var<workgroup> s: array<u32, 1024>;",
+        body: "s[i] = i; workgroupBarrier(); y[i] = s[31u - i];",
+        expected: &[("conflicts", 0), ("shared", 2), ("barriers", 1)],
+    },
+    Counted {
+        name: "conflict_of_all_lanes",
+        declarations: "var<workgroup> s: array<u32, 1024>;",
+        body: "s[i * 32u] = i; workgroupBarrier(); y[i] = s[i * 32u];",
+        // All lanes in bank 0: 31 cycles more, for the store and for the load.
+        expected: &[("conflicts", 62), ("shared", 2), ("barriers", 1)],
+    },
+    Counted {
+        name: "conflict_of_two",
+        declarations: "var<workgroup> s: array<u32, 1024>;",
+        body: "s[i * 2u] = i; workgroupBarrier(); y[i] = s[i * 2u];",
+        expected: &[("conflicts", 2)],
+    },
+    Counted {
+        name: "broadcast_of_workgroup_memory",
+        declarations: "var<workgroup> s: array<u32, 1024>;",
+        body: "s[i] = i; workgroupBarrier(); y[i] = s[5];",
+        expected: &[("conflicts", 0), ("shared", 2)],
+    },
+    Counted {
+        name: "half_of_the_lanes_idle",
+        declarations: "",
+        body: "if (i < 16u) { y[i] = x[i] * 3u; }",
+        // Comparison and branch with 32 lanes; load, product and store with 16.
+        expected: &[("int", 2), ("branch", 1), ("memory", 2), ("lane_operations", 112), ("lane_slots", 160)],
+    },
+    Counted {
+        name: "a_loop_of_three_turns",
+        declarations: "",
+        body: "var sum = 0u; for (var n = 0u; n < 3u; n++) { sum += x[i]; } y[i] = sum;",
+        // Four comparisons, three sums of each kind; a branch for each turn's test and each turn.
+        expected: &[("int", 10), ("loads", 3), ("stores", 1), ("branch", 8)],
+    },
+    Counted {
+        name: "classes",
+        declarations: "",
+        body: "let a = f32(x[i]); y[i] = u32(exp(a * 0.0) + sqrt(a) + select(1.0, a, i > 3u));",
+        expected: &[("convert", 2), ("special", 2), ("float", 3), ("int", 2)],
+    },
+];
+
+/// Returns a test for each kernel.
+pub fn tests() -> Vec<Test> {
+    COUNTED.iter().map(|counted| Test::test(format!("counters/{}", counted.name), move || counted.check())).collect()
+}
+
+impl Counted {
+    fn check(&self) -> Result<(), Failed> {
+        let text = format!(
+            "@group(0) @binding(0) var<storage, read> x: array<u32>;
+             @group(0) @binding(1) var<storage, read> w: array<vec4<u32>>;
+             @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+             {}
+             @compute @workgroup_size(32) fn main(@builtin(local_invocation_index) i: u32) {{ {} }}",
+            self.declarations, self.body
+        );
+        let program = compile(&text, &Consts::default())?;
+        let (x, mut y) = (vec![1u32; 4096], vec![0u32; 4096]);
+        let buffer = |words| Buffer { words, shadow: Shadow::default() };
+        let buffers = vec![buffer(Words::Read(&x)), buffer(Words::Read(&x)), buffer(Words::Write(&mut y))];
+        let settings = Settings { sanitize: false, profile: true, ..Settings::sanitizing(32, Schedule::Forward) };
+        let counters = run(&program, settings, [1, 1, 1], buffers)?.counters;
+        for (name, expected) in self.expected {
+            let found = value(&counters, name);
+            if found != *expected {
+                return Err(format!("{name}: expected {expected}, found {found} in {counters:#?}").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value(counters: &Counters, name: &str) -> u64 {
+    use qwgpu::emulator::Class;
+    match name {
+        "loads" => counters.buffers.loads,
+        "stores" => counters.buffers.stores,
+        "lines" => counters.buffers.lines,
+        "fewest" => counters.buffers.fewest_lines,
+        "sectors" => counters.buffers.sectors,
+        "bytes" => counters.buffers.lane_bytes,
+        "shared" => counters.shared.loads + counters.shared.stores,
+        "conflicts" => counters.bank_conflicts,
+        "barriers" => counters.barriers,
+        "lane_operations" => counters.lane_operations,
+        "lane_slots" => counters.lane_slots,
+        class => {
+            let class = Class::ALL.iter().find(|c| c.name() == class).unwrap_or_else(|| panic!("no counter {class}"));
+            counters.instructions[*class as usize]
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Planted faults: an edited copy of a shader, and where its fault must be found.
+
+use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::emulator::lab::{Selection, sanitize};
+
+/// An edit of a shader that makes it wrong.
+struct Planted {
+    name: &'static str,
+    /// Kernel, variant, case.
+    on: [&'static str; 3],
+    file: &'static str,
+    /// Text of the file, of which the first occurrence is replaced, and what comes in its place.
+    edits: &'static [(&'static str, &'static str)],
+    kind: &'static str,
+    /// Text of the line where the fault must be found, in this file.
+    at: (&'static str, &'static str),
+    subgroup: usize,
+}
+
+const NORM: [&str; 3] = ["rms_norm", "portable", "last_of_5x100"];
+const REDUCE: &str = "lib/reduce";
+const HESSIAN: [&str; 3] = ["hessian", "portable", ""];
+
+static PLANTED: &[Planted] = &[
+    Planted {
+        name: "barrier_before_a_reduction_removed",
+        on: NORM,
+        file: REDUCE,
+        edits: &[("    reduce_words[lane] = value;\n    workgroupBarrier();\n", "    reduce_words[lane] = value;\n")],
+        kind: "data-race",
+        at: (REDUCE, "reduce_words[lane] += reduce_words[lane + half];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "barrier_within_a_reduction_removed",
+        on: NORM,
+        file: REDUCE,
+        edits: &[("        }\n        workgroupBarrier();\n", "        }\n")],
+        kind: "data-race",
+        at: (REDUCE, "reduce_words[lane] += reduce_words[lane + half];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "barrier_between_two_reductions_removed",
+        on: ["token_nll", "portable", ""],
+        file: REDUCE,
+        edits: &[
+            (
+                "    let total = reduce_words[0];\n    workgroupBarrier();\n    return total;\n}\n\nfn workgroup_max",
+                "    let total = reduce_words[0];\n    return total;\n}\n\nfn workgroup_max",
+            ),
+            (
+                "    let total = reduce_words[0];\n    workgroupBarrier();\n    return total;\n}\n",
+                "    let total = reduce_words[0];\n    return total;\n}\n",
+            ),
+        ],
+        kind: "data-race",
+        at: (REDUCE, "reduce_words[lane] = value;"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "barrier_moved_into_an_if",
+        on: NORM,
+        file: REDUCE,
+        edits: &[(
+            "            reduce_words[lane] += reduce_words[lane + half];\n        }\n        workgroupBarrier();",
+            "            reduce_words[lane] += reduce_words[lane + half];\n            workgroupBarrier(); // moved\n        }",
+        )],
+        kind: "divergent-barrier",
+        at: (REDUCE, "workgroupBarrier(); // moved"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "barrier_of_the_wrong_kind",
+        on: NORM,
+        file: REDUCE,
+        edits: &[(
+            "    reduce_words[lane] = value;\n    workgroupBarrier();",
+            "    reduce_words[lane] = value;\n    storageBarrier();",
+        )],
+        kind: "data-race",
+        at: (REDUCE, "reduce_words[lane] += reduce_words[lane + half];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "an_invocation_returns_before_a_barrier",
+        on: NORM,
+        file: "rms_norm",
+        edits: &[("    var squares = 0.0;", "    if lane == 5u { return; }\n    var squares = 0.0;")],
+        kind: "divergent-barrier",
+        at: (REDUCE, "workgroupBarrier();"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "one_beyond_the_end_of_a_row",
+        on: NORM,
+        file: "rms_norm",
+        edits: &[("c < params.cols; c += WG) {\n        y[", "c <= params.cols; c += WG) {\n        y[")],
+        kind: "out-of-bounds",
+        at: ("rms_norm", "y[to_row + c] ="),
+        subgroup: 32,
+    },
+    Planted {
+        name: "one_before_the_first_row",
+        on: ["argmax", "portable", ""],
+        file: "argmax",
+        edits: &[("x[row + i];", "x[row + i - 1u];")],
+        kind: "out-of-bounds",
+        at: ("argmax", "x[row + i - 1u];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_cell_of_workgroup_memory_not_written",
+        on: ["argmax", "portable", ""],
+        file: "argmax",
+        edits: &[
+            ("    values[lane] = select(", "    if lane != 3u { values[lane] = select("),
+            ("not_finite);\n    indices", "not_finite); }\n    indices"),
+        ],
+        kind: "uninitialized",
+        at: ("argmax", "let higher = values[lane + half] > values[lane];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "two_invocations_write_one_result",
+        on: ["argmax", "portable", ""],
+        file: "argmax",
+        edits: &[("if lane == 0u {", "if lane < 2u {")],
+        kind: "data-race",
+        at: ("argmax", "y[group.y] = indices[0];"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "two_invocations_write_one_key",
+        on: ["kv_write", "portable", ""],
+        file: "kv_write",
+        edits: &[("params.cols + c] =", "params.cols + c / 2u] =")],
+        kind: "data-race",
+        at: ("kv_write", "cache[slot[group.y]"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "workgroups_write_one_place",
+        on: ["kv_write", "portable", ""],
+        file: "kv_write",
+        edits: &[("cache[slot[group.y] * params.cols + c] =", "cache[lane] =")],
+        kind: "data-race",
+        at: ("kv_write", "cache[lane] ="),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_shuffle_beyond_the_subgroup",
+        on: ["attention_decode", "rows_subgroup", ""],
+        file: "attention_decode_rows_subgroup",
+        edits: &[(
+            "let two = max(value, subgroupShuffleXor(value, 1u));",
+            "let two = max(value, subgroupShuffleXor(value, 8u));",
+        )],
+        kind: "inactive-lane",
+        at: ("attention_decode_rows_subgroup", "subgroupShuffleXor(value, 8u)"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "subgroup_operation_in_divergent_flow",
+        on: ["matvec_grid", "subgroup", ""],
+        file: "lib/matvec_subgroup",
+        edits: &[(
+            "            let sum = subgroupAdd(acc[r]);",
+            "            var sum = 0.0;\n            if (lane < 5u) { sum = subgroupAdd(acc[r]); }",
+        )],
+        kind: "divergent-subgroup",
+        at: ("lib/matvec_subgroup", "sum = subgroupAdd(acc[r]);"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "subgroup_id_from_the_local_index",
+        on: ["matvec_grid", "subgroup", ""],
+        file: "lib/matvec_subgroup",
+        edits: &[
+            ("@builtin(subgroup_id) subgroup: u32,", "@builtin(local_invocation_index) index: u32,"),
+            ("    let m = group.y;", "    let subgroup = index / lanes;\n    let m = group.y;"),
+        ],
+        kind: "order-dependent",
+        at: ("lib/product", "y[at] = value;"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_loop_without_end",
+        on: ["copy", "portable", ""],
+        file: "copy",
+        edits: &[("n < PER_LANE; n++", "n < PER_LANE; n += 0u")],
+        kind: "endless-loop",
+        at: ("copy", "for (var n = 0u;"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_division_by_zero",
+        on: ["attention_decode", "portable", ""],
+        file: "attention_decode",
+        edits: &[("head / (params.heads / params.kv_heads)", "head / (params.heads - params.heads)")],
+        kind: "division-by-zero",
+        at: ("attention_decode", "let kv_head = head / (params.heads - params.heads)"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_shift_by_the_width",
+        on: ["random_bf16", "portable", ""],
+        file: "random_bf16",
+        edits: &[(">> 16u", ">> (value - value + 32u)")],
+        kind: "wide-shift",
+        at: ("random_bf16", ">> (value - value + 32u)"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "an_infinity_from_finite_values",
+        on: ["silu_mul", "portable", ""],
+        file: "silu_mul",
+        edits: &[("y[at] = g /", "y[at] = 1.0 / (g - g) + g /")],
+        kind: "not-finite",
+        at: ("silu_mul", "y[at] = 1.0 / (g - g)"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "an_f16_that_overflows",
+        on: ["matmul_bf16", "coop", ""],
+        file: "lib/tile_coop",
+        edits: &[("return f16(v);", "return f16(v * 1.0e6);")],
+        kind: "f16-overflow",
+        at: ("lib/tile_coop", "return f16(v * 1.0e6);"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "an_index_beyond_an_array_of_registers",
+        on: ["attention_decode", "rows_subgroup", ""],
+        file: "attention_decode_rows_subgroup",
+        edits: &[(
+            "part < PARTS; part++) {\n            let quad = part * LANES + lane;\n            if (quad < quads) {",
+            "part <= PARTS; part++) {\n            let quad = part * LANES + lane;\n            if (quad < quads || part == PARTS) {",
+        )],
+        kind: "out-of-bounds",
+        at: ("attention_decode_rows_subgroup", "var partial = sum[part] * fade;"),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_tile_overwritten_while_others_read_it",
+        on: HESSIAN,
+        file: "hessian",
+        edits: &[("        }\n        workgroupBarrier();\n    }\n", "        }\n    }\n")],
+        kind: "data-race",
+        at: ("hessian", "left[at] = load("),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_tile_shifted_by_one",
+        on: HESSIAN,
+        file: "hessian",
+        edits: &[("            left[at] =", "            left[at + 1u] =")],
+        kind: "out-of-bounds",
+        at: ("hessian", "left[at + 1u] ="),
+        subgroup: 32,
+    },
+];
+
+/// Returns a test for each planted fault.
+pub fn tests() -> Vec<Test> {
+    PLANTED.iter().map(|planted| Test::test(format!("planted/{}", planted.name), move || planted.is_found())).collect()
+}
+
+impl Planted {
+    fn is_found(&self) -> Result<(), Failed> {
+        let folder = tempfile::tempdir()?;
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/");
+        let mut text = std::fs::read_to_string(format!("{root}{}.wgsl", self.file))?;
+        for (before, after) in self.edits {
+            if !text.contains(before) {
+                return Err(format!("{} has no {before:?}", self.file).into());
+            }
+            text = text.replacen(before, after, 1);
+        }
+        let path = folder.path().join(format!("{}.wgsl", self.file));
+        std::fs::create_dir_all(path.parent().ok_or("a folder")?)?;
+        std::fs::write(&path, &text)?;
+        let [kernel, variant, case] = self.on;
+        let selection = Selection {
+            kernel: Some(kernel.into()),
+            variant: Some(variant.into()),
+            case: (!case.is_empty()).then(|| case.into()),
+            subgroups: vec![self.subgroup],
+            shaders: Some(folder.path().into()),
+        };
+        let faults = sanitize(&selection, &mut ())?;
+        let (file, snippet) = self.at;
+        let edited = if file == self.file { text } else { std::fs::read_to_string(format!("{root}{file}.wgsl"))? };
+        let lines: Vec<u32> =
+            (1..).zip(edited.lines()).filter(|(_, line)| line.contains(snippet)).map(|(number, _)| number).collect();
+        let file = format!("{file}.wgsl");
+        let found = faults.iter().any(|f| f.kind == self.kind && f.file == file && lines.contains(&f.line));
+        if found {
+            Ok(())
+        } else {
+            Err(format!("expected {} at {file}:{lines:?}, found {faults:#?}", self.kind).into())
+        }
+    }
+}
