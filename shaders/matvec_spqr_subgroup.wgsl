@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var round = 0u; round < TILE / 8u; round += subgroups) {
         let stripe = tile + round + subgroup;
         var acc: array<vec4<f32>, 2>;
-        if (stripe < end) { acc = partial_sums(group.y, stripe, lane, lanes); }
+        if (stripe < end) { acc = partial_sums(group.y, stripe, lane, min(lanes, WG)); }
         for (var r = 0u; r < 8u; r++) {
             let sum = subgroupAdd(acc[r / 4u][r % 4u]);
             if (lane == 0u && stripe < end) { store(group.y, stripe * 8u + r, sum); }

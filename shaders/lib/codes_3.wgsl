@@ -10,7 +10,7 @@ fn split(bits: u32) -> vec4<f32> { return vec4<f32>((vec4(bits) >> vec4(0u, 3u, 
 // Codes 4 j to 4 j + 3 of a unit: bits 12 j to 12 j + 11, which only for j = 2 and 5 lie in two words.
 fn four_codes(unit: Unit, j: u32) -> vec4<f32> {
     let low = unit[j * 12u / 32u] >> (j * 12u % 32u);
-    let high = select(0u, unit[min(j * 12u / 32u + 1u, 2u)] << (32u - j * 12u % 32u), j == 2u || j == 5u);
+    let high = select(0u, unit[min(j * 12u / 32u + 1u, 2u)] << ((32u - j * 12u % 32u) & 31u), j == 2u || j == 5u);
     return split(low | high);
 }
 

@@ -41,13 +41,11 @@ fn store_tile(m0: u32, n0: u32, staged: u32) {
     }
 }
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-        @builtin(local_invocation_index) lane: u32) {
+// One quarter of the workgroup's rows and columns; tile_lane is the lane within its tile group.
+fn multiply(group: vec3<u32>, groups: vec3<u32>, quarter: u32) {
     let m0 = group.y * TILE;
     let n0 = (group.x + group.z * groups.x) * TILE;
-    tile_lane = lane % LANES;
-    let quarter = lane / LANES;
+    let lane = quarter * LANES + tile_lane;
     let row = quarter / 2u * 32u;
     let col = quarter % 2u * 32u;
     let words = params.k / 8u;

@@ -19,3 +19,10 @@ fn tile_load_a(at: u32, stride: u32) -> TileA { return coopLoadT<TileA>(&x_tile[
 fn tile_load_b(at: u32, stride: u32) -> TileB { return coopLoad<TileB>(&w_tile[at], stride); }
 fn tile_mul_add(a: TileA, b: TileB, c: TileC) -> TileC { return coopMultiplyAdd(a, b, c); }
 fn tile_store(c: TileC, at: u32) { coopStoreT(c, &y_tile[at], 16u); }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32) {
+    tile_lane = lane;
+    multiply(group, groups, subgroup);
+}

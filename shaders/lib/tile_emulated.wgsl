@@ -31,3 +31,10 @@ fn tile_store(c: TileC, at: u32) {
     var sums = c;
     for (var e = tile_lane; e < 256u; e += LANES) { y_tile[at + e] = sums[e / LANES]; }
 }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    tile_lane = lane % LANES;
+    multiply(group, groups, lane / LANES);
+}
