@@ -20,12 +20,15 @@ const IMITATED: &str = "0.4.13";
 
 /// A finished evaluation.
 pub struct EvalRun<'a> {
+    /// Digests of the model, its tokenizer and its template, and the path.
     pub identity: &'a Identity,
     /// When its first run began, in seconds since 1970.
     pub begun: u64,
     /// Tasks, model and options.
     pub settings: &'a EvalSettings,
+    /// The model's chat template.
     pub chat_template: &'a str,
+    /// Each task with the results of its sets.
     pub tasks: Vec<(&'a TaskRequests, Vec<SetResult<'a>>)>,
 }
 

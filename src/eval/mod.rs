@@ -5,16 +5,22 @@
 
 pub(crate) mod divergence;
 mod evaluation;
+#[doc(hidden)]
 pub mod journal;
 #[cfg(feature = "judge")]
+#[doc(hidden)]
 pub mod judge;
 pub(crate) mod layout;
+#[doc(hidden)]
 pub mod limits;
 pub(crate) mod measure;
+#[doc(hidden)]
 pub mod perplexity;
+#[doc(hidden)]
 pub mod requests;
 mod run;
 mod settings;
+#[doc(hidden)]
 pub mod word_perplexity;
 
 pub use evaluation::Evaluation;

@@ -11,16 +11,27 @@
 //! | [`spqr`] | as grid with quantized statistics, plus sparse outliers | SpQR |
 //! | [`gguf`] | scale · (q - offset) - minimum in blocks | |
 
+#[doc(hidden)]
 pub mod bf16;
+#[doc(hidden)]
 pub mod codes;
+#[doc(hidden)]
 pub mod file;
+#[doc(hidden)]
 pub mod gguf;
+#[doc(hidden)]
 pub mod grid;
+#[doc(hidden)]
 pub mod int8;
+#[doc(hidden)]
 pub mod linear;
+#[doc(hidden)]
 pub mod method;
+#[doc(hidden)]
 pub mod quant_type;
+#[doc(hidden)]
 pub mod solver;
+#[doc(hidden)]
 pub mod spqr;
 
 use std::any::Any;
@@ -36,9 +47,11 @@ pub use quant_type::QuantType;
 
 /// Storage of a weight on a device and the product by it.
 pub struct Format {
+    /// The format's name, unique in [`FORMATS`].
     pub name: &'static str,
     /// Kernels that only this format has.
     pub kernels: &'static [&'static Kernel],
+    /// Adds a product by a weight of this format to a plan.
     pub product: ProductFn,
     /// Adds the lookup of `token` \[1, m\] in an embedding of this format: \[m, cols\] in f32. None: the format
     /// holds no embeddings.
@@ -68,8 +81,11 @@ pub fn kernels() -> impl Iterator<Item = &'static Kernel> + Clone {
 
 /// Quantized weight W \[rows, cols\] on the host, rows = outputs.
 pub trait QuantizedWeight: Any + fmt::Debug + Send + Sync {
+    /// Returns the weight's format.
     fn format(&self) -> &'static Format;
+    /// Returns the number of outputs.
     fn rows(&self) -> usize;
+    /// Returns the number of inputs.
     fn cols(&self) -> usize;
 
     /// Returns the numbers that kernels are specialized for.
@@ -112,9 +128,13 @@ impl dyn QuantizedWeight {
 pub struct DeviceTensor {
     /// Appended to the weight's name: `codes`.
     pub name: &'static str,
+    /// Number of rows.
     pub rows: usize,
+    /// Elements of a row.
     pub cols: usize,
+    /// Type of the elements.
     pub element: Element,
+    /// The elements, row after row.
     pub words: Vec<u32>,
 }
 

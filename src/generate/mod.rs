@@ -1,12 +1,20 @@
 //! Generation: prompts in, tokens and likelihoods out.
 
+#[doc(hidden)]
 pub mod batch;
+#[doc(hidden)]
 pub mod conversation;
+#[doc(hidden)]
 pub mod device;
+#[doc(hidden)]
 pub mod engine;
+#[doc(hidden)]
 pub mod load;
+#[doc(hidden)]
 pub mod replies;
+#[doc(hidden)]
 pub mod reply;
+#[doc(hidden)]
 pub mod sample;
 
 pub use batch::{Question, TokenScore};

@@ -1,5 +1,6 @@
 //! A GPU as a backend: opens an adapter, holds tensors, runs plans.
 
+#[doc(hidden)]
 pub mod adapter;
 mod cache;
 mod memory;
@@ -25,6 +26,7 @@ use pipeline::Pipeline;
 /// How to use an adapter.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Which variants of kernels may run.
     pub path: Path,
     /// WebGPU's default limits and no optional feature, as a browser would give.
     pub webgpu_limits: bool,
@@ -42,6 +44,7 @@ impl Default for Options {
 
 /// An opened adapter.
 pub struct Gpu {
+    /// Name, features and limits of the adapter.
     pub facts: Facts,
     options: Options,
     device: wgpu::Device,

@@ -35,9 +35,11 @@ pub struct Attention {
     pub reach: Tensor,
     /// [m, heads · head_dim]
     pub q: Tensor,
-    /// [capacity, kv_heads · head_dim], both
+    /// Keys of the cache: [capacity, kv_heads · head_dim].
     pub k: Tensor,
+    /// Values of the cache: [capacity, kv_heads · head_dim].
     pub v: Tensor,
+    /// Dimensions of a head.
     pub head_dim: usize,
     /// Sliding window (Mistral): row r sees only the last `window` of these keys, its own included.
     pub window: Option<usize>,

@@ -8,8 +8,10 @@ mod attention_prefill;
 mod copy;
 mod fma;
 mod gather;
+#[doc(hidden)]
 pub mod hessian;
 mod kv_write;
+#[doc(hidden)]
 pub mod linear;
 mod random_bf16;
 mod rms_norm;

@@ -9,14 +9,21 @@ params! { pub(super) struct Params { pub(super) heads: u32, pub(super) head_dim:
 /// Field names are those of `rope_scaling` in config.json.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum RopeScaling {
+    /// None: the frequencies stay.
     #[default]
     None,
     /// Every frequency divided by `factor` (Chen et al., 2023).
-    Linear { factor: f32 },
+    Linear {
+        /// Divisor.
+        factor: f32,
+    },
     /// Llama 3.1's: low frequencies divided by `factor`, high ones kept, a ramp between.
     Llama3 {
+        /// Divisor of low frequencies.
         factor: f32,
+        /// Wavelengths above the original context divided by this are low frequencies.
         low_freq_factor: f32,
+        /// Wavelengths below the original context divided by this are high frequencies.
         high_freq_factor: f32,
         /// Tokens of the context before scaling.
         original_max_position_embeddings: usize,

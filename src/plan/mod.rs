@@ -3,13 +3,19 @@
 //! The same plan runs on a GPU ([`crate::gpu`]) and on the CPU by each kernel's reference
 //! ([`cpu::Cpu`]); that is what makes every step checkable.
 
+#[doc(hidden)]
 pub mod backend;
+#[doc(hidden)]
 pub mod check;
+#[doc(hidden)]
 pub mod compare;
+#[doc(hidden)]
 pub mod cpu;
+#[doc(hidden)]
 pub mod kernel;
 #[doc(hidden)]
 pub mod schedule;
+#[doc(hidden)]
 pub mod trial;
 
 pub use backend::{Backend, Fetch, ProgramId};
@@ -20,7 +26,9 @@ use bytemuck::Pod;
 /// The type of a tensor's elements. Tensors are stored in whole 32-bit words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
+    /// 32-bit float.
     F32,
+    /// 32-bit unsigned integer.
     U32,
     /// Two to a word, the element of lower index in the low half.
     Bf16,
@@ -49,9 +57,13 @@ pub enum Place {
 /// A two-dimensional, row-major tensor: a handle, not the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor {
+    /// Where the bytes are.
     pub place: Place,
+    /// Number of rows.
     pub rows: usize,
+    /// Elements of a row.
     pub cols: usize,
+    /// Type of the elements.
     pub element: Element,
 }
 
@@ -102,6 +114,7 @@ impl Tensor {
 pub struct Step {
     /// Where in the model: `layers.3.mlp.down_proj`.
     pub name: String,
+    /// The kernel that runs.
     pub kernel: &'static Kernel,
     /// The kernel's `Params`, as in its shader, padded to 16 bytes.
     pub params: Vec<u8>,
@@ -129,6 +142,7 @@ impl Step {
 /// Steps in order, and the scratch tensors they pass on.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// Steps in the order in which they run.
     pub steps: Vec<Step>,
     /// Shape of every scratch tensor, by number.
     pub scratch: Vec<Tensor>,

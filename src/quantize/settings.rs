@@ -9,8 +9,11 @@ use crate::formats::method::{MethodOptions, Quant, RunOptions};
 /// Method, width and options of a quantization run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Method and width.
     pub quant: Quant,
+    /// Options of the method.
     pub options: Box<dyn MethodOptions>,
+    /// Options of every run.
     pub run: RunOptions,
 }
 
