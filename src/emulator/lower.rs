@@ -16,18 +16,21 @@ pub(super) enum Value {
 
 /// An argument of a function.
 #[derive(Clone, Debug)]
-enum Argument {
+pub(super) enum Argument {
     Value(Value),
     Pointer(Pointer),
 }
 
+/// Inputs of an entry point with their registers.
+type Builtins = Vec<(naga::BuiltIn, Vec<Reg>)>;
+
 /// A function that was lowered, with the pointers it was given.
-struct Lowered {
-    handle: Handle<Function>,
-    pointers: Vec<Option<Pointer>>,
-    number: usize,
-    arguments: Vec<Argument>,
-    result: Option<Value>,
+pub(super) struct Lowered {
+    pub handle: Handle<Function>,
+    pub pointers: Vec<Option<Pointer>>,
+    pub number: usize,
+    pub arguments: Vec<Argument>,
+    pub result: Option<Value>,
 }
 
 /// State of the lowering of one function.
@@ -37,12 +40,12 @@ pub(super) struct Frame<'a> {
     pub values: HashMap<Handle<Expression>, Value>,
     locals: HashMap<Handle<LocalVariable>, Root>,
     arguments: Vec<Argument>,
-    result: Option<Value>,
+    pub result: Option<Value>,
 }
 
 pub(super) struct Lowering<'a> {
     pub module: &'a Module,
-    info: &'a naga::valid::ModuleInfo,
+    pub info: &'a naga::valid::ModuleInfo,
     text: &'a str,
     pub layouts: naga::proc::Layouter,
     registers: u32,
@@ -51,11 +54,11 @@ pub(super) struct Lowering<'a> {
     constants: HashMap<u32, Reg>,
     pub globals: HashMap<Handle<GlobalVariable>, (Root, u32)>,
     /// The function that is lowered.
-    code: Code,
-    functions: Vec<Code>,
-    known: Vec<Lowered>,
+    pub code: Code,
+    pub functions: Vec<Code>,
+    pub known: Vec<Lowered>,
     /// Line of the statement or expression that is lowered.
-    line: u32,
+    pub line: u32,
 }
 
 /// Lowers the entry point `main` of a validated module whose overrides are set. `text` is the module's source.
@@ -153,7 +156,7 @@ impl<'a> Lowering<'a> {
         &mut self,
         function: &'a Function,
         info: &'a naga::valid::FunctionInfo,
-    ) -> Result<(Vec<(naga::BuiltIn, Vec<Reg>)>, Frame<'a>), String> {
+    ) -> Result<(Builtins, Frame<'a>), String> {
         let mut builtins = Vec::new();
         let mut arguments = Vec::new();
         for argument in &function.arguments {
@@ -178,7 +181,7 @@ impl<'a> Lowering<'a> {
         Ok((builtins, self.frame(function, info, arguments)?))
     }
 
-    fn frame(
+    pub fn frame(
         &mut self,
         function: &'a Function,
         info: &'a naga::valid::FunctionInfo,
@@ -196,7 +199,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Lowers the body of a function; operations from `first` on, and the initial values of its variables, come before.
-    fn body(&mut self, frame: &mut Frame<'a>, first: u32) -> Result<Vec<Node>, String> {
+    pub fn body(&mut self, frame: &mut Frame<'a>, first: u32) -> Result<Vec<Node>, String> {
         for (handle, variable) in frame.function.local_variables.iter() {
             let value = match variable.init {
                 Some(init) => Some(self.value(frame, init)?),
@@ -330,7 +333,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Copies a value in the active lanes.
-    fn assign(&mut self, d: &Value, a: &Value) -> Result<(), String> {
+    pub fn assign(&mut self, d: &Value, a: &Value) -> Result<(), String> {
         match (d, a) {
             (Value::Matrix(d), Value::Matrix(a)) => self.push(Op::CopyMatrix { d: *d, a: *a }),
             (Value::Registers(d), Value::Registers(a)) if d.len() == a.len() => {
@@ -341,57 +344,6 @@ impl<'a> Lowering<'a> {
             _ => return self.fail("this copy"),
         }
         Ok(())
-    }
-
-    /// Lowers the function with these arguments once, and copies the arguments. Returns its number.
-    fn call(
-        &mut self,
-        frame: &mut Frame<'a>,
-        handle: Handle<Function>,
-        arguments: &[Handle<Expression>],
-    ) -> Result<usize, String> {
-        let function = &self.module.functions[handle];
-        let mut pointers = Vec::new();
-        let mut values = Vec::new();
-        for (&argument, declared) in arguments.iter().zip(&function.arguments) {
-            if self.inner(declared.ty).pointer_space().is_some() {
-                pointers.push(Some(self.pointer(frame, argument)?));
-                values.push(None);
-            } else {
-                pointers.push(None);
-                values.push(Some(self.value(frame, argument)?));
-            }
-        }
-        let found = self.known.iter().position(|k| k.handle == handle && k.pointers == pointers);
-        let at = match found {
-            Some(at) => at,
-            None => {
-                let line = self.line;
-                let mut formal = Vec::new();
-                for (declared, pointer) in function.arguments.iter().zip(&pointers) {
-                    formal.push(match pointer {
-                        Some(pointer) => Argument::Pointer(pointer.clone()),
-                        None => Argument::Value(self.allocate(declared.ty)?),
-                    });
-                }
-                let mut inner = self.frame(function, &self.info[handle], formal.clone())?;
-                let caller = std::mem::take(&mut self.code);
-                let nodes = self.body(&mut inner, 0);
-                let callee = std::mem::replace(&mut self.code, caller);
-                let number = self.functions.len();
-                self.functions.push(Code { nodes: nodes?, ..callee });
-                self.known.push(Lowered { handle, pointers, number, arguments: formal, result: inner.result });
-                self.line = line;
-                self.known.len() - 1
-            }
-        };
-        let formal = self.known[at].arguments.clone();
-        for (formal, value) in formal.iter().zip(values) {
-            if let (Argument::Value(formal), Some(value)) = (formal, value) {
-                self.assign(formal, &value)?;
-            }
-        }
-        Ok(self.known[at].number)
     }
 }
 

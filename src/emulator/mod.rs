@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod call;
 mod check;
 mod control;
 mod counters;

@@ -1,7 +1,7 @@
 //! Evaluation: benchmarks, and measures over a model's likelihoods.
 //!
-//! An [`Evaluation`] has four stages: [`requests`] are made of documents, [`run`] puts to the model those that the
-//! [`journal`] has no answer to, [`measure`] scores the answers, and [`layout`] writes results and samples.
+//! An [`Evaluation`] has four stages: `requests` are made of documents, `run` puts to the model those that the
+//! `journal` has no answer to, `measure` scores the answers, and `layout` writes results and samples.
 
 pub(crate) mod divergence;
 mod evaluation;
