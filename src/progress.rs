@@ -1,4 +1,4 @@
-//! How long work reports where it is, and how it is stopped.
+//! Progress of long work, and its cancellation.
 
 use crate::error::Result;
 

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::quantize::calibration::Calibration;
 use crate::quantize::{Settings, session::cached};
 
-/// How a model is opened. The default opens it as it is, on the best adapter.
+/// Options of opening a model. The default opens it as it is, on the best adapter.
 ///
 /// ```no_run
 /// # fn main() -> qwgpu::Result<()> {

@@ -26,7 +26,7 @@ pub struct KernelTiming {
     /// Additions and multiplications of the step.
     pub flops: u64,
     pub time: Option<Timing>,
-    /// What the adapter lacks, or what went wrong.
+    /// The missing feature, or the error.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What this process has used so far.
+//! Time and memory that this process has used so far.
 
 /// The most memory it held at once since its start or the last [`reset_peak`], where the system tells.
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! How a file stores numbers: one list, from which reading, errors and tests follow.
+//! Types of numbers in files: one list, from which reading, errors and tests follow.
 
 use super::blocks;
 

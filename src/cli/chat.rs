@@ -64,7 +64,7 @@ pub struct Args {
     sampling: SamplingArgs,
 }
 
-/// What a line asks for.
+/// Command of a line.
 #[derive(Debug, PartialEq)]
 enum Line<'a> {
     Nothing,
@@ -174,7 +174,7 @@ fn summary(model: &Model, reply: &Reply, options: &ReplyOptions, stopped: bool) 
     )
 }
 
-/// Where lines come from.
+/// Source of lines.
 enum Input {
     Terminal(Box<DefaultEditor>),
     Pipe(std::io::StdinLock<'static>),

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 static PRESSED: AtomicUsize = AtomicUsize::new(0);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// How long the work under way may take to stop: a step on a slow device can last minutes.
+/// Time that the work under way may take to stop: a step on a slow device can last minutes.
 const GRACE: Duration = Duration::from_millis(800);
 
 pub fn install() {
@@ -28,7 +28,7 @@ pub fn install() {
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Whether Ctrl-C was pressed.
+/// Set when Ctrl-C is pressed.
 pub fn pressed() -> bool {
     PRESSED.load(Ordering::SeqCst) > 0
 }

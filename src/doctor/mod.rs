@@ -1,4 +1,4 @@
-//! What would stop a model on this machine: drivers, adapters, kernels, memory.
+//! Diagnosis of this machine: drivers, adapters, kernels, memory.
 
 mod adapter;
 #[doc(hidden)]

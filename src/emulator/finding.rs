@@ -41,7 +41,7 @@ pub struct Finding {
     pub other_line: Option<u32>,
     /// The fault in a sentence.
     pub message: String,
-    /// How often it was found in the dispatch.
+    /// Number of times it was found in the dispatch.
     pub count: u64,
 }
 

@@ -20,7 +20,7 @@ pub enum Schedule {
     LanesStrided,
 }
 
-/// How a dispatch is run.
+/// Options of a dispatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Lanes of a subgroup.

@@ -1,4 +1,4 @@
-//! How far a model's next-token predictions are from another's on the same text, as llama.cpp measures quantized
+//! Distance of a model's next-token predictions from another's on the same text, as llama.cpp measures quantized
 //! models: of each prediction of the reference its likeliest tokens are stored, and the rest's mass.
 
 use serde::{Deserialize, Serialize};

@@ -24,7 +24,7 @@ pub struct Endpoint {
     pub key_variable: Option<String>,
     /// For one attempt, from connecting to the last byte.
     pub timeout: Duration,
-    /// How often to ask before giving up, at least once.
+    /// Attempts before giving up, at least one.
     pub attempts: u32,
     /// Wait after the first failure; it doubles with every other, to a minute at most.
     pub wait: Duration,

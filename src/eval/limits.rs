@@ -1,4 +1,4 @@
-//! How many documents are asked of each set of a task.
+//! Number of documents of each set of a task that an evaluation uses.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What an evaluation asks, and of which model.
+//! Settings of an evaluation: tasks, model, options.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub struct EvalSettings {
     pub tasks: Vec<String>,
     /// The folder with the tasks' data.
     pub data: PathBuf,
-    /// How tasks are asked; None is each task's first profile.
+    /// Profile of the prompts; None is each task's first one.
     pub profile: Option<String>,
     /// Few-shot examples; None is the profile's number.
     pub shots: Option<usize>,

@@ -98,7 +98,7 @@ pub(super) fn one_of(mut names: Vec<String>) -> String {
     if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) }
 }
 
-/// What calibration saw of a weight's inputs.
+/// Statistics of a weight's inputs during calibration.
 #[derive(Clone, Copy, Default)]
 pub struct Calibration<'a> {
     pub hessian: Option<&'a Hessian>,

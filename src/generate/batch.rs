@@ -59,7 +59,7 @@ pub(super) struct Batch {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
-    /// So many rows through the decoder, into the cache and into `kept`.
+    /// Runs a number of rows through the decoder, into the cache and into `kept`.
     Pass(usize),
     /// Surprises of so many pairs of a window.
     Surprise { window: usize, pairs: usize },
@@ -105,10 +105,10 @@ fn windows(width: usize) -> usize {
 /// Scores under way.
 struct Wave<'a> {
     rows: VecDeque<Row>,
-    /// Where the next output is kept, and what is wanted of those kept in the window it is in.
+    /// Row of `kept` for the next output, and the wanted values of the outputs in its window.
     next: usize,
     wanted: Vec<(usize, Target)>,
-    /// Of each question, its scores so far and how many are missing.
+    /// The scores of each question so far, and the number of missing ones.
     scores: Vec<(Vec<Vec<TokenScore>>, usize)>,
     each: &'a mut dyn FnMut(usize, Vec<Vec<TokenScore>>) -> Result<()>,
 }
@@ -368,7 +368,7 @@ fn rows_of(number: usize, question: &Question, answers: Range<usize>, base: usiz
     rows
 }
 
-/// What is said of a question that cannot be asked.
+/// Returns the error of a question that does not fit.
 pub(super) fn too_long(found: usize, most: usize) -> Error {
     Error::request("sequence", format!("at most {most} tokens"), found, "shorten the prompt or give a larger `context`")
 }

@@ -56,14 +56,14 @@ pub struct Engine {
     /// Tokens in the cache.
     pub(super) len: usize,
     programs: HashMap<(usize, Output), Program>,
-    /// What several sequences at once need besides.
+    /// Tensors that several sequences at once need besides.
     pub(super) batch: Batch,
 }
 
 #[derive(Clone, Copy)]
 struct Program {
     id: ProgramId,
-    /// What [`Output`] names.
+    /// Tensor of an [`Output`].
     output: Option<Tensor>,
 }
 

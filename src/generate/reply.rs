@@ -8,12 +8,12 @@ use super::sample::{Sampler, Sampling};
 use crate::error::{Error, Result};
 use crate::text::{Detokenizer, Message};
 
-/// How to continue a prompt. The default takes the likeliest token each time, 1024 tokens at most.
+/// Options of the continuation of a prompt. The default takes the likeliest token each time, 1024 tokens at most.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyOptions {
     /// Longest reply in tokens.
     pub max_new_tokens: usize,
-    /// How tokens are drawn.
+    /// Options of drawing tokens.
     pub sampling: Sampling,
     /// Go on past the tokens that end a reply.
     pub ignore_eos: bool,

@@ -1,4 +1,4 @@
-//! Which adapters this machine has, what they can do, and which one to take.
+//! The adapters of this machine: their features, and the choice of one.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub struct Adapter {
     pub facts: Facts,
 }
 
-/// What is worth knowing of an adapter.
+/// Name, features and limits of an adapter.
 #[derive(Clone, Debug, Serialize)]
 pub struct Facts {
     /// For `--device`.

@@ -44,7 +44,7 @@ impl Drop for Cache {
     }
 }
 
-/// Where this user's caches live.
+/// Returns the folder of this user's caches.
 pub fn folder() -> Option<PathBuf> {
     let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = from("XDG_CACHE_HOME")

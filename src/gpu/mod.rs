@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 use crate::plan::{Kernel, Needs, Path, Step, Variant};
 use pipeline::Pipeline;
 
-/// How to use an adapter.
+/// Options of opening an adapter.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which variants of kernels may run.
+    /// Variants of kernels that may run.
     pub path: Path,
     /// WebGPU's default limits and no optional feature, as a browser would give.
     pub webgpu_limits: bool,
@@ -49,7 +49,7 @@ pub struct Gpu {
     options: Options,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// What variants may need here: the adapter's features less what the options leave out.
+    /// The adapter's features less those that the options leave out.
     has: Needs,
     /// Kernels that must run a certain variant, for tests and benches.
     forced: HashMap<&'static str, &'static Variant>,
@@ -159,7 +159,7 @@ impl Gpu {
         })
     }
 
-    /// Whether this device can run a variant, by its features and limits alone.
+    /// Returns whether this device can run a variant, by its features and limits alone.
     pub fn can_run(&self, variant: &Variant) -> bool {
         self.has.contains(variant.needs)
     }
@@ -208,7 +208,7 @@ impl Gpu {
         Ok(compiled)
     }
 
-    /// What the driver reported since the last call.
+    /// Returns the driver's first error since the last call, if there is one.
     fn check(&self) -> Result<()> {
         let mut fault = self.fault.lock().unwrap_or_else(|e| e.into_inner());
         match fault.take() {

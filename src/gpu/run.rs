@@ -14,7 +14,7 @@ use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tenso
 /// Operations after which recorded work is submitted, so that no submission comes near a driver's
 /// watchdog: a tenth of a second on an adapter of 200 GFLOP/s.
 const SUBMIT_COST: u64 = 20_000_000_000;
-/// How long a read-back may take. Work waited for is at most a prefill chunk, seconds on the slowest
+/// Longest time of a read-back. Work waited for is at most a prefill chunk, seconds on the slowest
 /// software driver.
 const PATIENCE: Duration = Duration::from_secs(300);
 

@@ -1,4 +1,4 @@
-//! How long programs take on the device: timestamps where there are some, else the wall clock.
+//! Time that programs take on the device: timestamps where there are some, else the wall clock.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Backend, ProgramId};
 
 impl Gpu {
-    /// Whether [`Gpu::time`] reads the device's own clock. A software driver's queue runs on this
+    /// Returns whether [`Gpu::time`] reads the device's own clock. A software driver's queue runs on this
     /// machine's CPU, where the wall clock says the same.
     pub fn has_timestamps(&self) -> bool {
         self.facts.timestamps && self.facts.class != Class::Software

@@ -1,4 +1,4 @@
-//! Which variant and which constants an adapter class gets: the one table. What is not listed runs
+//! The variant and the constants that an adapter class gets: the one table. A kernel that is not listed runs
 //! the first variant the adapter can, with the variant's own defaults.
 //!
 //! Measured: docs/PERFORMANCE.md. A software driver's timings never choose for a GPU.

@@ -3,7 +3,7 @@
 use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
-/// What argmax gives if a logit is NaN or infinite.
+/// Result of argmax if a logit is NaN or infinite.
 pub const NOT_FINITE: u32 = u32::MAX;
 
 params! { struct Params { cols: u32, stride: u32 } }

@@ -139,10 +139,10 @@ fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
     all.into_iter().filter(|(_, value)| *value > 0).collect()
 }
 
-/// How a layout's rows dequantize_row: the words of its tensors, the parameters, the row, where to.
+/// Dequantizes one row: the words of the weight's tensors, the parameters, the row's number, the destination.
 pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);
 
-/// What the CPU forms read of a step.
+/// Operands of a product on the CPU.
 struct Inputs<'a> {
     params: Params,
     x: &'a [f32],

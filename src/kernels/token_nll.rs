@@ -57,7 +57,7 @@ fn host(io: &mut Io) {
     io.out_f32().par_chunks_exact_mut(2).enumerate().for_each(|(p, y)| y.copy_from_slice(&of(p)));
 }
 
-/// What pair `p` comes to.
+/// Returns the value of pair `p`.
 fn surprise<'a>(io: &Io<'a>) -> impl Fn(usize) -> [f32; 2] + use<'a> {
     let Params { cols, stride } = io.params();
     let (x, row, target) = (io.f32(0), io.u32(1), io.u32(2));

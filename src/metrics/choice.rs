@@ -15,7 +15,7 @@ pub struct Choice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Best {
     pub index: usize,
-    /// Whether another choice has the same score.
+    /// Set if another choice has the same score.
     pub tied: bool,
 }
 

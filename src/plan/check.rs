@@ -20,7 +20,7 @@ pub struct Parting {
     pub allowed: f64,
 }
 
-/// What a check saw of one step.
+/// Comparison of one step with the reference.
 pub struct Seen<'a> {
     pub number: usize,
     pub step: &'a Step,

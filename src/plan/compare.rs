@@ -1,6 +1,6 @@
-//! How two results of one step are compared.
+//! Comparison of two results of one step.
 
-/// What a comparison found; see [`compare`].
+/// Result of a comparison; see [`compare`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     /// Sum of squared differences over the sum of squared expected values.

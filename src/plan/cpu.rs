@@ -4,7 +4,7 @@ use super::schedule::{self, Slots};
 use super::{Backend, Element, Fetch, Io, Kernel, Place, Plan, ProgramId, Step, Tensor};
 use crate::error::{Error, Result};
 
-/// How the CPU computes a step.
+/// Form of a kernel by which the CPU computes a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Plain loops only.

@@ -28,7 +28,7 @@ impl std::fmt::Display for Needs {
     }
 }
 
-/// Which variants may run.
+/// Variants that may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// Only those that need nothing.

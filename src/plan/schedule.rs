@@ -1,4 +1,4 @@
-//! Which scratch tensors can share memory: two whose lives within a plan do not meet.
+//! Memory of scratch tensors: two share it if their lives within a plan do not meet.
 
 use super::{Place, Plan};
 

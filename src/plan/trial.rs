@@ -8,12 +8,12 @@ use crate::error::Result;
 
 const NAN: u32 = 0x7fc0_0000;
 
-/// What a comparison with the reference found.
+/// Result of a comparison with the reference.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// Normalized mean square error; of whole numbers 0 or infinity.
     pub nmse: f64,
-    /// What is wrong, if anything.
+    /// The fault, if there is one.
     pub fault: Option<String>,
 }
 

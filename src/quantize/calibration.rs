@@ -18,7 +18,7 @@ pub struct Calibration {
     /// A text, documents (.jsonl) or instructions (.json); methods that are not calibrated need none.
     #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// How many samples.
+    /// Number of samples.
     pub samples: usize,
     /// Tokens of a sample; those from instructions may be shorter.
     pub length: usize,

@@ -1,4 +1,4 @@
-//! How a study is measured, as its report says.
+//! Conditions of a study's measurements, as its report lists them.
 
 use super::machine::Machine;
 use super::model::StudyModel;

@@ -1,4 +1,4 @@
-//! What a study costs, before it begins.
+//! Estimate of a study's cost, before it begins.
 
 use serde_json::json;
 
@@ -91,7 +91,7 @@ impl Cost {
     }
 }
 
-/// Whether an error of one form is one of all others too: a full disk, a lost device, an interruption.
+/// Returns whether an error of one form is one of all others, too: a full disk, a lost device, an interruption.
 pub(super) fn ends_study(error: &Error) -> bool {
     !matches!(
         error,

@@ -1,4 +1,4 @@
-//! What a study measures: methods, widths, texts and benchmarks.
+//! Matrix of a study: methods, widths, texts and benchmarks.
 
 use super::forms::{Extras, Form, forms};
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ impl Preset {
     }
 }
 
-/// What is measured of each model.
+/// Measurements of each model.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     /// Methods beside 16 bit.

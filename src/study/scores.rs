@@ -71,7 +71,7 @@ fn score(
     })
 }
 
-/// What each document gave to a mean that concerns all documents; none where an error took its place.
+/// Returns the value of each document in a mean over all documents; None where the document has an error.
 fn items(metric: &Metric, sets: &[&SetResult]) -> Vec<Option<f64>> {
     if matches!(metric.aggregation, Aggregation::Corpus(_)) {
         return Vec::new();

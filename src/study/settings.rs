@@ -7,12 +7,12 @@ use crate::eval::limits::Limits;
 use crate::generate::{Compute, DeviceChoice};
 use crate::quantize::calibration::Calibration;
 
-/// What a study measures, where, and on what.
+/// Settings of a study: models, measurements, devices, data.
 #[derive(Clone, Debug)]
 pub struct StudySettings {
     /// Hugging Face folders and .gguf files.
     pub models: Vec<String>,
-    /// What is measured of each model.
+    /// Measurements of each model.
     pub matrix: Matrix,
     /// Tokens of a window of perplexity; None is 2048, or less if a model was trained for less.
     pub window: Option<usize>,
@@ -32,9 +32,9 @@ pub struct StudySettings {
     pub context: Option<usize>,
     /// Prompt and generated tokens of the measurement of speed; 0 leaves it out.
     pub speed: (usize, usize),
-    /// What computes when speed and memory are measured; None is the device's path.
+    /// Path for measuring speed and memory; None is the device's path.
     pub speed_path: Option<Compute>,
-    /// What quantization is calibrated on.
+    /// Calibration of the quantization.
     pub calibration: Calibration,
     /// The device of perplexities and scores.
     pub device: DeviceChoice,

@@ -1,4 +1,4 @@
-//! What tasks with choices share: letters, the worth of log-probabilities, metrics.
+//! Parts that tasks with choices share: letters, the worth of log-probabilities, metrics.
 
 use serde_json::Value;
 

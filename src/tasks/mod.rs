@@ -168,7 +168,7 @@ impl Profile {
     }
 }
 
-/// How few-shot examples are chosen.
+/// Choice of few-shot examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Draw {
     /// The first of the pool, the same for all documents.
@@ -281,7 +281,7 @@ pub struct Metric {
     pub aggregation: Aggregation,
 }
 
-/// How a metric becomes one number of many documents.
+/// Aggregation of a metric over documents.
 pub enum Aggregation {
     /// Mean of the numbers; over subjects weighted by their documents.
     Mean,

@@ -13,7 +13,7 @@ pub struct Message {
     pub content: String,
 }
 
-/// How shots stand in a conversation.
+/// Place of few-shot examples in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turns {
     /// All in the one message of the user, as in plain text.

@@ -1,4 +1,4 @@
-//! What the tasks of summaries share: ROUGE of a reply.
+//! ROUGE of a reply, for the tasks of summaries.
 
 use super::{FilterResult, Item, Metric};
 use crate::metrics::rouge::{Rouge, RougeTokens};

@@ -29,7 +29,8 @@ impl Message {
 /// A template comes with the weights and has no access to anything. Its length, its instructions (by the number of
 /// messages), its output and the text that a filter makes are bounded: beyond the bounds it ends in
 /// [`Error::Template`]. A value that it doubles again and again, as `s ~ s` in a loop does, is not bounded: the engine
-/// has no way to count it, so a template made to do harm can still use up memory and time.
+/// has no way to count it, so a template made to do harm can still use up memory and time. One that prints a namespace
+/// which contains itself ends the process, since the engine follows it without end.
 pub struct ChatTemplate {
     source: String,
     bos_token: Option<String>,

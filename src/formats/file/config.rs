@@ -21,7 +21,7 @@ pub(crate) const OTHERS: &str =
 #[derive(Debug)]
 pub struct Quantization {
     pub layout: Box<dyn FolderLayout>,
-    /// What a user should know: settings that were assumed, values that tools disagree on.
+    /// Notes for the user: settings that were assumed, values that tools disagree on.
     pub notes: Notes,
 }
 

@@ -21,15 +21,15 @@ pub struct Block {
     pub bytes: usize,
     /// Columns that share a scale and a minimum: 16 or 32.
     pub group: usize,
-    /// What is subtracted from a code.
+    /// Offset that is subtracted from a code.
     offset: i32,
-    /// Where a code's bits are, the lowest first.
+    /// Places of a code's bits, the lowest first.
     codes: &'static [Field],
-    /// What is added to a code by xor: 128 makes a signed byte a code above an offset of 128.
+    /// Mask that is added to a code by xor: 128 makes a signed byte a code above an offset of 128.
     flip: u8,
     /// The bytes that are statistics.
     stats: &'static [Range<usize>],
-    /// Where among the statistics the f16 factors of scales and of minimums are.
+    /// Places of the f16 factors of scales and of minimums among the statistics.
     scale: usize,
     minimum: Option<usize>,
     /// A group's own factors of these two, from the statistics and the group's number.

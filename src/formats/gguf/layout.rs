@@ -16,7 +16,7 @@ pub(super) fn stat_words(block: &Block, k: usize) -> usize {
     k.next_multiple_of(block.columns.max(128)) / block.columns * block.stat_bytes() / 4
 }
 
-/// What products by such weights are specialized for.
+/// Constants that products by such weights are specialized for.
 pub(super) fn layout(block: &Block) -> WeightLayout {
     WeightLayout { bits: block.bits(), group_size: block.group, block: block.id, ..WeightLayout::default() }
 }

@@ -49,7 +49,7 @@ pub enum Dead {
     Nothing,
 }
 
-/// How a Hessian is factored.
+/// Options of the factorization of a Hessian.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FactorOptions {
     pub order: Order,
@@ -76,7 +76,7 @@ pub struct Factor<'h> {
     pub hessian: &'h Hessian,
     /// Stored column k is column `perm[k]` of the weight. None is the identity.
     pub perm: Option<Vec<u32>>,
-    /// Of stored columns: never active in calibration. Solvers set their weights to zero.
+    /// Stored columns that were never active in calibration. Solvers set their weights to zero.
     pub dead: Vec<bool>,
     pub damping: Damping,
     /// No input was ever active: H counts as the identity, so that solvers round to nearest.
@@ -166,7 +166,7 @@ impl<'h> Factor<'h> {
         self.upper[c * self.n() + c]
     }
 
-    /// What a person should know of a layer solved with this factor.
+    /// Returns notes for the user about a layer that is solved with this factor.
     pub(in crate::formats) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.unseen {

@@ -1,4 +1,4 @@
-//! What a quantized weight costs its layer.
+//! Error that a quantized weight causes in its layer's output.
 
 use rayon::prelude::*;
 

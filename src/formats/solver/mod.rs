@@ -1,4 +1,4 @@
-//! What the solvers of several formats share: the Hessian of a layer's inputs, its factor, tiles of rows, the error of
+//! Parts that the solvers of several formats share: the Hessian of a layer's inputs, its factor, tiles of rows, the error of
 //! a quantized weight.
 //!
 //! ```
@@ -68,7 +68,7 @@ pub struct Quantized {
     pub relative_error: Option<f64>,
     /// Share of the weights that are stored as outliers.
     pub outlier_share: f64,
-    /// What a user should know: dead inputs, raised damping, no calibration at all.
+    /// Notes for the user: dead inputs, raised damping, no calibration at all.
     pub notes: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ pub(super) fn descending(values: &[f32]) -> Vec<u32> {
     order
 }
 
-/// That `perm` holds every column once.
+/// Returns whether `perm` holds every column once.
 pub(super) fn check(perm: &[u32], n: usize, name: &str) -> Result<()> {
     let mut seen = vec![false; n];
     let fresh = perm.iter().all(|&k| seen.get_mut(k as usize).is_some_and(|seen| !std::mem::replace(seen, true)));

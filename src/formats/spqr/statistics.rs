@@ -15,7 +15,7 @@ pub(super) struct Grids {
 }
 
 impl Grids {
-    /// Of ranges, which need not contain zero.
+    /// Returns the grids of ranges, which need not contain zero.
     fn new(low: &[f32], high: &[f32], maxq: f32) -> Grids {
         let grids = low.iter().zip(high).map(|(&low, &high)| {
             let (low, high) = if low == high { (-1.0, 1.0) } else { (low, high) };
@@ -31,11 +31,11 @@ impl Grids {
 pub(super) struct Statistics {
     pub(super) scale_codes: Vec<u8>,
     pub(super) zero_codes: Vec<u8>,
-    /// Of sixteen rows each: S_s, S_z, Z_s, Z_z.
+    /// S_s, S_z, Z_s, Z_z of sixteen rows each.
     pub(super) stats: Vec<[f16; 4]>,
-    /// What codes are chosen against.
+    /// Statistics that codes are chosen with.
     pub(super) used: Grids,
-    /// What the stored form decodes to: the same, but for `reference_f32_stats`.
+    /// Statistics as the stored form decodes them: the same, except with `reference_f32_stats`.
     pub(super) stored: Grids,
 }
 

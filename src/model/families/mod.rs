@@ -50,7 +50,7 @@ pub enum Size {
     Head,
 }
 
-/// Whether a linear has a bias.
+/// Rule by which a linear has a bias.
 #[derive(Clone, Copy, Debug)]
 pub enum Bias {
     Always,

@@ -1,4 +1,4 @@
-//! What a judge is asked about a reply, and reading its verdict.
+//! The question to a judge about a reply, and the reading of its verdict.
 
 use super::list;
 use super::text::Language;

@@ -22,7 +22,7 @@ pub(super) struct Question<'a> {
 /// A constraint that a level adds.
 type Constraint = fn(Text<'_>) -> bool;
 
-/// How a reply is compared.
+/// Comparison of a reply.
 enum Rule {
     /// With the template that the examples in the prompt show.
     Template,

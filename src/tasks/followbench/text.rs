@@ -1,4 +1,4 @@
-//! What FollowBench's rules look at in a reply: sentences, words, lengths. Everything counts as its own scripts
+//! Parts of a reply that FollowBench's rules look at: sentences, words, lengths. Everything counts as its own scripts
 //! count in Python, oddities included, since scores are compared with theirs.
 
 use std::sync::LazyLock;
