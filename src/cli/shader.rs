@@ -107,8 +107,12 @@ fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
         for fault in &faults {
             print_out(&describe(fault))?;
         }
-        let count = faults.len();
-        print_out(&if count == 0 { "no faults\n".to_owned() } else { format!("{count} faults\n") })?;
+        let count = match faults.len() {
+            0 => "no faults".to_owned(),
+            1 => "1 fault".to_owned(),
+            many => format!("{many} faults"),
+        };
+        print_out(&format!("{count}\n"))?;
     }
     Ok(if faults.is_empty() { Outcome::Done } else { Outcome::Failed })
 }

@@ -213,7 +213,12 @@ impl Run {
                     // Faults that only another order shows are the assumption of the first one.
                     let kind = order.map_or_else(|| name(finding.kind), str::to_owned);
                     let place = step.place(finding.line, shaders)?;
-                    faults.push(self.fault(&kind, place, finding.message.clone()));
+                    let mut message = finding.message.clone();
+                    if let Some(other) = finding.other_line {
+                        let (file, line) = step.place(other, shaders)?;
+                        message += &format!(" (the other access: {file}:{line})");
+                    }
+                    faults.push(self.fault(&kind, place, message));
                 }
             }
             if let Some(fault) = checked.fault {

@@ -256,16 +256,17 @@ impl Machine<'_> {
                 }
             }
             Op::Pick { d, from, index } => {
-                let count = from.len() / d.len();
+                let words = d.len();
+                let count = from.len() / words;
                 for lane in 0..n {
                     let at = self.register(*index)[lane] as usize;
                     if at >= count && self.settings.sanitize && self.active.contains(lane) {
                         let who = self.invocation(lane);
-                        self.findings
-                            .add(Kind::OutOfBounds, line, None, || format!("{who} reads element {at} of {count}"));
+                        let message = || format!("{who} reads element {at} of {count}");
+                        self.findings.add(Kind::OutOfBounds, line, None, message);
                     }
                     for (word, &d) in d.iter().enumerate() {
-                        let value = from.get(at * d_len(from, count) + word).map_or(0, |&r| self.register(r)[lane]);
+                        let value = from.get(at * words + word).map_or(0, |&r| self.register(r)[lane]);
                         self.register_mut(d)[lane] = value;
                     }
                 }
@@ -290,11 +291,6 @@ impl Machine<'_> {
         }
         Outcome { findings: self.findings, counters: self.counters }
     }
-}
-
-/// Returns the registers of one element of several.
-fn d_len(from: &[Reg], count: usize) -> usize {
-    from.len() / count
 }
 
 fn count_runs(code: &Code, nodes: &[Node], runs: &[[u64; 2]], counters: &mut Counters, width: u64) {

@@ -109,11 +109,10 @@ impl Shadow {
                 let does = if writes { "writes" } else { "reads" };
                 findings.add(Kind::DataRace, now.line, Some(before.line), || {
                     format!(
-                        "invocation {} {does} {} that invocation {} {did} on line {}, with no barrier between",
+                        "invocation {} {does} {} that invocation {} {did}, with no barrier between",
                         now.invocation,
                         place(at * self.unit),
                         before.invocation,
-                        before.line
                     )
                 });
             };
