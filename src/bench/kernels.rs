@@ -19,7 +19,7 @@ pub struct KernelTiming {
     pub kernel: String,
     pub case: String,
     pub variant: String,
-    /// Whether plans run this variant on this adapter.
+    /// True if plans run this variant on this adapter.
     pub chosen: bool,
     /// Bytes that the step must read and write once.
     pub bytes: u64,

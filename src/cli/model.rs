@@ -40,7 +40,8 @@ pub struct ModelArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceArgs {
-    /// Number of the adapter in `qwgpu devices`, or part of its name [default: a GPU, else a software adapter]
+    /// Number of the adapter in `qwgpu devices`, part of its name, or `emulated:32`, an adapter without a driver with
+    /// subgroups of 4 to 128 lanes [default: a GPU, else a software adapter]
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Shaders that run, or the CPU reference

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::{Outcome, columns, print_json, print_out};
 use super::progress::Bar;
-use crate::emulator::lab::{self, Fault, Profile, Selection};
+use crate::emulator::lab::{self, Selection, ShaderFault, ShaderProfile};
 
 pub const HELP: &str = "\
 An emulated adapter runs the shaders themselves, with subgroups of any size, on any machine. It watches
@@ -117,8 +117,8 @@ fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
     Ok(if faults.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-fn describe(fault: &Fault) -> String {
-    let Fault { kernel, variant, case, subgroup, kind, file, line, message } = fault;
+fn describe(fault: &ShaderFault) -> String {
+    let ShaderFault { kernel, variant, case, subgroup, kind, file, line, message } = fault;
     format!("{file}:{line}: {kind}: {message}\n    {kernel}/{variant}, case {case}, subgroups of {subgroup}\n")
 }
 
@@ -137,7 +137,7 @@ fn profile(args: &Profiling) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn table(profiles: &[Profile]) -> String {
+fn table(profiles: &[ShaderProfile]) -> String {
     let titles = [
         "case",
         "instructions",
@@ -176,7 +176,7 @@ fn table(profiles: &[Profile]) -> String {
 }
 
 /// Returns the shader's files with the counts of each line before it.
-fn annotate(profile: &Profile) -> String {
+fn annotate(profile: &ShaderProfile) -> String {
     let counts: BTreeMap<(&str, u32), _> = profile.by_line.iter().map(|(f, l, c)| ((f.as_str(), *l), c)).collect();
     let mut text = format!(
         "{}/{}, case {}, subgroups of {}\n{:>12} {:>9} {:>9}\n",

@@ -17,7 +17,7 @@ const BINDING: u64 = 128 << 20;
 /// Opens an adapter and runs the small cases of every kernel on it.
 ///
 /// # Errors
-/// What `progress` returns.
+/// The error that `progress` returns.
 pub fn try_adapter(adapter: Adapter, progress: &mut dyn Progress) -> Result<Vec<Finding>> {
     let facts = adapter.facts.clone();
     let name = format!("adapter {}, {} ({})", facts.index, facts.name, facts.backend);

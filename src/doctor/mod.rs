@@ -36,7 +36,7 @@ pub struct Finding {
     /// Index of the adapter, if the check is about one.
     pub adapter: Option<usize>,
     pub message: String,
-    /// How to mend it; None if nothing is wrong.
+    /// Remedy; None if nothing is wrong.
     pub fix: Option<String>,
 }
 
@@ -71,7 +71,7 @@ impl Diagnosis {
 /// the CPU reference.
 ///
 /// # Errors
-/// What `progress` returns.
+/// The error that `progress` returns.
 pub fn diagnose(progress: &mut dyn Progress) -> Result<Diagnosis> {
     let system = System::here();
     let adapters = gpu::adapters();

@@ -1,15 +1,15 @@
 //! Loads, stores and atomics.
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::lanes::{h, to_half};
-use super::machine::Machine;
+use super::machine::Interpreter;
 use super::memory::{Access, Words};
 use super::program::{Leaf, Op, Pointer, Reg, Root};
 
 /// Offset of a lane that does not access memory.
 const NOWHERE: u32 = u32::MAX;
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub(super) fn memory_op(&mut self, op: &Op, line: u32) {
         match op {
             Op::ReadLocal { d, pointer } => self.local_access(d, pointer, false, line),
@@ -60,7 +60,7 @@ impl Machine<'_> {
                 if value >= len {
                     let who = self.invocation(lane);
                     let does = if writes { "writes" } else { "reads" };
-                    self.findings.add(Kind::OutOfBounds, line, None, || {
+                    self.findings.add(FindingKind::OutOfBounds, line, None, || {
                         format!("{who} {does} element {value} of an array of {len}")
                     });
                     return;
@@ -117,7 +117,7 @@ impl Machine<'_> {
                 None => offsets[lane] = at as u32,
                 Some(beyond) => {
                     let who = self.invocation(lane);
-                    self.findings.add(Kind::OutOfBounds, line, None, || format!("{who} {does} {beyond}"));
+                    self.findings.add(FindingKind::OutOfBounds, line, None, || format!("{who} {does} {beyond}"));
                 }
             }
         });
@@ -158,7 +158,7 @@ impl Machine<'_> {
         let begin = self.shared_order.begin;
         if shared && !writes && !atomic && !self.shared_shadow.is_written(offset, begin) {
             let who = self.invocation(lane);
-            self.findings.add(Kind::Uninitialized, line, None, || {
+            self.findings.add(FindingKind::Uninitialized, line, None, || {
                 format!("{who} reads byte {offset} of workgroup memory, which nobody wrote")
             });
         }
@@ -280,16 +280,19 @@ impl Machine<'_> {
             let lanes = self.settings.subgroup.min(self.lanes - first);
             for element in 0..size * size {
                 let (i, j) = (element / size, element % size);
+                // A shader's stride may be anything.
+                let [i, j, stride] = [i, j, stride].map(u64::from);
                 let step = if row_major { i * stride + j } else { j * stride + i };
-                let offset = starts[lane] + step * width;
+                let offset = u64::from(starts[lane]) + step * u64::from(width);
                 let owner = first + element as usize % lanes;
-                if offset + width > bytes {
+                if offset + u64::from(width) > u64::from(bytes) {
                     let who = self.invocation(owner);
-                    self.findings.add(Kind::OutOfBounds, line, None, || {
+                    self.findings.add(FindingKind::OutOfBounds, line, None, || {
                         format!("{who} accesses element [{i}, {j}] of a matrix at byte {offset} of {bytes}")
                     });
                     continue;
                 }
+                let offset = offset as u32;
                 if self.settings.sanitize {
                     self.touch_one(pointer.root, shared, owner, offset, width, [false, writes], line);
                 }

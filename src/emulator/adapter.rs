@@ -6,8 +6,8 @@ use std::rc::Rc;
 use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
 use super::memory::{Buffer, Shadow, Words};
-use super::program::Program;
-use super::{Outcome, Settings, lower, run};
+use super::program::ShaderProgram;
+use super::{DispatchResult, EmulatorOptions, lower, run};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Options, pipeline, tuning};
 use crate::plan::cpu::{Cpu, Executor};
@@ -15,11 +15,11 @@ use crate::plan::kernel::workgroups;
 use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
 
 /// Backend that runs shaders by emulation.
-pub type Emulator = Cpu<Adapter>;
+pub type Emulator = Cpu<EmulatedAdapter>;
 
 /// Steps' results that the emulator keeps.
 #[derive(Clone, Debug)]
-pub struct StepOutcome {
+pub struct StepResult {
     /// Name of the step.
     pub step: String,
     /// Kernel of the step.
@@ -28,33 +28,33 @@ pub struct StepOutcome {
     pub variant: &'static Variant,
     /// Constants that chose the shader's files.
     pub consts: Consts,
-    /// Findings and counters.
-    pub outcome: Outcome,
+    /// ShaderFindings and counters.
+    pub outcome: DispatchResult,
 }
 
 /// An emulated adapter: subgroups of one size, all features.
-pub struct Adapter {
+pub struct EmulatedAdapter {
     options: Options,
-    settings: Settings,
+    settings: EmulatorOptions,
     forced: HashMap<&'static str, &'static Variant>,
     programs: HashMap<Key, Rc<Compiled>>,
     /// Results of the steps run so far with findings, or with counters where they are asked for.
-    pub outcomes: Vec<StepOutcome>,
+    pub outcomes: Vec<StepResult>,
 }
 
 /// Kernel, variant, and what the step specializes.
 type Key = (&'static str, &'static str, Vec<(&'static str, u32)>);
 
 struct Compiled {
-    program: Program,
+    program: ShaderProgram,
     variant: &'static Variant,
     consts: Consts,
 }
 
-impl Adapter {
+impl EmulatedAdapter {
     /// Returns an adapter with subgroups of `settings.subgroup` lanes.
-    pub fn new(settings: Settings, options: Options) -> Adapter {
-        Adapter { options, settings, forced: HashMap::new(), programs: HashMap::new(), outcomes: Vec::new() }
+    pub fn new(settings: EmulatorOptions, options: Options) -> EmulatedAdapter {
+        EmulatedAdapter { options, settings, forced: HashMap::new(), programs: HashMap::new(), outcomes: Vec::new() }
     }
 
     /// Returns the features that variants may need.
@@ -106,7 +106,7 @@ impl Adapter {
 ///
 /// # Errors
 /// The compiler's message, which names the line.
-pub fn compile(text: &str, consts: &Consts) -> std::result::Result<Program, String> {
+pub fn compile(text: &str, consts: &Consts) -> std::result::Result<ShaderProgram, String> {
     let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .subgroup_stages(ShaderStages::COMPUTE)
@@ -120,7 +120,7 @@ pub fn compile(text: &str, consts: &Consts) -> std::result::Result<Program, Stri
     lower(&module, &info, text)
 }
 
-impl Executor for Adapter {
+impl Executor for EmulatedAdapter {
     fn tolerance(&self, kernel: &'static Kernel) -> f64 {
         self.variant(kernel).0.nmse
     }
@@ -161,7 +161,7 @@ impl Executor for Adapter {
         if self.settings.profile || !outcome.findings.all.is_empty() {
             let (step, kernel) = (step.name.clone(), step.kernel);
             let (variant, consts) = (compiled.variant, compiled.consts.clone());
-            self.outcomes.push(StepOutcome { step, kernel, variant, consts, outcome });
+            self.outcomes.push(StepResult { step, kernel, variant, consts, outcome });
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ impl<'a> Lowering<'a> {
                 for (declared, pointer) in function.arguments.iter().zip(&pointers) {
                     formal.push(match pointer {
                         Some(pointer) => Argument::Pointer(pointer.clone()),
-                        None => Argument::Value(self.allocate(declared.ty)?),
+                        None => Argument::Operand(self.allocate(declared.ty)?),
                     });
                 }
                 let mut inner = self.frame(function, &self.info[handle], formal.clone())?;
@@ -50,7 +50,7 @@ impl<'a> Lowering<'a> {
         };
         let formal = self.known[at].arguments.clone();
         for (formal, value) in formal.iter().zip(values) {
-            if let (Argument::Value(formal), Some(value)) = (formal, value) {
+            if let (Argument::Operand(formal), Some(value)) = (formal, value) {
                 self.assign(formal, &value)?;
             }
         }

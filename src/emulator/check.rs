@@ -1,11 +1,11 @@
 //! Checks of arithmetic: NaN and infinities from finite operands, divisions by zero, shifts that are too wide.
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::lanes::{f, h};
-use super::machine::Machine;
+use super::machine::Interpreter;
 use super::program::{Check, Reg};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Reports what a check finds in the active lanes.
     pub(super) fn check(&mut self, check: Check, line: u32, d: Reg, operands: &[Reg]) {
         if check == Check::None || !self.settings.sanitize {
@@ -28,22 +28,22 @@ impl Machine<'_> {
                 continue;
             }
             let operand = |reg: &Reg| self.register(*reg)[lane];
-            let (kind, message): (Kind, String) = match check {
-                Check::Divisor => (Kind::DivisionByZero, "divides by 0".into()),
-                Check::Shift(width) => (Kind::WideShift, format!("shifts {width} bits by {}", operand(&last))),
+            let (kind, message): (FindingKind, String) = match check {
+                Check::Divisor => (FindingKind::DivisionByZero, "divides by 0".into()),
+                Check::Shift(width) => (FindingKind::WideShift, format!("shifts {width} bits by {}", operand(&last))),
                 Check::FiniteHalf if operands.iter().any(|r| infinite_half(operand(r))) => continue,
                 Check::Finite | Check::F16 if operands.iter().any(|r| infinite(operand(r))) => continue,
                 Check::F16 => {
                     let values: Vec<f32> = operands.iter().map(|r| f(operand(r))).collect();
-                    (Kind::F16Overflow, format!("rounds {values:?} to an infinite f16"))
+                    (FindingKind::F16Overflow, format!("rounds {values:?} to an infinite f16"))
                 }
                 Check::FiniteHalf => {
                     let values: Vec<f32> = operands.iter().map(|r| h(operand(r))).collect();
-                    (Kind::NotFinite, format!("makes {} of {values:?}", h(operand(&d))))
+                    (FindingKind::NotFinite, format!("makes {} of {values:?}", h(operand(&d))))
                 }
                 _ => {
                     let values: Vec<f32> = operands.iter().map(|r| f(operand(r))).collect();
-                    (Kind::NotFinite, format!("makes {} of {values:?}", f(operand(&d))))
+                    (FindingKind::NotFinite, format!("makes {} of {values:?}", f(operand(&d))))
                 }
             };
             let who = self.invocation(lane);

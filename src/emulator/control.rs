@@ -2,13 +2,13 @@
 
 use naga::Barrier;
 
-use super::counters::Class;
-use super::finding::Kind;
-use super::machine::Machine;
+use super::counters::InstructionClass;
+use super::finding::FindingKind;
+use super::machine::Interpreter;
 use super::mask::Mask;
 use super::program::{Code, Node, Reg};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Runs nodes for the active lanes, of which some may leave by a break, a continue or a return.
     pub(super) fn nodes(&mut self, code: &Code, nodes: &[Node]) {
         for node in nodes {
@@ -114,7 +114,7 @@ impl Machine<'_> {
                 let who = self.first_active();
                 let bound = self.settings.loop_bound;
                 self.findings
-                    .add(Kind::EndlessLoop, line, None, || format!("{who} still runs after {bound} iterations"));
+                    .add(FindingKind::EndlessLoop, line, None, || format!("{who} still runs after {bound} iterations"));
                 let last = self.broken.last_mut().expect("pushed above");
                 *last = last.or(self.active);
                 self.active = Mask::default();
@@ -138,7 +138,7 @@ impl Machine<'_> {
         if self.settings.sanitize && self.active != self.all {
             let (here, missing) = (self.first_active(), self.all.without(self.active));
             let missing = self.first_of(missing);
-            self.findings.add(Kind::DivergentBarrier, line, None, || {
+            self.findings.add(FindingKind::DivergentBarrier, line, None, || {
                 format!("{here} is at a barrier that {missing} does not reach")
             });
         }
@@ -158,7 +158,7 @@ impl Machine<'_> {
         if self.settings.sanitize && here > 0 && here < lanes.len() {
             let missing = lanes.clone().find(|&l| !self.active.contains(l)).expect("a lane is missing");
             let who = self.invocation(missing);
-            self.findings.add(Kind::DivergentSubgroup, line, None, || {
+            self.findings.add(FindingKind::DivergentSubgroup, line, None, || {
                 format!(
                     "{what} is reached by {here} of the {} lanes of subgroup {subgroup}; {who} is elsewhere",
                     lanes.len()
@@ -174,6 +174,6 @@ impl Machine<'_> {
 
     fn count_branch(&mut self, line: u32) {
         let (subgroups, lanes) = (self.active_subgroups(), self.active.count() as u64);
-        self.counters.count(Class::Branch, line, subgroups, lanes, self.settings.subgroup as u64);
+        self.counters.count(InstructionClass::Branch, line, subgroups, lanes, self.settings.subgroup as u64);
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Class of an instruction.
+/// InstructionClass of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Class {
+pub enum InstructionClass {
     /// Arithmetic on f32 and f16.
     Float,
     /// Arithmetic, comparisons and choices of integers.
@@ -31,31 +31,31 @@ pub enum Class {
 /// Number of classes.
 pub const CLASSES: usize = 9;
 
-impl Class {
+impl InstructionClass {
     /// Classes that take an instruction.
-    pub const ALL: [Class; CLASSES - 1] = [
-        Class::Float,
-        Class::Int,
-        Class::Convert,
-        Class::Special,
-        Class::Matrix,
-        Class::Branch,
-        Class::Memory,
-        Class::Subgroup,
+    pub const ALL: [InstructionClass; CLASSES - 1] = [
+        InstructionClass::Float,
+        InstructionClass::Int,
+        InstructionClass::Convert,
+        InstructionClass::Special,
+        InstructionClass::Matrix,
+        InstructionClass::Branch,
+        InstructionClass::Memory,
+        InstructionClass::Subgroup,
     ];
 
     /// Returns the name that results use.
     pub fn name(self) -> &'static str {
         match self {
-            Class::Float => "float",
-            Class::Int => "int",
-            Class::Convert => "convert",
-            Class::Special => "special",
-            Class::Matrix => "matrix",
-            Class::Branch => "branch",
-            Class::Memory => "memory",
-            Class::Subgroup => "subgroup",
-            Class::Move => "move",
+            InstructionClass::Float => "float",
+            InstructionClass::Int => "int",
+            InstructionClass::Convert => "convert",
+            InstructionClass::Special => "special",
+            InstructionClass::Matrix => "matrix",
+            InstructionClass::Branch => "branch",
+            InstructionClass::Memory => "memory",
+            InstructionClass::Subgroup => "subgroup",
+            InstructionClass::Move => "move",
         }
     }
 }
@@ -63,7 +63,7 @@ impl Class {
 /// Counters of one dispatch. Instructions are counted once for each subgroup that has an active lane.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counters {
-    /// By [`Class`].
+    /// By [`InstructionClass`].
     pub instructions: [u64; CLASSES],
     /// Operations times active lanes.
     pub lane_operations: u64,
@@ -115,7 +115,7 @@ pub struct Requests {
 
 impl Counters {
     /// Counts operations of one class on a line, by subgroups with active lanes and by active lanes.
-    pub fn count(&mut self, class: Class, line: u32, subgroups: u64, lanes: u64, width: u64) {
+    pub fn count(&mut self, class: InstructionClass, line: u32, subgroups: u64, lanes: u64, width: u64) {
         self.instructions[class as usize] += subgroups;
         self.lane_operations += lanes;
         self.lane_slots += subgroups * width;

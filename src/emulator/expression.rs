@@ -2,9 +2,9 @@
 
 use naga::{Expression, Handle, Scalar, ScalarKind, TypeInner};
 
-use super::counters::Class;
+use super::counters::InstructionClass;
 use super::lanes;
-use super::lower::{Frame, Lowering, Value};
+use super::lower::{Frame, Lowering, Operand};
 use super::program::{Check, Op, Pointee, Reg, Root};
 use super::variables::{scalar_of, words};
 
@@ -26,8 +26,8 @@ impl<'a> Lowering<'a> {
     /// Returns the registers of a value that is no cooperative matrix.
     pub(super) fn registers(&mut self, frame: &mut Frame<'a>, handle: Handle<Expression>) -> Result<Vec<Reg>, String> {
         match self.value(frame, handle)? {
-            Value::Registers(registers) => Ok(registers),
-            Value::Matrix(_) => self.fail("this use of a cooperative matrix"),
+            Operand::Registers(registers) => Ok(registers),
+            Operand::Matrix(_) => self.fail("this use of a cooperative matrix"),
         }
     }
 
@@ -38,18 +38,18 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn matrix_of(&mut self, frame: &mut Frame<'a>, handle: Handle<Expression>) -> Result<usize, String> {
         match self.value(frame, handle)? {
-            Value::Matrix(matrix) => Ok(matrix),
-            Value::Registers(_) => self.fail("this operand of a cooperative matrix"),
+            Operand::Matrix(matrix) => Ok(matrix),
+            Operand::Registers(_) => self.fail("this operand of a cooperative matrix"),
         }
     }
 
     /// Returns a value that was lowered before, or one that needs no operation.
-    pub(super) fn value(&mut self, frame: &mut Frame<'a>, handle: Handle<Expression>) -> Result<Value, String> {
+    pub(super) fn value(&mut self, frame: &mut Frame<'a>, handle: Handle<Expression>) -> Result<Operand, String> {
         if let Some(value) = frame.values.get(&handle) {
             return Ok(value.clone());
         }
         let value = match &frame.function.expressions[handle] {
-            Expression::Literal(literal) => Value::Registers(self.literal(*literal)?),
+            Expression::Literal(literal) => Operand::Registers(self.literal(*literal)?),
             Expression::Constant(constant) => self.global_value(self.module.constants[*constant].init)?,
             Expression::ZeroValue(ty) => self.zeros(*ty)?,
             Expression::FunctionArgument(at) => match frame.argument(*at as usize) {
@@ -85,20 +85,20 @@ impl<'a> Lowering<'a> {
                 for &component in components {
                     all.extend(self.registers(frame, component)?);
                 }
-                Value::Registers(all)
+                Operand::Registers(all)
             }
             Expression::Splat { size, value } => {
-                Value::Registers(self.registers(frame, *value)?.repeat(*size as usize))
+                Operand::Registers(self.registers(frame, *value)?.repeat(*size as usize))
             }
             Expression::Swizzle { size, vector, pattern } => {
                 let per = words(self.scalar_type(frame, *vector)?) as usize;
                 let from = self.registers(frame, *vector)?;
                 let picked = pattern[..*size as usize].iter();
-                Value::Registers(picked.flat_map(|&c| from[c as usize * per..][..per].to_vec()).collect())
+                Operand::Registers(picked.flat_map(|&c| from[c as usize * per..][..per].to_vec()).collect())
             }
             Expression::AccessIndex { base, index } => {
                 let (offset, count) = self.component(frame, *base, *index)?;
-                Value::Registers(self.registers(frame, *base)?[offset..offset + count].to_vec())
+                Operand::Registers(self.registers(frame, *base)?[offset..offset + count].to_vec())
             }
             Expression::Access { base, index } => {
                 let (_, count) = self.component(frame, *base, 0)?;
@@ -107,7 +107,7 @@ impl<'a> Lowering<'a> {
                 let first = self.register(count as u32);
                 let d: Vec<Reg> = (first..first + count as u32).collect();
                 self.push(Op::Pick { d: d.clone(), from, index });
-                Value::Registers(d)
+                Operand::Registers(d)
             }
             Expression::Unary { op, expr } => {
                 let scalar = self.scalar_type(frame, *expr)?;
@@ -133,7 +133,7 @@ impl<'a> Lowering<'a> {
                 let (accept, reject) = (self.registers(frame, *accept)?, self.registers(frame, *reject)?);
                 let per = accept.len() / condition.len();
                 let condition: Vec<Reg> = condition.iter().flat_map(|&c| vec![c; per]).collect();
-                let op = lanes::Described { f: lanes::select(), class: Class::Int, check: Check::None };
+                let op = lanes::Described { f: lanes::select(), class: InstructionClass::Int, check: Check::None };
                 self.ternary(op, &reject, &accept, &condition)
             }
             Expression::Relational { fun, argument } => {
@@ -146,10 +146,10 @@ impl<'a> Lowering<'a> {
                 let mut all = a[0];
                 for &more in &a[1..] {
                     let op = lanes::binary(op, BOOL).expect("an operator on bools");
-                    let Value::Registers(joined) = self.binary(op, &[all], &[more]) else { unreachable!() };
+                    let Operand::Registers(joined) = self.binary(op, &[all], &[more]) else { unreachable!() };
                     all = joined[0];
                 }
-                Value::Registers(vec![all])
+                Operand::Registers(vec![all])
             }
             Expression::As { expr, kind, convert } => {
                 let from = self.scalar_type(frame, *expr)?;
@@ -169,7 +169,7 @@ impl<'a> Lowering<'a> {
                 let TypeInner::Array { stride, .. } = *self.inner(ty) else { return self.fail("this length") };
                 let d = self.register(1);
                 self.push(Op::Length { d, buffer, offset: pointer.offset, stride });
-                Value::Registers(vec![d])
+                Operand::Registers(vec![d])
             }
             Expression::CooperativeLoad { role: _, columns, data, .. } => {
                 let pointer = self.pointer(frame, data.pointer)?;
@@ -178,14 +178,14 @@ impl<'a> Lowering<'a> {
                 let d = self.matrix();
                 let (row_major, size) = (data.row_major, *columns as u32);
                 self.push(Op::LoadMatrix { d, pointer, stride, row_major, half, size });
-                Value::Matrix(d)
+                Operand::Matrix(d)
             }
             Expression::CooperativeMultiplyAdd { a, b, c } => {
                 let (a, b) = (self.matrix_of(frame, *a)?, self.matrix_of(frame, *b)?);
                 let c = self.matrix_of(frame, *c)?;
                 let d = self.matrix();
                 self.push(Op::MultiplyMatrix { d, a, b, c });
-                Value::Matrix(d)
+                Operand::Matrix(d)
             }
             // Evaluated where they are used, or by their statements.
             _ => return Ok(()),
@@ -221,18 +221,18 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    pub(super) fn unary(&mut self, op: lanes::Described<lanes::Unary>, a: &[Reg]) -> Value {
+    pub(super) fn unary(&mut self, op: lanes::Described<lanes::Unary>, a: &[Reg]) -> Operand {
         let mut all = Vec::new();
         for &a in a {
             let d = self.register(1);
             self.push(Op::Unary { f: op.f, d, a, class: op.class, check: op.check });
             all.push(d);
         }
-        Value::Registers(all)
+        Operand::Registers(all)
     }
 
     /// Adds an operation for each component; a scalar operand goes with all components of the other.
-    pub(super) fn binary(&mut self, op: lanes::Described<lanes::Binary>, a: &[Reg], b: &[Reg]) -> Value {
+    pub(super) fn binary(&mut self, op: lanes::Described<lanes::Binary>, a: &[Reg], b: &[Reg]) -> Operand {
         let mut all = Vec::new();
         for at in 0..a.len().max(b.len()) {
             let d = self.register(1);
@@ -240,10 +240,10 @@ impl<'a> Lowering<'a> {
             self.push(Op::Binary { f: op.f, d, a, b, class: op.class, check: op.check });
             all.push(d);
         }
-        Value::Registers(all)
+        Operand::Registers(all)
     }
 
-    pub(super) fn ternary(&mut self, op: lanes::Described<lanes::Ternary>, a: &[Reg], b: &[Reg], c: &[Reg]) -> Value {
+    pub(super) fn ternary(&mut self, op: lanes::Described<lanes::Ternary>, a: &[Reg], b: &[Reg], c: &[Reg]) -> Operand {
         let mut all = Vec::new();
         for at in 0..a.len() {
             let d = self.register(1);
@@ -251,7 +251,7 @@ impl<'a> Lowering<'a> {
             self.push(Op::Ternary { f: op.f, d, a, b, c, class: op.class, check: op.check });
             all.push(d);
         }
-        Value::Registers(all)
+        Operand::Registers(all)
     }
 
     /// Adds a 64-bit operation; `narrow` right operands (of shifts) have 32 bits.
@@ -262,7 +262,7 @@ impl<'a> Lowering<'a> {
         a: &[Reg],
         b: &[Reg],
         narrow: bool,
-    ) -> Result<Value, String> {
+    ) -> Result<Operand, String> {
         let Some((f, compares)) = lanes::wide(op, scalar.kind == ScalarKind::Sint) else {
             return self.fail("this operator on 64 bits");
         };
@@ -276,17 +276,17 @@ impl<'a> Lowering<'a> {
             self.push(Op::Wide { f, d, a: [a[0], a[1]], b: right[at % right.len()] });
             all.extend_from_slice(if compares { &d[..1] } else { &d });
         }
-        Ok(Value::Registers(all))
+        Ok(Operand::Registers(all))
     }
 
-    fn convert(&mut self, from: Scalar, kind: ScalarKind, width: Option<u8>, a: Vec<Reg>) -> Result<Value, String> {
+    fn convert(&mut self, from: Scalar, kind: ScalarKind, width: Option<u8>, a: Vec<Reg>) -> Result<Operand, String> {
         let to = width.unwrap_or(from.width);
         let integer = |kind| matches!(kind, ScalarKind::Sint | ScalarKind::Uint);
         match (from.width, to) {
             // Bits as another type: the words stay.
-            _ if width.is_none() => Ok(Value::Registers(a)),
-            (8, 8) if integer(kind) => Ok(Value::Registers(a)),
-            (8, 4) if integer(kind) => Ok(Value::Registers(a.chunks(2).map(|pair| pair[0]).collect())),
+            _ if width.is_none() => Ok(Operand::Registers(a)),
+            (8, 8) if integer(kind) => Ok(Operand::Registers(a)),
+            (8, 4) if integer(kind) => Ok(Operand::Registers(a.chunks(2).map(|pair| pair[0]).collect())),
             (4 | 1, 8) if integer(from.kind) || from.kind == ScalarKind::Bool => {
                 let zero = self.constant(0);
                 let mut all = Vec::new();
@@ -294,18 +294,18 @@ impl<'a> Lowering<'a> {
                     let high = if from.kind == ScalarKind::Sint {
                         let shift = self.constant(31);
                         let op = lanes::binary(naga::BinaryOperator::ShiftRight, from).expect("an operator on i32");
-                        let Value::Registers(sign) = self.binary(op, &[low], &[shift]) else { unreachable!() };
+                        let Operand::Registers(sign) = self.binary(op, &[low], &[shift]) else { unreachable!() };
                         sign[0]
                     } else {
                         zero
                     };
                     all.extend([low, high]);
                 }
-                Ok(Value::Registers(all))
+                Ok(Operand::Registers(all))
             }
             (8, _) | (_, 8) => self.fail("this conversion of 64 bits"),
             _ => match lanes::convert(from, kind, width) {
-                Some(op) if op.class == Class::Move => Ok(Value::Registers(a)),
+                Some(op) if op.class == InstructionClass::Move => Ok(Operand::Registers(a)),
                 Some(op) => Ok(self.unary(op, &a)),
                 None => self.fail("this conversion"),
             },

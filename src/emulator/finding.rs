@@ -1,11 +1,11 @@
-//! Findings: what a shader does that WGSL forbids, or that no driver promises.
+//! ShaderFindings: what a shader does that WGSL forbids, or that no driver promises.
 
 use serde::Serialize;
 
-/// Kind of a finding.
+/// FindingKind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FindingKind {
     /// An access outside a binding or an array.
     OutOfBounds,
     /// A read of workgroup memory that nobody wrote.
@@ -32,9 +32,9 @@ pub enum Kind {
 
 /// A fault found in a dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Kind of the fault.
-    pub kind: Kind,
+pub struct ShaderFinding {
+    /// FindingKind of the fault.
+    pub kind: FindingKind,
     /// Line of the shader's text, from 1.
     pub line: u32,
     /// Line of the other access of a race.
@@ -45,20 +45,20 @@ pub struct Finding {
     pub count: u64,
 }
 
-/// Findings of a dispatch, one for each kind and line.
+/// ShaderFindings of a dispatch, one for each kind and line.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// Findings in the order of their first occurrence.
-    pub all: Vec<Finding>,
+pub struct ShaderFindings {
+    /// ShaderFindings in the order of their first occurrence.
+    pub all: Vec<ShaderFinding>,
 }
 
-impl Findings {
+impl ShaderFindings {
     /// Adds a finding; `message` is asked for the first of its kind and lines only.
-    pub fn add(&mut self, kind: Kind, line: u32, other_line: Option<u32>, message: impl FnOnce() -> String) {
+    pub fn add(&mut self, kind: FindingKind, line: u32, other_line: Option<u32>, message: impl FnOnce() -> String) {
         let known = self.all.iter_mut().find(|f| f.kind == kind && f.line == line && f.other_line == other_line);
         match known {
             Some(known) => known.count += 1,
-            None => self.all.push(Finding { kind, line, other_line, message: message(), count: 1 }),
+            None => self.all.push(ShaderFinding { kind, line, other_line, message: message(), count: 1 }),
         }
     }
 }

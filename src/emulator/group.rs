@@ -3,7 +3,7 @@
 use naga::{BinaryOperator, GatherMode, MathFunction, Scalar, ScalarKind, Statement, SubgroupOperation as S};
 
 use super::lanes::{self, Binary};
-use super::lower::{Frame, Lowering, Value};
+use super::lower::{Frame, Lowering, Operand};
 use super::program::{Gather, Op, Reg, Root};
 
 impl<'a> Lowering<'a> {
@@ -24,7 +24,7 @@ impl<'a> Lowering<'a> {
                 let first = self.register(count);
                 let d: Vec<Reg> = (first..first + count).collect();
                 if let Some(result) = result {
-                    frame.values.insert(*result, Value::Registers(d.clone()));
+                    frame.values.insert(*result, Operand::Registers(d.clone()));
                 }
                 let signed = scalar.kind == ScalarKind::Sint;
                 self.push(Op::Atomic { f: *fun, signed, value, compare, d, pointer });
@@ -41,7 +41,7 @@ impl<'a> Lowering<'a> {
                 };
                 let first = self.register(4);
                 let d: Vec<Reg> = (first..first + 4).collect();
-                frame.values.insert(*result, Value::Registers(d.clone()));
+                frame.values.insert(*result, Operand::Registers(d.clone()));
                 self.push(Op::Ballot { d, predicate });
             }
             Statement::SubgroupGather { mode, argument, result } => {
@@ -60,7 +60,7 @@ impl<'a> Lowering<'a> {
                     self.push(Op::Gather { d, a, mode });
                     all.push(d);
                 }
-                frame.values.insert(*result, Value::Registers(all));
+                frame.values.insert(*result, Operand::Registers(all));
             }
             Statement::SubgroupCollectiveOperation { op, collective_op, argument, result } => {
                 let scalar = self.scalar_type(frame, *argument)?;
@@ -71,7 +71,7 @@ impl<'a> Lowering<'a> {
                     self.push(Op::Collective { d, a, f, identity, kind: *collective_op });
                     all.push(d);
                 }
-                frame.values.insert(*result, Value::Registers(all));
+                frame.values.insert(*result, Operand::Registers(all));
             }
             Statement::CooperativeStore { target, data } => {
                 let a = self.matrix_of(frame, *target)?;

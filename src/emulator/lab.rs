@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Adapter, Class, Counters, Emulator, Kind, Schedule, Settings};
+use super::{Counters, EmulatedAdapter, Emulator, EmulatorOptions, FindingKind, InstructionClass, Schedule};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{Options, pipeline};
@@ -27,9 +27,9 @@ pub struct Selection {
     pub shaders: Option<PathBuf>,
 }
 
-/// Fault of a shader.
+/// ShaderFault of a shader.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fault {
+pub struct ShaderFault {
     /// Name of the kernel.
     pub kernel: &'static str,
     /// Name of the variant.
@@ -38,7 +38,7 @@ pub struct Fault {
     pub case: &'static str,
     /// Lanes of a subgroup.
     pub subgroup: usize,
-    /// A [`Kind`], or `wrong-result`, `order-dependent` and `compile`.
+    /// A [`FindingKind`], or `wrong-result`, `order-dependent` and `compile`.
     pub kind: String,
     /// Shader file, from the folder of shaders on.
     pub file: String,
@@ -50,7 +50,7 @@ pub struct Fault {
 
 /// Cost of one case of a variant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Profile {
+pub struct ShaderProfile {
     /// Name of the kernel.
     pub kernel: &'static str,
     /// Name of the variant.
@@ -130,13 +130,13 @@ impl Selection {
 ///
 /// # Errors
 /// Nothing is selected; what `progress` returns.
-pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<Fault>> {
+pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<ShaderFault>> {
     let runs = selection.runs()?;
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut faults: Vec<ShaderFault> = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         progress.at(run.kernel.name, at as u64, runs.len() as u64)?;
         for fault in run.faults(selection.shaders.as_deref())? {
-            let same = |f: &Fault| {
+            let same = |f: &ShaderFault| {
                 (f.kernel, f.variant, f.subgroup, &f.kind, &f.file, f.line)
                     == (fault.kernel, fault.variant, fault.subgroup, &fault.kind, &fault.file, fault.line)
             };
@@ -153,7 +153,7 @@ pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Ve
 ///
 /// # Errors
 /// Nothing is selected, or a shader does not compile; what `progress` returns.
-pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<Profile>> {
+pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<ShaderProfile>> {
     let runs = selection.runs()?;
     let mut profiles = Vec::new();
     for (at, run) in runs.iter().enumerate() {
@@ -167,9 +167,9 @@ pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec
 }
 
 impl Run {
-    fn emulator(&self, settings: Settings, shaders: Option<&Path>) -> Option<Emulator> {
+    fn emulator(&self, settings: EmulatorOptions, shaders: Option<&Path>) -> Option<Emulator> {
         let options = Options { shaders: shaders.map(Path::to_path_buf), ..Options::default() };
-        let mut adapter = Adapter::new(settings, options);
+        let mut adapter = EmulatedAdapter::new(settings, options);
         if !adapter.can_run(self.variant) {
             return None;
         }
@@ -177,9 +177,9 @@ impl Run {
         Some(Emulator::new(adapter, u64::MAX))
     }
 
-    fn fault(&self, kind: &str, place: (String, u32), message: String) -> Fault {
+    fn fault(&self, kind: &str, place: (String, u32), message: String) -> ShaderFault {
         let (kernel, variant, case) = (self.kernel.name, self.variant.name, self.case.name);
-        Fault {
+        ShaderFault {
             kernel,
             variant,
             case,
@@ -193,11 +193,12 @@ impl Run {
 
     /// Returns the faults of one case: those of accesses and arithmetic, a result that differs from the
     /// reference's, and results that depend on the order of workgroups or of lanes.
-    fn faults(&self, shaders: Option<&Path>) -> Result<Vec<Fault>> {
+    fn faults(&self, shaders: Option<&Path>) -> Result<Vec<ShaderFault>> {
         let mut faults = Vec::new();
         let first = (self.variant.wgsl[0].stem.to_owned() + ".wgsl", 1);
         for schedule in [Schedule::Forward, Schedule::GroupsDown, Schedule::LanesStrided] {
-            let Some(mut emulator) = self.emulator(Settings::sanitizing(self.subgroup, schedule), shaders) else {
+            let Some(mut emulator) = self.emulator(EmulatorOptions::sanitizing(self.subgroup, schedule), shaders)
+            else {
                 return Ok(Vec::new());
             };
             let checked: Checked = match check(self.kernel, self.case, &mut emulator) {
@@ -231,9 +232,12 @@ impl Run {
         Ok(faults)
     }
 
-    fn profile(&self, shaders: Option<&Path>) -> Result<Option<Profile>> {
-        let settings =
-            Settings { sanitize: false, profile: true, ..Settings::sanitizing(self.subgroup, Schedule::Forward) };
+    fn profile(&self, shaders: Option<&Path>) -> Result<Option<ShaderProfile>> {
+        let settings = EmulatorOptions {
+            sanitize: false,
+            profile: true,
+            ..EmulatorOptions::sanitizing(self.subgroup, Schedule::Forward)
+        };
         let Some(mut emulator) = self.emulator(settings, shaders) else { return Ok(None) };
         let (trial, _) = Trial::new(self.case);
         check(self.kernel, self.case, &mut emulator)?;
@@ -252,9 +256,10 @@ impl Run {
         let bytes_needed = trial.plan.steps.iter().filter(|s| s.kernel.name == self.kernel.name).map(|s| s.bytes).sum();
         let costliest = by_line.iter().max_by_key(|(_, _, counters)| counters.instructions);
         let share = |n: u64| n as f64 / total.total().max(1) as f64;
-        let classes =
-            Class::ALL.iter().map(|class| (class.name().to_owned(), total.instructions[*class as usize].into()));
-        Ok(Some(Profile {
+        let classes = InstructionClass::ALL
+            .iter()
+            .map(|class| (class.name().to_owned(), total.instructions[*class as usize].into()));
+        Ok(Some(ShaderProfile {
             kernel: self.kernel.name,
             variant: self.variant.name,
             case: self.case.name,
@@ -276,7 +281,7 @@ impl Run {
     }
 }
 
-impl super::StepOutcome {
+impl super::StepResult {
     /// Returns the shader file and the line in it of a line of the variant's whole text.
     ///
     /// # Errors
@@ -299,6 +304,6 @@ fn place(variant: &Variant, consts: &Consts, line: u32, shaders: Option<&Path>) 
 }
 
 /// Returns the name of a kind as results write it.
-fn name(kind: Kind) -> String {
+fn name(kind: FindingKind) -> String {
     serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use naga::{Block, Expression, Function, GlobalVariable, Handle, LocalVariable, Module, Statement, TypeInner};
 
-use super::program::{Code, Node, Op, Pointer, Program, Reg, Root};
+use super::program::{Code, Node, Op, Pointer, Reg, Root, ShaderProgram};
 
-/// Value of an expression.
+/// Operand of an expression.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(super) enum Operand {
     /// A register for each word.
     Registers(Vec<Reg>),
     Matrix(usize),
@@ -17,7 +17,7 @@ pub(super) enum Value {
 /// An argument of a function.
 #[derive(Clone, Debug)]
 pub(super) enum Argument {
-    Value(Value),
+    Operand(Operand),
     Pointer(Pointer),
 }
 
@@ -30,17 +30,17 @@ pub(super) struct Lowered {
     pub pointers: Vec<Option<Pointer>>,
     pub number: usize,
     pub arguments: Vec<Argument>,
-    pub result: Option<Value>,
+    pub result: Option<Operand>,
 }
 
 /// State of the lowering of one function.
 pub(super) struct Frame<'a> {
     pub function: &'a Function,
     pub info: &'a naga::valid::FunctionInfo,
-    pub values: HashMap<Handle<Expression>, Value>,
+    pub values: HashMap<Handle<Expression>, Operand>,
     locals: HashMap<Handle<LocalVariable>, Root>,
     arguments: Vec<Argument>,
-    pub result: Option<Value>,
+    pub result: Option<Operand>,
 }
 
 pub(super) struct Lowering<'a> {
@@ -65,7 +65,7 @@ pub(super) struct Lowering<'a> {
 ///
 /// # Errors
 /// The name of what the emulator cannot run, with its line.
-pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Result<Program, String> {
+pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Result<ShaderProgram, String> {
     let at = module.entry_points.iter().position(|e| e.name == "main").ok_or("no entry point `main`")?;
     let mut layouts = naga::proc::Layouter::default();
     layouts.update(module.to_ctx()).map_err(|e| e.to_string())?;
@@ -89,7 +89,7 @@ pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Res
     let (builtins, mut frame) = lowering.entry(&entry.function, info.get_entry_point(at))?;
     let nodes = lowering.body(&mut frame, 0)?;
     let halves = module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Scalar(s) if s.width == 2));
-    Ok(Program {
+    Ok(ShaderProgram {
         workgroup: entry.workgroup_size,
         registers: lowering.registers,
         matrices: lowering.matrices,
@@ -161,7 +161,7 @@ impl<'a> Lowering<'a> {
         let mut arguments = Vec::new();
         for argument in &function.arguments {
             let value = self.allocate(argument.ty)?;
-            let Value::Registers(registers) = &value else { return self.fail("matrices as inputs") };
+            let Operand::Registers(registers) = &value else { return self.fail("matrices as inputs") };
             match (&argument.binding, self.inner(argument.ty)) {
                 (Some(naga::Binding::BuiltIn(builtin)), _) => builtins.push((*builtin, registers.clone())),
                 (None, TypeInner::Struct { members, .. }) => {
@@ -176,7 +176,7 @@ impl<'a> Lowering<'a> {
                 }
                 _ => return self.fail("inputs that are no builtins"),
             }
-            arguments.push(Argument::Value(value));
+            arguments.push(Argument::Operand(value));
         }
         Ok((builtins, self.frame(function, info, arguments)?))
     }
@@ -333,10 +333,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// Copies a value in the active lanes.
-    pub fn assign(&mut self, d: &Value, a: &Value) -> Result<(), String> {
+    pub fn assign(&mut self, d: &Operand, a: &Operand) -> Result<(), String> {
         match (d, a) {
-            (Value::Matrix(d), Value::Matrix(a)) => self.push(Op::CopyMatrix { d: *d, a: *a }),
-            (Value::Registers(d), Value::Registers(a)) if d.len() == a.len() => {
+            (Operand::Matrix(d), Operand::Matrix(a)) => self.push(Op::CopyMatrix { d: *d, a: *a }),
+            (Operand::Registers(d), Operand::Registers(a)) if d.len() == a.len() => {
                 for (&d, &a) in d.iter().zip(a) {
                     self.push(Op::Assign { d, a });
                 }
@@ -349,9 +349,9 @@ impl<'a> Lowering<'a> {
 
 impl Frame<'_> {
     /// Returns the value of an argument that is no pointer.
-    pub fn argument(&self, at: usize) -> Option<Value> {
+    pub fn argument(&self, at: usize) -> Option<Operand> {
         match &self.arguments[at] {
-            Argument::Value(value) => Some(value.clone()),
+            Argument::Operand(value) => Some(value.clone()),
             Argument::Pointer(_) => None,
         }
     }
@@ -360,7 +360,7 @@ impl Frame<'_> {
     pub fn pointer_argument(&self, at: usize) -> Option<Pointer> {
         match &self.arguments[at] {
             Argument::Pointer(pointer) => Some(pointer.clone()),
-            Argument::Value(_) => None,
+            Argument::Operand(_) => None,
         }
     }
 

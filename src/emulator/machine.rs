@@ -3,12 +3,12 @@
 use naga::BuiltIn;
 
 use super::counters::{Counters, LineCounters};
-use super::finding::{Findings, Kind};
+use super::finding::{FindingKind, ShaderFindings};
 use super::mask::{MAX_LANES, Mask};
-use super::memory::{Buffer, Order, Shadow};
-use super::program::{Code, Node, Op, Program, Reg};
+use super::memory::{AccessOrder, Buffer, Shadow};
+use super::program::{Code, Node, Op, Reg, ShaderProgram};
 
-/// Order in which workgroups run, and in which invocations become lanes of subgroups.
+/// AccessOrder in which workgroups run, and in which invocations become lanes of subgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
     /// Workgroups upwards; the invocations of a workgroup fill its subgroups in their order.
@@ -22,10 +22,10 @@ pub enum Schedule {
 
 /// Options of a dispatch.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct EmulatorOptions {
     /// Lanes of a subgroup.
     pub subgroup: usize,
-    /// Order of workgroups and lanes.
+    /// AccessOrder of workgroups and lanes.
     pub schedule: Schedule,
     /// Looks for faults; without it a dispatch runs faster.
     pub sanitize: bool,
@@ -35,26 +35,26 @@ pub struct Settings {
     pub loop_bound: u64,
 }
 
-impl Settings {
+impl EmulatorOptions {
     /// Returns settings that look for faults.
-    pub fn sanitizing(subgroup: usize, schedule: Schedule) -> Settings {
-        Settings { subgroup, schedule, sanitize: true, profile: false, loop_bound: 1 << 16 }
+    pub fn sanitizing(subgroup: usize, schedule: Schedule) -> EmulatorOptions {
+        EmulatorOptions { subgroup, schedule, sanitize: true, profile: false, loop_bound: 1 << 16 }
     }
 }
 
 /// Result of a dispatch.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct DispatchResult {
     /// Faults that were found.
-    pub findings: Findings,
+    pub findings: ShaderFindings,
     /// Instructions and requests.
     pub counters: Counters,
 }
 
 /// State of a dispatch.
-pub(super) struct Machine<'a> {
-    pub program: &'a Program,
-    pub settings: Settings,
+pub(super) struct Interpreter<'a> {
+    pub program: &'a ShaderProgram,
+    pub settings: EmulatorOptions,
     pub buffers: Vec<Buffer<'a>>,
     /// Lanes of a workgroup.
     pub lanes: usize,
@@ -71,13 +71,13 @@ pub(super) struct Machine<'a> {
     pub continued: Vec<Mask>,
     /// Counts barriers and workgroups.
     pub time: u32,
-    pub shared_order: Order,
-    pub buffer_order: Order,
+    pub shared_order: AccessOrder,
+    pub buffer_order: AccessOrder,
     pub subgroup_barriers: Vec<u32>,
     pub workgroup: u32,
     /// Local index of the invocation of each lane.
     pub local: Vec<u32>,
-    pub findings: Findings,
+    pub findings: ShaderFindings,
     pub counters: Counters,
     /// Executions of each run of operations: by subgroups and by lanes.
     pub runs: Vec<[u64; 2]>,
@@ -90,20 +90,25 @@ pub(super) struct Machine<'a> {
 ///
 /// # Errors
 /// The workgroup is larger than the emulator's.
-pub fn run(program: &Program, settings: Settings, groups: [u32; 3], buffers: Vec<Buffer>) -> Result<Outcome, String> {
+pub fn run(
+    program: &ShaderProgram,
+    settings: EmulatorOptions,
+    groups: [u32; 3],
+    buffers: Vec<Buffer>,
+) -> Result<DispatchResult, String> {
     let lanes = program.workgroup.iter().product::<u32>() as usize;
     if lanes > MAX_LANES {
         return Err(format!("a workgroup of {lanes} invocations; the emulator has at most {MAX_LANES}"));
     }
     let subgroups = lanes.div_ceil(settings.subgroup);
-    let order = Order { begin: 1, barrier: 1, lanes: lanes as u32, width: settings.subgroup as u32 };
+    let order = AccessOrder { begin: 1, barrier: 1, lanes: lanes as u32, width: settings.subgroup as u32 };
     let shared_bytes = program.shared_bytes.next_multiple_of(4);
     let shadow = if settings.sanitize { Shadow::new(shared_bytes, program.unit) } else { Shadow::default() };
     let mut local: Vec<u32> = (0..lanes as u32).collect();
     if settings.schedule == Schedule::LanesStrided {
         local.sort_by_key(|local| local % subgroups as u32);
     }
-    let mut machine = Machine {
+    let mut machine = Interpreter {
         program,
         settings,
         buffers,
@@ -123,7 +128,7 @@ pub fn run(program: &Program, settings: Settings, groups: [u32; 3], buffers: Vec
         subgroup_barriers: vec![1; subgroups],
         workgroup: 0,
         local,
-        findings: Findings::default(),
+        findings: ShaderFindings::default(),
         counters: Counters::default(),
         runs: vec![[0; 2]; program.runs as usize],
         requests: Vec::new(),
@@ -145,7 +150,7 @@ pub fn run(program: &Program, settings: Settings, groups: [u32; 3], buffers: Vec
     Ok(machine.finish())
 }
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     pub fn register(&self, reg: Reg) -> &[u32] {
         &self.registers[reg as usize * self.lanes..][..self.lanes]
     }
@@ -263,7 +268,7 @@ impl Machine<'_> {
                     if at >= count && self.settings.sanitize && self.active.contains(lane) {
                         let who = self.invocation(lane);
                         let message = || format!("{who} reads element {at} of {count}");
-                        self.findings.add(Kind::OutOfBounds, line, None, message);
+                        self.findings.add(FindingKind::OutOfBounds, line, None, message);
                     }
                     for (word, &d) in d.iter().enumerate() {
                         let value = from.get(at * words + word).map_or(0, |&r| self.register(r)[lane]);
@@ -276,7 +281,7 @@ impl Machine<'_> {
     }
 
     /// Adds up the counters.
-    fn finish(mut self) -> Outcome {
+    fn finish(mut self) -> DispatchResult {
         let width = self.settings.subgroup as u64;
         let program = self.program;
         let mut codes = vec![&program.main];
@@ -289,7 +294,7 @@ impl Machine<'_> {
             by_line.requests += requests.requests;
             by_line.lines += requests.lines;
         }
-        Outcome { findings: self.findings, counters: self.counters }
+        DispatchResult { findings: self.findings, counters: self.counters }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use naga::{Expression, Handle, MathFunction, Scalar};
 
-use super::counters::Class;
+use super::counters::InstructionClass;
 use super::lanes;
-use super::lower::{Frame, Lowering, Value};
+use super::lower::{Frame, Lowering, Operand};
 use super::program::{Check, Reg};
 
 impl<'a> Lowering<'a> {
@@ -13,7 +13,7 @@ impl<'a> Lowering<'a> {
         frame: &mut Frame<'a>,
         fun: MathFunction,
         arguments: &[Handle<Expression>],
-    ) -> Result<Value, String> {
+    ) -> Result<Operand, String> {
         let scalar = self.scalar_type(frame, arguments[0])?;
         let mut operands = Vec::new();
         for &argument in arguments {
@@ -29,32 +29,37 @@ impl<'a> Lowering<'a> {
                 let mut all = Vec::new();
                 for at in 0..count {
                     let f = lanes::unpack(fun, at).expect("a component of an unpacking function");
-                    let op = lanes::Described { f, class: Class::Convert, check: Check::None };
-                    let Value::Registers(one) = self.unary(op, &operands[0]) else { unreachable!() };
+                    let op = lanes::Described { f, class: InstructionClass::Convert, check: Check::None };
+                    let Operand::Registers(one) = self.unary(op, &operands[0]) else { unreachable!() };
                     all.extend(one);
                 }
-                return Ok(Value::Registers(all));
+                return Ok(Operand::Registers(all));
             }
             MathFunction::Pack2x16float => {
-                let op = lanes::Described { f: lanes::pack_half(), class: Class::Convert, check: Check::F16 };
+                let op =
+                    lanes::Described { f: lanes::pack_half(), class: InstructionClass::Convert, check: Check::F16 };
                 return Ok(self.binary(op, &operands[0][..1], &operands[0][1..]));
             }
             MathFunction::Pack4xI8 | MathFunction::Pack4xU8 => {
                 let mut word = self.constant(0);
                 for &byte in operands[0].iter().rev() {
-                    let op = lanes::Described { f: lanes::pack_byte(), class: Class::Convert, check: Check::None };
-                    let Value::Registers(more) = self.binary(op, &[word], &[byte]) else { unreachable!() };
+                    let op = lanes::Described {
+                        f: lanes::pack_byte(),
+                        class: InstructionClass::Convert,
+                        check: Check::None,
+                    };
+                    let Operand::Registers(more) = self.binary(op, &[word], &[byte]) else { unreachable!() };
                     word = more[0];
                 }
-                return Ok(Value::Registers(vec![word]));
+                return Ok(Operand::Registers(vec![word]));
             }
             MathFunction::Length | MathFunction::Normalize => {
-                let Value::Registers(square) = self.dot(scalar, &operands[0], &operands[0])? else { unreachable!() };
+                let Operand::Registers(square) = self.dot(scalar, &operands[0], &operands[0])? else { unreachable!() };
                 let root = if fun == MathFunction::Length { MathFunction::Sqrt } else { MathFunction::InverseSqrt };
                 let op = lanes::math1(root, scalar).expect("a root of a float");
-                let Value::Registers(root) = self.unary(op, &square) else { unreachable!() };
+                let Operand::Registers(root) = self.unary(op, &square) else { unreachable!() };
                 if fun == MathFunction::Length {
-                    return Ok(Value::Registers(root));
+                    return Ok(Operand::Registers(root));
                 }
                 let times = lanes::binary(naga::BinaryOperator::Multiply, scalar).expect("a product of floats");
                 return Ok(self.binary(times, &operands[0], &root));
@@ -74,20 +79,20 @@ impl<'a> Lowering<'a> {
     }
 
     /// Adds the products and sums of a dot product, from the first component on.
-    fn dot(&mut self, scalar: Scalar, a: &[Reg], b: &[Reg]) -> Result<Value, String> {
+    fn dot(&mut self, scalar: Scalar, a: &[Reg], b: &[Reg]) -> Result<Operand, String> {
         let mut sum: Option<Reg> = None;
         for (&a, &b) in a.iter().zip(b) {
             let times = lanes::binary(naga::BinaryOperator::Multiply, scalar).expect("a product");
-            let Value::Registers(product) = self.binary(times, &[a], &[b]) else { unreachable!() };
+            let Operand::Registers(product) = self.binary(times, &[a], &[b]) else { unreachable!() };
             sum = Some(match sum {
                 None => product[0],
                 Some(sum) => {
                     let plus = lanes::binary(naga::BinaryOperator::Add, scalar).expect("a sum");
-                    let Value::Registers(sum) = self.binary(plus, &[sum], &product) else { unreachable!() };
+                    let Operand::Registers(sum) = self.binary(plus, &[sum], &product) else { unreachable!() };
                     sum[0]
                 }
             });
         }
-        Ok(Value::Registers(sum.into_iter().collect()))
+        Ok(Operand::Registers(sum.into_iter().collect()))
     }
 }

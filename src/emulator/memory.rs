@@ -1,6 +1,6 @@
 //! Memory of a dispatch: buffers, workgroup memory, and who accessed what last.
 
-use super::finding::{Findings, Kind};
+use super::finding::{FindingKind, ShaderFindings};
 
 /// Words of a buffer.
 pub enum Words<'a> {
@@ -50,7 +50,7 @@ pub struct Access {
 
 /// When an invocation's earlier accesses are ordered before the one that it makes now.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Order {
+pub struct AccessOrder {
     /// Accesses before this time belong to another dispatch, or to another workgroup's memory.
     pub begin: u32,
     /// Time of the last barrier of the workgroup for this memory.
@@ -83,9 +83,9 @@ impl Shadow {
         width: u32,
         now: Access,
         writes: bool,
-        order: &Order,
+        order: &AccessOrder,
         subgroup_barrier: u32,
-        findings: &mut Findings,
+        findings: &mut ShaderFindings,
         place: &dyn Fn(u32) -> String,
     ) {
         if self.cells.is_empty() {
@@ -107,7 +107,7 @@ impl Shadow {
             let cell = &mut self.cells[at as usize];
             let mut race = |before: &Access, did: &str| {
                 let does = if writes { "writes" } else { "reads" };
-                findings.add(Kind::DataRace, now.line, Some(before.line), || {
+                findings.add(FindingKind::DataRace, now.line, Some(before.line), || {
                     format!(
                         "invocation {} {does} {} that invocation {} {did}, with no barrier between",
                         now.invocation,

@@ -1,6 +1,6 @@
 //! Emulated adapter: runs the shaders themselves, on any machine, and finds what drivers hide.
 //!
-//! A shader goes from WGSL through naga to a [`Program`], which a machine runs with subgroups of any size, all lanes of
+//! A shader goes from WGSL through naga to a [`ShaderProgram`], which a machine runs with subgroups of any size, all lanes of
 //! a workgroup in lockstep. The machine watches every access: bounds, races, memory that nobody wrote, control flow
 //! that diverges at barriers; and counts instructions and memory requests. It shares no code with the kernels'
 //! references.
@@ -26,10 +26,10 @@ mod program;
 mod subgroup;
 mod variables;
 
-pub use adapter::{Adapter, Emulator, StepOutcome, compile};
-pub use counters::{CLASSES, Class, Counters, LineCounters, Requests};
-pub use finding::{Finding, Findings, Kind};
+pub use adapter::{EmulatedAdapter, Emulator, StepResult, compile};
+pub use counters::{CLASSES, Counters, InstructionClass, LineCounters, Requests};
+pub use finding::{FindingKind, ShaderFinding, ShaderFindings};
 use lower::lower;
-pub use machine::{Outcome, Schedule, Settings, run};
+pub use machine::{DispatchResult, EmulatorOptions, Schedule, run};
 pub use memory::{Buffer, Shadow, Words};
-pub use program::Program;
+pub use program::ShaderProgram;

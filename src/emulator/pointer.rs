@@ -2,7 +2,7 @@
 
 use naga::{Expression, Handle, TypeInner};
 
-use super::lower::{Frame, Lowering, Value};
+use super::lower::{Frame, Lowering, Operand};
 use super::program::{Index, Leaf, Op, Pointee, Pointer, Reg, Root};
 use super::variables::{scalar_words, words};
 
@@ -80,11 +80,11 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    pub(super) fn load(&mut self, pointer: Pointer, atomic: bool) -> Result<Value, String> {
+    pub(super) fn load(&mut self, pointer: Pointer, atomic: bool) -> Result<Operand, String> {
         if let Root::Matrix(a) = pointer.root {
             let d = self.matrix();
             self.push(Op::CopyMatrix { d, a });
-            return Ok(Value::Matrix(d));
+            return Ok(Operand::Matrix(d));
         }
         let words = self.pointee_words(&pointer)?;
         let first = self.register(words.len() as u32);
@@ -103,20 +103,20 @@ impl<'a> Lowering<'a> {
                 self.push(Op::Load { leaves, pointer, size, atomic });
             }
         }
-        Ok(Value::Registers(d))
+        Ok(Operand::Registers(d))
     }
 
     fn is_atomic(&self, ty: Pointee) -> bool {
         matches!(ty, Pointee::Type(ty) if matches!(self.inner(ty), TypeInner::Atomic(_)))
     }
 
-    pub(super) fn store(&mut self, pointer: Pointer, value: &Value) -> Result<(), String> {
+    pub(super) fn store(&mut self, pointer: Pointer, value: &Operand) -> Result<(), String> {
         let a = match (pointer.root, value) {
-            (Root::Matrix(d), Value::Matrix(a)) => {
+            (Root::Matrix(d), Operand::Matrix(a)) => {
                 self.push(Op::CopyMatrix { d, a: *a });
                 return Ok(());
             }
-            (_, Value::Registers(registers)) => registers,
+            (_, Operand::Registers(registers)) => registers,
             _ => return self.fail("this store"),
         };
         match pointer.root {

@@ -4,7 +4,7 @@
 //! low word first), a vector or an array as many as its scalars. Functions do not recurse in WGSL, so each has registers of its own.
 //! Control flow stays a tree; lanes that do not follow a branch are masked out while the others run it.
 
-use super::counters::Class;
+use super::counters::InstructionClass;
 use super::lanes::{Binary, Ternary, Unary, Wide};
 
 /// Number of a register.
@@ -12,7 +12,7 @@ pub type Reg = u32;
 
 /// Shader made ready for one entry point, with its overrides set.
 #[derive(Debug)]
-pub struct Program {
+pub struct ShaderProgram {
     /// Invocations of a workgroup along x, y and z.
     pub(super) workgroup: [u32; 3],
     /// Number of registers.
@@ -101,7 +101,7 @@ pub enum Root {
     Matrix(usize),
     /// Workgroup memory; offsets count bytes.
     Shared,
-    /// A buffer by its place in [`Program::bindings`]; offsets count bytes.
+    /// A buffer by its place in [`ShaderProgram::bindings`]; offsets count bytes.
     Buffer(usize),
 }
 
@@ -163,7 +163,7 @@ pub enum Op {
         f: Unary,
         d: Reg,
         a: Reg,
-        class: Class,
+        class: InstructionClass,
         check: Check,
     },
     Binary {
@@ -171,7 +171,7 @@ pub enum Op {
         d: Reg,
         a: Reg,
         b: Reg,
-        class: Class,
+        class: InstructionClass,
         check: Check,
     },
     Ternary {
@@ -180,7 +180,7 @@ pub enum Op {
         a: Reg,
         b: Reg,
         c: Reg,
-        class: Class,
+        class: InstructionClass,
         check: Check,
     },
     /// On 64-bit integers, the low word first. A comparison has one register as its result.
@@ -306,19 +306,19 @@ pub enum Gather {
 
 impl Op {
     /// Returns the class of the instruction that a processor runs for this. None: none.
-    pub fn class(&self) -> Option<Class> {
+    pub fn class(&self) -> Option<InstructionClass> {
         match self {
             Op::Unary { class, .. } | Op::Binary { class, .. } | Op::Ternary { class, .. } => {
-                (*class != Class::Move).then_some(*class)
+                (*class != InstructionClass::Move).then_some(*class)
             }
-            Op::Wide { .. } | Op::Length { .. } => Some(Class::Int),
+            Op::Wide { .. } | Op::Length { .. } => Some(InstructionClass::Int),
             // Variables are registers.
             Op::Copy { .. } | Op::Assign { .. } | Op::CopyMatrix { .. } | Op::ZeroMatrix { .. } => None,
             Op::Pick { .. } | Op::ReadLocal { .. } | Op::WriteLocal { .. } => None,
-            Op::Load { .. } | Op::Store { .. } | Op::Atomic { .. } => Some(Class::Memory),
-            Op::LoadMatrix { .. } | Op::StoreMatrix { .. } => Some(Class::Memory),
-            Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. } => Some(Class::Subgroup),
-            Op::MultiplyMatrix { .. } => Some(Class::Matrix),
+            Op::Load { .. } | Op::Store { .. } | Op::Atomic { .. } => Some(InstructionClass::Memory),
+            Op::LoadMatrix { .. } | Op::StoreMatrix { .. } => Some(InstructionClass::Memory),
+            Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. } => Some(InstructionClass::Subgroup),
+            Op::MultiplyMatrix { .. } => Some(InstructionClass::Matrix),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Operations between the lanes of a subgroup, and cooperative matrices.
 
-use super::finding::Kind;
-use super::machine::Machine;
+use super::finding::FindingKind;
+use super::machine::Interpreter;
 use super::program::{Gather, Op, Reg};
 
-impl Machine<'_> {
+impl Interpreter<'_> {
     /// Returns the lanes of a subgroup.
     fn lanes_of(&self, subgroup: usize) -> std::ops::Range<usize> {
         let width = self.settings.subgroup;
@@ -83,7 +83,7 @@ impl Machine<'_> {
             let there = lanes.contains(&source) && self.active.contains(source);
             if !there && self.settings.sanitize {
                 let (who, size) = (self.invocation(lane), lanes.len());
-                self.findings.add(Kind::InactiveLane, line, None, || {
+                self.findings.add(FindingKind::InactiveLane, line, None, || {
                     format!("{who}, lane {own} of a subgroup of {size}, reads lane {from}, which is not active")
                 });
             }

@@ -2,7 +2,7 @@
 
 use naga::{AddressSpace, Expression, GlobalVariable, Handle, Scalar, Type, TypeInner};
 
-use super::lower::{Lowering, Value};
+use super::lower::{Lowering, Operand};
 use super::program::{Binding, Op, Pointee, Reg, Root};
 
 /// Returns the scalar of a type that is one, or whose components are.
@@ -69,13 +69,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// Returns registers in a row for a value of this type.
-    pub fn allocate(&mut self, ty: Handle<Type>) -> Result<Value, String> {
+    pub fn allocate(&mut self, ty: Handle<Type>) -> Result<Operand, String> {
         if self.is_matrix(ty) {
-            return Ok(Value::Matrix(self.matrix()));
+            return Ok(Operand::Matrix(self.matrix()));
         }
         let count = self.words_of(ty)?.len() as u32;
         let first = self.register(count);
-        Ok(Value::Registers((first..first + count).collect()))
+        Ok(Operand::Registers((first..first + count).collect()))
     }
 
     /// Returns the place of a pointer's value in registers, or in memory.
@@ -125,11 +125,11 @@ impl<'a> Lowering<'a> {
     }
 
     /// Sets a variable to `value`, or to zeros.
-    pub fn initialize(&mut self, root: Root, ty: Handle<Type>, value: Option<Value>) -> Result<(), String> {
+    pub fn initialize(&mut self, root: Root, ty: Handle<Type>, value: Option<Operand>) -> Result<(), String> {
         match (root, value) {
-            (Root::Matrix(d), Some(Value::Matrix(a))) => self.push(Op::CopyMatrix { d, a }),
+            (Root::Matrix(d), Some(Operand::Matrix(a))) => self.push(Op::CopyMatrix { d, a }),
             (Root::Matrix(d), _) => self.push(Op::ZeroMatrix { d }),
-            (Root::Registers(base), Some(Value::Registers(value))) => {
+            (Root::Registers(base), Some(Operand::Registers(value))) => {
                 for (at, a) in value.into_iter().enumerate() {
                     self.push(Op::Copy { d: base + at as u32, a });
                 }
@@ -161,35 +161,35 @@ impl<'a> Lowering<'a> {
     }
 
     /// Returns zeros of a type.
-    pub fn zeros(&mut self, ty: Handle<Type>) -> Result<Value, String> {
+    pub fn zeros(&mut self, ty: Handle<Type>) -> Result<Operand, String> {
         if self.is_matrix(ty) {
             let d = self.matrix();
             self.push(Op::ZeroMatrix { d });
-            return Ok(Value::Matrix(d));
+            return Ok(Operand::Matrix(d));
         }
         let zero = self.constant(0);
-        Ok(Value::Registers(vec![zero; self.words_of(ty)?.len()]))
+        Ok(Operand::Registers(vec![zero; self.words_of(ty)?.len()]))
     }
 
     /// Returns the value of a constant expression of the module.
-    pub fn global_value(&mut self, handle: Handle<Expression>) -> Result<Value, String> {
+    pub fn global_value(&mut self, handle: Handle<Expression>) -> Result<Operand, String> {
         match &self.module.global_expressions[handle] {
-            Expression::Literal(literal) => Ok(Value::Registers(self.literal(*literal)?)),
+            Expression::Literal(literal) => Ok(Operand::Registers(self.literal(*literal)?)),
             Expression::Constant(constant) => self.global_value(self.module.constants[*constant].init),
             Expression::ZeroValue(ty) => self.zeros(*ty),
             Expression::Compose { components, .. } => {
                 let mut registers = Vec::new();
                 for &component in components {
                     match self.global_value(component)? {
-                        Value::Registers(more) => registers.extend(more),
-                        Value::Matrix(_) => return self.fail("matrices within values"),
+                        Operand::Registers(more) => registers.extend(more),
+                        Operand::Matrix(_) => return self.fail("matrices within values"),
                     }
                 }
-                Ok(Value::Registers(registers))
+                Ok(Operand::Registers(registers))
             }
             Expression::Splat { size, value } => match self.global_value(*value)? {
-                Value::Registers(one) => Ok(Value::Registers(one.repeat(*size as usize))),
-                Value::Matrix(_) => self.fail("splats of matrices"),
+                Operand::Registers(one) => Ok(Operand::Registers(one.repeat(*size as usize))),
+                Operand::Matrix(_) => self.fail("splats of matrices"),
             },
             _ => self.fail("this constant expression"),
         }

@@ -33,7 +33,7 @@ pub struct Identity {
     pub template: String,
     /// `fast`, `portable` or `cpu`: their sums differ in the last digits.
     pub path: String,
-    /// Whether it runs a GGUF file's blocks packed; otherwise they are widened to bf16.
+    /// True if it runs a GGUF file's blocks packed; otherwise they are widened to bf16.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub packed: bool,
     pub numerics: u32,

@@ -25,18 +25,18 @@ pub struct Method {
     /// Widths of a code.
     pub bits: &'static [u32],
     pub default_bits: u32,
-    /// Whether the method needs the inputs of each layer.
+    /// True if the method needs the inputs of each layer.
     pub calibrated: bool,
     /// Returns the default options.
     pub options: fn() -> Box<dyn MethodOptions>,
     /// Adds the arguments of the options to a command.
     #[cfg(feature = "cli")]
     pub args: fn(clap::Command) -> clap::Command,
-    /// Whether a study measures the method unless told otherwise.
+    /// True if a study measures the method unless told otherwise.
     pub in_study: bool,
     /// Options that a study compares with the defaults.
     pub comparisons: &'static [Comparison],
-    /// Whether weights of the method may have outliers, whose share reports give.
+    /// True if weights of the method may have outliers, whose share reports give.
     pub has_outliers: bool,
     /// Returns a weight \[rows, cols\] of this many bits for measuring speed and memory without a checkpoint:
     /// bits, rows, cols, seed. Products keep the scale of their inputs.
@@ -50,7 +50,7 @@ pub static METHODS: &[&Method] = &[&grid::RTN, &int8::METHOD, &grid::GPTQ, &spqr
 pub struct Comparison {
     /// Appended to the name of a form: `no-outliers`.
     pub name: &'static str,
-    /// Whether it has the true bits of another method one bit wider. Otherwise it is an ablation.
+    /// True if it has the true bits of another method one bit wider. Otherwise it is an ablation.
     pub equal_bits: bool,
     /// Name of what differs, as reports show it.
     pub option: &'static str,

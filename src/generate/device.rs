@@ -2,7 +2,7 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
-use crate::emulator::{Adapter, Emulator, Schedule, Settings};
+use crate::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{self, Class, Facts, Gpu};
@@ -69,7 +69,7 @@ pub struct Run {
     pub adapter: String,
     /// `portable`, `fast` or `cpu`.
     pub path: &'static str,
-    /// Whether it computes on the CPU, be it behind the name of a GPU.
+    /// True if it computes on the CPU, be it behind the name of a GPU.
     pub software: bool,
 }
 
@@ -95,7 +95,8 @@ impl DeviceChoice {
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
         if let Some(subgroup) = self.emulated()? {
-            let adapter = Adapter::new(Settings::sanitizing(subgroup, Schedule::Forward), self.gpu_options());
+            let adapter =
+                EmulatedAdapter::new(EmulatorOptions::sanitizing(subgroup, Schedule::Forward), self.gpu_options());
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
             let run = Run { adapter: format!("emulated, subgroups of {subgroup}"), path, software: true };
             return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });

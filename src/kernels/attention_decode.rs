@@ -45,7 +45,7 @@ pub struct Attention {
     pub window: Option<usize>,
 }
 
-/// Where a row's keys lie in the cache: sequences that begin alike share the slots of their beginning. Three
+/// Slots of a row's keys in the cache: sequences that begin alike share the slots of their beginning. Three
 /// runs are enough for what is asked here: what all have in common, a question, one of its answers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]

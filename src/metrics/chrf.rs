@@ -13,7 +13,7 @@ const BETA: f64 = 2.0;
 /// F2 over character 1- to 6-grams without white space, in mixed case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chrf {
-    /// Whether word 1- and 2-grams count too: chrF++.
+    /// True if word 1- and 2-grams count too: chrF++.
     pub words: bool,
 }
 

@@ -20,7 +20,7 @@ pub struct Prediction<'a> {
 pub struct Position {
     /// [`divergence`] of the reference from the model, in nats.
     pub divergence: f64,
-    /// Whether both give most to the same token.
+    /// True if both give most to the same token.
     pub same_top: bool,
     /// Probability of the text's token by the model, minus that by the reference.
     pub difference: f64,

@@ -26,9 +26,9 @@ pub struct Config {
     pub rope_scaling: RopeScaling,
     /// Number of keys that a query attends to, its own included. None: all up to its own.
     pub sliding_window: Option<usize>,
-    /// Whether q, k, v and o have biases, in families where the config decides.
+    /// True if q, k, v and o have biases, in families where the config decides.
     pub attention_bias: bool,
-    /// Whether gate, up and down have biases, in families where the config decides.
+    /// True if gate, up and down have biases, in families where the config decides.
     pub mlp_bias: bool,
     pub tie_word_embeddings: bool,
 }

@@ -38,7 +38,7 @@ const PIECE: usize = 1 << 20;
 
 pub(super) struct Weights<'a> {
     source: Source<'a>,
-    /// Whether GGUF's blocks stay packed.
+    /// True if GGUF's blocks stay packed.
     packed: bool,
     quantization: Option<Quantization>,
     orders: Orders,

@@ -11,7 +11,7 @@ pub struct Parting {
     pub number: usize,
     pub step: String,
     pub kernel: &'static str,
-    /// Where in the output the largest difference is: row and column.
+    /// Row and column of the largest difference.
     pub row: usize,
     pub col: usize,
     pub expected: f32,

@@ -57,7 +57,7 @@ pub enum Place {
 /// A two-dimensional, row-major tensor: a handle, not the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// Where the bytes are.
+    /// Place of the bytes.
     pub place: Place,
     /// Number of rows.
     pub rows: usize,
@@ -112,7 +112,7 @@ impl Tensor {
 /// One dispatch: a kernel, its parameters and what it binds.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where in the model: `layers.3.mlp.down_proj`.
+    /// Place in the model: `layers.3.mlp.down_proj`.
     pub name: String,
     /// The kernel that runs.
     pub kernel: &'static Kernel,

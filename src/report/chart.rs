@@ -32,7 +32,7 @@ pub(super) struct Chart {
 pub(super) struct Series {
     pub name: String,
     pub mark: Mark,
-    /// Whether a line joins the points, in their order.
+    /// True if a line joins the points, in their order.
     pub joined: bool,
     pub points: Vec<Point>,
 }

@@ -195,7 +195,7 @@ fn pairs(after: &Score, before: &Score) -> Vec<(f64, f64)> {
 pub struct Rise<'a> {
     pub run: &'a RunResult,
     pub perplexity: &'a Perplexity,
-    /// Whether it is above ten times the baseline, or not finite.
+    /// True if it is above ten times the baseline, or not finite.
     pub collapsed: bool,
     /// Perplexity over the baseline's.
     pub ratio: f64,

@@ -204,7 +204,7 @@ pub struct Score {
     pub set: Option<String>,
     /// Metric and filter: `acc`, `exact_match, strict`.
     pub metric: String,
-    /// Whether it is the number to name if the task has several.
+    /// True if it is the number to name if the task has several.
     #[serde(default)]
     pub primary: bool,
     pub profile: String,

@@ -43,7 +43,7 @@ pub struct FormRun<'a> {
     folder: PathBuf,
     loaded: Option<(Compute, Model)>,
     progress: &'a mut dyn Progress,
-    /// Whether the process's peak of memory is that of this form alone.
+    /// True if the process's peak of memory is that of this form alone.
     own_peak: bool,
 }
 

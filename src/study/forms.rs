@@ -14,7 +14,7 @@ pub struct Form {
     pub bits: u32,
     /// None: as the model's files have it.
     pub settings: Option<Settings>,
-    /// Whether a GGUF file's blocks run packed; otherwise they are widened to bf16.
+    /// True if a GGUF file's blocks run packed; otherwise they are widened to bf16.
     pub packed: bool,
     pub purpose: Purpose,
     /// The options that differ from the method's preset.

@@ -1,7 +1,7 @@
 //! Counters of small kernels against numbers worked out by hand.
 
 use libtest_mimic::{Failed, Trial as Test};
-use qwgpu::emulator::{Buffer, Counters, Schedule, Settings, Shadow, Words, compile, run};
+use qwgpu::emulator::{Buffer, Counters, EmulatorOptions, Schedule, Shadow, Words, compile, run};
 use qwgpu::plan::Consts;
 
 /// A kernel of one workgroup of 32 invocations over x, 4,096 words, and y, 4,096 words.
@@ -115,7 +115,8 @@ impl Counted {
         let (x, mut y) = (vec![1u32; 4096], vec![0u32; 4096]);
         let buffer = |words| Buffer { words, shadow: Shadow::default() };
         let buffers = vec![buffer(Words::Read(&x)), buffer(Words::Read(&x)), buffer(Words::Write(&mut y))];
-        let settings = Settings { sanitize: false, profile: true, ..Settings::sanitizing(32, Schedule::Forward) };
+        let settings =
+            EmulatorOptions { sanitize: false, profile: true, ..EmulatorOptions::sanitizing(32, Schedule::Forward) };
         let counters = run(&program, settings, [1, 1, 1], buffers)?.counters;
         for (name, expected) in self.expected {
             let found = value(&counters, name);
@@ -128,7 +129,7 @@ impl Counted {
 }
 
 fn value(counters: &Counters, name: &str) -> u64 {
-    use qwgpu::emulator::Class;
+    use qwgpu::emulator::InstructionClass;
     match name {
         "loads" => counters.buffers.loads,
         "stores" => counters.buffers.stores,
@@ -142,7 +143,10 @@ fn value(counters: &Counters, name: &str) -> u64 {
         "lane_operations" => counters.lane_operations,
         "lane_slots" => counters.lane_slots,
         class => {
-            let class = Class::ALL.iter().find(|c| c.name() == class).unwrap_or_else(|| panic!("no counter {class}"));
+            let class = InstructionClass::ALL
+                .iter()
+                .find(|c| c.name() == class)
+                .unwrap_or_else(|| panic!("no counter {class}"));
             counters.instructions[*class as usize]
         }
     }

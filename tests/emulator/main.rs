@@ -5,7 +5,7 @@ mod counters;
 mod faults;
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
-use qwgpu::emulator::{Adapter, Emulator, Schedule, Settings};
+use qwgpu::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule};
 use qwgpu::formats;
 use qwgpu::gpu::Options;
 use qwgpu::plan::trial::check;
@@ -24,9 +24,9 @@ fn main() {
                 for (size, schedule, order) in
                     SIZES.map(|size| (size, Schedule::Forward, "")).into_iter().chain(strided)
                 {
-                    let settings = Settings::sanitizing(size, schedule);
+                    let settings = EmulatorOptions::sanitizing(size, schedule);
                     let name = format!("{}/{}/{}/emulated:{size}{order}", kernel.name, variant.name, case.name);
-                    let here = Adapter::new(settings, Options::default()).can_run(variant);
+                    let here = EmulatedAdapter::new(settings, Options::default()).can_run(variant);
                     let test = Test::test(name, move || run(kernel, variant, case, settings));
                     tests.push(if here { test } else { test.with_kind("subgroups too small").with_ignored_flag(true) });
                 }
@@ -38,8 +38,13 @@ fn main() {
     libtest_mimic::run(&arguments, tests).exit();
 }
 
-fn run(kernel: &'static Kernel, variant: &'static Variant, case: &Case, settings: Settings) -> Result<(), Failed> {
-    let mut adapter = Adapter::new(settings, Options::default());
+fn run(
+    kernel: &'static Kernel,
+    variant: &'static Variant,
+    case: &Case,
+    settings: EmulatorOptions,
+) -> Result<(), Failed> {
+    let mut adapter = EmulatedAdapter::new(settings, Options::default());
     adapter.force(kernel, variant);
     let mut emulator = Emulator::new(adapter, u64::MAX);
     let checked = check(kernel, case, &mut emulator)?;

@@ -39,7 +39,7 @@ pub enum Order {
     Given(Vec<u32>),
 }
 
-/// What an input that was never active (H_jj = 0) contributes to the mean of the diagonal, hence to
+/// Contribution of an input that was never active (H_jj = 0) to the mean of the diagonal, hence to
 /// the damping: the two references differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Dead {

@@ -15,7 +15,7 @@ pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Met
 /// The beginning of an explanation, given and asked for: the published ones begin with `1.`.
 const STEPS: &str = "让我们一步一步思考，\n1.";
 
-/// How the form ends; then what else says a letter, in order.
+/// The end of the form, then other phrases that name a letter, in order.
 static STATED: LazyLock<Regex> = LazyLock::new(|| pattern("所以答案是(.+?)。"));
 static OTHERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = ["{}是正确的", "选项{}正确", "答案为{}", "答案是{}", "答案{}", "选择{}", "答案：{}", "选择答案{}"];
