@@ -2,7 +2,7 @@
 
 use naga::{BinaryOperator as B, MathFunction as M, Scalar, ScalarKind as K, UnaryOperator as U};
 
-use super::counters::InstructionClass;
+use super::counters::InstructionClass as Class;
 use super::program::Check;
 
 /// Returns the check of a float operation's result.
@@ -22,11 +22,11 @@ pub type Wide = fn(u64, u64) -> u64;
 /// Operation with its class and what must be checked of its operands.
 pub struct Described<F> {
     pub f: F,
-    pub class: InstructionClass,
+    pub class: Class,
     pub check: Check,
 }
 
-fn described<F>(f: F, class: InstructionClass, check: Check) -> Option<Described<F>> {
+fn described<F>(f: F, class: Class, check: Check) -> Option<Described<F>> {
     Some(Described { f, class, check })
 }
 
@@ -117,14 +117,14 @@ pub fn binary(op: B, scalar: Scalar) -> Option<Described<Binary>> {
     let width = scalar.width;
     match scalar.kind {
         K::Float => {
-            let class = InstructionClass::Float;
+            let class = Class::Float;
             match op {
                 B::Add => return described(float2!(width, |a, b| a + b), class, finite(width)),
                 B::Subtract => return described(float2!(width, |a, b| a - b), class, finite(width)),
                 B::Multiply => return described(float2!(width, |a, b| a * b), class, finite(width)),
-                B::Divide => return described(float2!(width, |a, b| a / b), InstructionClass::Special, finite(width)),
+                B::Divide => return described(float2!(width, |a, b| a / b), Class::Special, finite(width)),
                 B::Modulo => {
-                    return described(float2!(width, |a: f32, b: f32| a % b), InstructionClass::Special, finite(width));
+                    return described(float2!(width, |a: f32, b: f32| a % b), Class::Special, finite(width));
                 }
                 _ => {}
             }
@@ -147,7 +147,7 @@ pub fn binary(op: B, scalar: Scalar) -> Option<Described<Binary>> {
                 _ => None,
             };
             if let Some((f, check)) = f {
-                return described(f, InstructionClass::Int, check);
+                return described(f, Class::Int, check);
             }
         }
         _ => {}
@@ -164,7 +164,7 @@ pub fn binary(op: B, scalar: Scalar) -> Option<Described<Binary>> {
         B::GreaterEqual => compare!(scalar, >=),
         _ => return None,
     };
-    let class = if scalar.kind == K::Float { InstructionClass::Float } else { InstructionClass::Int };
+    let class = if scalar.kind == K::Float { Class::Float } else { Class::Int };
     described(f, class, Check::None)
 }
 
@@ -205,17 +205,17 @@ pub fn wide(op: B, signed: bool) -> Option<(Wide, bool)> {
 /// Returns a unary operator.
 pub fn unary(op: U, scalar: Scalar) -> Option<Described<Unary>> {
     match (op, scalar.kind) {
-        (U::Negate, K::Float) => described(float1!(scalar.width, |a: f32| -a), InstructionClass::Float, Check::None),
-        (U::Negate, _) => described(one!(|a: u32| a.wrapping_neg()), InstructionClass::Int, Check::None),
-        (U::LogicalNot, _) => described(one!(|a| a ^ 1), InstructionClass::Int, Check::None),
-        (U::BitwiseNot, _) => described(one!(|a: u32| !a), InstructionClass::Int, Check::None),
+        (U::Negate, K::Float) => described(float1!(scalar.width, |a: f32| -a), Class::Float, Check::None),
+        (U::Negate, _) => described(one!(|a: u32| a.wrapping_neg()), Class::Int, Check::None),
+        (U::LogicalNot, _) => described(one!(|a| a ^ 1), Class::Int, Check::None),
+        (U::BitwiseNot, _) => described(one!(|a: u32| !a), Class::Int, Check::None),
     }
 }
 
 /// Returns a conversion between scalars of at most 32 bits; `bits` reinterprets them.
 pub fn convert(from: Scalar, to: K, width: Option<u8>) -> Option<Described<Unary>> {
-    let Some(width) = width else { return described(one!(|a| a), InstructionClass::Move, Check::None) };
-    let class = InstructionClass::Convert;
+    let Some(width) = width else { return described(one!(|a| a), Class::Move, Check::None) };
+    let class = Class::Convert;
     let from_half = from.kind == K::Float && from.width == 2;
     let (f, check): (Unary, Check) = match (from.kind, to) {
         (K::Float, K::Float) => match (from_half, width) {
@@ -234,7 +234,7 @@ pub fn convert(from: Scalar, to: K, width: Option<u8>) -> Option<Described<Unary
         (K::Uint | K::Bool, K::Float) => (one!(|a| (a as f32).to_bits()), Check::None),
         (K::Float, K::Bool) => (one!(|a: u32| u32::from(a << 1 != 0)), Check::None),
         (_, K::Bool) => (one!(|a| u32::from(a != 0)), Check::None),
-        _ => return described(one!(|a| a), InstructionClass::Move, Check::None),
+        _ => return described(one!(|a| a), Class::Move, Check::None),
     };
     described(f, class, check)
 }
@@ -243,8 +243,8 @@ pub fn convert(from: Scalar, to: K, width: Option<u8>) -> Option<Described<Unary
 pub fn math1(fun: M, scalar: Scalar) -> Option<Described<Unary>> {
     let width = scalar.width;
     if scalar.kind == K::Float {
-        let simple = |f| described(f, InstructionClass::Float, Check::None);
-        let special = |f| described(f, InstructionClass::Special, finite(width));
+        let simple = |f| described(f, Class::Float, Check::None);
+        let special = |f| described(f, Class::Special, finite(width));
         return match fun {
             M::Abs => simple(float1!(width, f32::abs)),
             M::Ceil => simple(float1!(width, f32::ceil)),
@@ -289,30 +289,26 @@ pub fn math1(fun: M, scalar: Scalar) -> Option<Described<Unary>> {
         M::FirstLeadingBit => one!(|a: u32| 31u32.wrapping_sub(a.leading_zeros())),
         _ => return None,
     };
-    described(f, InstructionClass::Int, Check::None)
+    described(f, Class::Int, Check::None)
 }
 
 /// Returns a function of two scalars.
 pub fn math2(fun: M, scalar: Scalar) -> Option<Described<Binary>> {
     let width = scalar.width;
     match (fun, scalar.kind) {
-        (M::Min, K::Float) => described(float2!(width, f32::min), InstructionClass::Float, Check::None),
-        (M::Max, K::Float) => described(float2!(width, f32::max), InstructionClass::Float, Check::None),
-        (M::Pow, K::Float) => described(float2!(width, f32::powf), InstructionClass::Special, finite(width)),
-        (M::Atan2, K::Float) => described(float2!(width, f32::atan2), InstructionClass::Special, finite(width)),
+        (M::Min, K::Float) => described(float2!(width, f32::min), Class::Float, Check::None),
+        (M::Max, K::Float) => described(float2!(width, f32::max), Class::Float, Check::None),
+        (M::Pow, K::Float) => described(float2!(width, f32::powf), Class::Special, finite(width)),
+        (M::Atan2, K::Float) => described(float2!(width, f32::atan2), Class::Special, finite(width)),
         (M::Step, K::Float) => {
-            described(float2!(width, |a, b| if a <= b { 1.0 } else { 0.0 }), InstructionClass::Float, Check::None)
+            described(float2!(width, |a, b| if a <= b { 1.0 } else { 0.0 }), Class::Float, Check::None)
         }
-        (M::Min, K::Sint) => {
-            described(two!(|a, b| (a as i32).min(b as i32) as u32), InstructionClass::Int, Check::None)
-        }
-        (M::Max, K::Sint) => {
-            described(two!(|a, b| (a as i32).max(b as i32) as u32), InstructionClass::Int, Check::None)
-        }
-        (M::Min, K::Uint) => described(two!(|a: u32, b| a.min(b)), InstructionClass::Int, Check::None),
-        (M::Max, K::Uint) => described(two!(|a: u32, b| a.max(b)), InstructionClass::Int, Check::None),
-        (M::Dot4I8Packed, _) => described(two!(dot_i8), InstructionClass::Int, Check::None),
-        (M::Dot4U8Packed, _) => described(two!(dot_u8), InstructionClass::Int, Check::None),
+        (M::Min, K::Sint) => described(two!(|a, b| (a as i32).min(b as i32) as u32), Class::Int, Check::None),
+        (M::Max, K::Sint) => described(two!(|a, b| (a as i32).max(b as i32) as u32), Class::Int, Check::None),
+        (M::Min, K::Uint) => described(two!(|a: u32, b| a.min(b)), Class::Int, Check::None),
+        (M::Max, K::Uint) => described(two!(|a: u32, b| a.max(b)), Class::Int, Check::None),
+        (M::Dot4I8Packed, _) => described(two!(dot_i8), Class::Int, Check::None),
+        (M::Dot4U8Packed, _) => described(two!(dot_u8), Class::Int, Check::None),
         _ => None,
     }
 }
@@ -331,32 +327,26 @@ fn dot_u8(a: u32, b: u32) -> u32 {
 pub fn math3(fun: M, scalar: Scalar) -> Option<Described<Ternary>> {
     let width = scalar.width;
     match (fun, scalar.kind) {
-        (M::Fma, K::Float) => {
-            described(float3!(width, |a: f32, b, c| a.mul_add(b, c)), InstructionClass::Float, finite(width))
+        (M::Fma, K::Float) => described(float3!(width, |a: f32, b, c| a.mul_add(b, c)), Class::Float, finite(width)),
+        (M::Mix, K::Float) => {
+            described(float3!(width, |a: f32, b: f32, t: f32| a * (1.0 - t) + b * t), Class::Float, finite(width))
         }
-        (M::Mix, K::Float) => described(
-            float3!(width, |a: f32, b: f32, t: f32| a * (1.0 - t) + b * t),
-            InstructionClass::Float,
-            finite(width),
-        ),
         (M::SmoothStep, K::Float) => {
             let f = float3!(width, |low: f32, high: f32, x: f32| {
                 let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
                 t * t * (3.0 - 2.0 * t)
             });
-            described(f, InstructionClass::Special, finite(width))
+            described(f, Class::Special, finite(width))
         }
         (M::Clamp, K::Float) => {
-            described(float3!(width, |a: f32, low, high| a.max(low).min(high)), InstructionClass::Float, Check::None)
+            described(float3!(width, |a: f32, low, high| a.max(low).min(high)), Class::Float, Check::None)
         }
-        (M::Clamp, K::Sint) => described(
-            three!(|a, l, u| (a as i32).max(l as i32).min(u as i32) as u32),
-            InstructionClass::Int,
-            Check::None,
-        ),
-        (M::Clamp, _) => described(three!(|a: u32, l, u| a.max(l).min(u)), InstructionClass::Int, Check::None),
-        (M::ExtractBits, K::Sint) => described(three!(extract_signed), InstructionClass::Int, Check::None),
-        (M::ExtractBits, _) => described(three!(extract), InstructionClass::Int, Check::None),
+        (M::Clamp, K::Sint) => {
+            described(three!(|a, l, u| (a as i32).max(l as i32).min(u as i32) as u32), Class::Int, Check::None)
+        }
+        (M::Clamp, _) => described(three!(|a: u32, l, u| a.max(l).min(u)), Class::Int, Check::None),
+        (M::ExtractBits, K::Sint) => described(three!(extract_signed), Class::Int, Check::None),
+        (M::ExtractBits, _) => described(three!(extract), Class::Int, Check::None),
         _ => None,
     }
 }
