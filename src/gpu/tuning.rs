@@ -53,7 +53,7 @@ pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u
 
 /// The constants of a variant on an adapter class.
 pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
-    let mut consts = Consts::new(variant.consts, subgroup_max);
+    let mut consts = Consts::new(variant.consts);
     if variant.needs.contains(Needs::COOP_MATRIX) {
         consts.set("LANES", subgroup_max);
     }

@@ -1,6 +1,6 @@
 //! Moves the decode position on, on the device.
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { by: u32 } }
@@ -16,14 +16,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "advance",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("advance"),
-        consts: &[],
-        tile: |_| [1, 1],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("advance"), &[], |_| [1, 1], 0.0)],
     reference,
     host: None,
     cases: &[Case::test("41", |t| {

@@ -1,6 +1,6 @@
 //! The greedy token: the lowest index of the largest logit.
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 /// Result of argmax if a logit is NaN or infinite.
@@ -22,14 +22,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "argmax",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("argmax"),
-        consts: &[("WG", 256)],
-        tile: |_| [1, 1],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("argmax"), &[("WG", 256)], |_| [1, 1], 0.0)],
     reference,
     host: None,
     cases: &[

@@ -2,7 +2,7 @@
 //! several rows.
 
 use super::attention_decode::{Params, alone, attend, attend_at, host, reference, sharing};
-use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
 /// Rows of one workgroup, as in the shader.
@@ -11,14 +11,12 @@ const ROWS: u32 = 8;
 pub static KERNEL: Kernel = Kernel {
     name: "attention_prefill",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("attention_prefill", "lib/reach", "lib/reduce"),
-        consts: &[("WG", 128)],
-        tile: |_| [ROWS, 1],
-        nmse: 1e-8,
-    }],
+    variants: &[Variant::portable(
+        wgsl!("attention_prefill", "lib/reach", "lib/reduce"),
+        &[("WG", 128)],
+        |_| [ROWS, 1],
+        1e-8,
+    )],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
     cases: &[

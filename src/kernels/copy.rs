@@ -1,6 +1,6 @@
 //! A plain copy: the measure of an adapter's bandwidth.
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { vectors: u32 } }
@@ -19,14 +19,12 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "copy",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("copy"),
-        consts: &[("WG", 256), ("PER_LANE", 4)],
-        tile: |c| [1, c.get("WG") * c.get("PER_LANE")],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(
+        wgsl!("copy"),
+        &[("WG", 256), ("PER_LANE", 4)],
+        |c| [1, c.get("WG") * c.get("PER_LANE")],
+        0.0,
+    )],
     reference,
     host: None,
     cases: &[Case::bench("64MiB", |t| copy(t, 16 << 20)), Case::test("1036_words", |t| copy(t, 1036))],

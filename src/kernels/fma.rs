@@ -1,6 +1,6 @@
 //! Chains of multiply-adds in registers: the measure of an adapter's f32 rate.
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32, rounds: u32 } }
@@ -20,14 +20,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "fma",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("fma"),
-        consts: &[("WG", 256)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 1e-10,
-    }],
+    variants: &[Variant::portable(wgsl!("fma"), &[("WG", 256)], |c| [1, c.get("WG")], 1e-10)],
     reference,
     host: None,
     cases: &[Case::bench("65536x1024", |t| fma(t, 65_536, 1024)), Case::test("70x24", |t| fma(t, 70, 24))],

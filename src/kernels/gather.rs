@@ -1,6 +1,6 @@
 //! Columns in another order: y[m, k] = x[m, order[k]], once for all products that share the order.
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { rows: u32, cols: u32 } }
@@ -19,14 +19,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "gather",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("gather"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("gather"), &[("WG", 64)], |c| [1, c.get("WG")], 0.0)],
     reference,
     host: None,
     cases: &[Case::bench("128x4864", |t| gather(t, 128, 4864)), Case::test("3x70", |t| gather(t, 3, 70))],

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { tokens: u32, cols: u32, row0: u32, rows: u32, scale: f32 } }
@@ -35,14 +35,7 @@ pub fn mirror(h: &mut [f32], cols: usize) {
 pub static KERNEL: Kernel = Kernel {
     name: "hessian",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("hessian"),
-        consts: &[],
-        tile: |_| [TILE as u32, TILE as u32],
-        nmse: 1e-10,
-    }],
+    variants: &[Variant::portable(wgsl!("hessian"), &[], |_| [TILE as u32, TILE as u32], 1e-10)],
     reference,
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[

@@ -1,6 +1,6 @@
 //! Puts keys or values into the cache: cache[slot[r]] = x[r].
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32 } }
@@ -19,14 +19,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "kv_write",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("kv_write"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("kv_write"), &[("WG", 64)], |c| [1, c.get("WG")], 0.0)],
     reference,
     host: None,
     cases: &[

@@ -5,7 +5,8 @@ use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use crate::params;
-use crate::plan::{Element, Io, Kernel, Plan, Tensor, Trial};
+use crate::plan::kernel::Wgsl;
+use crate::plan::{Consts, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 
 /// Some rows of a weight, small enough for one binding: the tensors of its layout in binding order.
 #[derive(Clone, Debug)]
@@ -138,6 +139,69 @@ fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
     let all = [("BITS", bits), ("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits), ("BLOCK", block)];
     all.into_iter().filter(|(_, value)| *value > 0).collect()
 }
+
+/// Shader files and constants of a variant.
+type Files = &'static [Wgsl];
+type Defaults = &'static [(&'static str, u32)];
+
+/// Matvec whose workgroups share the columns of `TILE` rows and add up by subgroup operations.
+pub(crate) const fn matvec_subgroup(wgsl: Files, consts: Defaults) -> Variant {
+    let tile = |c: &Consts| [1, c.get("TILE")];
+    Variant { name: "subgroup", needs: Needs::SUBGROUP, wgsl, consts, tile, nmse: 1e-10 }
+}
+
+/// Matvec whose workgroups are eight lanes and compute `ROWS` rows, for software drivers.
+pub(crate) const fn matvec_rows_subgroup<const ROWS: u32>(wgsl: Files, consts: Defaults) -> Variant {
+    Variant { name: "rows_subgroup", needs: Needs::SUBGROUP8, wgsl, consts, tile: |_| [1, ROWS], nmse: 1e-10 }
+}
+
+/// The same with weights loaded by 64 bits.
+pub(crate) const fn matvec_int64_subgroup<const ROWS: u32>(wgsl: Files, consts: Defaults) -> Variant {
+    let needs = Needs::SUBGROUP8.union(Needs::INT64);
+    Variant { name: "int64_subgroup", needs, ..matvec_rows_subgroup::<ROWS>(wgsl, consts) }
+}
+
+/// Matmul by cooperative matrices. Or over a plain emulation of their tiles, `coop_emulated`: slow, and the same
+/// everywhere else, so that its indexing and epilogue are tested on every adapter; there with half the step, since its
+/// f32 take twice the workgroup memory and WebGPU grants 16 KiB.
+pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, consts: Defaults) -> Variant {
+    Variant { name, needs, wgsl, consts, tile: |_| [64, 64], nmse: 1e-6 }
+}
+
+/// Matmul whose workgroups are eight lanes, for software drivers.
+pub(crate) const fn matmul_rows_subgroup(wgsl: Files, consts: Defaults) -> Variant {
+    Variant { name: "rows_subgroup", needs: Needs::SUBGROUP8, wgsl, consts, tile: |_| [32, 32], nmse: 1e-10 }
+}
+
+/// Lists the variants that the matmul of every format has, best first. `wgsl` is the macro that joins shader files,
+/// with the files that load the format's weights; `rows` are the files of the variant for software drivers. A
+/// format's own variants stand before (`first`) or after (`last`) these.
+macro_rules! matmul_variants {
+    ($(first: $first:expr,)? wgsl: $wgsl:ident![$($weights:literal),+ $(; $($codes:literal),+)?],
+     consts: [$($const:expr),*], rows: $rows:expr $(, last: $last:expr)?) => {
+        &[
+            $($first,)?
+            $crate::kernels::linear::matmul_coop(
+                "coop",
+                $crate::plan::Needs::COOP_MATRIX.union($crate::plan::Needs::F16).union($crate::plan::Needs::SUBGROUP),
+                $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
+                &[("LANES", 32), $($const),*],
+            ),
+            $crate::plan::Variant::portable(
+                $wgsl!("lib/matmul", $($weights,)+ "lib/product" $(; $($codes),+)?), &[$($const),*], |_| [64, 64], 1e-10,
+            ),
+            $crate::kernels::linear::matmul_rows_subgroup($rows, &[$($const),*]),
+            $crate::kernels::linear::matmul_coop(
+                "coop_emulated",
+                $crate::plan::Needs::empty(),
+                $wgsl!("lib/tile_emulated", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
+                &[("LANES", 32), ("STEP", 16), $($const),*],
+            ),
+            $($last,)?
+        ]
+    };
+}
+pub(crate) use matmul_variants;
 
 /// Dequantizes one row: the words of the weight's tensors, the parameters, the row's number, the destination.
 pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);

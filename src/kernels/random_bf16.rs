@@ -1,7 +1,7 @@
 //! Reproducible random weights, made on the device.
 
 use crate::plan::kernel::uniform;
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { words: u32, seed: u32, scale: f32 } }
@@ -18,14 +18,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "random_bf16",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("random_bf16"),
-        consts: &[("WG", 256)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("random_bf16"), &[("WG", 256)], |c| [1, c.get("WG")], 0.0)],
     reference,
     host: None,
     cases: &[Case::bench("4864x896", |t| random(t, 4864, 896)), Case::test("37x30", |t| random(t, 37, 30))],

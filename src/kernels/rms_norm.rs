@@ -1,6 +1,6 @@
 //! Root mean square norm: y = weight · x / sqrt(mean(x²) + eps) (Zhang and Sennrich, 2019).
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32, row0: u32, eps: f32, rows: u32 } }
@@ -30,14 +30,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "rms_norm",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("rms_norm", "lib/reduce"),
-        consts: &[("WG", 128)],
-        tile: |_| [1, 1],
-        nmse: 1e-11,
-    }],
+    variants: &[Variant::portable(wgsl!("rms_norm", "lib/reduce"), &[("WG", 128)], |_| [1, 1], 1e-11)],
     reference,
     host: None,
     cases: &[

@@ -1,6 +1,6 @@
 //! Rotary position embedding, half rotation, in place (Su et al., 2021, as in GPT-NeoX).
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { pub(super) struct Params { pub(super) heads: u32, pub(super) head_dim: u32 } }
@@ -99,14 +99,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "rope",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("rope", "lib/rope"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 1e-12,
-    }],
+    variants: &[Variant::portable(wgsl!("rope", "lib/rope"), &[("WG", 64)], |c| [1, c.get("WG")], 1e-12)],
     reference,
     host: None,
     cases: &[

@@ -1,7 +1,7 @@
 //! Keys into the cache, rotated on the way: `rope` and `kv_write` in one step.
 
 use super::rope::{Params, rotate};
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::wgsl;
 
 impl Plan {
@@ -23,14 +23,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "rope_kv",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("rope_kv", "lib/rope"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 1e-12,
-    }],
+    variants: &[Variant::portable(wgsl!("rope_kv", "lib/rope"), &[("WG", 64)], |c| [1, c.get("WG")], 1e-12)],
     reference,
     host: None,
     cases: &[

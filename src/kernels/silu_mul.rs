@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32 } }
@@ -22,14 +22,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "silu_mul",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("silu_mul"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 1e-11,
-    }],
+    variants: &[Variant::portable(wgsl!("silu_mul"), &[("WG", 64)], |c| [1, c.get("WG")], 1e-11)],
     reference,
     host: Some(Host { run: host, nmse: 1e-12 }),
     cases: &[

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32, stride: u32 } }
@@ -26,14 +26,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "token_nll",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("token_nll", "lib/reduce"),
-        consts: &[("WG", 256)],
-        tile: |_| [1, 1],
-        nmse: 1e-11,
-    }],
+    variants: &[Variant::portable(wgsl!("token_nll", "lib/reduce"), &[("WG", 256)], |_| [1, 1], 1e-11)],
     reference,
     host: Some(Host { run: host, nmse: 1e-12 }),
     cases: &[Case::bench("32x151936", |t| nll(t, 32, 151_936, 151_665)), Case::test("5x70", |t| nll(t, 5, 70, 66))],

@@ -37,18 +37,16 @@ pub enum Path {
     Fast,
 }
 
-/// The values of a variant's WGSL `override`s, and what the adapter adds to them.
+/// The values of a variant's WGSL `override`s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Consts {
     values: BTreeMap<&'static str, u32>,
-    /// The adapter's largest subgroup; 1 where it has none.
-    pub subgroup_max: u32,
 }
 
 impl Consts {
-    /// Returns a variant's defaults for an adapter whose largest subgroup is `subgroup_max`.
-    pub fn new(defaults: &[(&'static str, u32)], subgroup_max: u32) -> Consts {
-        Consts { values: defaults.iter().copied().collect(), subgroup_max }
+    /// Returns a variant's defaults.
+    pub fn new(defaults: &[(&'static str, u32)]) -> Consts {
+        Consts { values: defaults.iter().copied().collect() }
     }
 
     /// Sets a constant.
@@ -102,10 +100,20 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// The variant of this name that every adapter can run.
+    pub const fn portable(
+        wgsl: &'static [Wgsl],
+        consts: &'static [(&'static str, u32)],
+        tile: fn(&Consts) -> [u32; 2],
+        nmse: f64,
+    ) -> Variant {
+        Variant { name: "portable", needs: Needs::empty(), wgsl, consts, tile, nmse }
+    }
+
     /// Each text this variant can have, by the constant that chooses it, and a name for it (`/4` where
     /// that constant is 4, nothing where there is one text).
     pub fn texts(&self) -> Vec<(String, Consts)> {
-        let consts = Consts::new(self.consts, 32);
+        let consts = Consts::new(self.consts);
         let mut choices: Vec<(&'static str, u32)> = self.wgsl.iter().filter_map(|file| file.only).collect();
         choices.sort_unstable();
         choices.dedup();

@@ -1,7 +1,7 @@
 //! Embedding: y[r] = table[token[r]], widened from bf16.
 
 use crate::kernels::linear::RowBlock;
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { cols: u32, row0: u32, rows: u32 } }
@@ -25,14 +25,7 @@ pub(super) fn embed(plan: &mut Plan, token: Tensor, table: &[RowBlock]) -> Tenso
 pub static KERNEL: Kernel = Kernel {
     name: "embed_bf16",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("embed_bf16"),
-        consts: &[("WG", 64)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("embed_bf16"), &[("WG", 64)], |c| [1, c.get("WG")], 0.0)],
     reference,
     host: None,
     cases: &[

@@ -8,38 +8,19 @@ pub static KERNEL: Kernel = Kernel {
     name: "matvec_bf16",
     params: Params::FIELDS,
     variants: &[
-        Variant {
-            name: "subgroup",
-            needs: Needs::SUBGROUP,
-            wgsl: wgsl!("lib/matvec_subgroup", "lib/weights_bf16", "lib/product"),
-            consts: &[("WG", 128), ("TILE", 8)],
-            tile: |c| [1, c.get("TILE")],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/matvec", "lib/weights_bf16", "lib/product"),
-            consts: &[("WG", 64)],
-            tile: |_| [1, 4],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "int64_subgroup",
-            needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: wgsl!("matvec_bf16_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
-            consts: &[],
-            tile: |_| [1, 8],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/eight_lanes", "lib/product"),
-            consts: &[],
-            tile: |_| [1, 8],
-            nmse: 1e-10,
-        },
+        linear::matvec_subgroup(
+            wgsl!("lib/matvec_subgroup", "lib/weights_bf16", "lib/product"),
+            &[("WG", 128), ("TILE", 8)],
+        ),
+        Variant::portable(wgsl!("lib/matvec", "lib/weights_bf16", "lib/product"), &[("WG", 64)], |_| [1, 4], 1e-10),
+        linear::matvec_int64_subgroup::<8>(
+            wgsl!("matvec_bf16_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
+            &[],
+        ),
+        linear::matvec_rows_subgroup::<8>(
+            wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/eight_lanes", "lib/product"),
+            &[],
+        ),
         Variant {
             name: "rows",
             needs: Needs::empty(),

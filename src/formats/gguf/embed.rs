@@ -4,7 +4,7 @@ use super::blocks::{self, Block};
 use super::layout::{dequantize_blocks, gguf_wgsl, layout, stat_words, tensors};
 use crate::formats::codes::code_words;
 use crate::kernels::linear::{RowBlock, WeightLayout};
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! {
@@ -46,14 +46,12 @@ macro_rules! cases {
 pub static KERNEL: Kernel = Kernel {
     name: "embed_gguf",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: gguf_wgsl!("embed_gguf", "lib/weights_gguf"; "lib/words"),
-        consts: &[("WG", 64), ("BLOCK", 2)],
-        tile: |c| [1, c.get("WG")],
-        nmse: 1e-12,
-    }],
+    variants: &[Variant::portable(
+        gguf_wgsl!("embed_gguf", "lib/weights_gguf"; "lib/words"),
+        &[("WG", 64), ("BLOCK", 2)],
+        |c| [1, c.get("WG")],
+        1e-12,
+    )],
     reference,
     host: None,
     cases: blocks::each_block!(cases),

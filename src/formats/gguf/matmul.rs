@@ -2,8 +2,8 @@
 
 use super::blocks::{self, Block};
 use super::layout::{dequantize_row, gguf_wgsl, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
-use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, matmul_variants};
+use crate::plan::{Case, Host, Kernel, Tensor, Trial};
 use crate::wgsl;
 
 macro_rules! cases {
@@ -19,48 +19,13 @@ macro_rules! cases {
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_gguf",
     params: Params::FIELDS,
-    variants: &[
-        Variant {
-            name: "coop",
-            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
-            wgsl: gguf_wgsl!(
-                "lib/tile_coop", "lib/matmul_coop", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
-            ),
-            consts: &[("LANES", 32), ("BLOCK", 2)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: gguf_wgsl!("lib/matmul", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
-            consts: &[("BLOCK", 2)],
-            tile: |_| [64, 64],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: gguf_wgsl!(
-                "matmul_gguf_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
-            ),
-            consts: &[("BLOCK", 2)],
-            tile: |_| [32, 32],
-            nmse: 1e-10,
-        },
-        // See matmul_bf16.
-        Variant {
-            name: "coop_emulated",
-            needs: Needs::empty(),
-            wgsl: gguf_wgsl!(
-                "lib/tile_emulated", "lib/matmul_coop", "lib/weights_gguf", "lib/output_gguf", "lib/product";
-                "lib/words"
-            ),
-            consts: &[("LANES", 32), ("STEP", 16), ("BLOCK", 2)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-    ],
+    variants: matmul_variants! {
+        wgsl: gguf_wgsl!["lib/weights_gguf", "lib/output_gguf"; "lib/words"],
+        consts: [("BLOCK", 2)],
+        rows: gguf_wgsl!(
+            "matmul_gguf_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"
+        )
+    },
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
     cases: blocks::each_block!(cases),

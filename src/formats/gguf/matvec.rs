@@ -3,7 +3,7 @@
 use super::blocks::{self, Block};
 use super::layout::{dequantize_row, gguf_wgsl, product};
 use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
-use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
+use crate::plan::{Case, Host, Kernel, Tensor, Trial, Variant};
 use crate::wgsl;
 
 macro_rules! cases {
@@ -20,30 +20,20 @@ pub static KERNEL: Kernel = Kernel {
     name: "matvec_gguf",
     params: Params::FIELDS,
     variants: &[
-        Variant {
-            name: "subgroup",
-            needs: Needs::SUBGROUP,
-            wgsl: gguf_wgsl!("lib/matvec_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
-            consts: &[("WG", 128), ("TILE", 8), ("BLOCK", 2)],
-            tile: |c| [1, c.get("TILE")],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
-            consts: &[("WG", 64), ("BLOCK", 2)],
-            tile: |_| [1, 4],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "int64_subgroup",
-            needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/x64", "lib/u64", "lib/output_gguf", "lib/product"; "lib/words64"),
-            consts: &[("BLOCK", 2)],
-            tile: |_| [1, 32],
-            nmse: 1e-10,
-        },
+        linear::matvec_subgroup(
+            gguf_wgsl!("lib/matvec_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
+            &[("WG", 128), ("TILE", 8), ("BLOCK", 2)],
+        ),
+        Variant::portable(
+            gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
+            &[("WG", 64), ("BLOCK", 2)],
+            |_| [1, 4],
+            1e-10,
+        ),
+        linear::matvec_int64_subgroup::<32>(
+            gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/x64", "lib/u64", "lib/output_gguf", "lib/product"; "lib/words64"),
+            &[("BLOCK", 2)],
+        ),
     ],
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),

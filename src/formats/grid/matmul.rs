@@ -1,48 +1,18 @@
 //! Product of many rows and a weight on a uniform grid (GPTQ, RTN), straight from its codes.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
-use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, matmul_variants};
+use crate::plan::{Case, Host, Kernel};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_grid",
     params: Params::FIELDS,
-    variants: &[
-        Variant {
-            name: "coop",
-            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
-            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("LANES", 32), ("BITS", 4)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/matmul", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 4)],
-            tile: |_| [64, 64],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_grid_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 4)],
-            tile: |_| [32, 32],
-            nmse: 1e-10,
-        },
-        // See matmul_bf16.
-        Variant {
-            name: "coop_emulated",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("LANES", 32), ("STEP", 16), ("BITS", 4)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-    ],
+    variants: matmul_variants! {
+        wgsl: wgsl!["lib/weights_grid"; "lib/codes", "lib/words"],
+        consts: [("BITS", 4)],
+        rows: wgsl!("matmul_grid_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words")
+    },
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
     cases: &[

@@ -2,45 +2,31 @@
 
 use super::layout::{dequantize_row, product};
 use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
-use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_grid",
     params: Params::FIELDS,
     variants: &[
-        Variant {
-            name: "subgroup",
-            needs: Needs::SUBGROUP,
-            wgsl: wgsl!("lib/matvec_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("WG", 128), ("TILE", 8), ("BITS", 4)],
-            tile: |c| [1, c.get("TILE")],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/matvec", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("WG", 64), ("BITS", 4)],
-            tile: |_| [1, 4],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "int64_subgroup",
-            needs: Needs::INT64.union(Needs::SUBGROUP8),
-            wgsl: wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
-            consts: &[("BITS", 4)],
-            tile: |_| [1, 32],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_grid_rows_subgroup", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 4)],
-            tile: |_| [1, 32],
-            nmse: 1e-10,
-        },
+        linear::matvec_subgroup(
+            wgsl!("lib/matvec_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            &[("WG", 128), ("TILE", 8), ("BITS", 4)],
+        ),
+        Variant::portable(
+            wgsl!("lib/matvec", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            &[("WG", 64), ("BITS", 4)],
+            |_| [1, 4],
+            1e-10,
+        ),
+        linear::matvec_int64_subgroup::<32>(
+            wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
+            &[("BITS", 4)],
+        ),
+        linear::matvec_rows_subgroup::<32>(
+            wgsl!("matvec_grid_rows_subgroup", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            &[("BITS", 4)],
+        ),
     ],
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),

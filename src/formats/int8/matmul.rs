@@ -1,17 +1,17 @@
 //! Product of many rows and a weight of LLM.int8() (Dettmers et al., 2022); see `matvec_int8`.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, matmul_variants};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_int8",
     params: Params::FIELDS,
-    variants: &[
+    variants: matmul_variants! {
         // See matvec_int8; it asks for subgroups as a sign of such hardware only. In front of coop because its
         // sums are exact, as the reference's are.
-        Variant {
+        first: Variant {
             name: "dp4a",
             needs: Needs::SUBGROUP,
             wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
@@ -19,40 +19,10 @@ pub static KERNEL: Kernel = Kernel {
             tile: |_| [64, 64],
             nmse: 1e-10,
         },
-        Variant {
-            name: "coop",
-            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
-            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_int8", "lib/product"),
-            consts: &[("LANES", 32)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/matmul", "lib/weights_int8", "lib/product"),
-            consts: &[],
-            tile: |_| [64, 64],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_int8", "lib/product"),
-            consts: &[],
-            tile: |_| [32, 32],
-            nmse: 1e-10,
-        },
-        // See matmul_bf16.
-        Variant {
-            name: "coop_emulated",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_int8", "lib/product"),
-            consts: &[("LANES", 32), ("STEP", 16)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-    ],
+        wgsl: wgsl!["lib/weights_int8"],
+        consts: [],
+        rows: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_int8", "lib/product")
+    },
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
     cases: &[

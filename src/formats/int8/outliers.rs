@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! { struct Params { m: u32, k: u32, threshold: f32 } }
@@ -43,14 +43,7 @@ pub(super) fn outlier_mask(plan: &mut Plan, name: &str, x: Tensor, threshold: f3
 pub static KERNEL: Kernel = Kernel {
     name: "int8_outliers",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("int8_outliers", "lib/f16_round"),
-        consts: &[("WG", 128)],
-        tile: |_| [1, 1],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("int8_outliers", "lib/f16_round"), &[("WG", 128)], |_| [1, 1], 0.0)],
     reference,
     host: None,
     cases: &[

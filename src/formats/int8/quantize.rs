@@ -4,7 +4,7 @@
 use half::f16;
 
 use super::outliers::{effective, magnitude, outlier_mask};
-use crate::plan::{Case, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant, kernel};
+use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant, kernel};
 use crate::{params, wgsl};
 
 params! { struct Params { m: u32, k: u32, threshold: f32, masked: u32 } }
@@ -29,14 +29,7 @@ pub(super) fn quantize_rows(plan: &mut Plan, name: &str, x: Tensor, threshold: f
 pub static KERNEL: Kernel = Kernel {
     name: "int8_quantize",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("int8_quantize", "lib/f16_round"),
-        consts: &[("WG", 256)],
-        tile: |_| [1, 1],
-        nmse: 0.0,
-    }],
+    variants: &[Variant::portable(wgsl!("int8_quantize", "lib/f16_round"), &[("WG", 256)], |_| [1, 1], 0.0)],
     reference,
     host: None,
     cases: &[

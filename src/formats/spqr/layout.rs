@@ -72,6 +72,11 @@ pub(super) fn add_outliers(sparse: &[u32], params: &Params, n: usize, row: &mut 
 /// hundred weights are outliers.
 pub(super) struct TrialWeight(pub [u32; 3], pub usize, pub usize);
 
+/// Returns a weight as SpQR's authors prefer it, with codes of `bits`.
+pub(super) const fn usual(bits: u32) -> TrialWeight {
+    TrialWeight([bits, 3, 3], 16, 1)
+}
+
 /// Adds a trial of a product: random codes, statistics and outliers.
 pub(super) fn product(
     t: &mut Trial,

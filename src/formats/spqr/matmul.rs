@@ -4,67 +4,27 @@
 use half::f16;
 use rayon::prelude::*;
 
-use super::layout::{TrialWeight, add_outliers, dequantize_codes, layout, product, tensors};
-use crate::kernels::linear::{self, ADD, BIAS, LinearArgs, Output, PLAIN, Params, RowBlock, finish};
-use crate::plan::{Case, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use super::layout::{TrialWeight, add_outliers, dequantize_codes, layout, product, tensors, usual};
+use crate::kernels::linear::{self, ADD, BIAS, LinearArgs, Output, PLAIN, Params, RowBlock, finish, matmul_variants};
+use crate::plan::{Case, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matmul_spqr",
     params: Params::FIELDS,
-    variants: &[
-        Variant {
-            name: "coop",
-            needs: Needs::COOP_MATRIX.union(Needs::F16).union(Needs::SUBGROUP),
-            wgsl: wgsl!("lib/tile_coop", "lib/matmul_coop", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("LANES", 32), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/matmul", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [64, 64],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [32, 32],
-            nmse: 1e-10,
-        },
-        // See matmul_bf16.
-        Variant {
-            name: "coop_emulated",
-            needs: Needs::empty(),
-            wgsl: wgsl!("lib/tile_emulated", "lib/matmul_coop", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("LANES", 32), ("STEP", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [64, 64],
-            nmse: 1e-6,
-        },
-    ],
+    variants: matmul_variants! {
+        wgsl: wgsl!["lib/weights_spqr", "lib/group_spqr"; "lib/codes", "lib/words"],
+        consts: [("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+        rows: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words")
+    },
     reference: |io| linear::reference(io, dequantize_codes),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_codes), nmse: 1e-10 }),
     cases: &[
-        Case::bench("q8_128x4864x896", |t| {
-            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), PLAIN)
-        }),
-        Case::bench("q4_128x4864x896", |t| {
-            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), PLAIN)
-        }),
-        Case::bench("q3_128x4864x896", |t| {
-            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), PLAIN)
-        }),
-        Case::bench("q2_128x4864x896", |t| {
-            product(t, &KERNEL, [128, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), PLAIN)
-        }),
-        Case::bench("q3_128x896x4864_add", |t| {
-            product(t, &KERNEL, [128, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), ADD)
-        }),
+        Case::bench("q8_128x4864x896", |t| product(t, &KERNEL, [128, 896], &[4864], usual(8), PLAIN)),
+        Case::bench("q4_128x4864x896", |t| product(t, &KERNEL, [128, 896], &[4864], usual(4), PLAIN)),
+        Case::bench("q3_128x4864x896", |t| product(t, &KERNEL, [128, 896], &[4864], usual(3), PLAIN)),
+        Case::bench("q2_128x4864x896", |t| product(t, &KERNEL, [128, 896], &[4864], usual(2), PLAIN)),
+        Case::bench("q3_128x896x4864_add", |t| product(t, &KERNEL, [128, 4864], &[896], usual(3), ADD)),
         Case::test("q8_7x48x64_bias_add", |t| {
             product(t, &KERNEL, [7, 64], &[48], TrialWeight([8, 8, 7], 64, 3), BIAS | ADD)
         }),
@@ -93,14 +53,7 @@ pub(super) fn add_outlier_product(plan: &mut Plan, name: &str, args: LinearArgs,
 pub static OUTLIERS: Kernel = Kernel {
     name: "outliers_spqr",
     params: Params::FIELDS,
-    variants: &[Variant {
-        name: "portable",
-        needs: Needs::empty(),
-        wgsl: wgsl!("outliers_spqr", "lib/product"),
-        consts: &[("WG", 64)],
-        tile: |c| [8, c.get("WG")],
-        nmse: 1e-10,
-    }],
+    variants: &[Variant::portable(wgsl!("outliers_spqr", "lib/product"), &[("WG", 64)], |c| [8, c.get("WG")], 1e-10)],
     reference: |io| linear::reference(io, outlier_row),
     host: Some(Host { run: host_outliers, nmse: 1e-10 }),
     cases: &[

@@ -1,58 +1,44 @@
 //! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
 
-use super::layout::{TrialWeight, dequantize_row, product};
+use super::layout::{TrialWeight, dequantize_row, product, usual};
 use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
-use crate::plan::{Case, Host, Kernel, Needs, Variant};
+use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
 pub static KERNEL: Kernel = Kernel {
     name: "matvec_spqr",
     params: Params::FIELDS,
     variants: &[
-        Variant {
-            name: "subgroup",
-            needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |c| [1, c.get("TILE")],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [1, 8],
-            nmse: 1e-10,
-        },
+        linear::matvec_subgroup(
+            wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+        ),
+        Variant::portable(
+            wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            |_| [1, 8],
+            1e-10,
+        ),
         // The codes by 64-bit loads; see matvec_grid.
-        Variant {
-            name: "int64_subgroup",
-            needs: Needs::SUBGROUP8.union(Needs::INT64),
-            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
-            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [1, 32],
-            nmse: 1e-10,
-        },
-        Variant {
-            name: "rows_subgroup",
-            needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            consts: &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-            tile: |_| [1, 32],
-            nmse: 1e-10,
-        },
+        linear::matvec_int64_subgroup::<32>(
+            wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
+            &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+        ),
+        linear::matvec_rows_subgroup::<32>(
+            wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+        ),
     ],
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matvec(io, dequantize_row), nmse: 1e-10 }),
     cases: &[
-        Case::bench("q8_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([8, 3, 3], 16, 1), PLAIN)),
-        Case::bench("q4_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([4, 3, 3], 16, 1), PLAIN)),
-        Case::bench("q3_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
-        Case::bench("q2_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], TrialWeight([2, 3, 3], 16, 1), PLAIN)),
-        Case::bench("q3_896x896", |t| product(t, &KERNEL, [1, 896], &[896], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
-        Case::bench("q3_896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], TrialWeight([3, 3, 3], 16, 1), ADD)),
-        Case::bench("q3_9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], TrialWeight([3, 3, 3], 16, 1), PLAIN)),
+        Case::bench("q8_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], usual(8), PLAIN)),
+        Case::bench("q4_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], usual(4), PLAIN)),
+        Case::bench("q3_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], usual(3), PLAIN)),
+        Case::bench("q2_4864x896", |t| product(t, &KERNEL, [1, 896], &[4864], usual(2), PLAIN)),
+        Case::bench("q3_896x896", |t| product(t, &KERNEL, [1, 896], &[896], usual(3), PLAIN)),
+        Case::bench("q3_896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], usual(3), ADD)),
+        Case::bench("q3_9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], usual(3), PLAIN)),
         Case::test("q8_48x64_bias", |t| product(t, &KERNEL, [1, 64], &[48], TrialWeight([8, 8, 7], 64, 3), BIAS)),
         Case::test("q4_16x96_all_outliers", |t| {
             product(t, &KERNEL, [1, 96], &[16], TrialWeight([4, 4, 5], 48, 100), PLAIN)
