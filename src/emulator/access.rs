@@ -7,7 +7,7 @@ use super::memory::{Access, Words};
 use super::program::{Leaf, Op, Pointer, Reg, Root};
 
 /// Offset of a lane that does not access memory.
-const NOWHERE: u32 = u32::MAX;
+pub(super) const NOWHERE: u32 = u32::MAX;
 
 impl Interpreter<'_> {
     pub(super) fn memory_op(&mut self, op: &Op, line: u32) {
@@ -278,6 +278,7 @@ impl Interpreter<'_> {
             let stride = self.register(stride)[lane];
             let at = self.matrix_at(matrix, subgroup);
             let lanes = self.settings.subgroup.min(self.lanes - first);
+            let mut offsets = Vec::new();
             for element in 0..size * size {
                 let (i, j) = (element / size, element % size);
                 // A shader's stride may be anything.
@@ -293,6 +294,7 @@ impl Interpreter<'_> {
                     continue;
                 }
                 let offset = offset as u32;
+                offsets.push(offset);
                 if self.settings.sanitize {
                     self.touch_one(pointer.root, shared, owner, offset, width, [false, writes], line);
                 }
@@ -317,68 +319,11 @@ impl Interpreter<'_> {
                     self.matrices[place] = if half { h(bits) } else { f32::from_bits(bits) };
                 }
             }
-        }
-    }
-
-    /// Counts what a request of all lanes costs.
-    fn count_request(&mut self, root: Root, size: u32, line: u32, writes: bool) {
-        if !self.settings.profile {
-            return;
-        }
-        let width = self.settings.subgroup;
-        let shared = !matches!(root, Root::Buffer(_));
-        if self.requests.len() <= line as usize {
-            self.requests.resize(line as usize + 1, Default::default());
-        }
-        for subgroup in 0..self.subgroups {
-            let lanes = subgroup * width..self.lanes.min((subgroup + 1) * width);
-            let mut offsets: Vec<u32> = self.offsets[lanes].iter().copied().filter(|&o| o != NOWHERE).collect();
-            if offsets.is_empty() {
-                continue;
-            }
-            let asked = offsets.len() as u64 * u64::from(size);
-            offsets.sort_unstable();
-            offsets.dedup();
-            let requests = if shared { &mut self.counters.shared } else { &mut self.counters.buffers };
-            requests.loads += u64::from(!writes);
-            requests.stores += u64::from(writes);
-            requests.lane_bytes += asked;
-            requests.sectors += blocks(&offsets, size, 32);
-            let lines = blocks(&offsets, size, 128);
-            requests.lines += lines;
-            requests.fewest_lines += blocks(&offsets, size, 1).div_ceil(128);
-            if shared {
-                self.counters.bank_conflicts += conflicts(&offsets, size);
-            } else {
-                self.requests[line as usize].requests += 1;
-                self.requests[line as usize].lines += lines;
+            if self.settings.profile {
+                self.count_of_subgroup(pointer.root, offsets, width, line, writes);
             }
         }
     }
-}
-
-/// Returns how many blocks of `block` bytes accesses of `size` bytes at sorted offsets touch.
-fn blocks(offsets: &[u32], size: u32, block: u32) -> u64 {
-    let mut count = 0;
-    let mut next = 0;
-    for &offset in offsets {
-        let first = (offset / block).max(next);
-        let end = (offset + size).div_ceil(block);
-        count += u64::from(end.saturating_sub(first));
-        next = next.max(end);
-    }
-    count
-}
-
-/// Returns the cycles beyond the first that 32 banks of four bytes need for accesses at distinct offsets. Wider
-/// accesses take a cycle for each 128 bytes, which is no conflict.
-fn conflicts(offsets: &[u32], size: u32) -> u64 {
-    let mut words: Vec<u32> = offsets.iter().flat_map(|&offset| offset / 4..(offset + size).div_ceil(4)).collect();
-    words.sort_unstable();
-    words.dedup();
-    let mut banks = [0u64; 32];
-    words.iter().for_each(|word| banks[*word as usize % 32] += 1);
-    banks.iter().max().unwrap_or(&0).saturating_sub((words.len() as u64).div_ceil(32).max(1))
 }
 
 fn read(words: &[u32], offset: u32, width: u8) -> u32 {

@@ -22,7 +22,12 @@ impl Interpreter<'_> {
                     let run = &mut self.runs[*id as usize];
                     run[0] += subgroups;
                     run[1] += lanes;
+                    let some = self.active != self.all;
                     for at in *first as usize..*end as usize {
+                        if self.settings.profile {
+                            let bindings = &self.program.bindings;
+                            self.dependence.follow(&code.ops[at], &code.operands[at], some, bindings);
+                        }
                         self.op(&code.ops[at], code.lines[at]);
                     }
                 }
@@ -31,12 +36,14 @@ impl Interpreter<'_> {
                     self.count_branch(*line);
                     let chosen = Mask::of(self.register(*condition));
                     let entered = self.active;
+                    let outer = self.dependence.enter(*condition, &[accept, reject]);
                     self.active = entered.and(chosen);
                     self.nodes(code, accept);
                     let after = self.active;
                     self.active = entered.without(chosen);
                     self.nodes(code, reject);
                     self.active = self.active.or(after);
+                    self.dependence.leave(outer);
                 }
                 Node::Switch { selector, cases } => self.switch(code, *selector, cases),
                 Node::Loop { body, continuing, break_if, line } => {
@@ -58,7 +65,9 @@ impl Interpreter<'_> {
                     let entered = self.active;
                     let program = self.program;
                     let callee = &program.functions[*function];
+                    let outer = self.dependence.enter_scope(1);
                     self.nodes(callee, &callee.nodes);
+                    self.dependence.leave_scope(1, outer);
                     self.active = entered;
                 }
             }
@@ -78,6 +87,8 @@ impl Interpreter<'_> {
             labels.iter().flatten().fold(Mask::default(), |all, &label| all.or(labelled(label))).and(mask)
         };
         let entered = self.active;
+        let bodies: Vec<&[Node]> = cases.iter().map(|(_, nodes)| nodes.as_slice()).collect();
+        let outer = self.dependence.enter(selector, &bodies);
         for (labels, _) in cases {
             rest = rest.without(chosen(entered, labels));
         }
@@ -91,11 +102,13 @@ impl Interpreter<'_> {
         }
         let broken = self.broken.pop().expect("pushed above");
         self.active = after.or(broken);
+        self.dependence.leave(outer);
     }
 
     fn run_loop(&mut self, code: &Code, body: &[Node], continuing: &[Node], break_if: Option<Reg>, line: u32) {
         self.broken.push(Mask::default());
         self.continued.push(Mask::default());
+        let outer = self.dependence.enter_scope(0);
         let mut iterations = 0;
         while !self.active.is_empty() {
             self.count_branch(line);
@@ -104,6 +117,7 @@ impl Interpreter<'_> {
             self.active = self.active.or(continued);
             self.nodes(code, continuing);
             if let Some(condition) = break_if {
+                self.dependence.turn(condition);
                 let leave = self.active.and(Mask::of(self.register(condition)));
                 let last = self.broken.last_mut().expect("pushed above");
                 *last = last.or(leave);
@@ -122,6 +136,7 @@ impl Interpreter<'_> {
         }
         self.continued.pop();
         self.active = self.broken.pop().expect("pushed above");
+        self.dependence.leave_scope(0, outer);
     }
 
     fn barrier(&mut self, kind: Barrier, line: u32) {

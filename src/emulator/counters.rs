@@ -75,12 +75,22 @@ pub struct Counters {
     pub invocations: u64,
     /// Barriers that workgroups passed.
     pub barriers: u64,
-    /// Requests to buffers: one for each load or store of a subgroup with an active lane.
+    /// Requests to storage buffers: one for each load or store of a subgroup with an active lane.
     pub buffers: Requests,
+    /// Requests to uniform buffers.
+    pub uniform: Requests,
     /// Requests to workgroup memory.
     pub shared: Requests,
     /// Cycles by which conflicts of banks lengthen the requests to workgroup memory.
     pub bank_conflicts: u64,
+    /// 32-byte sectors of storage buffers that a load touches after another load of the dispatch did.
+    pub rereads: u64,
+    /// Longest chain of loads of storage buffers, each of which needs the value of the one before for its address or for
+    /// a condition under which it runs.
+    pub dependent_loads: u64,
+    /// Times that a workgroup, running its operations in the order written, uses a load of a storage buffer that is still
+    /// under way; then all loads issued before have arrived.
+    pub waits: u64,
     /// Instructions of each line of the shader.
     pub by_line: BTreeMap<u32, LineCounters>,
 }
@@ -103,8 +113,12 @@ pub struct Requests {
     pub loads: u64,
     /// Stores and atomics by subgroups.
     pub stores: u64,
+    /// Lanes that asked.
+    pub lanes: u64,
     /// Bytes that lanes asked for.
     pub lane_bytes: u64,
+    /// Bytes that lanes stored.
+    pub stored_bytes: u64,
     /// 32-byte sectors that the requests touch.
     pub sectors: u64,
     /// 128-byte lines that the requests touch.
@@ -133,7 +147,11 @@ impl Counters {
         self.invocations += other.invocations;
         self.barriers += other.barriers;
         self.buffers.add(&other.buffers);
+        self.uniform.add(&other.uniform);
         self.shared.add(&other.shared);
+        self.rereads += other.rereads;
+        self.dependent_loads = self.dependent_loads.max(other.dependent_loads);
+        self.waits += other.waits;
         self.bank_conflicts += other.bank_conflicts;
         for (&line, more) in &other.by_line {
             let sum = self.by_line.entry(line).or_default();
@@ -153,7 +171,9 @@ impl Requests {
     fn add(&mut self, other: &Requests) {
         self.loads += other.loads;
         self.stores += other.stores;
+        self.lanes += other.lanes;
         self.lane_bytes += other.lane_bytes;
+        self.stored_bytes += other.stored_bytes;
         self.sectors += other.sectors;
         self.lines += other.lines;
         self.fewest_lines += other.fewest_lines;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{Options, pipeline};
 use crate::plan::trial::{Checked, check};
-use crate::plan::{Case, Consts, Kernel, Trial, Variant};
+use crate::plan::{Case, Consts, Kernel, Step, Trial, Variant};
 use crate::progress::Progress;
 
 /// Kernels, variants, cases and sizes of subgroups that are looked at.
@@ -75,8 +75,20 @@ pub struct ShaderProfile {
     pub bank_conflicts: u64,
     /// Barriers that workgroups passed.
     pub barriers: u64,
+    /// 32-byte sectors that loads touch again.
+    pub rereads: u64,
+    /// Longest chain of loads, each of which needs the value of the one before.
+    pub dependent_loads: u64,
+    /// Times that workgroups use a load that is still under way, in the order written.
+    pub waits: u64,
     /// Workgroups of the dispatch.
     pub workgroups: u64,
+    /// Invocations of the dispatch.
+    pub invocations: u64,
+    /// Instructions of one lane for each 32-bit word that the dispatch stores; idle lanes count.
+    pub instructions_per_output: f64,
+    /// The same for each weight of a product.
+    pub instructions_per_weight: Option<f64>,
     /// Share of the lanes that instructions leave idle.
     pub idle_lanes: f64,
     /// The line of the shader with the most instructions, and its share of them.
@@ -256,6 +268,9 @@ impl Run {
         let bytes_needed = trial.plan.steps.iter().filter(|s| s.kernel.name == self.kernel.name).map(|s| s.bytes).sum();
         let costliest = by_line.iter().max_by_key(|(_, _, counters)| counters.instructions);
         let share = |n: u64| n as f64 / total.total().max(1) as f64;
+        let steps = trial.plan.steps.iter().filter(|s| s.kernel.name == self.kernel.name);
+        let weights: Option<u64> = steps.map(Step::weights).sum();
+        let per = |n: u64| total.lane_slots as f64 / n.max(1) as f64;
         let classes = InstructionClass::ALL
             .iter()
             .map(|class| (class.name().to_owned(), total.instructions[*class as usize].into()));
@@ -272,7 +287,13 @@ impl Run {
             bytes_needed,
             bank_conflicts: total.bank_conflicts,
             barriers: total.barriers,
+            rereads: total.rereads,
+            dependent_loads: total.dependent_loads,
+            waits: total.waits,
             workgroups: total.workgroups,
+            invocations: total.invocations,
+            instructions_per_output: per(total.buffers.stored_bytes / 4),
+            instructions_per_weight: weights.map(per),
             idle_lanes: 1.0 - total.lane_operations as f64 / total.lane_slots.max(1) as f64,
             costliest: costliest.map(|(file, line, c)| (file.clone(), *line, share(c.instructions))),
             files,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use naga::{Block, Expression, Function, GlobalVariable, Handle, LocalVariable, Module, Statement, TypeInner};
 
+use super::dependence::Operands;
 use super::program::{Code, Node, Op, Pointer, Reg, Root, ShaderProgram};
 
 /// Operand of an expression.
@@ -89,9 +90,14 @@ pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Res
     let (builtins, mut frame) = lowering.entry(&entry.function, info.get_entry_point(at))?;
     let nodes = lowering.body(&mut frame, 0)?;
     let halves = module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Scalar(s) if s.width == 2));
+    let mut main = Code { nodes, ..lowering.code };
+    let registers = lowering.registers;
+    for code in lowering.functions.iter_mut().chain([&mut main]) {
+        code.operands = code.ops.iter().map(|op| Operands::of(op, registers)).collect();
+    }
     Ok(ShaderProgram {
         workgroup: entry.workgroup_size,
-        registers: lowering.registers,
+        registers,
         matrices: lowering.matrices,
         shared_bytes,
         unit: if halves { 2 } else { 4 },
@@ -100,7 +106,7 @@ pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Res
         bindings,
         runs: lowering.runs,
         functions: lowering.functions,
-        main: Code { nodes, ..lowering.code },
+        main,
     })
 }
 

@@ -1,8 +1,11 @@
 //! Runs a program: workgroup after workgroup, all lanes of one in lockstep.
 
+use std::ops::Range;
+
 use naga::BuiltIn;
 
 use super::counters::{Counters, LineCounters};
+use super::dependence::Dependence;
 use super::finding::{FindingKind, ShaderFindings};
 use super::mask::{MAX_LANES, Mask};
 use super::memory::{AccessOrder, Buffer, Shadow};
@@ -82,6 +85,10 @@ pub(super) struct Interpreter<'a> {
     /// Executions of each run of operations: by subgroups and by lanes.
     pub runs: Vec<[u64; 2]>,
     pub requests: Vec<LineCounters>,
+    /// Chains of loads; where nothing is profiled, they are not followed.
+    pub dependence: Dependence,
+    /// A bit for each 32-byte sector of each buffer that a load has touched.
+    pub touched: Vec<Vec<u64>>,
     /// Byte offset of each lane's access.
     pub offsets: Vec<u32>,
 }
@@ -94,6 +101,20 @@ pub fn run(
     program: &ShaderProgram,
     settings: EmulatorOptions,
     groups: [u32; 3],
+    buffers: Vec<Buffer>,
+) -> Result<DispatchResult, String> {
+    run_workgroups(program, settings, groups, 0..groups.iter().product(), buffers)
+}
+
+/// Runs some workgroups of a dispatch of `groups`, by their numbers; x counts first, then y.
+///
+/// # Errors
+/// The workgroup is larger than the emulator's.
+pub fn run_workgroups(
+    program: &ShaderProgram,
+    settings: EmulatorOptions,
+    groups: [u32; 3],
+    numbers: Range<u32>,
     buffers: Vec<Buffer>,
 ) -> Result<DispatchResult, String> {
     let lanes = program.workgroup.iter().product::<u32>() as usize;
@@ -132,21 +153,24 @@ pub fn run(
         counters: Counters::default(),
         runs: vec![[0; 2]; program.runs as usize],
         requests: Vec::new(),
+        dependence: Dependence::new(program.registers as usize + program.matrices),
+        touched: vec![Vec::new(); program.bindings.len()],
         offsets: vec![0; lanes],
     };
     for &(reg, word) in &program.constants {
         machine.register_mut(reg).fill(word);
     }
-    let count = groups.iter().product();
-    for number in 0..count {
+    for number in numbers.clone() {
         machine.workgroup = match settings.schedule {
-            Schedule::GroupsDown => count - 1 - number,
+            Schedule::GroupsDown => numbers.end - 1 - (number - numbers.start),
             Schedule::Forward | Schedule::LanesStrided => number,
         };
         machine.run_workgroup(groups);
     }
-    machine.counters.workgroups = u64::from(count);
-    machine.counters.invocations = u64::from(count) * lanes as u64;
+    machine.counters.workgroups = numbers.len() as u64;
+    machine.counters.invocations = numbers.len() as u64 * lanes as u64;
+    machine.counters.dependent_loads = u64::from(machine.dependence.longest);
+    machine.counters.waits = machine.dependence.waits;
     Ok(machine.finish())
 }
 
@@ -176,6 +200,7 @@ impl Interpreter<'_> {
             self.set_builtin(*builtin, registers, id, groups);
         }
         self.active = self.all;
+        self.dependence.begin();
         self.nodes(&program.main, &program.main.nodes);
     }
 

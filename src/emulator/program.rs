@@ -5,6 +5,7 @@
 //! Control flow stays a tree; lanes that do not follow a branch are masked out while the others run it.
 
 use super::counters::InstructionClass;
+use super::dependence::Operands;
 use super::lanes::{Binary, Ternary, Unary, Wide};
 
 /// Number of a register.
@@ -40,6 +41,8 @@ pub struct Code {
     pub ops: Vec<Op>,
     /// Line of the shader's text for each operation, from 1.
     pub lines: Vec<u32>,
+    /// Operands of each operation.
+    pub operands: Vec<Operands>,
     pub nodes: Vec<Node>,
 }
 
@@ -50,6 +53,8 @@ pub struct Binding {
     pub number: u32,
     pub name: String,
     pub writable: bool,
+    /// The buffer is a uniform one.
+    pub uniform: bool,
 }
 
 /// Control flow.
@@ -302,6 +307,18 @@ pub enum Gather {
     Xor(Reg),
     QuadLane(Reg),
     QuadSwap(u32),
+}
+
+impl Gather {
+    /// Returns the register that says which lane is read.
+    pub fn lane(self) -> Option<Reg> {
+        match self {
+            Gather::Lane(reg) | Gather::Down(reg) | Gather::Up(reg) | Gather::Xor(reg) | Gather::QuadLane(reg) => {
+                Some(reg)
+            }
+            Gather::First | Gather::QuadSwap(_) => None,
+        }
+    }
 }
 
 impl Op {

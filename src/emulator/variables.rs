@@ -99,7 +99,8 @@ impl<'a> Lowering<'a> {
                     let writable = matches!(variable.space, AddressSpace::Storage { access }
                         if access.contains(naga::StorageAccess::STORE));
                     let name = variable.name.clone().unwrap_or_default();
-                    bindings.push(Binding { number: binding.binding, name, writable });
+                    let uniform = variable.space == AddressSpace::Uniform;
+                    bindings.push(Binding { number: binding.binding, name, writable, uniform });
                     (Root::Buffer(bindings.len() - 1), 0)
                 }
                 AddressSpace::WorkGroup => {

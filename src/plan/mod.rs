@@ -137,6 +137,12 @@ impl Step {
     pub fn output(&self) -> Tensor {
         *self.bind.last().expect("a step binds its output")
     }
+
+    /// Returns the number of weights of a product. None: the step is no product.
+    pub fn weights(&self) -> Option<u64> {
+        let product = self.kernel.name.starts_with("matvec") || self.kernel.name.starts_with("matmul");
+        product.then(|| self.flops / 2 / self.cells[0] as u64)
+    }
 }
 
 /// Steps in order, and the scratch tensors they pass on.

@@ -1,5 +1,7 @@
 //! `qwgpu shader` and the emulated adapter: exit codes, JSON, the tokens of a model.
 
+use serde_json::json as value;
+
 use crate::command::{ends, json, stderr, stdout};
 use crate::files::put;
 use crate::micro;
@@ -47,6 +49,11 @@ fn profile_counts_the_same_each_time() {
     for key in ["requests", "lines", "fewest_lines", "bytes_moved", "bytes_needed", "workgroups"] {
         assert!(found[0][key].as_u64() > Some(0), "{key} in {}", found[0]);
     }
+    let instructions = found[0]["instructions"].as_object().unwrap().values();
+    let lanes = 32.0 * instructions.map(|count| count.as_u64().unwrap() as f64).sum::<f64>();
+    // The row that is normed has 100 values.
+    assert_eq!(found[0]["instructions_per_output"], value!(lanes / 100.0));
+    assert!(found[0]["instructions_per_weight"].is_null(), "{}", found[0]);
     assert!(found[0]["instructions"]["float"].as_u64() > Some(0), "{}", found[0]);
     let annotated = ends(0, ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--annotate"]);
     assert!(stdout(&annotated).contains("let value = x[from_row + c];"));

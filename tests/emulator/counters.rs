@@ -94,6 +94,74 @@ static COUNTED: &[Counted] = &[
         body: "let a = f32(x[i]); y[i] = u32(exp(a * 0.0) + sqrt(a) + select(1.0, a, i > 3u));",
         expected: &[("convert", 2), ("special", 2), ("float", 3), ("int", 2)],
     },
+    Counted {
+        name: "loads_of_one_turn",
+        declarations: "",
+        body: "let a = x[i]; let b = x[i + 32u]; y[i] = a + b;",
+        // Both are issued before the sum uses one.
+        expected: &[("dependent_loads", 1), ("waits", 1), ("rereads", 0)],
+    },
+    Counted {
+        name: "loads_in_turn",
+        declarations: "",
+        body: "var a = x[i] + 1u; a += x[i + 32u]; y[i] = a;",
+        // The first is used before the second is issued, though the second does not need it.
+        expected: &[("dependent_loads", 1), ("waits", 2)],
+    },
+    Counted {
+        name: "a_chain_of_three_loads",
+        declarations: "",
+        body: "y[i] = x[x[x[i]]];",
+        // All words of x are 1: the second and the third load touch the first of four sectors again.
+        expected: &[("dependent_loads", 3), ("waits", 3), ("rereads", 2), ("lanes", 128)],
+    },
+    Counted {
+        name: "a_load_under_a_condition",
+        declarations: "",
+        body: "var a = 0u; if (x[i] > 0u) { a = x[i + 32u]; } y[i] = a;",
+        expected: &[("dependent_loads", 2), ("waits", 2)],
+    },
+    Counted {
+        name: "a_loop_whose_end_is_loaded",
+        declarations: "",
+        body: "var a = 0u; for (var n = 0u; n < x[0] + 2u; n++) { a += x[n + 32u]; } y[i] = a;",
+        // Four tests, three turns. Each test is a load that needs the last test, each turn's load needs its test; all are
+        // used at once.
+        expected: &[("dependent_loads", 4), ("waits", 7), ("rereads", 5)],
+    },
+    Counted {
+        name: "a_chain_through_workgroup_memory",
+        declarations: "var<workgroup> s: array<u32, 32>;",
+        body: "s[i] = x[i]; workgroupBarrier(); y[i] = x[s[31u - i] + 64u];",
+        expected: &[("dependent_loads", 2), ("waits", 2)],
+    },
+    Counted {
+        name: "a_chain_ends_with_its_loop",
+        declarations: "",
+        body: "for (var n = 0u; n < x[i]; n++) {} y[i] = x[i + 32u];",
+        // The loads of the two tests are a chain; what follows the loop does not need it.
+        expected: &[("dependent_loads", 2), ("waits", 3)],
+    },
+    Counted {
+        name: "read_twice",
+        declarations: "",
+        body: "y[i] = x[i] + x[i] + x[i + 4u];",
+        // Four sectors again, then four of the five that words 4 to 35 lie in.
+        expected: &[("rereads", 8), ("loads", 3)],
+    },
+    Counted {
+        name: "uniform",
+        declarations: "",
+        body: "y[i] = x[i * u.x];",
+        // A load of a uniform buffer is no request to storage, and nothing waits for it.
+        expected: &[("uniform", 1), ("loads", 1), ("lines", 2), ("dependent_loads", 1), ("waits", 1)],
+    },
+    Counted {
+        name: "invocations",
+        declarations: "",
+        body: "if (i < 16u) { y[i] = x[i]; }",
+        expected: &[("workgroups", 1), ("invocations", 32), ("lanes", 32), ("stored", 64)],
+    },
 ];
 
 /// Returns a test for each kernel.
@@ -107,6 +175,7 @@ impl Counted {
             "@group(0) @binding(0) var<storage, read> x: array<u32>;
              @group(0) @binding(1) var<storage, read> w: array<vec4<u32>>;
              @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+             @group(0) @binding(3) var<uniform> u: vec4<u32>;
              {}
              @compute @workgroup_size(32) fn main(@builtin(local_invocation_index) i: u32) {{ {} }}",
             self.declarations, self.body
@@ -114,7 +183,12 @@ impl Counted {
         let program = compile(&text, &Consts::default())?;
         let (x, mut y) = (vec![1u32; 4096], vec![0u32; 4096]);
         let buffer = |words| Buffer { words, shadow: Shadow::default() };
-        let buffers = vec![buffer(Words::Read(&x)), buffer(Words::Read(&x)), buffer(Words::Write(&mut y))];
+        let buffers = vec![
+            buffer(Words::Read(&x)),
+            buffer(Words::Read(&x)),
+            buffer(Words::Write(&mut y)),
+            buffer(Words::Read(&x)),
+        ];
         let settings =
             EmulatorOptions { sanitize: false, profile: true, ..EmulatorOptions::sanitizing(32, Schedule::Forward) };
         let counters = run(&program, settings, [1, 1, 1], buffers)?.counters;
@@ -137,6 +211,14 @@ fn value(counters: &Counters, name: &str) -> u64 {
         "fewest" => counters.buffers.fewest_lines,
         "sectors" => counters.buffers.sectors,
         "bytes" => counters.buffers.lane_bytes,
+        "stored" => counters.buffers.stored_bytes,
+        "lanes" => counters.buffers.lanes,
+        "uniform" => counters.uniform.loads,
+        "rereads" => counters.rereads,
+        "dependent_loads" => counters.dependent_loads,
+        "waits" => counters.waits,
+        "workgroups" => counters.workgroups,
+        "invocations" => counters.invocations,
         "shared" => counters.shared.loads + counters.shared.stores,
         "conflicts" => counters.bank_conflicts,
         "barriers" => counters.barriers,
