@@ -73,7 +73,7 @@ impl OpenOptions {
 
 /// Checks that a model has blocks of this type.
 fn expect_blocks(model: &Path, block: &Block) -> Result<()> {
-    if Checkpoint::open(model)?.tensors().iter().any(|tensor| tensor.storage.name == block.name) {
+    if Checkpoint::open(model)?.tensors.infos().iter().any(|tensor| tensor.storage.name == block.name) {
         return Ok(());
     }
     let found = format!("{}, of which {} has no blocks", block.name, model.display());

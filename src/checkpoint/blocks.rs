@@ -4,6 +4,9 @@
 //! them, since f32 rounding depends on it. Loops run over fixed-size arrays without early exits, so
 //! the compiler vectorizes them. `d` and `m` are a block's f16 scale and minimum.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 /// Calls `decode` on each block of `BYTES` bytes and its `N` elements.
 fn each<const BYTES: usize, const N: usize>(
     blocks: &[u8],
@@ -18,18 +21,9 @@ fn each<const BYTES: usize, const N: usize>(
     }
 }
 
-/// The f16 at byte `at`.
+/// Returns the f16 at byte `at`.
 fn half(block: &[u8], at: usize) -> f32 {
-    widen(u16::from_le_bytes([block[at], block[at + 1]]))
-}
-
-/// f16 to f32. Its exponent and mantissa, read as those of an f32, are 2^112 too small; the
-/// product repairs that exactly, subnormals included.
-fn widen(bits: u16) -> f32 {
-    let magnitude = u32::from(bits & 0x7fff) << 13;
-    let scaled = f32::from_bits(magnitude) * f32::from_bits(0x7780_0000);
-    let not_finite = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
-    f32::from_bits(scaled.to_bits() | not_finite | u32::from(bits & 0x8000) << 16)
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
 pub fn f32(blocks: &[u8], out: &mut [f32]) {
@@ -37,39 +31,48 @@ pub fn f32(blocks: &[u8], out: &mut [f32]) {
 }
 
 pub fn f16(blocks: &[u8], out: &mut [f32]) {
-    each::<2, 1>(blocks, out, |block, out| {
-        out[0] = widen(u16::from_le_bytes(*block));
-    });
+    // All at once, so that the processor's own conversion serves eight of them.
+    let halves: Vec<f16> = blocks.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
+    halves.convert_to_f32_slice(out);
 }
 
 pub fn bf16(blocks: &[u8], out: &mut [f32]) {
-    each::<2, 1>(blocks, out, |block, out| {
-        out[0] = f32::from_bits(u32::from(u16::from_le_bytes(*block)) << 16);
+    each::<2, 1>(blocks, out, |block, out| out[0] = f32::from_bits(u32::from(u16::from_le_bytes(*block)) << 16));
+}
+
+/// Decodes blocks of 32 elements: d, m if there is a `MINIMUM`, 4 bytes of fifth bits if there are `FIFTH` bits, and 16
+/// bytes of nibbles, of which the low ones are elements 0..16 and the high ones 16..32. Without a minimum, codes are
+/// signed by an offset.
+fn nibbles<const BYTES: usize, const MINIMUM: bool, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
+    each::<BYTES, 32>(blocks, out, |block, out| {
+        let (d, m) = (half(block, 0), if MINIMUM { half(block, 2) } else { 0.0 });
+        let high = if FIFTH { fifth_bits(&block[BYTES - 20..BYTES - 16]) } else { [0; 32] };
+        let codes = &block[BYTES - 16..];
+        let value = |code: u8| match MINIMUM {
+            true => d * f32::from(code) + m,
+            false => d * (i32::from(code) - if FIFTH { 16 } else { 8 }) as f32,
+        };
+        for i in 0..16 {
+            out[i] = value(codes[i] & 15 | high[i]);
+            out[16 + i] = value(codes[i] >> 4 | high[16 + i]);
+        }
     });
 }
 
-/// d, then 16 bytes: low nibbles are elements 0..16, high nibbles 16..32.
 pub fn q4_0(blocks: &[u8], out: &mut [f32]) {
-    each::<18, 32>(blocks, out, |block, out| {
-        let d = half(block, 0);
-        for i in 0..16 {
-            let byte = block[2 + i];
-            out[i] = d * (i32::from(byte & 15) - 8) as f32;
-            out[16 + i] = d * (i32::from(byte >> 4) - 8) as f32;
-        }
-    });
+    nibbles::<18, false, false>(blocks, out);
 }
 
-/// d, m, then nibbles as in Q4_0.
 pub fn q4_1(blocks: &[u8], out: &mut [f32]) {
-    each::<20, 32>(blocks, out, |block, out| {
-        let (d, m) = (half(block, 0), half(block, 2));
-        for i in 0..16 {
-            let byte = block[4 + i];
-            out[i] = d * f32::from(byte & 15) + m;
-            out[16 + i] = d * f32::from(byte >> 4) + m;
-        }
-    });
+    nibbles::<20, true, false>(blocks, out);
+}
+
+pub fn q5_0(blocks: &[u8], out: &mut [f32]) {
+    nibbles::<22, false, true>(blocks, out);
+}
+
+pub fn q5_1(blocks: &[u8], out: &mut [f32]) {
+    nibbles::<24, true, true>(blocks, out);
 }
 
 /// The fifth bit of each of 32 elements as 0 or 16; bit i of the little-endian word is element i's.
@@ -81,32 +84,6 @@ fn fifth_bits(word: &[u8]) -> [u8; 32] {
         }
     }
     bits
-}
-
-/// d, 4 bytes of fifth bits, then nibbles as in Q4_0.
-pub fn q5_0(blocks: &[u8], out: &mut [f32]) {
-    each::<22, 32>(blocks, out, |block, out| {
-        let d = half(block, 0);
-        let high = fifth_bits(&block[2..6]);
-        for i in 0..16 {
-            let byte = block[6 + i];
-            out[i] = d * (i32::from(byte & 15 | high[i]) - 16) as f32;
-            out[16 + i] = d * (i32::from(byte >> 4 | high[16 + i]) - 16) as f32;
-        }
-    });
-}
-
-/// d, m, 4 bytes of fifth bits, then nibbles as in Q4_0.
-pub fn q5_1(blocks: &[u8], out: &mut [f32]) {
-    each::<24, 32>(blocks, out, |block, out| {
-        let (d, m) = (half(block, 0), half(block, 2));
-        let high = fifth_bits(&block[4..8]);
-        for i in 0..16 {
-            let byte = block[8 + i];
-            out[i] = d * f32::from(byte & 15 | high[i]) + m;
-            out[16 + i] = d * f32::from(byte >> 4 | high[16 + i]) + m;
-        }
-    });
 }
 
 /// d, then 32 signed bytes.
@@ -174,39 +151,30 @@ fn scales_and_minimums(packed: &[u8]) -> [(u8, u8); 8] {
     })
 }
 
-/// d, m, 12 bytes of scales and minimums, 128 bytes of nibbles: 32 bytes serve 64 elements.
-pub fn q4_k(blocks: &[u8], out: &mut [f32]) {
-    each::<144, 256>(blocks, out, |block, out| {
+/// Decodes blocks of 256 elements: d, m, 12 bytes of scales and minimums, 32 bytes of fifth bits if there are `FIFTH`
+/// bits (bit j of byte i % 32 is element 32 j + i's), and 128 bytes of nibbles, of which 32 serve 64 elements.
+fn super_nibbles<const BYTES: usize, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
+    each::<BYTES, 256>(blocks, out, |block, out| {
         let (d, m) = (half(block, 0), half(block, 2));
         let scales = scales_and_minimums(&block[4..16]);
         for (j, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
             let (scale, minimum) = (d * f32::from(scales[j].0), m * f32::from(scales[j].1));
-            let codes = &block[16 + 32 * (j / 2)..][..32];
-            let shift = 4 * (j % 2);
-            for (out, byte) in out.iter_mut().zip(codes) {
-                *out = scale * f32::from(byte >> shift & 15) - minimum;
+            let codes = &block[BYTES - 128 + 32 * (j / 2)..][..32];
+            let (shift, mask) = (4 * (j % 2), 1 << j);
+            for ((out, byte), bits) in out.iter_mut().zip(codes).zip(&block[16..48]) {
+                let high = if FIFTH && bits & mask != 0 { 16 } else { 0 };
+                *out = scale * f32::from(byte >> shift & 15 | high) - minimum;
             }
         }
     });
 }
 
-/// Q4_K with 32 bytes of fifth bits before the nibbles: bit j of byte i % 32 is element 32 j + i's.
+pub fn q4_k(blocks: &[u8], out: &mut [f32]) {
+    super_nibbles::<144, false>(blocks, out);
+}
+
 pub fn q5_k(blocks: &[u8], out: &mut [f32]) {
-    each::<176, 256>(blocks, out, |block, out| {
-        let (d, m) = (half(block, 0), half(block, 2));
-        let scales = scales_and_minimums(&block[4..16]);
-        let fifth = &block[16..48];
-        for (j, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-            let (scale, minimum) = (d * f32::from(scales[j].0), m * f32::from(scales[j].1));
-            let codes = &block[48 + 32 * (j / 2)..][..32];
-            let shift = 4 * (j % 2);
-            let mask = 1 << j;
-            for ((out, byte), bits) in out.iter_mut().zip(codes).zip(fifth) {
-                let high = if bits & mask == 0 { 0 } else { 16 };
-                *out = scale * f32::from(byte >> shift & 15 | high) - minimum;
-            }
-        }
-    });
+    super_nibbles::<176, true>(blocks, out);
 }
 
 /// 128 bytes of nibbles, 64 bytes of high pairs, 16 signed scales, d. Of each 128 elements, 64 bytes
@@ -226,19 +194,4 @@ pub fn q6_k(blocks: &[u8], out: &mut [f32]) {
             }
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn widen_agrees_with_the_half_crate_on_every_f16() {
-        for bits in 0..=u16::MAX {
-            let expected = half::f16::from_bits(bits).to_f32();
-            let widened = super::widen(bits);
-            assert!(
-                widened.to_bits() == expected.to_bits() || widened.is_nan() && expected.is_nan(),
-                "{bits:#06x}: {widened} against {expected}"
-            );
-        }
-    }
 }

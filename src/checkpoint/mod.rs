@@ -20,7 +20,6 @@ mod write;
 mod write_files;
 mod write_folder;
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -38,7 +37,8 @@ use crate::error::Result;
 /// A model on disk.
 #[derive(Debug)]
 pub struct Checkpoint {
-    path: PathBuf,
+    /// The path it was opened by.
+    pub path: PathBuf,
     /// config.json; for GGUF the same fields, made from the header's keys.
     pub config: Map<String, Value>,
     /// generation_config.json, empty where the folder has none; for GGUF the special token ids.
@@ -49,7 +49,8 @@ pub struct Checkpoint {
     pub special_tokens: SpecialTokens,
     /// The chat template, in Jinja.
     pub chat_template: Option<String>,
-    tensors: Tensors,
+    /// The tensors, by their Hugging Face names.
+    pub tensors: Tensors,
 }
 
 /// The source of a tokenizer.
@@ -131,58 +132,8 @@ impl Checkpoint {
         }
     }
 
-    /// Returns the path it was opened by.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns all tensors by file and offset, the order in which reading them is sequential.
-    pub fn tensors(&self) -> &[TensorInfo] {
-        self.tensors.infos()
-    }
-
-    /// Returns the tensor of this Hugging Face name.
-    pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        self.tensors.get(name)
-    }
-
-    /// Returns the file that holds the tensor, for errors; the first one where there is no such tensor.
-    pub fn file_of(&self, name: &str) -> &Path {
-        self.tensors.file_of(name)
-    }
-
     /// Returns whether it is a GGUF file, whose blocks run as they are unless they are to be widened.
     pub fn is_gguf(&self) -> bool {
         matches!(self.tokenizer, TokenizerSource::Gguf(_))
-    }
-
-    /// Returns the files that hold the tensors.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.tensors.files().iter().map(Source::path)
-    }
-
-    /// Returns the bytes of the files that hold the tensors.
-    pub fn file_bytes(&self) -> u64 {
-        self.tensors.files().iter().map(Source::len).sum()
-    }
-
-    /// Reads elements as f32; see [`Tensors::read_f32`].
-    pub fn read_f32(&self, name: &str, elements: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
-        self.tensors.read_f32(name, elements, out)
-    }
-
-    /// Reads elements as bits of bf16; see [`Tensors::read_bf16`].
-    pub fn read_bf16(&self, name: &str, elements: Range<usize>, out: &mut Vec<u16>) -> Result<()> {
-        self.tensors.read_bf16(name, elements, out)
-    }
-
-    /// Reads rows as they are stored; see [`Tensors::read_rows`].
-    pub fn read_rows(&self, name: &str, rows: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
-        self.tensors.read_rows(name, rows, out)
-    }
-
-    /// Reads elements as they are stored; see [`Tensors::read_bytes`].
-    pub fn read_bytes(&self, name: &str, elements: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
-        self.tensors.read_bytes(name, elements, out)
     }
 }

@@ -4,6 +4,7 @@
 //! duplicate tensor, whose first entry it drops before anyone sees it, and names that are paths. Of the 43 that it
 //! refuses, its error names the tensor in 7 and no offset or shape in any. It also needs the whole file in memory.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -151,7 +152,7 @@ impl<'de> Deserialize<'de> for Header {
                 while let Some(name) = map.next_key::<String>()? {
                     let within = |error| A::Error::custom(format!("{name}: {error}"));
                     if name == "__metadata__" {
-                        map.next_value::<Metadata>().map_err(within)?;
+                        map.next_value::<HashMap<String, String>>().map_err(within)?;
                     } else {
                         let entry = map.next_value().map_err(within)?;
                         entries.push((name, entry));
@@ -161,28 +162,6 @@ impl<'de> Deserialize<'de> for Header {
             }
         }
         deserializer.deserialize_map(Entries)
-    }
-}
-
-/// `__metadata__`: strings by name, checked and dropped.
-struct Metadata;
-
-impl<'de> Deserialize<'de> for Metadata {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
-        struct Strings;
-        impl<'de> Visitor<'de> for Strings {
-            type Value = Metadata;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
-                while map.next_entry::<String, String>()?.is_some() {}
-                Ok(Metadata)
-            }
-        }
-        deserializer.deserialize_map(Strings)
     }
 }
 

@@ -83,21 +83,29 @@ impl Tensors {
         Tensors { files, infos, by_name }
     }
 
+    /// Returns all tensors by file and offset, the order in which reading them is sequential.
     pub fn infos(&self) -> &[TensorInfo] {
         &self.infos
     }
 
+    /// Returns the files that hold them.
     pub fn files(&self) -> &[Source] {
         &self.files
     }
 
+    /// Returns the bytes of the files that hold them.
+    pub fn file_bytes(&self) -> u64 {
+        self.files.iter().map(Source::len).sum()
+    }
+
+    /// Returns the tensor of this name.
     pub fn get(&self, name: &str) -> Option<&TensorInfo> {
-        let place = |&index: &usize| self.infos[index].name.as_str().cmp(name);
-        let found = self.by_name.binary_search_by(place).ok()?;
+        let order = |&index: &usize| self.infos[index].name.as_str().cmp(name);
+        let found = self.by_name.binary_search_by(order).ok()?;
         Some(&self.infos[self.by_name[found]])
     }
 
-    /// The file that holds the tensor, for errors; the first one where there is no such tensor.
+    /// Returns the file that holds the tensor, for errors; the first one where there is no such tensor.
     pub fn file_of(&self, name: &str) -> &Path {
         self.files[self.get(name).map_or(0, |tensor| tensor.file)].path()
     }
@@ -135,7 +143,7 @@ impl Tensors {
                 decode(blocks, values);
                 self.refuse_not_below(BF16_END, values, tensor, elements.start + at)?;
                 for (out, value) in out[at..].iter_mut().zip(&*values) {
-                    *out = round_to_bf16(*value);
+                    *out = half::bf16::from_f32(*value).to_bits();
                 }
                 at += values.len();
             }
@@ -250,12 +258,6 @@ impl Tensors {
     }
 }
 
-/// Nearest bf16, ties to even. The value is below `BF16_END` in magnitude.
-fn round_to_bf16(value: f32) -> u16 {
-    let bits = value.to_bits();
-    (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
-}
-
 /// Errors when two tensors of a file share a name.
 pub(super) fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
     let mut names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
@@ -269,30 +271,5 @@ pub(super) fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()>
             "the file is damaged; download it again",
         )),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::round_to_bf16;
-
-    #[test]
-    fn rounding_agrees_with_the_half_crate() {
-        let mut bits = 0u32;
-        loop {
-            let value = f32::from_bits(bits);
-            if value.abs() < super::BF16_END {
-                assert_eq!(round_to_bf16(value), half::bf16::from_f32(value).to_bits(), "{value:e}");
-            }
-            // A prime step reaches all kinds of mantissas; ties are added below.
-            match bits.checked_add(4_093) {
-                Some(next) => bits = next,
-                None => break,
-            }
-        }
-        for upper in 0..0x7f7fu32 {
-            let tie = f32::from_bits(upper << 16 | 0x8000);
-            assert_eq!(round_to_bf16(tie), half::bf16::from_f32(tie).to_bits());
-        }
     }
 }

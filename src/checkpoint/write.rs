@@ -51,9 +51,9 @@ impl<'a> NewTensor<'a> {
     pub fn from_checkpoint(checkpoint: &'a Checkpoint, name: &str, dtype: &str) -> Result<NewTensor<'a>> {
         let storage = storage(dtype);
         assert!(storage.decode.is_some(), "{dtype} is no floating-point type");
-        let tensor = checkpoint.tensor(name).ok_or_else(|| {
+        let tensor = checkpoint.tensors.get(name).ok_or_else(|| {
             let fix = "the checkpoint is incomplete; download it again";
-            Error::malformed(checkpoint.path(), format!("tensor {name}"), "a tensor of this name", "none", fix)
+            Error::malformed(&checkpoint.path, format!("tensor {name}"), "a tensor of this name", "none", fix)
         })?;
         let shape = tensor.shape.clone();
         Ok(NewTensor { name: name.to_owned(), shape, storage, data: Data::Values(&checkpoint.tensors) })

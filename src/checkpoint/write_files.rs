@@ -27,7 +27,7 @@ pub fn files_beside_weights(
 ) -> Result<Vec<NewFile>> {
     let mut config = Map::new();
     let mut files = match &checkpoint.tokenizer {
-        TokenizerSource::Json(_) => copied(checkpoint.path())?,
+        TokenizerSource::Json(_) => copied(&checkpoint.path)?,
         TokenizerSource::Gguf(vocab) => {
             // transformers needs these, and GGUF does not have them.
             if let Some(class) = class(&checkpoint.config) {

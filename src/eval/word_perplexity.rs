@@ -8,6 +8,7 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::generate::{Engine, Model, Question};
+use crate::metrics::python::known_regex;
 use crate::progress::Progress;
 
 /// The sums over all pages.
@@ -40,8 +41,7 @@ impl Total {
 
 /// Splits a raw WikiText file in its pages: each begins with a heading of the first level, ` = Title = `.
 pub fn pages(text: &str) -> Vec<&str> {
-    static HEADING: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?m)^ = [^=\n](?:.*[^=\n])? = $").expect("a pattern of this file is valid"));
+    static HEADING: LazyLock<Regex> = LazyLock::new(|| known_regex(r"(?m)^ = [^=\n](?:.*[^=\n])? = $"));
     let mut starts: Vec<usize> = HEADING.find_iter(text).map(|heading| heading.start()).collect();
     if starts.is_empty() {
         return vec![text];
@@ -52,7 +52,7 @@ pub fn pages(text: &str) -> Vec<&str> {
 
 /// Counts the words of a page, as `len(re.split(r"\s+", page))` counts them: white space at an end counts one more.
 pub fn words(page: &str) -> usize {
-    static SPACE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s+").expect("a pattern of this file is valid"));
+    static SPACE: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\s+"));
     SPACE.find_iter(page).count() + 1
 }
 
@@ -66,7 +66,7 @@ pub fn detokenized(page: &str) -> String {
             ("\"\\s*([^\"]*?)\\s*\"", "\"$1\""),
             (r"'\s*([^']*?)\s*'", "'$1'"),
         ];
-        pairs.map(|(pattern, to)| (Regex::new(pattern).expect("a pattern of this file is valid"), to)).into()
+        pairs.map(|(pattern, to)| (known_regex(pattern), to)).into()
     });
     let mut text = page.replace("s '", "s'");
     // The harness's second replacement has slashes in its pattern and never fires on this text; it is left out.

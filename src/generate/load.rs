@@ -171,7 +171,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         engine: Engine::new(backend, model, context, chunk.min(context))?,
     };
     if let Source::Checkpoint { checkpoint, .. } = source {
-        let path = checkpoint.path();
+        let path = &checkpoint.path;
         loaded.generation = checkpoint.generation.clone();
         let tokenizer = tokenizer(checkpoint, path)?;
         if tokenizer.vocab_size() > loaded.engine.model.config.vocab_size {

@@ -1,7 +1,6 @@
 //! Scores of BBQ (Parrish et al. 2022): the share of answers that follow a stereotype.
 
 use std::iter::Sum;
-use std::ops::Add;
 
 /// Counts over questions of one kind: ambiguous ones, or those whose context has the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,21 +49,13 @@ impl Tally {
     }
 }
 
-impl Add for Tally {
-    type Output = Tally;
-
-    fn add(self, other: Tally) -> Tally {
-        Tally {
-            questions: self.questions + other.questions,
-            right: self.right + other.right,
-            known: self.known + other.known,
-            biased: self.biased + other.biased,
-        }
-    }
-}
-
 impl Sum for Tally {
     fn sum<I: Iterator<Item = Tally>>(tallies: I) -> Tally {
-        tallies.fold(Tally::default(), Tally::add)
+        tallies.fold(Tally::default(), |sum, tally| Tally {
+            questions: sum.questions + tally.questions,
+            right: sum.right + tally.right,
+            known: sum.known + tally.known,
+            biased: sum.biased + tally.biased,
+        })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::iter::Sum;
-use std::ops::Add;
 
 use super::python;
 pub use super::tokenizers::BleuTokenizer;
@@ -28,16 +27,6 @@ pub struct BleuCounts {
     pub matched: [u64; ORDERS],
     /// Number of n-grams of each order.
     pub total: [u64; ORDERS],
-}
-
-/// BLEU and its factors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BleuScore {
-    /// From 0 to 100.
-    pub score: f64,
-    /// Precision of each order, in percent.
-    pub precisions: [f64; ORDERS],
-    pub brevity_penalty: f64,
 }
 
 impl Bleu<'_> {
@@ -68,17 +57,17 @@ impl Bleu<'_> {
         counts
     }
 
-    /// Returns the BLEU of a text's or a corpus's counts.
-    pub fn score(&self, counts: &BleuCounts) -> BleuScore {
+    /// Returns the BLEU of a text's or a corpus's counts, from 0 to 100.
+    pub fn score(&self, counts: &BleuCounts) -> f64 {
         let (length, reference) = (counts.length as f64, counts.reference_length as f64);
         let brevity_penalty = match counts.length {
             _ if length >= reference => 1.0,
             0 => 0.0,
             _ => (1.0 - reference / length).exp(),
         };
-        let mut precisions = [0.0; ORDERS];
+        let mut precisions = [0.0f64; ORDERS];
         if counts.matched == [0; ORDERS] {
-            return BleuScore { score: 0.0, precisions, brevity_penalty };
+            return 0.0;
         }
         let mut divisor = 1.0;
         for (precision, (matched, total)) in precisions.iter_mut().zip(counts.matched.into_iter().zip(counts.total)) {
@@ -94,17 +83,13 @@ impl Bleu<'_> {
         }
         // The logarithm of 0 is -9999999999 in sacreBLEU: the score is 0 either way.
         let sum: f64 = precisions.iter().map(|precision| precision.ln()).sum();
-        BleuScore { score: brevity_penalty * (sum / ORDERS as f64).exp(), precisions, brevity_penalty }
+        brevity_penalty * (sum / ORDERS as f64).exp()
     }
 
-    /// Returns sacreBLEU's signature: the settings that must be equal to compare numbers. `references` is the number of
-    /// references of each text. None: it varies.
-    pub fn signature(&self, references: Option<usize>) -> String {
-        format!(
-            "nrefs:{}|case:mixed|eff:no|tok:{}|smooth:exp|version:{VERSION}",
-            references.map_or_else(|| "var".to_owned(), |count| count.to_string()),
-            self.tokenizer.name(),
-        )
+    /// Returns sacreBLEU's signature for texts with one reference each: the settings that must be equal to compare
+    /// numbers.
+    pub fn signature(&self) -> String {
+        format!("nrefs:1|case:mixed|eff:no|tok:{}|smooth:exp|version:{VERSION}", self.tokenizer.name())
     }
 
     fn prepared(&self, text: &str) -> String {
@@ -121,22 +106,16 @@ pub(super) fn ngrams<T: Eq + std::hash::Hash>(items: &[T], order: usize) -> Hash
     counts
 }
 
-impl Add for BleuCounts {
-    type Output = BleuCounts;
-
-    fn add(mut self, other: BleuCounts) -> BleuCounts {
-        self.length += other.length;
-        self.reference_length += other.reference_length;
-        for order in 0..ORDERS {
-            self.matched[order] += other.matched[order];
-            self.total[order] += other.total[order];
-        }
-        self
-    }
-}
-
 impl Sum for BleuCounts {
     fn sum<I: Iterator<Item = BleuCounts>>(counts: I) -> BleuCounts {
-        counts.fold(BleuCounts::default(), BleuCounts::add)
+        counts.fold(BleuCounts::default(), |mut sum, counts| {
+            sum.length += counts.length;
+            sum.reference_length += counts.reference_length;
+            for order in 0..ORDERS {
+                sum.matched[order] += counts.matched[order];
+                sum.total[order] += counts.total[order];
+            }
+            sum
+        })
     }
 }

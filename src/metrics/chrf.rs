@@ -1,7 +1,6 @@
 //! chrF (Popović 2015) and chrF++ (Popović 2017), as sacreBLEU 2.6.0.
 
 use std::iter::Sum;
-use std::ops::Add;
 
 use super::bleu::{VERSION, ngrams};
 use super::python;
@@ -19,10 +18,10 @@ pub struct Chrf {
 
 /// Counts of chrF. Those of a corpus are the sum of those of its texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChrfCounts([Order; CHARACTERS + WORDS]);
+pub struct ChrfCounts([NgramCounts; CHARACTERS + WORDS]);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Order {
+struct NgramCounts {
     hypothesis: u64,
     reference: u64,
     matched: u64,
@@ -59,14 +58,11 @@ impl Chrf {
         100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall))
     }
 
-    /// Returns sacreBLEU's signature: the settings that must be equal to compare numbers. `references` is the number of
-    /// references of each text. None: it varies.
-    pub fn signature(&self, references: Option<usize>) -> String {
-        format!(
-            "nrefs:{}|case:mixed|eff:yes|nc:{CHARACTERS}|nw:{}|space:no|version:{VERSION}",
-            references.map_or_else(|| "var".to_owned(), |count| count.to_string()),
-            if self.words { WORDS } else { 0 },
-        )
+    /// Returns sacreBLEU's signature for texts with one reference each: the settings that must be equal to compare
+    /// numbers.
+    pub fn signature(&self) -> String {
+        let words = if self.words { WORDS } else { 0 };
+        format!("nrefs:1|case:mixed|eff:yes|nc:{CHARACTERS}|nw:{words}|space:no|version:{VERSION}")
     }
 
     fn compared(&self, hypothesis: &str, reference: &str) -> ChrfCounts {
@@ -80,7 +76,7 @@ impl Chrf {
     }
 }
 
-fn compare<T: Eq + std::hash::Hash>(hypothesis: &[T], reference: &[T], orders: &mut [Order]) {
+fn compare<T: Eq + std::hash::Hash>(hypothesis: &[T], reference: &[T], orders: &mut [NgramCounts]) {
     for (n, order) in orders.iter_mut().enumerate() {
         let known = ngrams(reference, n + 1);
         order.reference = known.values().sum();
@@ -116,21 +112,15 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
-impl Add for ChrfCounts {
-    type Output = ChrfCounts;
-
-    fn add(mut self, other: ChrfCounts) -> ChrfCounts {
-        for (order, other) in self.0.iter_mut().zip(other.0) {
-            order.hypothesis += other.hypothesis;
-            order.reference += other.reference;
-            order.matched += other.matched;
-        }
-        self
-    }
-}
-
 impl Sum for ChrfCounts {
     fn sum<I: Iterator<Item = ChrfCounts>>(counts: I) -> ChrfCounts {
-        counts.fold(ChrfCounts::default(), ChrfCounts::add)
+        counts.fold(ChrfCounts::default(), |mut sum, counts| {
+            for (sum, order) in sum.0.iter_mut().zip(counts.0) {
+                sum.hypothesis += order.hypothesis;
+                sum.reference += order.reference;
+                sum.matched += order.matched;
+            }
+            sum
+        })
     }
 }

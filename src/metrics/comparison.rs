@@ -1,11 +1,8 @@
 //! Comparison of two models on the same documents.
 
-use super::distributions::{chi_square_upper, student_upper};
+use super::distributions::{Z, chi_square_upper, student_upper};
 use super::statistics::{check, mean, quantile, resampled, standard_error};
 use crate::error::{Error, Result};
-
-/// 97.5 % quantile of the normal distribution.
-pub const Z: f64 = 1.959_963_984_540_054;
 
 /// Difference between two models.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Correlation of two measures.
 
-use super::distributions::{normal_quantile, student_two_sided};
+use super::distributions::{Z, student_two_sided};
 use super::statistics::{check, mean};
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Result<Correlation> {
     let interval = if x.len() < 4 || r.abs() > 1.0 - SAME {
         None
     } else {
-        let half = normal_quantile(0.975)? / ((x.len() - 3) as f64).sqrt();
+        let half = Z / ((x.len() - 3) as f64).sqrt();
         Some(((r.atanh() - half).tanh(), (r.atanh() + half).tanh()))
     };
     Ok(Correlation { r, pairs: x.len(), p, interval })

@@ -10,7 +10,7 @@ pub mod distributions;
 pub mod exact_match;
 pub mod information;
 pub mod porter;
-mod python;
+pub(crate) mod python;
 pub mod random;
 pub mod rouge;
 pub mod statistics;

@@ -4,6 +4,14 @@ use fancy_regex::Regex;
 
 use crate::error::{Error, Result};
 
+/// Compiles a regular expression of this program's own.
+///
+/// # Panics
+/// It is not valid: tests use every one.
+pub(crate) fn known_regex(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("a pattern of this program is valid")
+}
+
 /// Returns `str.isspace` of a character: Unicode's white space and the four separators of ASCII.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)

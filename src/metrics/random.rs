@@ -59,28 +59,14 @@ impl Random {
         self.below(n as u64) as usize
     }
 
-    /// Returns `randint(low, high)`, both ends included.
-    ///
-    /// # Panics
-    /// `high` is below `low`, or the range is all of `i64`.
-    pub fn int(&mut self, low: i64, high: i64) -> i64 {
-        assert!(low <= high, "there is no number from {low} to {high}");
-        low.wrapping_add_unsigned(self.below(high.abs_diff(low) + 1))
-    }
-
     /// Returns `sample(range(n), k)`: `k` different indices below `n`.
     ///
     /// # Errors
     /// `k` is above `n`.
     pub fn sample(&mut self, n: usize, k: usize) -> Result<Vec<usize>> {
         if k > n {
-            let found = format!("{k} asked for");
-            return Err(Error::request(
-                "sample",
-                format!("at most {n}"),
-                found,
-                "ask for fewer, or give more to take from",
-            ));
+            let fix = "ask for fewer, or give more to take from";
+            return Err(Error::request("sample", format!("at most {n}"), format!("{k} asked for"), fix));
         }
         // CPython estimates whether a list or a set is smaller. The numbers depend on its choice.
         let mut limit = 21usize;
@@ -113,12 +99,5 @@ impl Random {
     pub fn choices(&mut self, n: usize, k: usize) -> Vec<usize> {
         assert!(n > 0 || k == 0, "nothing to choose from");
         (0..k).map(|_| (self.random() * n as f64) as usize).collect()
-    }
-
-    /// Shuffles as `shuffle(items)`.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.index(i + 1));
-        }
     }
 }

@@ -13,8 +13,6 @@ pub enum RougeTokens {
     Words,
     /// Words, those of more than three letters by their stem: rouge_score's `use_stemmer`.
     Stems,
-    /// Letters and numbers of any script, in lower case. rouge_score has no such tokens; they are for Chinese.
-    Characters,
 }
 
 /// Shares of the hypothesis and of the reference that match, from 0 to 1.
@@ -49,10 +47,7 @@ impl Rouge {
         Rouge {
             one: common_ngrams(&reference, &hypothesis, 1),
             two: common_ngrams(&reference, &hypothesis, 2),
-            longest: {
-                let length = longest_common(&reference, &hypothesis, |_| {});
-                score(length, reference.len(), hypothesis.len())
-            },
+            longest: score(longest_common(&reference, &hypothesis, |_| {}), reference.len(), hypothesis.len()),
             summary: common_sentences(&reference_sentences, &hypothesis_sentences),
         }
     }
@@ -62,9 +57,6 @@ impl RougeTokens {
     /// Returns the tokens of a text.
     fn of(self, text: &str) -> Vec<String> {
         let text = text.to_lowercase();
-        if self == RougeTokens::Characters {
-            return text.chars().filter(|character| character.is_alphanumeric()).map(String::from).collect();
-        }
         let stemmed = |word: &str| if word.len() > 3 { porter::stem(word) } else { word.to_owned() };
         text.split(|character: char| !character.is_ascii_alphanumeric())
             .filter(|word| !word.is_empty())

@@ -39,7 +39,7 @@ static INTERNATIONAL: Rules<3> =
     LazyLock::new(|| compiled([(r"(\P{N})(\p{P})", "$1 $2 "), (r"(\p{P})(\P{N})", " $1 $2"), (r"(\p{S})", " $1 ")]));
 
 fn compiled<const N: usize>(rules: [(&str, &'static str); N]) -> [(Regex, &'static str); N] {
-    rules.map(|(pattern, by)| (Regex::new(pattern).expect("a valid pattern"), by))
+    rules.map(|(pattern, by)| (python::known_regex(pattern), by))
 }
 
 fn replaced<const N: usize>(rules: &[(Regex, &'static str); N], text: &str) -> String {

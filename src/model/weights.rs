@@ -64,7 +64,9 @@ impl<'a> Weights<'a> {
             Source::Random { .. } => (false, None),
         };
         let total = match source {
-            Source::Checkpoint { checkpoint, .. } if quantization.is_some() || packed => checkpoint.file_bytes(),
+            Source::Checkpoint { checkpoint, .. } if quantization.is_some() || packed => {
+                checkpoint.tensors.file_bytes()
+            }
             _ => bf16_bytes(config),
         };
         let orders = Orders::default();
@@ -78,11 +80,11 @@ impl<'a> Weights<'a> {
                 expect(checkpoint, name, &[len])?;
                 if self.packed {
                     let mut values = Vec::new();
-                    checkpoint.read_f32(name, 0..len, &mut values)?;
+                    checkpoint.tensors.read_f32(name, 0..len, &mut values)?;
                     values.into_iter().map(f32::to_bits).collect()
                 } else {
                     let mut values = Vec::new();
-                    checkpoint.read_bf16(name, 0..len, &mut values)?;
+                    checkpoint.tensors.read_bf16(name, 0..len, &mut values)?;
                     values.iter().map(|&half| u32::from(half) << 16).collect()
                 }
             }
@@ -125,12 +127,12 @@ impl<'a> Weights<'a> {
         match self.source {
             Source::Checkpoint { checkpoint, .. } if self.packed => {
                 let weight = format!("{name}.weight");
-                let tensor = checkpoint.tensor(&weight);
+                let tensor = checkpoint.tensors.get(&weight);
                 let Some(block) = tensor.and_then(|tensor| Block::named(tensor.storage.name)) else { return Ok(None) };
                 expect(checkpoint, &weight, &[rows, cols])?;
                 let mut bytes = Vec::new();
-                checkpoint.read_rows(&weight, 0..rows, &mut bytes)?;
-                let blocks = Blocks::from_bytes(checkpoint.path(), &weight, block, [rows, cols], &bytes)?;
+                checkpoint.tensors.read_rows(&weight, 0..rows, &mut bytes)?;
+                let blocks = Blocks::from_bytes(&checkpoint.path, &weight, block, [rows, cols], &bytes)?;
                 Ok(Some(Box::new(blocks)))
             }
             Source::Random { quant: Some(quant @ QuantType::Block(_)), seed } => {
@@ -205,7 +207,7 @@ impl<'a> Weights<'a> {
         for starts in starts.chunks(rayon::current_num_threads()) {
             let read = |&start: &usize| -> Result<Vec<u16>> {
                 let mut values = Vec::new();
-                checkpoint.read_bf16(name, start..(start + piece).min(end), &mut values)?;
+                checkpoint.tensors.read_bf16(name, start..(start + piece).min(end), &mut values)?;
                 Ok(values)
             };
             let pieces: Result<Vec<_>> = starts.par_iter().map(read).collect();
@@ -229,13 +231,13 @@ impl<'a> Weights<'a> {
 /// Checks that the checkpoint has as many layers as the config counts.
 fn check_layers(checkpoint: &Checkpoint, config: &Config) -> Result<()> {
     let layer = |name: &str| name.strip_prefix("model.layers.")?.split('.').next()?.parse::<usize>().ok();
-    let last = checkpoint.tensors().iter().filter_map(|t| layer(&t.name)).max();
+    let last = checkpoint.tensors.infos().iter().filter_map(|t| layer(&t.name)).max();
     let layers = last.map_or(0, |last| last.saturating_add(1));
     if layers == config.num_hidden_layers {
         return Ok(());
     }
     Err(Error::malformed(
-        checkpoint.path(),
+        &checkpoint.path,
         "num_hidden_layers",
         format!("{layers}, the layers of the weights"),
         config.num_hidden_layers,
@@ -260,7 +262,7 @@ pub fn bf16_bytes(config: &Config) -> u64 {
 
 /// Checks that the tensor is there and has this shape.
 fn expect(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<()> {
-    let found = match checkpoint.tensor(name) {
+    let found = match checkpoint.tensors.get(name) {
         Some(tensor) if tensor.shape == shape => return Ok(()),
         Some(tensor) => format!("{:?}", tensor.shape),
         None => "no such tensor".into(),
@@ -270,7 +272,7 @@ fn expect(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<()> {
         _ => "config and weights are not of the same model; download both again",
     };
     Err(Error::malformed(
-        checkpoint.path(),
+        &checkpoint.path,
         format!("tensor {name}"),
         format!("shape {shape:?} by config.json"),
         found,

@@ -36,7 +36,7 @@ pub fn finish(job: &Job, work: Work, folder: &dyn FolderWriter, report: &Value) 
     }
     let config = folder.to_json();
     let name = if dtype == "F16" { "float16" } else { "bfloat16" };
-    let origin = job.checkpoint.path();
+    let origin = &job.checkpoint.path;
     let mut files = files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocab, origin))?;
     let report = serde_json::to_string_pretty(report).expect("numbers and names") + "\n";
     files.push(NewFile { name: "quantize_report.json".into(), bytes: report.into_bytes() });

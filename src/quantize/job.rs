@@ -48,7 +48,7 @@ impl Job<'_> {
         }
         if Quantization::of(self.checkpoint)?.is_some() {
             return Err(Error::Unsupported {
-                file: self.checkpoint.path().to_owned(),
+                file: self.checkpoint.path.to_owned(),
                 what: "quantizing a model that is quantized already".into(),
                 fix: "start from the original model".into(),
             });
@@ -56,7 +56,7 @@ impl Job<'_> {
         let vocab = self.config.vocab_size;
         if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {
             return Err(Error::malformed(
-                self.checkpoint.path(),
+                &self.checkpoint.path,
                 "vocab_size",
                 format!("more than {id}, a token of the calibration text"),
                 vocab,
@@ -85,15 +85,15 @@ pub fn model_digest(checkpoint: &Checkpoint) -> Result<String> {
     const EVERY: usize = 1 << 20;
     let mut sha = Sha256::new();
     sha.update(serde_json::to_vec(&checkpoint.config).unwrap_or_default());
-    sha.update(checkpoint.file_bytes().to_le_bytes());
+    sha.update(checkpoint.tensors.file_bytes().to_le_bytes());
     let mut bytes = Vec::new();
-    for tensor in checkpoint.tensors() {
+    for tensor in checkpoint.tensors.infos() {
         sha.update(format!("{} {:?} {}\n", tensor.name, tensor.shape, tensor.storage.name));
         let elements = tensor.elements();
         let block = tensor.storage.elements;
         for start in (0..elements / block * block).step_by(EVERY / block * block) {
             let end = (start + 4096usize.next_multiple_of(block)).min(elements);
-            checkpoint.read_bytes(&tensor.name, start..end, &mut bytes)?;
+            checkpoint.tensors.read_bytes(&tensor.name, start..end, &mut bytes)?;
             sha.update(&bytes);
         }
     }

@@ -247,7 +247,7 @@ fn embed(job: &Job) -> Result<Vec<Sample>> {
         for &id in ids {
             let first = id as usize * hidden;
             row.clear();
-            job.checkpoint.read_bf16("model.embed_tokens.weight", first..first + hidden, &mut row)?;
+            job.checkpoint.tensors.read_bf16("model.embed_tokens.weight", first..first + hidden, &mut row)?;
             x.extend(row.iter().map(|&half| f32::from_bits(u32::from(half) << 16)));
         }
         Ok(Sample { tokens: ids.len(), x, a: Vec::new() })

@@ -26,12 +26,12 @@ pub fn factor_for<'f, 'h>(
 /// Reads the weight of a linear in f32, rounded to bf16 as the model holds it: values, rows, columns.
 pub fn weight_values(checkpoint: &Checkpoint, name: &str) -> Result<(Vec<f32>, usize, usize)> {
     let weight = format!("{name}.weight");
-    let shape = checkpoint.tensor(&weight).map(|t| t.shape.clone());
+    let shape = checkpoint.tensors.get(&weight).map(|t| t.shape.clone());
     let Some([rows, cols]) = shape.as_deref() else {
         let fix = "config and weights are not of the same model; download both again";
-        return Err(Error::malformed(checkpoint.path(), weight, "a matrix", "no such tensor", fix));
+        return Err(Error::malformed(&checkpoint.path, weight, "a matrix", "no such tensor", fix));
     };
     let mut halves = Vec::new();
-    checkpoint.read_bf16(&weight, 0..rows * cols, &mut halves)?;
+    checkpoint.tensors.read_bf16(&weight, 0..rows * cols, &mut halves)?;
     Ok((halves.into_iter().map(|h| f32::from_bits(u32::from(h) << 16)).collect(), *rows, *cols))
 }

@@ -2,8 +2,8 @@
 
 use super::data::{Perplexity, RunResult, Score, StudyResult};
 use crate::error::Result;
-use crate::metrics::comparison::{PairedDifference, Z, equivalence, holm, mcnemar, paired_bootstrap, paired_shares};
-use crate::metrics::distributions::chi_square_upper;
+use crate::metrics::comparison::{PairedDifference, equivalence, holm, mcnemar, paired_bootstrap, paired_shares};
+use crate::metrics::distributions::{Z, chi_square_upper};
 use crate::metrics::statistics::mean;
 
 /// Resamples of a paired bootstrap.

@@ -2,7 +2,7 @@
 
 use super::data::{BASELINE, Perplexity, Purpose, RunResult, Score, SpeedResult, StudyResult};
 use super::{methods, number};
-use crate::metrics::comparison::Z;
+use crate::metrics::distributions::Z;
 use crate::metrics::statistics::{mean, quantile, standard_deviation, standard_error};
 
 /// Multiple of its baseline's perplexity above which a run has collapsed.

@@ -75,7 +75,7 @@ impl StudyModel {
         });
         Ok(StudyModel {
             name,
-            parameters: checkpoint.tensors().iter().map(|tensor| tensor.elements() as u64).sum(),
+            parameters: checkpoint.tensors.infos().iter().map(|tensor| tensor.elements() as u64).sum(),
             digest: model_digest(&checkpoint)?,
             tokenizer: tokenizer.digest().to_owned(),
             stored: stored(&checkpoint),
@@ -121,7 +121,8 @@ impl StudyModel {
 
 /// Returns the bits of a weight of the decoder layers' linears, scales and minimums counted.
 fn layer_bits(checkpoint: &Checkpoint) -> f64 {
-    let linears = checkpoint.tensors().iter().filter(|t| t.name.starts_with("model.layers.") && t.shape.len() == 2);
+    let linears =
+        checkpoint.tensors.infos().iter().filter(|t| t.name.starts_with("model.layers.") && t.shape.len() == 2);
     let (bytes, elements) = linears.fold((0, 0), |(b, e), tensor| (b + tensor.bytes, e + tensor.elements()));
     8.0 * bytes as f64 / elements as f64
 }
@@ -129,7 +130,7 @@ fn layer_bits(checkpoint: &Checkpoint) -> f64 {
 /// Lists the formats of a checkpoint's weights with their shares, the largest first.
 fn stored(checkpoint: &Checkpoint) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for tensor in checkpoint.tensors() {
+    for tensor in checkpoint.tensors.infos() {
         let name = tensor.storage.name;
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += tensor.elements(),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Aggregation, FilterResult, Item, Metric, Response};
 use crate::error::{Error, Result};
-use crate::metrics::choice::{Choice, best, best_normalized};
+use crate::metrics::choice::{best, best_normalized};
 
 /// Names of four options.
 pub(super) const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
@@ -66,8 +66,7 @@ pub(super) fn unfit(expected: &str, responses: &[Response]) -> Error {
 
 /// Returns the choice the model takes: the likeliest, of equal ones the first.
 pub(super) fn taken(responses: &[Response], count: usize) -> Result<usize> {
-    let choices = sums(responses, count)?.into_iter().map(|sum| Choice { sum, characters: 0 });
-    Ok(best(&choices.collect::<Vec<_>>())?.index)
+    best(&sums(responses, count)?)
 }
 
 /// Computes `acc` of letters or words, of which `gold` is right.
@@ -77,12 +76,10 @@ pub(super) fn accuracy(responses: &[Response], count: usize, gold: usize) -> Res
 
 /// Computes `acc` and `acc_norm` of choices of different lengths.
 pub(super) fn accuracies(responses: &[Response], choices: &[&str], gold: usize) -> Result<Vec<FilterResult>> {
-    let sums = sums(responses, choices.len())?.into_iter();
-    let scored: Vec<Choice> =
-        sums.zip(choices).map(|(sum, choice)| Choice { sum, characters: choice.chars().count() }).collect();
-    let items =
-        vec![right("acc", best(&scored)?.index == gold), right("acc_norm", best_normalized(&scored)?.index == gold)];
-    Ok(FilterResult::plain(items))
+    let sums = sums(responses, choices.len())?;
+    let characters: Vec<usize> = choices.iter().map(|choice| choice.chars().count()).collect();
+    let (taken, normalized) = (best(&sums)?, best_normalized(&sums, &characters)?);
+    Ok(FilterResult::plain(vec![right("acc", taken == gold), right("acc_norm", normalized == gold)]))
 }
 
 /// Returns 1 or 0 for a metric.

@@ -61,14 +61,14 @@ const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -
 
 /// Returns sacreBLEU's signature of a metric of this task.
 pub fn signature(metric: &Metric) -> Option<String> {
-    let bleu = |tokenizer| Bleu { tokenizer }.signature(Some(1));
+    let bleu = |tokenizer| Bleu { tokenizer }.signature();
     match (metric.name, metric.filter) {
         ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(BleuTokenizer::V13a)),
         ("bleu", "zh") => Some(bleu(BleuTokenizer::Chinese)),
         ("bleu", "char") => Some(bleu(BleuTokenizer::Characters)),
         ("spbleu", _) => Some(bleu(BleuTokenizer::Pieces(PIECES, &str::to_owned))),
-        ("chrf", _) => Some(Chrf::default().signature(Some(1))),
-        ("chrf++", _) => Some(CHRF_WORDS.signature(Some(1))),
+        ("chrf", _) => Some(Chrf::default().signature()),
+        ("chrf++", _) => Some(CHRF_WORDS.signature()),
         _ => None,
     }
 }
@@ -203,7 +203,7 @@ fn texts(items: &[Item]) -> impl Iterator<Item = (&str, &[String])> {
 
 fn bleu(tokenizer: BleuTokenizer<'static>, items: &[Item]) -> f64 {
     let bleu = Bleu { tokenizer };
-    bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum()).score
+    bleu.score(&texts(items).map(|(reply, references)| bleu.counts(reply, references)).sum())
 }
 
 /// Computes BLEU of counts that [`score`] made.
@@ -218,7 +218,7 @@ fn spbleu(items: &[Item]) -> f64 {
         matched,
         total,
     });
-    Bleu::default().score(&counts.sum()).score
+    Bleu::default().score(&counts.sum())
 }
 
 fn chrf(chrf: Chrf, items: &[Item]) -> f64 {

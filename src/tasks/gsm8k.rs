@@ -11,6 +11,7 @@ use super::data::{self, Record, Split};
 use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::{ExactMatch, RegexFilter};
+use crate::metrics::python::known_regex;
 
 pub static TASK: Task = Task {
     name: "gsm8k",
@@ -42,8 +43,7 @@ const QWEN: &str = include_str!("gsm8k/qwen.txt");
 const QWEN_CHAT: &str = include_str!("gsm8k/qwen_chat.txt");
 
 /// The solution's number, after `#### ` in its last line.
-static SOLUTION: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"#### (-?[0-9.,]+)").expect("a pattern of this file is valid"));
+static SOLUTION: LazyLock<Regex> = LazyLock::new(|| known_regex(r"#### (-?[0-9.,]+)"));
 static STRICT: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"#### (\-?[0-9\.\,]+)", 0));
 static STRICT_COT: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"The answer is (\-?[0-9\.\,]+).", 0));
 static FLEXIBLE: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", -1));

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::choice::{accuracies, index, text, texts};
 use super::data::{Record, Split};
-use super::prompt::strip;
 use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
+use crate::metrics::python::{known_regex, strip};
 
 pub static TASK: Task = Task {
     name: "hellaswag",
@@ -61,8 +61,7 @@ fn document(record: &Record) -> Result<Value> {
 
 /// Removes what the texts of wikiHow have in brackets; `[title]` ends a sentence.
 fn clean(text: &str) -> String {
-    static BRACKETS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\[.*?\]").expect("a pattern of this file is valid"));
+    static BRACKETS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\[.*?\]"));
     let text = strip(text).replace(" [title]", ". ");
     BRACKETS.replace_all(&text, "").replace("  ", " ")
 }

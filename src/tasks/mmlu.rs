@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
 use super::data::{self, Record, Split};
-use super::prompt::strip;
 use super::reply::english;
 use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
+use crate::metrics::python::strip;
 
 pub static TASK: Task = Task {
     name: "mmlu",

@@ -67,8 +67,3 @@ fn choices(ask: &Ask) -> &[String] {
         Ask::Reply { .. } => &[],
     }
 }
-
-/// Returns a text without white space around it, as Python's `str.strip` has it: with the four ASCII separators.
-pub(super) fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
-}

@@ -7,8 +7,8 @@ use fancy_regex::Regex;
 use regex::RegexBuilder;
 
 use super::choice::LETTERS;
-use super::prompt::strip;
 use crate::error::{Error, Result};
+use crate::metrics::python::strip;
 
 /// Python's `$`, which also stands before a last line feed.
 macro_rules! end {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::choice::{index, reply, right, taken, text};
 use super::data::{Record, Split};
-use super::prompt::strip;
 use super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
+use crate::metrics::python::strip;
 
 pub static TASK: Task = Task {
     name: "snli",

@@ -1,6 +1,7 @@
 //! ROUGE of a reply, for the tasks of summaries.
 
 use super::{FilterResult, Item, Metric};
+use crate::metrics::python;
 use crate::metrics::rouge::{Rouge, RougeTokens};
 
 /// Means of F1 from 0 to 1, words by their stems. `rougeL` takes a text as one line, as lm-evaluation-harness does;
@@ -26,8 +27,7 @@ pub(super) fn rouge(reply: &str, reference: &str) -> Vec<FilterResult> {
 
 /// Returns a text with one space for each run of white space, and none at its ends.
 pub(super) fn one_line(text: &str) -> String {
-    let is_space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
-    text.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    python::split(text).collect::<Vec<_>>().join(" ")
 }
 
 /// Puts each sentence on a line: a line ends where the text has one end, and behind a word that ends with `.`, `!` or

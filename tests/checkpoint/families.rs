@@ -18,8 +18,8 @@ fn with(mut gguf: Gguf, keys: &[(&str, Vec<u8>)]) -> Gguf {
 }
 
 fn floats(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
-    let (mut values, all) = (Vec::new(), checkpoint.tensor(name).unwrap().elements());
-    checkpoint.read_f32(name, 0..all, &mut values).unwrap();
+    let (mut values, all) = (Vec::new(), checkpoint.tensors.get(name).unwrap().elements());
+    checkpoint.tensors.read_f32(name, 0..all, &mut values).unwrap();
     values
 }
 
@@ -30,8 +30,8 @@ fn llama_reads_as_the_folder_it_was_converted_from() {
     for field in sample::SHARED_FIELDS.iter().filter(|field| **field != "model_type") {
         assert_eq!(plain.config.get(*field), converted.config.get(*field), "{field}");
     }
-    assert!(converted.tensors().iter().all(|tensor| !tensor.name.ends_with("bias")));
-    for tensor in converted.tensors() {
+    assert!(converted.tensors.infos().iter().all(|tensor| !tensor.name.ends_with("bias")));
+    for tensor in converted.tensors.infos() {
         assert_eq!(floats(&plain, &tensor.name), floats(&converted, &tensor.name), "{}", tensor.name);
     }
     // The stored order is another one, without which the test would show nothing.
@@ -53,25 +53,25 @@ fn blocks_of_interleaved_rows_read_by_rows_and_in_parts() {
     };
     let checkpoint = gguf.open().unwrap();
     let name = "model.layers.0.self_attn.q_proj.weight";
-    let tensor = checkpoint.tensor(name).unwrap();
+    let tensor = checkpoint.tensors.get(name).unwrap();
     assert_eq!((tensor.storage.name, &tensor.shape[..]), ("Q8_0", &[8, 32][..]));
 
     let mut bytes = Vec::new();
     for rows in [0..8, 1..2, 3..7, 8..8] {
-        checkpoint.read_rows(name, rows.clone(), &mut bytes).unwrap();
+        checkpoint.tensors.read_rows(name, rows.clone(), &mut bytes).unwrap();
         assert_eq!(bytes, blocks[rows.clone()].concat(), "{rows:?}");
     }
-    assert!(checkpoint.read_rows(name, 7..9, &mut bytes).is_err());
-    assert!(checkpoint.read_rows(name, 0..usize::MAX, &mut bytes).is_err());
-    assert!(checkpoint.read_rows("none", 0..1, &mut bytes).is_err());
+    assert!(checkpoint.tensors.read_rows(name, 7..9, &mut bytes).is_err());
+    assert!(checkpoint.tensors.read_rows(name, 0..usize::MAX, &mut bytes).is_err());
+    assert!(checkpoint.tensors.read_rows("none", 0..1, &mut bytes).is_err());
 
     let whole = floats(&checkpoint, name);
     let expected: Vec<f32> = (0..8).flat_map(|row| [row as f32 / 64.0; 32]).collect();
     assert_eq!(whole, expected);
     let (mut part, mut bits) = (Vec::new(), Vec::new());
-    checkpoint.read_f32(name, 96..224, &mut part).unwrap();
+    checkpoint.tensors.read_f32(name, 96..224, &mut part).unwrap();
     assert_eq!(part, expected[96..224]);
-    checkpoint.read_bf16(name, 32..96, &mut bits).unwrap();
+    checkpoint.tensors.read_bf16(name, 32..96, &mut bits).unwrap();
     let rounded: Vec<u16> = expected[32..96].iter().map(|v| half::bf16::from_f32(*v).to_bits()).collect();
     assert_eq!(bits, rounded);
 }
@@ -110,7 +110,7 @@ fn qwen3_has_norms_of_heads_and_no_biases() {
     let checkpoint = gguf.open().unwrap();
     assert_eq!((&checkpoint.config["model_type"], &checkpoint.config["head_dim"]), (&json!("qwen3"), &json!(4)));
     for name in ["q_norm", "k_norm"] {
-        assert_eq!(checkpoint.tensor(&format!("model.layers.0.self_attn.{name}.weight")).unwrap().shape, [4]);
+        assert_eq!(checkpoint.tensors.get(&format!("model.layers.0.self_attn.{name}.weight")).unwrap().shape, [4]);
     }
 }
 
@@ -158,7 +158,7 @@ fn factors_of_frequencies_go_into_the_config() {
     let smooth = (turns - 1.0) / 3.0;
     let ramp = (1.0 / ((1.0 - smooth) / 8.0 + smooth)) as f32;
     let checkpoint = with_factors(&[1.0, ramp]).open().unwrap();
-    assert!(checkpoint.tensor("rope_freqs.weight").is_none());
+    assert!(checkpoint.tensors.get("rope_freqs.weight").is_none());
     // The largest factor is what no frequency below the bounds could say otherwise.
     let listed = |factors: &[f32]| json!({"rope_type": "factors", "factors": factors});
     assert_eq!(checkpoint.config["rope_scaling"], listed(&[1.0, ramp]));

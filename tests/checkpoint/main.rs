@@ -91,10 +91,10 @@ fn check(cases: &[Case], read: fn(&Path) -> Result<()>) {
 fn open_and_read(folder: &Path) -> Result<()> {
     let checkpoint = Checkpoint::open(folder)?;
     let (mut exact, mut rounded) = (Vec::new(), Vec::new());
-    for tensor in checkpoint.tensors() {
+    for tensor in checkpoint.tensors.infos() {
         let all = 0..tensor.elements();
-        checkpoint.read_f32(&tensor.name, all.clone(), &mut exact)?;
-        checkpoint.read_bf16(&tensor.name, all, &mut rounded)?;
+        checkpoint.tensors.read_f32(&tensor.name, all.clone(), &mut exact)?;
+        checkpoint.tensors.read_bf16(&tensor.name, all, &mut rounded)?;
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ fn both_kinds_of_checkpoint_read_alike() {
     };
     write("one.gguf", &sample::gguf().bytes());
     let gguf = Checkpoint::open(&folder.path().join("one.gguf")).unwrap();
-    assert_eq!(Checkpoint::open(folder.path()).unwrap().tensors().len(), gguf.tensors().len());
+    assert_eq!(Checkpoint::open(folder.path()).unwrap().tensors.infos().len(), gguf.tensors.infos().len());
     for (name, bytes) in sample::folder() {
         write(&name, &bytes);
     }
@@ -163,13 +163,13 @@ fn both_kinds_of_checkpoint_read_alike() {
     }
     assert_eq!(gguf.chat_template, hub.chat_template);
     assert_eq!(gguf.generation, hub.generation);
-    assert_eq!(gguf.tensors().len(), hub.tensors().len());
+    assert_eq!(gguf.tensors.infos().len(), hub.tensors.infos().len());
     let (mut one, mut other) = (Vec::new(), Vec::new());
-    for tensor in gguf.tensors() {
-        assert_eq!(tensor.shape, hub.tensor(&tensor.name).unwrap().shape);
+    for tensor in gguf.tensors.infos() {
+        assert_eq!(tensor.shape, hub.tensors.get(&tensor.name).unwrap().shape);
         let all = 0..tensor.elements();
-        gguf.read_f32(&tensor.name, all.clone(), &mut one).unwrap();
-        hub.read_f32(&tensor.name, all, &mut other).unwrap();
+        gguf.tensors.read_f32(&tensor.name, all.clone(), &mut one).unwrap();
+        hub.tensors.read_f32(&tensor.name, all, &mut other).unwrap();
         assert_eq!(one, other, "{}", tensor.name);
     }
 }
@@ -179,19 +179,19 @@ fn parts_read_as_the_whole_does() {
     let checkpoint = sample::quantized();
     let name = "model.embed_tokens.weight";
     let (mut whole, mut part, mut bits) = (Vec::new(), Vec::new(), Vec::new());
-    checkpoint.read_f32(name, 0..1024, &mut whole).unwrap();
+    checkpoint.tensors.read_f32(name, 0..1024, &mut whole).unwrap();
     for range in [0..0, 0..32, 32..1024, 960..1024, 1024..1024] {
-        checkpoint.read_f32(name, range.clone(), &mut part).unwrap();
+        checkpoint.tensors.read_f32(name, range.clone(), &mut part).unwrap();
         assert_eq!(part, whole[range.clone()]);
-        checkpoint.read_bf16(name, range.clone(), &mut bits).unwrap();
+        checkpoint.tensors.read_bf16(name, range.clone(), &mut bits).unwrap();
         let rounded: Vec<u16> = part.iter().map(|v| half::bf16::from_f32(*v).to_bits()).collect();
         assert_eq!(bits, rounded);
     }
     for range in [1..32, 0..31, 1024..1056, usize::MAX - 31..usize::MAX] {
-        let error = checkpoint.read_f32(name, range, &mut part).unwrap_err();
+        let error = checkpoint.tensors.read_f32(name, range, &mut part).unwrap_err();
         assert!(matches!(error, Error::Request { .. }), "{error}");
     }
-    let error = checkpoint.read_f32("absent", 0..1, &mut part).unwrap_err();
+    let error = checkpoint.tensors.read_f32("absent", 0..1, &mut part).unwrap_err();
     assert!(error.to_string().contains("absent"), "{error}");
 }
 
@@ -204,8 +204,8 @@ fn a_file_cut_short_while_open_is_an_error() {
     let checkpoint = Checkpoint::open(&path).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(bytes.len() as u64 / 2).unwrap();
-    let last = checkpoint.tensors().last().unwrap();
-    let error = checkpoint.read_f32(&last.name, 0..last.elements(), &mut Vec::new()).unwrap_err().to_string();
+    let last = checkpoint.tensors.infos().last().unwrap();
+    let error = checkpoint.tensors.read_f32(&last.name, 0..last.elements(), &mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("model.gguf") && error.contains("cut short"), "{error}");
 }
 
@@ -222,9 +222,9 @@ fn values_that_are_no_bf16_are_refused_by_name_and_index() {
         gguf.tensor("output_norm.weight").data[4..8].copy_from_slice(&bits.to_le_bytes());
         let checkpoint = gguf.open().unwrap();
         let name = "model.norm.weight";
-        let exact = checkpoint.read_f32(name, 0..8, &mut Vec::new());
+        let exact = checkpoint.tensors.read_f32(name, 0..8, &mut Vec::new());
         assert_eq!(exact.is_ok(), as_f32, "{bits:#x}");
-        match checkpoint.read_bf16(name, 0..8, &mut Vec::new()) {
+        match checkpoint.tensors.read_bf16(name, 0..8, &mut Vec::new()) {
             Ok(()) => assert_eq!(bits, 0x7f7f_7fff),
             Err(error) => {
                 let error = error.to_string();

@@ -23,7 +23,7 @@ fn file(name: &str) -> String {
 /// Bytes of a file's tensors in blocks, of all its tensors, and of all in bf16, vectors in f32.
 fn bytes(name: &str) -> [u64; 3] {
     let mut bytes = [0; 3];
-    for tensor in Checkpoint::open(file(name).as_ref()).unwrap().tensors() {
+    for tensor in Checkpoint::open(file(name).as_ref()).unwrap().tensors.infos() {
         let packed = Block::named(tensor.storage.name).is_some();
         let element = if tensor.shape.len() > 1 { 2 } else { 4 };
         let wide = element * tensor.elements() as u64;
@@ -36,7 +36,7 @@ fn bytes(name: &str) -> [u64; 3] {
 
 fn types(name: &str) -> Vec<&'static str> {
     let checkpoint = Checkpoint::open(file(name).as_ref()).unwrap();
-    checkpoint.tensors().iter().map(|tensor| tensor.storage.name).collect()
+    checkpoint.tensors.infos().iter().map(|tensor| tensor.storage.name).collect()
 }
 
 fn generate(model: &str, more: &[&str]) -> Value {

@@ -29,9 +29,9 @@ fn replay(corpus: &str, read: impl Fn(Source) -> Result<()>) {
 fn gguf() {
     replay("gguf", |source| {
         let checkpoint = Checkpoint::from_gguf(source)?;
-        for tensor in checkpoint.tensors() {
-            checkpoint.read_f32(&tensor.name, 0..tensor.elements(), &mut Vec::new())?;
-            checkpoint.read_bf16(&tensor.name, 0..tensor.elements(), &mut Vec::new())?;
+        for tensor in checkpoint.tensors.infos() {
+            checkpoint.tensors.read_f32(&tensor.name, 0..tensor.elements(), &mut Vec::new())?;
+            checkpoint.tensors.read_bf16(&tensor.name, 0..tensor.elements(), &mut Vec::new())?;
         }
         Ok(())
     });

@@ -146,11 +146,11 @@ fn assert_written_alike(
     write_safetensors(&path, &written).unwrap();
     let back = safetensors::open(Source::open(&path).unwrap()).unwrap();
     for tensor in back.infos() {
-        let original = checkpoint.tensor(&tensor.name).unwrap();
+        let original = checkpoint.tensors.get(&tensor.name).unwrap();
         assert_eq!((&tensor.shape, tensor.storage.name), (&original.shape, original.storage.name), "{}", tensor.name);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         back.read_bytes(&tensor.name, 0..tensor.elements(), &mut ours).unwrap();
-        checkpoint.read_bytes(&tensor.name, 0..tensor.elements(), &mut theirs).unwrap();
+        checkpoint.tensors.read_bytes(&tensor.name, 0..tensor.elements(), &mut theirs).unwrap();
         assert!(ours == theirs, "{}", tensor.name);
     }
 }
@@ -382,7 +382,7 @@ fn quantize(source: &Path, out: &Path, rounding: Rounding, pieces: usize, shard_
     let unquantized = |wanted: &dyn Fn(&str) -> bool| -> Vec<NewTensor> {
         let linear = |name: &str| linears.iter().any(|(linear, ..)| name == format!("{linear}.weight"));
         let tied = checkpoint.config["tie_word_embeddings"] == true;
-        let names = checkpoint.tensors().iter().map(|t| t.name.as_str());
+        let names = checkpoint.tensors.infos().iter().map(|t| t.name.as_str());
         names
             .filter(|name| wanted(name) && !linear(name) && !(tied && *name == "lm_head.weight"))
             .map(|name| NewTensor::from_checkpoint(&checkpoint, name, "F16").unwrap())
@@ -402,7 +402,7 @@ fn quantize(source: &Path, out: &Path, rounding: Rounding, pieces: usize, shard_
         let mut tensors = unquantized(&|name| name.starts_with(&prefix));
         for (linear, rows, cols) in linears.iter().filter(|(linear, ..)| linear.starts_with(&prefix)) {
             let mut weight = Vec::new();
-            checkpoint.read_f32(&format!("{linear}.weight"), 0..rows * cols, &mut weight).unwrap();
+            checkpoint.tensors.read_f32(&format!("{linear}.weight"), 0..rows * cols, &mut weight).unwrap();
             tensors.extend(folder.write(linear, &*(rounding.round)(&weight, *cols)).unwrap());
         }
         work.write(&name, &tensors).unwrap();

@@ -1,25 +1,20 @@
 //! Choices, exact match and its filters, BBQ's scores.
 
 use qwgpu::metrics::bias::Tally;
-use qwgpu::metrics::choice::{Choice, best, best_normalized, mc2};
+use qwgpu::metrics::choice::{best, best_normalized, mc2};
 use qwgpu::metrics::exact_match::{ExactMatch, RegexFilter};
 use serde_json::Value;
 
 use super::{array, close, float, floats, golden, refused, text, texts};
 
-fn choices(sums: &[f64], lengths: &[f64]) -> Vec<Choice> {
-    sums.iter().zip(lengths).map(|(&sum, &characters)| Choice { sum, characters: characters as usize }).collect()
-}
-
 #[test]
 fn choices_are_those_of_the_harness() {
     for case in array(&golden("choices")) {
         let sums = floats(&case["sums"]);
-        let choices = choices(&sums, &floats(&case["lengths"]));
-        let taken = best(&choices).unwrap();
-        assert_eq!((taken.index as u64, taken.tied), (case["best"].as_u64().unwrap(), case["tied"] == true), "{case}");
-        let normalized = best_normalized(&choices).unwrap();
-        assert_eq!(normalized.index as u64, case["best_normalized"].as_u64().unwrap(), "{case}");
+        let lengths: Vec<usize> = floats(&case["lengths"]).iter().map(|length| *length as usize).collect();
+        assert_eq!(best(&sums).unwrap() as u64, case["best"].as_u64().unwrap(), "{case}");
+        let normalized = best_normalized(&sums, &lengths).unwrap();
+        assert_eq!(normalized as u64, case["best_normalized"].as_u64().unwrap(), "{case}");
         let labels: Vec<bool> = floats(&case["labels"]).iter().map(|label| *label == 1.0).collect();
         // Far below 0, the probabilities themselves have few digits.
         assert!((mc2(&sums, &labels).unwrap() - float(&case["mc2"])).abs() < 1e-12, "{case}");
@@ -28,22 +23,22 @@ fn choices_are_those_of_the_harness() {
 
 #[test]
 fn scores_that_are_no_numbers_are_refused() {
-    let lengths = [1.0; 3];
+    let lengths = [1; 3];
     for wrong in [f64::NAN, f64::INFINITY] {
         for sums in [[wrong, -1.0, -2.0], [-1.0, wrong, -2.0], [wrong; 3]] {
-            refused(best(&choices(&sums, &lengths)), "score of choice");
-            refused(best_normalized(&choices(&sums, &lengths)), "score of choice");
+            refused(best(&sums), "score of choice");
+            refused(best_normalized(&sums, &lengths), "score of choice");
             refused(mc2(&sums, &[true, false, false]), "score of choice");
         }
     }
     let never = f64::NEG_INFINITY;
-    assert_eq!(best(&choices(&[never, -9.0, never], &lengths)).unwrap().index, 1);
-    assert!(best(&choices(&[never; 3], &lengths)).unwrap().tied);
+    assert_eq!(best(&[never, -9.0, never]).unwrap(), 1);
+    assert_eq!(best(&[never; 3]).unwrap(), 0);
     assert_eq!(mc2(&[never, -9.0], &[true, false]).unwrap(), 0.0);
     refused(mc2(&[never; 2], &[true, false]), "one above -inf");
     refused(mc2(&[-1.0; 2], &[true]), "labels");
     refused(best(&[]), "choices: expected at least one");
-    refused(best_normalized(&[Choice { sum: -1.0, characters: 0 }]), "choice 0");
+    refused(best_normalized(&[-1.0], &[0]), "choice 0");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use qwgpu::metrics::bleu::{Bleu, BleuTokenizer};
 use qwgpu::metrics::chrf::Chrf;
 use qwgpu::metrics::porter;
-use qwgpu::metrics::rouge::{Rouge, RougeScore, RougeTokens};
+use qwgpu::metrics::rouge::{Rouge, RougeTokens};
 use serde_json::Value;
 
 use super::{array, close, float, floats, golden, text, texts};
@@ -33,21 +33,21 @@ fn bleu_is_that_of_sacrebleu() {
         for (case, score) in array(&golden["cases"]).iter().zip(array(&expected["sentences"])) {
             let case = texts(case);
             let counts = bleu.counts(case[0], &case[1..]);
-            close(bleu.score(&counts).score, float(score), &format!("{case:?}, {}", expected["settings"]));
+            close(bleu.score(&counts), float(score), &format!("{case:?}, {}", expected["settings"]));
             corpus.push(counts);
         }
-        close(bleu.score(&corpus.into_iter().sum()).score, float(&expected["corpus"]), "corpus");
-        assert_eq!(bleu.signature(None), text(&expected["signature"]));
+        close(bleu.score(&corpus.into_iter().sum()), float(&expected["corpus"]), "corpus");
+        assert_eq!(bleu.signature(), text(&expected["signature"]).replace("nrefs:var", "nrefs:1"));
     }
-    assert_eq!(Bleu::default().signature(Some(1)), text(&golden["one_reference"][0]));
+    assert_eq!(Bleu::default().signature(), text(&golden["one_reference"][0]));
 }
 
 #[test]
 fn bleu_without_references_is_0() {
     let bleu = Bleu::default();
     let counts = bleu.counts("a text", &[] as &[&str]);
-    assert_eq!((counts.length, counts.reference_length, bleu.score(&counts).score), (2, 0, 0.0));
-    assert_eq!(bleu.score(&[].into_iter().sum()).score, 0.0);
+    assert_eq!((counts.length, counts.reference_length, bleu.score(&counts)), (2, 0, 0.0));
+    assert_eq!(bleu.score(&[].into_iter().sum()), 0.0);
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn chrf_is_that_of_sacrebleu() {
             corpus.push(counts);
         }
         close(chrf.score(&corpus.into_iter().sum()), float(&expected["corpus"]), "corpus");
-        assert_eq!(chrf.signature(None), text(&expected["signature"]));
+        assert_eq!(chrf.signature(), text(&expected["signature"]).replace("nrefs:var", "nrefs:1"));
     }
-    assert_eq!(Chrf::default().signature(Some(1)), text(&golden["one_reference"][1]));
+    assert_eq!(Chrf::default().signature(), text(&golden["one_reference"][1]));
     assert_eq!(Chrf::default().score(&Chrf::default().counts("a text", &[] as &[&str])), 0.0);
 }
 
@@ -80,9 +80,9 @@ fn published_examples() {
     let bleu = Bleu::default();
     let counts = pairs.map(|(hypothesis, reference)| bleu.counts(hypothesis, &[reference]));
     let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
-    near(bleu.score(&counts[0]).score, 42.3837);
-    near(bleu.score(&counts[1]).score, 48.8923);
-    near(bleu.score(&counts.into_iter().sum()).score, 45.521803);
+    near(bleu.score(&counts[0]), 42.3837);
+    near(bleu.score(&counts[1]), 48.8923);
+    near(bleu.score(&counts.into_iter().sum()), 45.521803);
     for (words, expected) in [(false, 66.484871), (true, 64.881684)] {
         let chrf = Chrf { words };
         near(
@@ -93,7 +93,7 @@ fn published_examples() {
     let chinese = ("他去了北京大学学习物理。", "他在北京大学学习物理学。");
     for (tokenizer, expected) in [(BleuTokenizer::Chinese, 64.8412), (BleuTokenizer::V13a, 0.0)] {
         let bleu = Bleu { tokenizer };
-        near(bleu.score(&bleu.counts(chinese.0, &[chinese.1])).score, expected);
+        near(bleu.score(&bleu.counts(chinese.0, &[chinese.1])), expected);
     }
 }
 
@@ -116,20 +116,11 @@ fn rouge_is_that_of_rouge_score() {
 }
 
 #[test]
-fn chinese_has_rouge_in_characters_only() {
-    let (one, other) = ("他在北京大学学习物理。", "他去了北京大学，学习物理");
+fn chinese_has_no_words_for_rouge() {
+    let one = "他在北京大学学习物理。";
     for tokens in [RougeTokens::Words, RougeTokens::Stems] {
         assert_eq!(Rouge::of(one, one, tokens), Rouge::default());
     }
-    let rouge = Rouge::of(one, other, RougeTokens::Characters);
-    // 9 of the 10 characters of one are in the 11 of the other, in the same order.
-    let expected = RougeScore { precision: 9.0 / 11.0, recall: 0.9, f: 18.0 / 21.0 };
-    for score in [rouge.one, rouge.longest, rouge.summary] {
-        close(score.precision, expected.precision, "precision");
-        close(score.recall, expected.recall, "recall");
-        close(score.f, expected.f, "F");
-    }
-    assert_eq!(Rouge::of(one, one, RougeTokens::Characters).two, RougeScore { precision: 1.0, recall: 1.0, f: 1.0 });
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn logits_and_greedy_tokens_are_those_of_the_files_own_values(paths: &[PathBuf])
         let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
         golden.tensor(name).unwrap().data().chunks_exact(4).map(number).collect()
     };
-    let stored: u64 = Checkpoint::open(&paths[0]).unwrap().tensors().iter().map(|tensor| tensor.bytes).sum();
+    let stored: u64 = Checkpoint::open(&paths[0]).unwrap().tensors.infos().iter().map(|tensor| tensor.bytes).sum();
     for device in devices() {
         let mut model = load(&Spec::files(&paths[0]), &device, Some(256), &mut ()).unwrap();
         let held = model.engine.model.weight_bytes();

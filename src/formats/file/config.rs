@@ -55,7 +55,7 @@ impl Quantization {
     /// # Errors
     /// A method or setting is unknown, or this version does not compute it.
     pub fn of(checkpoint: &Checkpoint) -> Result<Option<Quantization>> {
-        let folder = checkpoint.path();
+        let folder = &checkpoint.path;
         if let Some(config) = checkpoint.config.get(KEY).filter(|config| !config.is_null()) {
             let file = folder.join("config.json");
             return match config {

@@ -23,7 +23,7 @@ impl LinearFile<'_> {
     }
 
     pub(crate) fn info(&self, part: &str) -> Option<&TensorInfo> {
-        self.checkpoint.tensor(&self.name(part))
+        self.checkpoint.tensors.get(&self.name(part))
     }
 
     pub(crate) fn bad(
@@ -37,9 +37,9 @@ impl LinearFile<'_> {
         let here = |tensor: &&TensorInfo| tensor.name.strip_prefix(self.prefix).is_some_and(|end| end.starts_with('.'));
         let near = match self.info(part) {
             Some(tensor) => Some(tensor),
-            None => self.checkpoint.tensors().iter().find(here),
+            None => self.checkpoint.tensors.infos().iter().find(here),
         };
-        let file = near.map_or(self.checkpoint.path(), |tensor| self.checkpoint.file_of(&tensor.name));
+        let file = near.map_or(&*self.checkpoint.path, |tensor| self.checkpoint.tensors.file_of(&tensor.name));
         Error::malformed(file, format!("tensor {}", self.name(part)), expected, found, fix)
     }
 
@@ -77,9 +77,9 @@ impl LinearFile<'_> {
     /// Reads all bytes of a tensor that is known to exist.
     pub(crate) fn bytes(&self, part: &str) -> Result<Vec<u8>> {
         let name = self.name(part);
-        let elements = self.checkpoint.tensor(&name).map_or(0, TensorInfo::elements);
+        let elements = self.checkpoint.tensors.get(&name).map_or(0, TensorInfo::elements);
         let mut bytes = Vec::new();
-        self.checkpoint.read_bytes(&name, 0..elements, &mut bytes)?;
+        self.checkpoint.tensors.read_bytes(&name, 0..elements, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -116,7 +116,7 @@ impl LinearFile<'_> {
     }
 
     pub(crate) fn unsupported(&self, what: String, fix: &str) -> Error {
-        Error::Unsupported { file: self.checkpoint.path().to_owned(), what, fix: fix.to_owned() }
+        Error::Unsupported { file: self.checkpoint.path.to_owned(), what, fix: fix.to_owned() }
     }
 }
 

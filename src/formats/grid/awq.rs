@@ -107,7 +107,7 @@ fn codes(linear: &LinearFile) -> Result<Vec<u32>> {
     let mut bytes = Vec::new();
     for first in (0..cols).step_by(piece) {
         let last = (first + piece).min(cols);
-        linear.checkpoint.read_bytes(&name, first * file_words..last * file_words, &mut bytes)?;
+        linear.checkpoint.tensors.read_bytes(&name, first * file_words..last * file_words, &mut bytes)?;
         let piece = words(&bytes);
         codes.par_chunks_mut(cols / CODES).enumerate().for_each(|(row, codes)| {
             for c in first..last {

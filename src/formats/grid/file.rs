@@ -109,7 +109,7 @@ fn codes(linear: &LinearFile, bits: u32) -> Result<Vec<u32>> {
     let mut bytes = Vec::new();
     for first in (0..row_words).step_by(piece) {
         let last = (first + piece).min(row_words);
-        linear.checkpoint.read_bytes(&name, first * rows..last * rows, &mut bytes)?;
+        linear.checkpoint.tensors.read_bytes(&name, first * rows..last * rows, &mut bytes)?;
         let piece = words(&bytes);
         codes.par_chunks_mut(BLOCK * row_words).enumerate().for_each(|(block, codes)| {
             for word in first..last {

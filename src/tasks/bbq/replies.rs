@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::choice::texts;
 use super::{UNKNOWN, choices};
+use crate::metrics::python;
 
 /// More ways to say that the answer is not known.
 const MORE: [&str; 4] = ["Don't know", "Do not know", "Can't know", "Cannot know"];
@@ -31,6 +32,6 @@ pub(super) fn said<'a>(document: &'a Value, reply: &str) -> Option<&'a str> {
 fn clean(text: &str) -> String {
     let lower = text.to_lowercase();
     let words: Vec<&str> = lower.split(' ').filter(|word| !"the".contains(word)).collect();
-    let text = super::super::prompt::strip(&words.join(" ")).to_owned();
+    let text = python::strip(&words.join(" ")).to_owned();
     text.chars().filter(|c| !c.is_ascii_punctuation()).collect()
 }

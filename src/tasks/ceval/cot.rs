@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{gold, official, options};
 use crate::error::Result;
+use crate::metrics::python::known_regex;
 use crate::tasks::choice::{LETTERS, reply, right, text};
 use crate::tasks::{Ask, FilterResult, Metric, Prompt, Response, Set};
 
@@ -16,16 +17,12 @@ pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Met
 const STEPS: &str = "让我们一步一步思考，\n1.";
 
 /// The end of the form, then other phrases that name a letter, in order.
-static STATED: LazyLock<Regex> = LazyLock::new(|| pattern("所以答案是(.+?)。"));
+static STATED: LazyLock<Regex> = LazyLock::new(|| known_regex("所以答案是(.+?)。"));
 static OTHERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = ["{}是正确的", "选项{}正确", "答案为{}", "答案是{}", "答案{}", "选择{}", "答案：{}", "选择答案{}"];
-    patterns.map(|text| pattern(&text.replace("{}", "([ABCD])"))).into()
+    patterns.map(|text| known_regex(&text.replace("{}", "([ABCD])"))).into()
 });
-static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern("[ABCD]"));
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a pattern of this file is valid")
-}
+static LETTER: LazyLock<Regex> = LazyLock::new(|| known_regex("[ABCD]"));
 
 pub(super) fn prompt(set: &Set, document: &Value) -> Prompt {
     let plain = official(set, document);

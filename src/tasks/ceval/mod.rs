@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::choice::{LETTERS, accuracies, index_of, lettered, reply, right, text};
 use super::data::{self, Record, Split};
-use super::prompt::strip;
 use super::reply::chinese;
 use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
+use crate::metrics::python::strip;
 
 pub static TASK: Task = Task {
     name: "ceval",

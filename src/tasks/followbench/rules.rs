@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::list;
-use super::text::{Language, Text, is_space, of_a_word, regex, words};
+use super::text::{Language, Text, of_a_word};
+use crate::metrics::python::{self, known_regex};
 
 /// The fields of a document that a rule looks at.
 pub(super) struct Question<'a> {
@@ -85,21 +86,21 @@ fn rule(question: &Question<'_>, language: Language) -> Option<Rule> {
             list::parse(target).is_some_and(|names| names.iter().any(|name| name == reply))
         })),
         "BBH_logical" => Some(Rule::Target(|reply, target| {
-            static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"\([A-Z]\)"));
+            static OPTION: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\([A-Z]\)"));
             last(&OPTION, reply) == Some(target)
         })),
         "BBH_time" => Some(Rule::Target(|reply, target| {
-            static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{2}/\d{2}/\d{4}"));
+            static DATE: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\d{2}/\d{2}/\d{4}"));
             last(&DATE, reply) == Some(target)
         })),
         "self_made_space" => Some(Rule::Target(|reply, target| reply.contains(target))),
         "gsm_8k" => Some(Rule::Target(match language {
             Language::English => |reply, target| {
-                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| regex(r"\$\d+"));
+                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\$\d+"));
                 last(&DOLLARS, reply) == Some(target)
             },
             Language::Chinese => |reply, target| {
-                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+美元"));
+                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\d+美元"));
                 last(&DOLLARS, reply) == Some(target)
             },
         })),
@@ -208,15 +209,15 @@ fn suggestions(text: Text<'_>, level: usize) -> bool {
 
 /// Checks format example 30: five points, each with a keyword in bold.
 fn points(reply: &str, level: usize) -> bool {
-    static KEYWORD: LazyLock<Regex> = LazyLock::new(|| regex(r"\*\*\d.+?:"));
+    static KEYWORD: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\*\*\d.+?:"));
     let sentences = split_sentences(reply);
     let numbered = |sentence: &&str| ["1.", "2.", "3.", "4.", "5."].iter().any(|number| sentence.contains(number));
     let constraints: [&dyn Fn() -> bool; 5] = [
         &|| reply.contains("**"),
         &|| KEYWORD.find_iter(reply).count() == 5,
         &|| sentences.iter().copied().filter(numbered).all(|sentence| sentence.split('.').count() < 3),
-        &|| sentences.iter().all(|sentence| (10..=15).contains(&words(sentence).count())),
-        &|| sentences.iter().all(|sentence| words(sentence).all(|word| !word.ends_with("-ly"))),
+        &|| sentences.iter().all(|sentence| (10..=15).contains(&python::split(sentence).count())),
+        &|| sentences.iter().all(|sentence| python::split(sentence).all(|word| !word.ends_with("-ly"))),
     ];
     constraints.iter().take(level).all(|holds| holds())
 }
@@ -225,7 +226,7 @@ fn points(reply: &str, level: usize) -> bool {
 fn split_sentences(text: &str) -> Vec<&str> {
     let mut sentences = Vec::new();
     let mut start = 0;
-    for (at, space) in text.char_indices().filter(|&(_, c)| is_space(c)) {
+    for (at, space) in text.char_indices().filter(|&(_, c)| python::is_space(c)) {
         let mut back = text[..at].chars().rev();
         let [a, b, c, d] = std::array::from_fn(|_| back.next());
         let initials = b.is_some_and(of_a_word) && c == Some('.') && d.is_some_and(of_a_word);

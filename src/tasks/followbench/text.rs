@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::metrics::python::{self, known_regex};
+
 /// A language of the benchmark. Rules and prompts of a judge differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
@@ -50,7 +52,7 @@ impl<'a> Text<'a> {
     /// Returns whether every sentence has a length for which `fits` holds: words in English, characters in Chinese.
     pub fn every_sentence(self, fits: impl Fn(usize) -> bool) -> bool {
         self.sentences().into_iter().all(|sentence| match self.language {
-            Language::English => fits(words(sentence).count()),
+            Language::English => fits(python::split(sentence).count()),
             Language::Chinese => fits(sentence.chars().count()),
         })
     }
@@ -94,14 +96,14 @@ impl<'a> Text<'a> {
 
     /// Returns whether some letter is small, and none is a capital, as Python's `islower`.
     pub fn is_lower(self) -> bool {
-        static CAPITAL: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{Uppercase}\p{Lt}]"));
+        static CAPITAL: LazyLock<Regex> = LazyLock::new(|| known_regex(r"[\p{Uppercase}\p{Lt}]"));
         self.text.chars().any(char::is_lowercase) && !CAPITAL.is_match(self.text)
     }
 
     /// Returns whether it has a form such as `is ...ing`.
     pub fn present_continuous(self) -> bool {
         static FORM: LazyLock<Regex> = LazyLock::new(|| {
-            regex(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
+            known_regex(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
         });
         FORM.is_match(self.text)
     }
@@ -109,12 +111,12 @@ impl<'a> Text<'a> {
     /// Returns whether it has `has` or `have`, and a word behind it.
     pub fn present_perfect(self) -> bool {
         static FORM: LazyLock<Regex> =
-            LazyLock::new(|| regex(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"));
+            LazyLock::new(|| known_regex(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"));
         FORM.is_match(self.text)
     }
 
     pub fn has_procrastination(self) -> bool {
-        static FORM: LazyLock<Regex> = LazyLock::new(|| regex("(?i)procrast"));
+        static FORM: LazyLock<Regex> = LazyLock::new(|| known_regex("(?i)procrast"));
         FORM.is_match(self.text)
     }
 
@@ -125,28 +127,12 @@ impl<'a> Text<'a> {
 
     /// Returns whether every paragraph that is not blank starts with `1.`
     pub fn paragraphs_are_numbered(self) -> bool {
-        static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d+\."));
-        let texts = self.paragraphs().into_iter().map(|paragraph| paragraph.text.trim_start_matches(is_space));
+        static NUMBER: LazyLock<Regex> = LazyLock::new(|| known_regex(r"^\d+\."));
+        let texts = self.paragraphs().into_iter().map(|paragraph| paragraph.text.trim_start_matches(python::is_space));
         texts.filter(|text| !text.is_empty()).all(|text| NUMBER.is_match(text))
     }
 }
 
-/// Returns the words of a text, as Python's `split()`.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_space).filter(|word| !word.is_empty())
-}
-
-/// Returns whether a character is white space as Python's `isspace` has it, with four control characters more than
-/// Unicode's property.
-pub(super) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
-}
-
 pub(super) fn of_a_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
-}
-
-/// Compiles a pattern of this source: a test runs every one.
-pub(super) fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a pattern of ours")
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::super::choice::{reply, text, texts};
 use super::super::data::{Record, Split};
-use super::super::prompt::strip;
 use super::super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
 use super::EXAMPLES;
 use crate::error::Result;
 use crate::metrics::bleu::{Bleu, BleuTokenizer};
+use crate::metrics::python::strip;
 use crate::metrics::rouge::{Rouge, RougeTokens};
 
 pub static TASK: Task = Task {
@@ -126,7 +126,7 @@ fn best(reply: &str, answers: &[&str]) -> [f64; 4] {
     for answer in answers {
         let rouge = Rouge::of(&lines(answer), &lines(reply), RougeTokens::Words);
         let points = [rouge.one, rouge.two, rouge.summary].map(|score| 100.0 * score.f);
-        let scores = [bleu.score(&bleu.counts(reply, &[answer])).score, points[0], points[1], points[2]];
+        let scores = [bleu.score(&bleu.counts(reply, &[answer])), points[0], points[1], points[2]];
         best = std::array::from_fn(|at| best[at].max(scores[at]));
     }
     best
