@@ -67,7 +67,7 @@ static LAYERS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
-    ("bench", &["atomic_write", "generate", "gpu", "model", "formats", "plan", "progress", "error"]),
+    ("bench", &["doctor", "atomic_write", "generate", "gpu", "model", "formats", "plan", "progress", "error"]),
     (
         "study",
         &[

@@ -2,6 +2,8 @@
 //!
 //! fixtures/report/ comes from scripts/make_report_study.py; none of its numbers was measured.
 
+#[path = "report/figures.rs"]
+mod figures;
 #[path = "report/numbers.rs"]
 mod numbers;
 #[path = "report/page.rs"]

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::walk::Walk;
 use super::{Clock, Elapsed, Probe, Probes, Summary};
+use crate::doctor::kernels::KernelCheck;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::generate::{Compute, DeviceChoice};
 use crate::gpu::{Class, Facts, Gpu, tuning};
-use crate::plan::trial::{self, Checked};
 use crate::plan::{Backend, Case, Kernel, Needs, ProgramId};
 use crate::progress::Progress;
 
@@ -193,47 +193,14 @@ fn sample(gpu: &mut Gpu, walk: &Walk, timers: &mut [Timer]) -> Result<()> {
     Ok(())
 }
 
-/// Comparison of a kernel's chosen variant with the reference, on all small cases.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KernelCheck {
-    pub kernel: String,
-    pub variant: String,
-    pub cases: usize,
-    /// Largest normalized mean square error.
-    pub nmse: f64,
-    /// Tolerance of the variant.
-    pub allowed: f64,
-    /// One message for each case at fault.
-    pub faults: Vec<String>,
-}
-
 /// Compares the chosen variant of every kernel with the reference.
 ///
 /// # Errors
-/// Those of the device; what `progress` returns.
+/// What `progress` returns.
 pub fn self_check(gpu: &mut Gpu, progress: &mut dyn Progress) -> Result<Vec<KernelCheck>> {
-    let mut checks = Vec::new();
-    for (number, kernel) in formats::kernels().enumerate() {
+    let check = |(number, kernel): (usize, &'static Kernel)| {
         progress.at(kernel.name, number as u64, formats::kernels().count() as u64)?;
-        let variant = gpu.variant(kernel).0;
-        let mut check = KernelCheck {
-            kernel: kernel.name.into(),
-            variant: variant.name.into(),
-            cases: 0,
-            nmse: 0.0,
-            allowed: variant.nmse,
-            faults: Vec::new(),
-        };
-        for case in kernel.cases.iter().filter(|c| !c.bench) {
-            let kept = gpu.residents();
-            let Checked { nmse, fault } = trial::check(kernel, case, gpu)?;
-            gpu.keep_residents(kept);
-            check.cases += 1;
-            // JSON has no infinity; a fault says what it was.
-            check.nmse = check.nmse.max(if nmse.is_finite() { nmse } else { 0.0 });
-            check.faults.extend(fault.map(|fault| format!("{}: {fault}", case.name)));
-        }
-        checks.push(check);
-    }
-    Ok(checks)
+        Ok(KernelCheck::new(kernel, gpu))
+    };
+    formats::kernels().enumerate().map(check).collect()
 }

@@ -116,7 +116,7 @@ pub fn measure(
         }
     }
     let (weight_bytes, cache_bytes, scratch_bytes) = model.engine.memory();
-    let work = work::engine(&model.engine, prompt, generated);
+    let (fed, written) = work::engine(&model.engine, prompt, generated);
     Ok(ModelResult {
         model: name.to_owned(),
         prompt,
@@ -125,8 +125,8 @@ pub fn measure(
         chunk: model.engine.chunk(),
         load_s,
         cold_first_token_s: cold,
-        prefill: speed(&prefill, prompt, work.prefill),
-        decode: speed(&decode, generated, work.decode),
+        prefill: speed(&prefill, prompt, fed),
+        decode: speed(&decode, generated, written),
         weight_bytes,
         cache_bytes,
         scratch_bytes,

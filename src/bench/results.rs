@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::kernels::{KernelCheck, KernelTiming};
+use super::kernels::KernelTiming;
 use super::models::ModelResult;
 use super::{Clock, Probes};
 use crate::atomic_write;
+use crate::doctor::kernels::KernelCheck;
 use crate::error::{Error, Result};
 
 /// Version of the file's fields.

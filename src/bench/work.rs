@@ -19,36 +19,15 @@ impl Work {
             Work { bytes: sum.bytes + scale * step.bytes as f64, flops: sum.flops + scale * step.flops as f64 }
         })
     }
-
-    /// Divides by a number of tokens.
-    pub fn per(self, tokens: usize) -> Work {
-        Work { bytes: self.bytes / tokens as f64, flops: self.flops / tokens as f64 }
-    }
 }
 
-/// Work of a model for each token.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ModelWork {
-    pub weight_bytes: u64,
-    pub cache_bytes_per_token: u64,
-    /// Work of one token of the prompt, whose chunk prefills together.
-    pub prefill: Work,
-    /// Work of one greedy token.
-    pub decode: Work,
-}
-
-/// Counts the work of an engine for a prompt of `prompt` tokens and `generated` more.
-pub fn engine(engine: &Engine, prompt: usize, generated: usize) -> ModelWork {
+/// Counts an engine's work for one token of a prompt of `prompt` tokens, whose chunk prefills together, and for one of
+/// `generated` greedy tokens after it.
+pub fn engine(engine: &Engine, prompt: usize, generated: usize) -> (Work, Work) {
     let chunk = engine.chunk().min(prompt);
-    let capacity = engine.context();
-    let (weight_bytes, cache_bytes, _) = engine.memory();
-    let (prefill, _) = engine.plan(chunk, Output::Nothing);
-    let (decode, _) = engine.plan(1, Output::Token);
-    let share = |seen: f64| (seen / capacity as f64).min(1.0);
-    ModelWork {
-        weight_bytes,
-        cache_bytes_per_token: cache_bytes / capacity as u64,
-        prefill: Work::of(&prefill, share(prompt as f64 / 2.0)).per(chunk),
-        decode: Work::of(&decode, share(prompt as f64 + generated as f64 / 2.0)),
-    }
+    let share = |seen: f64| (seen / engine.context() as f64).min(1.0);
+    let work = |rows, output, seen| Work::of(&engine.plan(rows, output).0, share(seen));
+    let Work { bytes, flops } = work(chunk, Output::Nothing, prompt as f64 / 2.0);
+    let prefill = Work { bytes: bytes / chunk as f64, flops: flops / chunk as f64 };
+    (prefill, work(1, Output::Token, prompt as f64 + generated as f64 / 2.0))
 }

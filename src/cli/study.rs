@@ -11,7 +11,7 @@ use super::progress::Bar;
 use super::values::{count, lengths, preset};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
-use crate::study::{Cost, Extras, Matrix, Preset, Study, StudySettings};
+use crate::study::{Cost, Matrix, Preset, Study, StudySettings};
 use crate::units::binary_bytes;
 
 const HELP: &str = "\
@@ -119,17 +119,14 @@ pub struct Args {
 impl Args {
     fn settings(&self, arguments: &[OsString]) -> StudySettings {
         let matrix = Matrix::new(self.preset);
-        let extras = Extras {
-            packed: self.packed,
-            ablation: self.ablation || matrix.extras.ablation,
-            equal_bits: self.equal_bits || matrix.extras.equal_bits,
-        };
         StudySettings {
             models: self.model.clone(),
             matrix: Matrix {
                 methods: self.methods.clone().unwrap_or(matrix.methods),
                 bits: self.bits.clone().unwrap_or(matrix.bits),
-                extras,
+                packed: self.packed,
+                ablation: self.ablation || matrix.ablation,
+                equal_bits: self.equal_bits || matrix.equal_bits,
                 texts: self.texts.clone().unwrap_or(matrix.texts),
                 tasks: self.tasks.clone(),
             },

@@ -1,10 +1,10 @@
 //! The trial of one adapter: its limits, its features, and every kernel against the CPU reference.
 
+use super::kernels::KernelCheck;
 use super::{Finding, Level};
 use crate::error::Result;
 use crate::formats::kernels;
 use crate::gpu::{Adapter, Class, Facts, Gpu, Options};
-use crate::plan::trial::check;
 use crate::plan::{Kernel, Needs, Variant};
 use crate::progress::Progress;
 use crate::units::binary_bytes;
@@ -34,27 +34,22 @@ pub fn try_adapter(adapter: Adapter, progress: &mut dyn Progress) -> Result<Vec<
 }
 
 fn try_kernels(gpu: &mut Gpu, name: &str, progress: &mut dyn Progress) -> Result<Vec<Finding>> {
-    let (mut failed, mut cases) = (Vec::new(), 0);
+    let (mut failed, mut cases, all) = (Vec::new(), 0, kernels().count());
     for (number, kernel) in kernels().enumerate() {
-        for case in kernel.cases.iter().filter(|case| !case.bench) {
-            progress.at(kernel.name, number as u64, kernels().count() as u64)?;
-            cases += 1;
-            let variant = gpu.variant(kernel).0;
-            let fault = match check(kernel, case, gpu).map(|found| found.fault) {
-                Ok(None) => continue,
-                Ok(Some(fault)) => fault,
-                Err(error) => error.to_string(),
-            };
-            let message =
-                format!("{name}: kernel {}, variant {}, case {}: {fault}", kernel.name, variant.name, case.name);
-            failed.push(Finding::new(Level::Stop, "kernels", message, fix(kernel, variant)));
-            // A device that fails once may fail at everything after; one case a kernel is enough.
-            break;
-        }
+        progress.at(kernel.name, number as u64, all as u64)?;
+        let check = KernelCheck::new(kernel, gpu);
+        cases += check.cases;
+        // One case a kernel is enough.
+        failed.extend(check.faults.first().map(|fault| {
+            let message = format!("{name}: kernel {}, variant {}, case {fault}", kernel.name, check.variant);
+            Finding::new(Level::Stop, "kernels", message, fix(kernel, gpu.variant(kernel).0))
+        }));
     }
     if failed.is_empty() {
-        let message = format!("{name}: {} kernels agree with the CPU reference in {cases} cases", kernels().count());
-        failed.push(Finding::ok("kernels", message));
+        failed.push(Finding::ok(
+            "kernels",
+            format!("{name}: {all} kernels agree with the CPU reference in {cases} cases"),
+        ));
     }
     Ok(failed)
 }

@@ -4,6 +4,8 @@ mod adapter;
 #[doc(hidden)]
 pub mod drivers;
 #[doc(hidden)]
+pub mod kernels;
+#[doc(hidden)]
 pub mod system;
 
 use serde::Serialize;

@@ -17,12 +17,8 @@ pub enum Vendor {
 impl Vendor {
     /// Returns the vendor of a PCI vendor number, as in sysfs.
     fn from_pci(number: &str) -> Option<Vendor> {
-        match number.trim() {
-            "0x10de" => Some(Vendor::Nvidia),
-            "0x1002" => Some(Vendor::Amd),
-            "0x8086" => Some(Vendor::Intel),
-            _ => None,
-        }
+        let numbers = [("0x10de", Vendor::Nvidia), ("0x1002", Vendor::Amd), ("0x8086", Vendor::Intel)];
+        numbers.into_iter().find(|(known, _)| *known == number.trim()).map(|(_, vendor)| vendor)
     }
 
     /// Returns what the manifests of the vendor's Vulkan drivers have in their names.
@@ -43,15 +39,16 @@ pub struct Packages {
     pub loader: &'static str,
     /// A software driver.
     pub software: &'static str,
-    nvidia: &'static str,
-    amd: &'static str,
-    intel: &'static str,
+    /// The driver of each vendor.
+    drivers: [&'static str; 3],
 }
 
 static PACKAGES: LazyLock<Vec<Packages>> = LazyLock::new(|| {
     let lines = include_str!("packages.tsv").lines().skip(1);
     let packages = lines.map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-        [ids, loader, software, nvidia, amd, intel] => Packages { ids, loader, software, nvidia, amd, intel },
+        [ids, loader, software, nvidia, amd, intel] => {
+            Packages { ids, loader, software, drivers: [nvidia, amd, intel] }
+        }
         _ => unreachable!("every line of packages.tsv has six columns"),
     });
     packages.collect()
@@ -73,11 +70,7 @@ impl Packages {
 
     /// Returns the command that installs the driver of a vendor's cards.
     pub fn driver(&self, vendor: Vendor) -> &'static str {
-        match vendor {
-            Vendor::Nvidia => self.nvidia,
-            Vendor::Amd => self.amd,
-            Vendor::Intel => self.intel,
-        }
+        self.drivers[vendor as usize]
     }
 }
 

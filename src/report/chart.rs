@@ -9,11 +9,25 @@ const RIGHT: f64 = 12.0;
 const PLOT: f64 = 200.0;
 const LINE: f64 = 16.0;
 
-/// Draws the lines of a heading, one below the other.
-fn head(svg: &mut Svg, lines: &[String]) {
-    for (number, line) in lines.iter().enumerate() {
-        svg.text("strong", (0.0, 12.0 + LINE * number as f64), Anchor::Start, line);
+/// Draws the heading, and the legend of `names`, whose marks `mark` draws, and returns where they end.
+fn head(svg: &mut Svg, title: &str, names: &[&str], mark: impl Fn(&mut Svg, usize, Place)) -> f64 {
+    let (mut bottom, mut left) = (12.0, 0.0);
+    for line in heading(title) {
+        svg.text("strong", (0.0, bottom), Anchor::Start, &line);
+        bottom += LINE;
     }
+    bottom -= 6.0;
+    for (number, name) in names.iter().enumerate() {
+        let wide = 15.0 + width(name).min(WIDTH - 15.0);
+        if left == 0.0 || left + wide > WIDTH {
+            (left, bottom) = (0.0, bottom + LINE);
+        }
+        let middle = bottom - 12.0;
+        mark(svg, number, (left, middle));
+        svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, &fit(name, WIDTH - left - 15.0));
+        left += wide + 14.0;
+    }
+    bottom
 }
 
 /// Points over two axes.
@@ -53,29 +67,29 @@ impl Chart {
         Chart { title, x, y, series, level: None, steps: Vec::new() }
     }
 
+    /// Returns whether a point has a place in the chart.
+    fn shows(&self, point: &Point) -> bool {
+        self.x.shows(point.x) && self.y.shows(point.y)
+    }
+
     /// Draws the chart and counts the points that have no place in it. None: no point has one.
     pub(super) fn draw(&self) -> Option<(Drawing, usize)> {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let shown = |point: &&Point| self.x.shows(point.x) && self.y.shows(point.y);
+        let shown = |point: &&Point| self.shows(point);
         let level = self.level.iter().map(|(y, _)| *y);
         let x = self.x.range(points().filter(shown).map(|point| point.x))?;
         let y = self.y.range(points().filter(shown).map(|point| point.y).chain(level))?;
         let series: Vec<&Series> = self.series.iter().filter(|s| s.points.iter().any(|p| shown(&p))).collect();
 
-        let legend = legend_rows(&series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>());
-        let heading = heading(&self.title);
-        let more = LINE * (heading.len() - 1) as f64;
-        let top = 22.0 + more + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64) + 8.0;
+        let mut svg = Svg::default();
+        let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+        let mark = |svg: &mut Svg, number: usize, (left, middle)| {
+            svg.mark(series[number].mark, (left + 6.0, middle), "");
+        };
+        let top = head(&mut svg, &self.title, &names, mark) + 8.0;
         let bottom = top + PLOT;
-        let mut svg = Svg::new(bottom + 40.0);
-        head(&mut svg, &heading);
-        for (series, (row, left)) in series.iter().zip(&legend) {
-            let middle = 26.0 + more + LINE * *row as f64;
-            svg.mark(series.mark, (left + 6.0, middle), "");
-            svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, &fit(&series.name, WIDTH - left - 15.0));
-        }
         let place = |px: f64, py: f64| (LEFT + x.place(px) * (WIDTH - LEFT - RIGHT), bottom - y.place(py) * PLOT);
-        let mut labels = Labels::new(top, bottom);
+        let mut labels = Labels { top, bottom, taken: Vec::new() };
         self.axes(&mut svg, (&x, &y), bottom);
         if let Some((level, _)) = &self.level {
             let at = bottom - y.place(*level) * PLOT;
@@ -104,19 +118,17 @@ impl Chart {
             }
         }
         for point in series.iter().flat_map(|series| &series.points).filter(shown) {
-            if let Some((at, anchor)) = labels.room(place(point.x, point.y), &point.label) {
-                svg.text("soft", at, anchor, &point.label);
-            }
+            let (x, y) = place(point.x, point.y);
+            let beside = [((x + 8.0, y + 4.0), Anchor::Start), ((x, y - 9.0), Anchor::Middle)];
+            let others = [((x - 8.0, y + 4.0), Anchor::End), ((x, y + 17.0), Anchor::Middle)];
+            labels.write(&mut svg, &point.label, [beside, others].as_flattened());
         }
         if let Some((level, name)) = &self.level {
-            let at = bottom - y.place(*level) * PLOT;
-            let spots = [((WIDTH - RIGHT, at - 4.0), Anchor::End), ((LEFT + 4.0, at - 4.0), Anchor::Start)];
-            if let Some((at, anchor)) = spots.into_iter().find(|(at, anchor)| labels.free(*at, *anchor, name)) {
-                svg.text("soft", at, anchor, name);
-            }
+            let at = bottom - y.place(*level) * PLOT - 4.0;
+            labels.write(&mut svg, name, &[((WIDTH - RIGHT, at), Anchor::End), ((LEFT + 4.0, at), Anchor::Start)]);
         }
         let hidden = points().filter(|point| !shown(point)).count();
-        Some((svg.finish(&self.title, self.description(&series)), hidden))
+        Some((svg.finish(bottom + 40.0, &self.title, self.description(&series)), hidden))
     }
 
     fn axes(&self, svg: &mut Svg, (x, y): (&AxisRange, &AxisRange), bottom: f64) {
@@ -140,32 +152,14 @@ impl Chart {
     }
 
     fn description(&self, series: &[&Series]) -> String {
-        let list: Vec<String> = series
-            .iter()
-            .map(|series| {
-                let points = series.points.iter().filter(|p| self.x.shows(p.x) && self.y.shows(p.y));
-                let points: Vec<String> =
-                    points.map(|p| format!("{} at {}", (self.y.text)(p.y), (self.x.text)(p.x))).collect();
-                format!("{}: {}", series.name, points.join(", "))
-            })
-            .collect();
+        let text = |point: &Point| format!("{} at {}", (self.y.text)(point.y), (self.x.text)(point.x));
+        let list = series.iter().map(|series| {
+            let points: Vec<String> = series.points.iter().filter(|point| self.shows(point)).map(text).collect();
+            format!("{}: {}", series.name, points.join(", "))
+        });
+        let list: Vec<String> = list.collect();
         format!("{} against {}. {}.", self.y.label, self.x.label, list.join("; "))
     }
-}
-
-/// Returns the row and left edge of every entry of a legend.
-fn legend_rows(names: &[&str]) -> Vec<(usize, f64)> {
-    let (mut row, mut left) = (0, 0.0);
-    let mut places = Vec::new();
-    for name in names {
-        let wide = 15.0 + width(name).min(WIDTH - 15.0);
-        if left > 0.0 && left + wide > WIDTH {
-            (row, left) = (row + 1, 0.0);
-        }
-        places.push((row, left));
-        left += wide + 14.0;
-    }
-    places
 }
 
 /// Boxes that are taken, so that labels cover neither marks nor each other.
@@ -176,10 +170,6 @@ struct Labels {
 }
 
 impl Labels {
-    fn new(top: f64, bottom: f64) -> Labels {
-        Labels { top, bottom, taken: Vec::new() }
-    }
-
     /// Takes the box around two corners, with a margin.
     fn occupy(&mut self, (x, y): Place, (u, v): Place, air: f64) {
         self.taken.push((x.min(u) - air, y.min(v) - air, x.max(u) + air, y.max(v) + air));
@@ -201,20 +191,13 @@ impl Labels {
         inside && self.taken.iter().all(|(l, t, r, b)| right < *l || *r < left || bottom < *t || *b < top)
     }
 
-    /// Takes a free place beside a mark.
-    fn room(&mut self, (x, y): Place, text: &str) -> Option<(Place, Anchor)> {
-        if text.is_empty() {
-            return None;
+    /// Writes `text` at the first of `spots` that is free, if any is, and takes it.
+    fn write(&mut self, svg: &mut Svg, text: &str, spots: &[(Place, Anchor)]) {
+        let free = spots.iter().find(|(at, anchor)| self.free(*at, *anchor, text));
+        if let Some((at, anchor)) = free.filter(|_| !text.is_empty()) {
+            self.taken.push(Labels::area(*at, *anchor, text));
+            svg.text("soft", *at, *anchor, text);
         }
-        let spots = [
-            ((x + 8.0, y + 4.0), Anchor::Start),
-            ((x, y - 9.0), Anchor::Middle),
-            ((x - 8.0, y + 4.0), Anchor::End),
-            ((x, y + 17.0), Anchor::Middle),
-        ];
-        let (at, anchor) = spots.into_iter().find(|(at, anchor)| self.free(*at, *anchor, text))?;
-        self.taken.push(Labels::area(at, anchor, text));
-        Some((at, anchor))
     }
 }
 
@@ -248,18 +231,12 @@ impl Bars {
         let most = |bar: &RunBar| total(bar).max(bar.whisker.map_or(0.0, |(_, high)| high));
         let (_, largest) = extent(self.bars.iter().map(most)).filter(|(_, largest)| *largest > 0.0)?;
         let names: Vec<&str> = self.parts.iter().map(|(name, _)| *name).collect();
-        let legend = if names.len() > 1 { legend_rows(&names) } else { Vec::new() };
-        let heading = heading(&self.title);
-        let more = LINE * (heading.len() - 1) as f64;
-        let mut at = 24.0 + more + LINE * (legend.last().map_or(0, |(row, _)| row + 1) as f64);
-        let headings = self.bars.iter().filter(|bar| bar.heading.is_some()).count() as f64;
-        let mut svg = Svg::new(at + 34.0 * self.bars.len() as f64 + 22.0 * headings + 4.0);
-        head(&mut svg, &heading);
-        for ((name, class), (row, left)) in self.parts.iter().zip(&legend) {
-            let middle = 28.0 + more + LINE * *row as f64;
-            svg.rect(&format!("bar c{class}"), (*left, middle - 5.0), (10.0, 10.0), "");
-            svg.text("", (left + 15.0, middle + 4.0), Anchor::Start, name);
-        }
+        let mut svg = Svg::default();
+        let mark = |svg: &mut Svg, number: usize, (left, middle)| {
+            svg.rect(&format!("bar c{}", self.parts[number].1), (left, middle - 5.0), (10.0, 10.0), "");
+        };
+        let legend = if names.len() > 1 { &names[..] } else { &[] };
+        let mut at = head(&mut svg, &self.title, legend, mark) + 2.0;
         let scale = WIDTH / largest;
         for bar in &self.bars {
             if let Some(heading) = &bar.heading {
@@ -285,6 +262,6 @@ impl Bars {
             at += 34.0;
         }
         let list: Vec<String> = self.bars.iter().map(|bar| format!("{}: {}", bar.label, bar.note)).collect();
-        Some(svg.finish(&self.title, list.join("; ") + "."))
+        Some(svg.finish(at + 4.0, &self.title, list.join("; ") + "."))
     }
 }

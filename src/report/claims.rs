@@ -2,9 +2,9 @@
 
 use super::Findings;
 use super::correlate::{LEAST_RUNS, MeanCorrelation, mean};
-use super::data::{Perplexity, Purpose, RunResult};
+use super::data::{Perplexity, Purpose, RunResult, Score};
 use super::number::{self, extent};
-use super::standings::Standings;
+use super::standings::{Standing, Standings};
 
 /// Methods of the claims.
 const GPTQ: &str = "gptq";
@@ -18,16 +18,18 @@ type Judge = fn(&Findings<'_>, &str) -> (ClaimOutcome, String);
 
 /// All claims by name, in the order of the paper.
 static CLAIMS: &[(&str, Judge)] = &[
-    ("four_bits", four_bits),
-    ("three_bits", three_bits),
+    ("four_bits", |findings, _| {
+        Standings::new(findings, &[4]).judge(&[Standing::Comparable], &[Standing::Worse, Standing::Beyond])
+    }),
+    ("three_bits", |findings, _| Standings::new(findings, &[3, 2]).judge(&[Standing::Worse], &[Standing::Comparable])),
     ("perplexity_predicts", perplexity_predicts),
     ("larger_beats_smaller", larger_beats_smaller),
-    ("gptq_fails", gptq_fails),
-    ("spqr_works", spqr_works),
+    ("gptq_fails", |findings, untested| collapse(findings, GPTQ, Purpose::Preset, true, untested)),
+    ("spqr_works", |findings, untested| collapse(findings, SPQR, Purpose::Preset, false, untested)),
     ("spqr_needs_outliers", spqr_needs_outliers),
     ("outliers_grow", outliers_grow),
     ("true_bits", true_bits),
-    ("equal_bits", equal_bits),
+    ("equal_bits", |findings, untested| collapse(findings, SPQR, Purpose::EqualBits, false, untested)),
     ("slower", slower),
     ("saves_nothing", saves_nothing),
 ];
@@ -75,8 +77,8 @@ pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
     CLAIMS.iter().map(claim).collect()
 }
 
-/// Judges a claim by the number of cases that passed, of all cases.
-fn judged(
+/// Judges a claim by the cases that support it, of all cases: it holds if `enough` of them do.
+fn judge(
     (passed, all): (usize, usize),
     enough: impl Fn(usize, usize) -> bool,
     untested: &str,
@@ -87,6 +89,12 @@ fn judged(
         (_, true) => (ClaimOutcome::Held, evidence()),
         (_, false) => (ClaimOutcome::Fell, evidence()),
     }
+}
+
+/// Judges a claim that every case must support: whether each does, and its evidence, which is listed behind `lead`.
+fn judge_every(cases: impl Iterator<Item = (bool, String)>, lead: &str, untested: &str) -> (ClaimOutcome, String) {
+    let (passed, texts): (Vec<bool>, Vec<String>) = cases.unzip();
+    judge(count(&passed, |passed| *passed), every, untested, || format!("{lead}{}.", texts.join("; ")))
 }
 
 /// Returns whether more than half passed.
@@ -102,24 +110,9 @@ fn count<T>(items: &[T], test: impl Fn(&T) -> bool) -> (usize, usize) {
     (items.iter().filter(|item| test(item)).count(), items.len())
 }
 
-/// Returns evidence as a sentence.
-fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    texts.collect::<Vec<_>>().join("; ") + "."
-}
-
 /// Returns the quantized runs of a method with its default options.
 fn presets<'a>(findings: &Findings<'a>, method: &str) -> impl Iterator<Item = &'a RunResult> {
     findings.study.runs.iter().filter(move |run| run.method == method && run.is_quantized_preset())
-}
-
-fn four_bits(findings: &Findings<'_>, _: &str) -> (ClaimOutcome, String) {
-    let found = Standings::new(findings, &[4]);
-    (found.outcome(found.comparable, found.worse + found.beyond), found.text())
-}
-
-fn three_bits(findings: &Findings<'_>, _: &str) -> (ClaimOutcome, String) {
-    let found = Standings::new(findings, &[3, 2]);
-    (found.outcome(found.worse, found.comparable), found.text())
 }
 
 /// Fewest runs that have not collapsed of a coefficient that judges the claim.
@@ -149,11 +142,8 @@ fn larger_beats_smaller(findings: &Findings<'_>, untested: &str) -> (ClaimOutcom
         for large in runs.iter().filter(|run| !run.is_baseline() && run.parameters > small.parameters) {
             let (Some(room), Some(need)) = (small.memory.weights, large.memory.weights) else { continue };
             let main = small.scores.iter().filter(|score| score.is_main());
-            let won = main.filter_map(|score| {
-                let (ours, theirs) = (large.score_like(score)?.value, score.value);
-                Some(if score.higher_is_better { ours > theirs } else { ours < theirs })
-            });
-            let won: Vec<bool> = won.collect();
+            let better = |score: &Score| Some(score.is_better(large.score_like(score)?.value, score.value));
+            let won: Vec<bool> = main.filter_map(better).collect();
             if need as f64 <= 1.1 * room as f64 && !won.is_empty() {
                 let (won, all) = count(&won, |won| *won);
                 pairs.push((large.full_title(), small.full_title(), won, all));
@@ -161,116 +151,80 @@ fn larger_beats_smaller(findings: &Findings<'_>, untested: &str) -> (ClaimOutcom
         }
     }
     let (passed, all) = count(&pairs, |(_, _, won, all)| most(*won, *all));
-    judged(
-        (passed, all),
-        |passed, _| passed > 0,
-        untested,
-        || {
-            let best = pairs.iter().max_by(|a, b| (a.2 * b.3).cmp(&(b.2 * a.3)));
-            let best = best.map_or_else(String::new, |(large, small, won, all)| {
-                format!(" {large} is ahead of {small} in {won} of {all} scores.")
-            });
-            format!("{passed} of {all} pairs.{best}")
-        },
-    )
+    let evidence = || {
+        let best = pairs.iter().max_by(|a, b| (a.2 * b.3).cmp(&(b.2 * a.3)));
+        let best = best.map_or_else(String::new, |(large, small, won, all)| {
+            format!(" {large} is ahead of {small} in {won} of {all} scores.")
+        });
+        format!("{passed} of {all} pairs.{best}")
+    };
+    judge((passed, all), |passed, _| passed > 0, untested, evidence)
 }
 
-/// Returns whether a run collapsed on any text, and its worst perplexity with `beside` behind it. None: no perplexity
-/// has a comparison.
+/// Judges the claim that all 2-bit runs of a kind collapse on some text, or that none does on any. The evidence has the
+/// worst perplexity of each.
 fn collapse(
-    findings: &Findings<'_>,
-    run: &RunResult,
-    beside: &dyn Fn(&RunResult, &Perplexity) -> String,
-) -> Option<(bool, String)> {
-    let rises = || findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
-    // No number is worse than any number.
-    let size = |ratio: f64| if ratio.is_nan() { f64::INFINITY } else { ratio };
-    let worst = rises().max_by(|a, b| size(a.ratio).total_cmp(&size(b.ratio)))?;
-    let (value, text) = (number::perplexity(worst.perplexity.value), &worst.perplexity.text);
-    let text = format!("{}: {value} on {text}{}", run.full_title(), beside(run, worst.perplexity));
-    Some((rises().any(|rise| rise.collapsed), text))
-}
-
-/// Returns [`collapse`] of every 2-bit run of a kind.
-fn collapses(
     findings: &Findings<'_>,
     method: &str,
     purpose: Purpose,
-    beside: &dyn Fn(&RunResult, &Perplexity) -> String,
-) -> (Vec<bool>, String) {
+    collapsed: bool,
+    untested: &str,
+) -> (ClaimOutcome, String) {
     let wanted = |run: &&RunResult| run.method == method && run.purpose == purpose && run.bits == 2;
-    let found = findings.study.runs.iter().filter(wanted).filter_map(|run| collapse(findings, run, beside));
-    let (collapsed, texts): (Vec<bool>, Vec<String>) = found.unzip();
-    (collapsed, format!("At worst: {}.", texts.join("; ")))
+    let case = |run: &RunResult| {
+        let rises = || findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
+        // No number is worse than any number.
+        let size = |ratio: f64| if ratio.is_nan() { f64::INFINITY } else { ratio };
+        let worst = rises().max_by(|a, b| size(a.ratio).total_cmp(&size(b.ratio)))?.perplexity;
+        let beside = wider_gptq(findings, run, worst).filter(|_| purpose == Purpose::EqualBits).unwrap_or_default();
+        let text = format!("{}: {} on {}{beside}", run.full_title(), number::perplexity(worst.value), worst.text);
+        Some((rises().any(|rise| rise.collapsed) == collapsed, text))
+    };
+    judge_every(findings.study.runs.iter().filter(wanted).filter_map(case), "At worst: ", untested)
 }
 
-fn nothing(_: &RunResult, _: &Perplexity) -> String {
-    String::new()
-}
-
-fn gptq_fails(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let (collapsed, texts) = collapses(findings, GPTQ, Purpose::Preset, &nothing);
-    judged(count(&collapsed, |collapsed| *collapsed), every, untested, || texts)
-}
-
-fn spqr_works(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let (collapsed, texts) = collapses(findings, SPQR, Purpose::Preset, &nothing);
-    judged(count(&collapsed, |collapsed| !collapsed), every, untested, || texts)
+/// Returns the perplexity of the model by GPTQ with one bit more than `run`.
+fn wider_gptq(findings: &Findings<'_>, run: &RunResult, perplexity: &Perplexity) -> Option<String> {
+    let wider = presets(findings, GPTQ).find(|other| (&other.model, other.bits) == (&run.model, run.bits + 1))?;
+    let value = number::perplexity(wider.perplexity_like(perplexity)?.value);
+    Some(format!(" ({}: {value})", wider.title()))
 }
 
 fn spqr_needs_outliers(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let mut pairs = Vec::new();
+    let mut cases = Vec::new();
     let runs = &findings.study.runs;
     for changed in runs.iter().filter(|run| run.method == SPQR && run.purpose == Purpose::Ablation) {
         let same = |run: &&RunResult| (&run.model, run.bits) == (&changed.model, changed.bits);
         let Some(preset) = presets(findings, SPQR).find(same) else { continue };
-        for perplexity in &changed.perplexities {
-            let Some(before) = preset.perplexity_like(perplexity) else { continue };
-            let ratio = perplexity.value / before.value;
+        cases.extend(changed.perplexities.iter().filter_map(|perplexity| {
+            let ratio = perplexity.value / preset.perplexity_like(perplexity)?.value;
             let times = number::fixed(ratio, 2);
             let text = format!("{} on {}: × {times}", changed.full_title(), perplexity.text);
-            pairs.push((ratio.is_nan() || ratio >= 1.1, text));
-        }
+            Some((ratio.is_nan() || ratio >= 1.1, text))
+        }));
     }
-    judged(count(&pairs, |(rose, _)| *rose), every, untested, || list(pairs.iter().map(|(_, text)| text.as_str())))
+    judge_every(cases.into_iter(), "", untested)
 }
 
 fn outliers_grow(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let mut models = Vec::new();
-    for model in findings.study.models() {
-        let of_model = presets(findings, SPQR).filter(|run| run.model == model);
+    let case = |model: &str| {
+        let runs = presets(findings, SPQR).filter(|run| run.model == model);
         let mut shares: Vec<(u32, f64)> =
-            of_model.filter_map(|run| Some((run.bits, run.outliers.as_ref()?.share))).collect();
+            runs.filter_map(|run| Some((run.bits, run.outliers.as_ref()?.share))).collect();
         shares.sort_by_key(|(bits, _)| std::cmp::Reverse(*bits));
-        if shares.len() >= 2 {
-            let rising = shares.windows(2).all(|pair| pair[0].1 < pair[1].1);
-            let list: Vec<String> = shares.iter().map(|(b, s)| format!("{} at {b} bit", number::percent(*s))).collect();
-            models.push((rising, format!("{model}: {}", list.join(", "))));
-        }
-    }
-    judged(count(&models, |(rising, _)| *rising), every, untested, || {
-        list(models.iter().map(|(_, text)| text.as_str()))
-    })
+        let list: Vec<String> = shares.iter().map(|(b, s)| format!("{} at {b} bit", number::percent(*s))).collect();
+        let rising = shares.windows(2).all(|pair| pair[0].1 < pair[1].1);
+        (shares.len() >= 2).then(|| (rising, format!("{model}: {}", list.join(", "))))
+    };
+    judge_every(findings.study.models().into_iter().filter_map(case), "", untested)
 }
 
 fn true_bits(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let runs = presets(findings, SPQR).filter(|run| run.bits == 2);
-    let found = runs.filter_map(|run| {
+    let case = |run: &RunResult| {
         let bits = run.true_bits?;
         Some((bits >= 4.0, format!("{}: {}", run.full_title(), number::fixed(bits, 2))))
-    });
-    let found: Vec<(bool, String)> = found.collect();
-    judged(count(&found, |(twice, _)| *twice), every, untested, || list(found.iter().map(|(_, text)| text.as_str())))
-}
-
-fn equal_bits(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let gptq = |run: &RunResult, perplexity: &Perplexity| {
-        let wider = presets(findings, GPTQ).find(|other| (&other.model, other.bits) == (&run.model, run.bits + 1));
-        let found = wider.and_then(|wider| Some((wider.title(), wider.perplexity_like(perplexity)?.value)));
-        found.map_or_else(String::new, |(title, value)| format!(" ({title}: {})", number::perplexity(value)))
     };
-    let (collapsed, texts) = collapses(findings, SPQR, Purpose::EqualBits, &gptq);
-    judged(count(&collapsed, |collapsed| !collapsed), every, untested, || texts)
+    judge_every(presets(findings, SPQR).filter(|run| run.bits == 2).filter_map(case), "", untested)
 }
 
 fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
@@ -282,7 +236,7 @@ fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
     }
     let slow = |(_, ratio): &(&RunResult, f64)| *ratio < 1.0;
     let (slower, all) = count(&decoding.ratios, slow);
-    judged((slower, all), most, untested, || {
+    judge((slower, all), most, untested, || {
         let low: Vec<_> = decoding.ratios.iter().copied().filter(|(run, _)| run.bits <= 3).collect();
         let (low_slower, low_all) = count(&low, slow);
         format!("{text}. {slower} of {all} are slower; at 3 and 2 bits {low_slower} of {low_all}.")
@@ -290,9 +244,8 @@ fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
 }
 
 fn saves_nothing(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let shares = presets(findings, SPQR).filter_map(|run| findings.study.weight_share(run));
-    let shares: Vec<f64> = shares.collect();
-    judged(count(&shares, |share| *share >= 0.95), every, untested, || {
+    let shares: Vec<f64> = presets(findings, SPQR).filter_map(|run| findings.study.weight_share(run)).collect();
+    judge(count(&shares, |share| *share >= 0.95), every, untested, || {
         let (least, most) = extent(shares.iter().copied()).unwrap_or((1.0, 1.0));
         format!("From {} to {} of the 16-bit bytes.", number::percent(least), number::percent(most))
     })

@@ -97,29 +97,22 @@ impl Change<'_> {
 /// Those of the statistics, which a sound study does not meet.
 pub(super) fn changes(study: &StudyResult) -> Result<Vec<Change<'_>>> {
     let mut all = Vec::new();
-    for model in study.models() {
-        let mut of_model = Vec::new();
-        for (run, baseline) in study.of(model).filter_map(|run| Some((run, study.baseline(run)?))) {
-            for score in &run.scores {
-                if let Some(before) = baseline.score_like(score) {
-                    of_model.push(change(run, score, before)?);
-                }
-            }
-        }
-        for whole in [true, false] {
-            let table = || of_model.iter().enumerate().filter(|(_, c)| c.score.is_main() == whole);
-            let corrected = corrected(table().map(|(index, change)| (index, change.p)))?;
-            corrected.into_iter().for_each(|(index, p)| of_model[index].corrected = Some(p));
-        }
-        all.extend(of_model);
+    for (run, baseline) in study.compared() {
+        let both = run.scores.iter().filter_map(|score| Some((score, baseline.score_like(score)?)));
+        all.extend(both.map(|(score, before)| change(run, score, before)).collect::<Result<Vec<_>>>()?);
+    }
+    for (model, main) in study.models().into_iter().flat_map(|model| [(model, true), (model, false)]) {
+        let table = all.iter_mut().filter(|c| c.run.model == model && c.score.is_main() == main);
+        correct(table.map(|change| (change.p, &mut change.corrected)))?;
     }
     Ok(all)
 }
 
-/// Returns the corrected p of those that have one, by index.
-fn corrected(p: impl Iterator<Item = (usize, Option<f64>)>) -> Result<Vec<(usize, f64)>> {
-    let (indices, p): (Vec<usize>, Vec<f64>) = p.filter_map(|(index, p)| Some((index, p?))).unzip();
-    Ok(indices.into_iter().zip(holm(&p)?).collect())
+/// Corrects every p that there is, by Holm's method.
+fn correct<'a>(all: impl Iterator<Item = (Option<f64>, &'a mut Option<f64>)>) -> Result<()> {
+    let (p, corrected): (Vec<f64>, Vec<_>) = all.filter_map(|(p, corrected)| Some((p?, corrected))).unzip();
+    corrected.into_iter().zip(holm(&p)?).for_each(|(corrected, p)| *corrected = Some(p));
+    Ok(())
 }
 
 fn change<'a>(run: &'a RunResult, score: &'a Score, before: &'a Score) -> Result<Change<'a>> {
@@ -212,18 +205,12 @@ pub struct Rise<'a> {
 /// Those of the statistics, which a sound study does not meet.
 pub(super) fn rises(study: &StudyResult) -> Result<Vec<Rise<'_>>> {
     let mut all = Vec::new();
+    for (run, baseline) in study.compared() {
+        let both = run.perplexities.iter().filter_map(|found| Some((found, baseline.perplexity_like(found)?)));
+        all.extend(both.map(|(found, before)| rise(run, found, before)).collect::<Result<Vec<_>>>()?);
+    }
     for model in study.models() {
-        let mut of_model = Vec::new();
-        for (run, baseline) in study.of(model).filter_map(|run| Some((run, study.baseline(run)?))) {
-            for perplexity in &run.perplexities {
-                if let Some(before) = baseline.perplexity_like(perplexity) {
-                    of_model.push(rise(run, perplexity, before)?);
-                }
-            }
-        }
-        let corrected = corrected(of_model.iter().enumerate().map(|(index, rise)| (index, rise.p)))?;
-        corrected.into_iter().for_each(|(index, p)| of_model[index].corrected = Some(p));
-        all.extend(of_model);
+        correct(all.iter_mut().filter(|r| r.run.model == model).map(|rise| (rise.p, &mut rise.corrected)))?;
     }
     Ok(all)
 }

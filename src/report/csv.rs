@@ -3,6 +3,8 @@
 //! Each column is a header and the function that gives its field. Rows of serde structs would name each column twice,
 //! where it is declared and where it is filled, and would write 1 as `1.0`.
 
+use serde_json::json;
+
 use super::Findings;
 use super::compare::{Change, Rise};
 use super::correlate::Related;
@@ -19,7 +21,7 @@ static RUN: &[Column<RunResult>] = &[
     ("method", |run| run.method.clone()),
     ("bits", |run| run.bits.to_string()),
     ("true_bits", |run| text(run.true_bits)),
-    ("purpose", |run| run.purpose.name().to_owned()),
+    ("purpose", |run| json!(run.purpose).as_str().unwrap_or_default().to_owned()),
     ("options", |run| {
         let options = run.options.iter().map(|option| format!("{} {}", option.name, option.value).trim().to_owned());
         options.collect::<Vec<_>>().join("; ")
@@ -38,24 +40,20 @@ fn high(interval: Option<(f64, f64)>) -> String {
     text(interval.map(|(_, high)| high))
 }
 
-/// Returns a header and one line for each row: the fields of `columns`, after those of [`RUN`] if rows have runs.
-fn table<'a, Row>(columns: &[Column<Row>], rows: impl Iterator<Item = (&'a RunResult, Row)>) -> String {
-    write(columns, RUN, rows.map(|(run, row)| (Some(run), row)))
-}
-
-fn write<'a, Row>(
-    columns: &[Column<Row>],
+/// Returns a header and one line for each row: the fields of its run, if rows have runs, and those of `columns`.
+fn table<'a, Row>(
     of_run: &[Column<RunResult>],
-    rows: impl Iterator<Item = (Option<&'a RunResult>, Row)>,
+    columns: &[Column<Row>],
+    rows: impl IntoIterator<Item = (Option<&'a RunResult>, Row)>,
 ) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header: Vec<&str> = of_run.iter().map(|column| column.0).chain(columns.iter().map(|column| column.0)).collect();
-    writer.write_record(header).expect("memory takes every line");
-    for (run, row) in rows {
+    let names = of_run.iter().map(|column| column.0).chain(columns.iter().map(|column| column.0));
+    let mut lines: Vec<Vec<String>> = vec![names.map(str::to_owned).collect()];
+    lines.extend(rows.into_iter().map(|(run, row)| {
         let first = run.iter().flat_map(|run| of_run.iter().map(|(_, field)| field(run)));
-        let line: Vec<String> = first.chain(columns.iter().map(|(_, field)| field(&row))).collect();
-        writer.write_record(line).expect("memory takes every line");
-    }
+        first.chain(columns.iter().map(|(_, field)| field(&row))).collect()
+    }));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    lines.iter().for_each(|line| writer.write_record(line).expect("memory takes every line"));
     String::from_utf8(writer.into_inner().expect("memory takes every line")).expect("every field is text")
 }
 
@@ -87,8 +85,7 @@ pub(super) fn scores(findings: &Findings<'_>) -> String {
         ("samples", |(score, _)| text(score.samples.as_ref())),
     ];
     let scores = findings.study.runs.iter().flat_map(|run| run.scores.iter().map(move |score| (run, score)));
-    let change = |score| findings.changes.iter().find(|change| std::ptr::eq(change.score, score));
-    table(columns, scores.map(|(run, score)| (run, (score, change(score)))))
+    table(RUN, columns, scores.map(|(run, score)| (Some(run), (score, findings.change(score)))))
 }
 
 /// Returns every perplexity, its ratio to the 16-bit run's, and the distance of the predictions from that run's.
@@ -114,88 +111,73 @@ pub(super) fn perplexities(findings: &Findings<'_>) -> String {
         ("rms_difference", |(found, _)| text(found.distance.map(|distance| distance.rms_difference))),
     ];
     let all = findings.study.runs.iter().flat_map(|run| run.perplexities.iter().map(move |found| (run, found)));
-    let rise = |found| findings.rises.iter().find(|rise| std::ptr::eq(rise.perplexity, found));
-    table(columns, all.map(|(run, found)| (run, (found, rise(found)))))
+    table(RUN, columns, all.map(|(run, found)| (Some(run), (found, findings.rise(found)))))
 }
 
-/// A run and one of its speeds, with the repeats of prefill and decode summed up.
-struct SpeedRow<'a> {
-    run: &'a RunResult,
-    speed: Option<&'a SpeedResult>,
-    prefill: Option<RateSummary>,
-    decode: Option<RateSummary>,
-}
-
-impl<'a> SpeedRow<'a> {
-    fn new(run: &'a RunResult, speed: Option<&'a SpeedResult>) -> SpeedRow<'a> {
-        let prefill = speed.and_then(|speed| RateSummary::new(&speed.prefill));
-        SpeedRow { run, speed, prefill, decode: speed.and_then(|speed| RateSummary::new(&speed.decode)) }
-    }
-}
+/// A run, one of its speeds, and the repeats of its prefill and decoding summed up.
+type SpeedRow<'a> = (&'a RunResult, Option<&'a SpeedResult>, [Option<RateSummary>; 2]);
 
 /// Returns memory in bytes and rates in tokens a second: a line for each speed, or one line if there is none.
 pub(super) fn memory_speed(findings: &Findings<'_>) -> String {
     let columns: &[Column<SpeedRow<'_>>] = &[
-        ("weight_bytes", |row| text(row.run.memory.weights)),
-        ("kv_bytes", |row| text(row.run.memory.kv)),
-        ("scratch_bytes", |row| text(row.run.memory.scratch)),
-        ("host_rss_peak_bytes", |row| text(row.run.memory.host_rss_peak)),
-        ("prompt", |row| text(row.speed.map(|speed| speed.prompt))),
-        ("generated", |row| text(row.speed.map(|speed| speed.generated))),
-        ("prefill_tok_s_median", |row| text(row.prefill.map(|rates| rates.median))),
-        ("prefill_tok_s_min", |row| text(row.prefill.map(|rates| rates.least))),
-        ("prefill_tok_s_max", |row| text(row.prefill.map(|rates| rates.most))),
-        ("prefill_tok_s_cv", |row| text(row.prefill.and_then(|rates| rates.variation))),
-        ("decode_tok_s_median", |row| text(row.decode.map(|rates| rates.median))),
-        ("decode_tok_s_min", |row| text(row.decode.map(|rates| rates.least))),
-        ("decode_tok_s_max", |row| text(row.decode.map(|rates| rates.most))),
-        ("decode_tok_s_cv", |row| text(row.decode.and_then(|rates| rates.variation))),
-        ("bytes_per_token", |row| text(row.speed.and_then(|speed| speed.bytes_per_token))),
-        ("copy_bytes_per_second", |row| text(row.speed.and_then(|speed| speed.copy_bandwidth))),
-        ("share_of_copy", |row| text(row.speed.and_then(|speed| speed.share_of_copy()))),
-        ("first_token_cold_s", |row| text(row.speed.and_then(|speed| speed.first_token_cold))),
+        ("weight_bytes", |(run, ..)| text(run.memory.weights)),
+        ("kv_bytes", |(run, ..)| text(run.memory.kv)),
+        ("scratch_bytes", |(run, ..)| text(run.memory.scratch)),
+        ("host_rss_peak_bytes", |(run, ..)| text(run.memory.host_rss_peak)),
+        ("prompt", |(_, speed, _)| text(speed.map(|speed| speed.prompt))),
+        ("generated", |(_, speed, _)| text(speed.map(|speed| speed.generated))),
+        ("prefill_tok_s_median", |(.., [prefill, _])| text(prefill.map(|rates| rates.median))),
+        ("prefill_tok_s_min", |(.., [prefill, _])| text(prefill.map(|rates| rates.least))),
+        ("prefill_tok_s_max", |(.., [prefill, _])| text(prefill.map(|rates| rates.most))),
+        ("prefill_tok_s_cv", |(.., [prefill, _])| text(prefill.and_then(|rates| rates.variation))),
+        ("decode_tok_s_median", |(.., [_, decode])| text(decode.map(|rates| rates.median))),
+        ("decode_tok_s_min", |(.., [_, decode])| text(decode.map(|rates| rates.least))),
+        ("decode_tok_s_max", |(.., [_, decode])| text(decode.map(|rates| rates.most))),
+        ("decode_tok_s_cv", |(.., [_, decode])| text(decode.and_then(|rates| rates.variation))),
+        ("bytes_per_token", |(_, speed, _)| text(speed.and_then(|speed| speed.bytes_per_token))),
+        ("copy_bytes_per_second", |(_, speed, _)| text(speed.and_then(|speed| speed.copy_bandwidth))),
+        ("share_of_copy", |(_, speed, _)| text(speed.and_then(|speed| speed.share_of_copy()))),
+        ("first_token_cold_s", |(_, speed, _)| text(speed.and_then(|speed| speed.first_token_cold))),
     ];
     let rows = findings.study.runs.iter().flat_map(|run| {
         let speeds = if run.speeds.is_empty() { vec![None] } else { run.speeds.iter().map(Some).collect() };
-        speeds.into_iter().map(move |speed| (run, SpeedRow::new(run, speed)))
+        speeds.into_iter().map(move |speed: Option<&SpeedResult>| {
+            let rates = |of: fn(&SpeedResult) -> &[f64]| RateSummary::new(of(speed?));
+            (Some(run), (run, speed, [rates(|speed| &speed.prefill), rates(|speed| &speed.decode)]))
+        })
     });
-    table(columns, rows)
+    table(RUN, columns, rows)
 }
 
-/// One coefficient of a perplexity and a score.
-struct CoefficientRow<'a> {
-    related: &'a Related<'a>,
-    runs: &'static str,
-    name: &'static str,
-    found: Option<Correlation>,
-}
+/// A perplexity and a score, the runs that count, and the name and value of a coefficient.
+type CoefficientRow<'a> = (&'a Related<'a>, &'static str, &'static str, Option<Correlation>);
 
 /// Returns every correlation of a perplexity with a score.
 pub(super) fn correlations(findings: &Findings<'_>) -> String {
     let columns: &[Column<CoefficientRow<'_>>] = &[
-        ("model", |row| row.related.model.to_owned()),
-        ("text", |row| row.related.text.text.clone()),
-        ("protocol", |row| row.related.text.protocol.clone()),
-        ("task", |row| row.related.score.task.clone()),
-        ("metric", |row| row.related.score.metric.clone()),
-        ("profile", |row| row.related.score.profile.clone()),
-        ("shots", |row| row.related.score.shots.to_string()),
-        ("collapsed_runs", |row| row.related.collapsed.to_string()),
-        ("left_out_runs", |row| row.related.left_out.to_string()),
-        ("runs", |row| row.runs.to_owned()),
-        ("coefficient", |row| row.name.to_owned()),
-        ("r", |row| text(row.found.map(|found| found.r))),
-        ("n", |row| text(row.found.map(|found| found.pairs))),
-        ("p", |row| text(row.found.map(|found| found.p))),
-        ("low", |row| low(row.found.and_then(|found| found.interval))),
-        ("high", |row| high(row.found.and_then(|found| found.interval))),
+        ("model", |(related, ..)| related.model.to_owned()),
+        ("text", |(related, ..)| related.text.text.clone()),
+        ("protocol", |(related, ..)| related.text.protocol.clone()),
+        ("task", |(related, ..)| related.score.task.clone()),
+        ("metric", |(related, ..)| related.score.metric.clone()),
+        ("profile", |(related, ..)| related.score.profile.clone()),
+        ("shots", |(related, ..)| related.score.shots.to_string()),
+        ("collapsed_runs", |(related, ..)| related.collapsed.to_string()),
+        ("left_out_runs", |(related, ..)| related.left_out.to_string()),
+        ("runs", |(_, runs, ..)| (*runs).to_owned()),
+        ("coefficient", |(_, _, name, _)| (*name).to_owned()),
+        ("r", |(.., found)| text(found.map(|found| found.r))),
+        ("n", |(.., found)| text(found.map(|found| found.pairs))),
+        ("p", |(.., found)| text(found.map(|found| found.p))),
+        ("low", |(.., found)| low(found.and_then(|found| found.interval))),
+        ("high", |(.., found)| high(found.and_then(|found| found.interval))),
     ];
     let mut rows = Vec::new();
     for related in &findings.related {
         for (runs, all) in [("all", related.all), ("without collapsed", related.sound)] {
             let named = [("pearson", all.plain), ("pearson of ln", all.logarithm), ("spearman", all.rank)];
-            rows.extend(named.map(|(name, found)| (None, CoefficientRow { related, runs, name, found })));
+            rows.extend(named.map(|(name, found)| (None, (related, runs, name, found))));
         }
     }
-    write(columns, &[], rows.into_iter())
+    table(&[], columns, rows)
 }

@@ -110,17 +110,6 @@ pub enum Purpose {
     Ablation,
 }
 
-impl Purpose {
-    /// Returns the name in files.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Purpose::Preset => "preset",
-            Purpose::EqualBits => "equal-bits",
-            Purpose::Ablation => "ablation",
-        }
-    }
-}
-
 /// Outliers: weights kept in 16 bits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct OutlierResult {
@@ -248,69 +237,40 @@ impl StudyResult {
         let study: StudyResult = serde_json::from_slice(&text).map_err(|error| {
             Error::malformed(file, format!("line {}", error.line()), "the results of a study", error, fix)
         })?;
-        match study.fault() {
-            None => Ok(study),
-            Some(fault) => Err(Error::malformed(file, fault.field, fault.expected, fault.found, fix)),
+        let malformed = |[field, expected, found]: [String; 3]| Error::malformed(file, field, expected, found, fix);
+        study.check().map_err(malformed).map(|()| study)
+    }
+
+    /// Checks that every number is in its range.
+    ///
+    /// # Errors
+    /// The path of the first that is not, what is expected there, and what is found.
+    pub(super) fn check(&self) -> Result<(), [String; 3]> {
+        let above = |field, number: f64| expect(number > 0.0 && number.is_finite(), field, "a number above 0", number);
+        let share = |field, number: f64| expect((0.0..=1.0).contains(&number), field, "a share from 0 to 1", number);
+        expect(self.schema == SCHEMA, "schema".to_owned(), SCHEMA, self.schema)?;
+        for (index, run) in self.runs.iter().enumerate() {
+            let field = |name: &str| format!("runs[{index}].{name}");
+            run.true_bits.map_or(Ok(()), |bits| above(field("true_bits"), bits))?;
+            if let Some(outliers) = &run.outliers {
+                share(field("outliers.share"), outliers.share)?;
+                outliers.layers.iter().try_for_each(|layer| share(field("outliers.layers"), *layer))?;
+            }
+            let mut rates = run.speeds.iter().flat_map(|s| s.prefill.iter().chain(&s.decode).chain(&s.copy_bandwidth));
+            rates.try_for_each(|rate| above(field("speeds"), *rate))?;
+            for (index, score) in run.scores.iter().enumerate() {
+                let field = |name: &str| field(&format!("scores[{index}].{name}"));
+                let (items, documents) = (score.items.len() as u64, score.documents);
+                above(field("scale"), score.scale)?;
+                expect(score.value.is_finite(), field("value"), "a number", score.value)?;
+                let expected = format!("{documents}, one for each document");
+                expect(items == 0 || items == documents, field("items"), expected, items)?;
+            }
         }
-    }
-
-    /// Returns the first number outside its range.
-    pub(super) fn fault(&self) -> Option<Fault> {
-        if self.schema != SCHEMA {
-            return Some(Fault::new("schema", SCHEMA, self.schema));
-        }
-        self.runs.iter().enumerate().find_map(|(index, run)| Some(run.fault()?.within(&format!("runs[{index}]"))))
+        Ok(())
     }
 }
 
-impl RunResult {
-    fn fault(&self) -> Option<Fault> {
-        let above = |field, value: f64| {
-            (!(value > 0.0 && value.is_finite())).then(|| Fault::new(field, "a number above 0", value))
-        };
-        let share = |field, value: f64| {
-            (!(0.0..=1.0).contains(&value)).then(|| Fault::new(field, "a share from 0 to 1", value))
-        };
-        let outliers = self.outliers.iter().find_map(|outliers| {
-            let layers = || outliers.layers.iter().find_map(|value| share("outliers.layers", *value));
-            share("outliers.share", outliers.share).or_else(layers)
-        });
-        let rates = self.speeds.iter().flat_map(|s| s.prefill.iter().chain(&s.decode).chain(&s.copy_bandwidth));
-        let speeds = rates.into_iter().find_map(|value| above("speeds", *value));
-        let true_bits = self.true_bits.and_then(|bits| above("true_bits", bits));
-        let mut scores = self.scores.iter().enumerate();
-        let scores = scores.find_map(|(index, score)| Some(score.fault()?.within(&format!("scores[{index}]"))));
-        true_bits.or(outliers).or(speeds).or(scores)
-    }
-}
-
-impl Score {
-    fn fault(&self) -> Option<Fault> {
-        if !(self.scale > 0.0 && self.scale.is_finite()) {
-            Some(Fault::new("scale", "a number above 0", self.scale))
-        } else if !self.value.is_finite() {
-            Some(Fault::new("value", "a number", self.value))
-        } else if !self.items.is_empty() && self.items.len() as u64 != self.documents {
-            Some(Fault::new("items", format!("{}, one for each document", self.documents), self.items.len()))
-        } else {
-            None
-        }
-    }
-}
-
-/// Number outside its range.
-pub(super) struct Fault {
-    pub field: String,
-    pub expected: String,
-    pub found: String,
-}
-
-impl Fault {
-    fn new(field: &str, expected: impl ToString, found: impl ToString) -> Fault {
-        Fault { field: field.to_owned(), expected: expected.to_string(), found: found.to_string() }
-    }
-
-    fn within(self, path: &str) -> Fault {
-        Fault { field: format!("{path}.{}", self.field), ..self }
-    }
+fn expect(holds: bool, field: String, expected: impl ToString, found: impl ToString) -> Result<(), [String; 3]> {
+    if holds { Ok(()) } else { Err([field, expected.to_string(), found.to_string()]) }
 }

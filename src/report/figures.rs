@@ -72,7 +72,7 @@ impl<'a> Figures<'a> {
         let (drawing, hidden) = drawn?;
         let figure = html! {
             figure {
-                (drawing.element(&slug))
+                (drawing.element(&slug, ""))
                 figcaption {
                     (caption)
                     @match hidden {
@@ -116,10 +116,7 @@ impl<'a> Figures<'a> {
 
     /// Draws a score of a model against true bits.
     pub(super) fn score_bits(&mut self, model: &str, score: &Score) -> Option<Markup> {
-        let series = self.series(self.study.of(model), |run| {
-            let y = run.score_like(score)?.points();
-            Some(Point { x: run.true_bits?, y, label: run.bits.to_string(), title: run.title() })
-        });
+        let series = self.over_bits(model, |run| Some(run.score_like(score)?.points()));
         let level = score.chance.map(|chance| (chance * 100.0 / score.scale, "chance".to_owned()));
         let title = format!("{model}: {}", score.title());
         let chart = Chart { level, ..Chart::new(title, bits_axis(), points_axis(score), series) };
@@ -128,14 +125,17 @@ impl<'a> Figures<'a> {
 
     /// Draws a perplexity of a model against true bits.
     pub(super) fn perplexity_bits(&mut self, model: &str, text: &Perplexity) -> Option<Markup> {
-        let series = self.series(self.study.of(model), |run| {
-            let y = run.perplexity_like(text)?.value;
-            Some(Point { x: run.true_bits?, y, label: run.bits.to_string(), title: run.title() })
-        });
+        let series = self.over_bits(model, |run| Some(run.perplexity_like(text)?.value));
         let title = format!("{model}: perplexity, {}", text.text);
         let chart = Chart::new(title, bits_axis(), Axis::log("perplexity", short), series);
         let caption = format!("{}. Labels are nominal bits; the vertical axis is logarithmic.", text.title());
         self.add(&format!("bits perplexity {} {model}", text.text), &caption, chart.draw())
+    }
+
+    fn over_bits(&self, model: &str, value: impl Fn(&RunResult) -> Option<f64>) -> Vec<Series> {
+        self.series(self.study.of(model), |run| {
+            Some(Point { x: run.true_bits?, y: value(run)?, label: run.bits.to_string(), title: run.title() })
+        })
     }
 
     /// Draws a score against a perplexity.
@@ -173,7 +173,7 @@ impl<'a> Figures<'a> {
         });
         let all: Vec<(f64, f64)> = self.study.runs.iter().filter_map(place).collect();
         let title = format!("{} against size", score.title());
-        let steps = frontier(&all, score.higher_is_better);
+        let steps = frontier(all, |a, b| score.is_better(a, b));
         let chart = Chart { steps, ..Chart::new(title, Axis::log("weights, GB", short), points_axis(score), series) };
         let names: Vec<String> = models.iter().enumerate().map(|(i, model)| format!("{} {model}", letter(i))).collect();
         let models = if several { format!(" Models: {}.", names.join(", ")) } else { String::new() };
@@ -267,35 +267,14 @@ impl<'a> Figures<'a> {
 }
 
 /// Returns the points of size and quality that no point of the same size or less is better than, by size.
-fn frontier(points: &[(f64, f64)], higher_is_better: bool) -> Vec<(f64, f64)> {
-    let better = |a: f64, b: f64| if higher_is_better { a > b } else { a < b };
-    let mut sorted = points.to_vec();
+fn frontier(mut points: Vec<(f64, f64)>, better: impl Fn(f64, f64) -> bool) -> Vec<(f64, f64)> {
     // The best of equal sizes comes first.
-    let quality = |a: f64, b: f64| if higher_is_better { b.total_cmp(&a) } else { a.total_cmp(&b) };
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(quality(a.1, b.1)));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(better(b.1, a.1).cmp(&better(a.1, b.1))));
     let mut best: Vec<(f64, f64)> = Vec::new();
-    for point in sorted {
+    for point in points {
         if best.last().is_none_or(|last| better(point.1, last.1)) {
             best.push(point);
         }
     }
     best
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_frontier_is_what_nothing_smaller_beats() {
-        let points = [(4.0, 50.0), (1.0, 30.0), (2.0, 60.0), (2.0, 40.0), (8.0, 61.0), (3.0, 60.0)];
-        assert_eq!(frontier(&points, true), [(1.0, 30.0), (2.0, 60.0), (8.0, 61.0)]);
-        assert_eq!(frontier(&points, false), [(1.0, 30.0)]);
-        assert!(frontier(&[], true).is_empty());
-    }
-
-    #[test]
-    fn ticks_are_short() {
-        assert_eq!([0.5, 10.0, 12500.0, 0.0035, 1e-7].map(short), ["0.5", "10", "12.5k", "0.0035", "1e−7"]);
-    }
 }

@@ -40,9 +40,10 @@ impl<'a> Findings<'a> {
     /// # Errors
     /// A number outside its range, by its path in study.json.
     pub fn new(study: &'a StudyResult) -> Result<Findings<'a>> {
-        if let Some(fault) = study.fault() {
-            return Err(Error::request(fault.field, fault.expected, fault.found, "correct the study's results"));
-        }
+        let wrong = |[field, expected, found]: [String; 3]| {
+            Error::request(field, expected, found, "correct the study's results")
+        };
+        study.check().map_err(wrong)?;
         let (changes, rises) = (compare::changes(study)?, compare::rises(study)?);
         Ok(Findings { study, changes, rises, related: correlate::related(study) })
     }

@@ -113,12 +113,9 @@ pub(super) mod any {
         pub(super) fn value<E: serde::de::Error>(self) -> Result<f64, E> {
             match self {
                 Any::Number(value) => Ok(value),
-                Any::Text(text) => match text.as_str() {
-                    "NaN" => Ok(f64::NAN),
-                    "inf" => Ok(f64::INFINITY),
-                    "-inf" => Ok(f64::NEG_INFINITY),
-                    other => Err(E::custom(format!("{other:?} is no number; write NaN, inf or -inf"))),
-                },
+                Any::Text(text) => {
+                    text.parse().map_err(|_| E::custom(format!("{text:?} is no number; write NaN, inf or -inf")))
+                }
             }
         }
     }

@@ -86,6 +86,11 @@ impl Score {
         self.value * 100.0 / self.scale
     }
 
+    /// Returns whether the value `a` of this score is better than `b`.
+    pub(super) fn is_better(&self, a: f64, b: f64) -> bool {
+        if self.higher_is_better { a > b } else { a < b }
+    }
+
     /// Returns the title in tables: `MMLU, acc`, with the set of a part.
     pub(super) fn title(&self) -> String {
         match &self.set {
@@ -176,6 +181,12 @@ impl StudyResult {
     pub(super) fn baseline(&self, run: &RunResult) -> Option<&RunResult> {
         let baseline = self.runs.iter().find(|other| other.is_baseline() && other.model == run.model);
         baseline.filter(|baseline| !std::ptr::eq(*baseline, run))
+    }
+
+    /// Returns the runs that have a baseline, with it, in the order of the models.
+    pub(super) fn compared(&self) -> impl Iterator<Item = (&RunResult, &RunResult)> {
+        let runs = self.models().into_iter().flat_map(|model| self.of(model));
+        runs.filter_map(|run| Some((run, self.baseline(run)?)))
     }
 
     /// Returns the bytes of a run's weights over those of its 16-bit run.

@@ -9,7 +9,7 @@ const COMPARABLE: f64 = 2.0;
 
 /// Conclusion from a comparison about a loss of 2 points, the margin of the claims.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub enum Standing {
     /// The 16-bit score is not above guessing and has nothing to lose.
     Guessing,
     /// The whole interval is within the margin, significant or not.
@@ -40,57 +40,39 @@ impl Change<'_> {
     }
 }
 
-/// Numbers of main scores of the presets at some widths, by what they show.
-pub struct Standings {
-    pub comparable: usize,
-    pub worse: usize,
-    pub beyond: usize,
-    pub open: usize,
-    pub guessing: usize,
-}
+/// Standings of the presets' main scores at some widths.
+pub struct Standings(Vec<Standing>);
 
 impl Standings {
-    /// Counts the scores of presets at these bits.
+    /// Judges the scores of presets at these bits.
     pub fn new(findings: &Findings<'_>, bits: &[u32]) -> Standings {
         let wanted = |change: &&Change<'_>| {
             change.score.is_main() && change.run.is_quantized_preset() && bits.contains(&change.run.bits)
         };
-        let all: Vec<Standing> = findings.changes.iter().filter(wanted).map(Change::standing).collect();
-        let count = |standing| all.iter().filter(|one| **one == standing).count();
-        Standings {
-            comparable: count(Standing::Comparable),
-            worse: count(Standing::Worse),
-            beyond: count(Standing::Beyond),
-            open: count(Standing::Open),
-            guessing: count(Standing::Guessing),
-        }
+        Standings(findings.changes.iter().filter(wanted).map(Change::standing).collect())
     }
 
-    /// Returns the number of scores that had something to lose.
-    fn judged(&self) -> usize {
-        self.comparable + self.worse + self.beyond + self.open
+    /// Counts the scores with one of these standings.
+    pub fn count(&self, standings: &[Standing]) -> usize {
+        self.0.iter().filter(|one| standings.contains(one)).count()
     }
 
     /// Judges a claim: it held if more than half of the scores support it, and fell if at least half contradict it.
-    pub(super) fn outcome(&self, held: usize, fell: usize) -> ClaimOutcome {
-        match self.judged() {
-            all if most(held, all) => ClaimOutcome::Held,
-            all if all > 0 && 2 * fell >= all => ClaimOutcome::Fell,
+    pub(super) fn judge(&self, support: &[Standing], contradict: &[Standing]) -> (ClaimOutcome, String) {
+        let [worse, skipped] = [Standing::Worse, Standing::Guessing].map(|standing| self.count(&[standing]));
+        let all = self.0.len() - skipped;
+        let outcome = match self.count(contradict) {
+            _ if most(self.count(support), all) => ClaimOutcome::Held,
+            fell if all > 0 && 2 * fell >= all => ClaimOutcome::Fell,
             _ => ClaimOutcome::Untested,
-        }
-    }
-
-    /// Returns the numbers as a sentence.
-    pub(super) fn text(&self) -> String {
-        format!(
-            "Of {} scores {} are shown comparable, {} shown worse ({} of them significantly), {} open; {} skipped as not \
-             above guessing in 16 bits.",
-            self.judged(),
-            self.comparable,
-            self.worse + self.beyond,
-            self.worse,
-            self.open,
-            self.guessing
-        )
+        };
+        let text = format!(
+            "Of {all} scores {} are shown comparable, {} shown worse ({worse} of them significantly), {} open; {skipped} \
+             skipped as not above guessing in 16 bits.",
+            self.count(&[Standing::Comparable]),
+            self.count(&[Standing::Worse, Standing::Beyond]),
+            self.count(&[Standing::Open]),
+        );
+        (outcome, text)
     }
 }

@@ -35,8 +35,8 @@ pub(super) enum Anchor {
 pub(super) type Place = (f64, f64);
 
 /// Drawing that grows element by element.
+#[derive(Default)]
 pub(super) struct Svg {
-    height: f64,
     body: String,
 }
 
@@ -53,10 +53,6 @@ fn tooltip(title: &str) -> Markup {
 }
 
 impl Svg {
-    pub(super) fn new(height: f64) -> Svg {
-        Svg { height, body: String::new() }
-    }
-
     fn push(&mut self, element: Markup) {
         self.body += &element.into_string();
         self.body.push('\n');
@@ -106,39 +102,37 @@ impl Svg {
     }
 
     /// Ends the drawing. `description` tells a reader who does not see it what it shows.
-    pub(super) fn finish(self, title: &str, description: String) -> Drawing {
-        Drawing { svg: self, title: title.to_owned(), description }
+    pub(super) fn finish(self, height: f64, title: &str, description: String) -> Drawing {
+        Drawing { height, body: self.body, title: title.to_owned(), description }
     }
 }
 
 /// Finished drawing.
 pub(super) struct Drawing {
-    svg: Svg,
+    height: f64,
+    body: String,
     title: String,
     description: String,
 }
 
 impl Drawing {
-    /// Returns the drawing as an element of a page, where `slug` makes its ids unique.
-    pub(super) fn element(&self, slug: &str) -> Markup {
-        self.styled(slug, "")
-    }
-
     /// Returns the drawing as a file.
     pub(super) fn file(&self, slug: &str) -> String {
         let style = format!("{STYLE}svg.figure {{ background: var(--paper); }}\n");
-        html! { (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")) (self.styled(slug, &style)) }.into_string()
+        let xml = PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        html! { (xml) (self.element(slug, &style)) }.into_string()
     }
 
-    fn styled(&self, slug: &str, style: &str) -> Markup {
+    /// Returns the drawing as an element, where `slug` makes its ids unique. A page has a style of its own.
+    pub(super) fn element(&self, slug: &str, style: &str) -> Markup {
         let (title, description) = (format!("{slug}-title"), format!("{slug}-desc"));
         html! {
-            svg xmlns="http://www.w3.org/2000/svg" class="figure" viewBox=(format!("0 0 {WIDTH} {:.0}", self.svg.height))
+            svg xmlns="http://www.w3.org/2000/svg" class="figure" viewBox=(format!("0 0 {WIDTH} {:.0}", self.height))
                 role="img" aria-labelledby={ (title) " " (description) } {
                 @if !style.is_empty() { style { (PreEscaped(style)) } }
                 title id=(title) { (self.title) }
                 desc id=(description) { (self.description) }
-                (PreEscaped(&self.svg.body))
+                (PreEscaped(&self.body))
             }
         }
     }
@@ -169,17 +163,4 @@ pub(super) fn heading(title: &str) -> Vec<String> {
 /// Returns the width of `text`, about.
 pub(super) fn width(text: &str) -> f64 {
     text.chars().map(|c| if c.is_ascii() { CHARACTER } else { 2.0 * CHARACTER }).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_headings_take_two_lines() {
-        assert_eq!(heading("GSM8K: exact_match"), ["GSM8K: exact_match"]);
-        let long = "qwen2.5-coder-0.5b-instruct-q4_k_m: perplexity, WikiText2";
-        assert_eq!(heading(long), ["qwen2.5-coder-0.5b-instruct-q4_k_m", "perplexity, WikiText2"]);
-        assert!(heading(&"a".repeat(99))[0].ends_with('…'));
-    }
 }

@@ -75,15 +75,15 @@ impl<'a> FormRun<'a> {
         Ok(FormRun { settings, machine, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
     }
 
-    /// Returns the model on this path; one at a time is held.
-    fn loaded(&mut self, on: Compute) -> Result<&mut Model> {
+    /// Returns the model on this path, of which one at a time is held, and the progress.
+    fn loaded(&mut self, on: Compute) -> Result<(&mut Model, &mut dyn Progress)> {
         if self.loaded.as_ref().is_none_or(|(path, _)| *path != on) {
             self.loaded = None;
             // Memory of what ran before, the 16-bit reference too, does not count.
             self.own_peak = usage::reset_peak();
             self.loaded = Some((on, self.model.load(&self.path, self.form.packed, self.settings, on, self.progress)?));
         }
-        Ok(&mut self.loaded.as_mut().expect("just loaded").1)
+        Ok((&mut self.loaded.as_mut().expect("just loaded").1, self.progress))
     }
 
     fn step(&self, on: Compute, more: Value) -> Step {
@@ -107,7 +107,7 @@ impl<'a> FormRun<'a> {
         // Before memory: scratch tensors are there once a model has run.
         let speeds = self.speeds()?;
         let memory = self.step(speed_path, Value::Null).done("memory", || {
-            let (weights, kv, scratch) = self.loaded(speed_path)?.engine.memory();
+            let (weights, kv, scratch) = self.loaded(speed_path)?.0.engine.memory();
             let peak = usage::peak_bytes().filter(|_| self.own_peak);
             Ok(Memory {
                 weights: Some(weights),
@@ -162,12 +162,11 @@ impl<'a> FormRun<'a> {
         let path = self.settings.device.path;
         let length = self.model.window;
         self.step(path, json!([length, digest(ids)])).done(&name, || {
-            self.loaded(path)?;
-            let (_, model) = self.loaded.as_mut().expect("just loaded");
+            let (model, progress) = self.loaded(path)?;
             let windows: Vec<&[u32]> = ids.chunks_exact(length).collect();
-            let nll = perplexity::window_nlls(&mut model.engine, &windows, self.progress)?;
+            let nll = perplexity::window_nlls(&mut model.engine, &windows, progress)?;
             let value = perplexity::perplexity(&nll);
-            self.progress.note(&format!("{}: perplexity {value:.4}", text.title));
+            progress.note(&format!("{}: perplexity {value:.4}", text.title));
             Ok(Perplexity {
                 text: text.title.to_owned(),
                 protocol: "windows".into(),
@@ -206,7 +205,7 @@ impl<'a> FormRun<'a> {
                 Err(error) if !ends_study(&error) => return Ok(None),
                 reference => reference?,
             };
-            match divergence::distance(&mut self.loaded(path)?.engine, tokens, &reference) {
+            match divergence::distance(&mut self.loaded(path)?.0.engine, tokens, &reference) {
                 Err(Error::NotFinite { .. }) => Ok(None),
                 distance => Ok(Some(distance?)),
             }
@@ -226,9 +225,8 @@ impl<'a> FormRun<'a> {
         let path = self.folder.join(format!("journal-{}.jsonl", &who[..8]));
         let mut journal = evaluation.journal(&path, false)?;
         if evaluation.missing(Shard::ALL, &journal).next().is_some() {
-            self.loaded(self.settings.device.path)?;
-            let (_, model) = self.loaded.as_mut().expect("just loaded");
-            evaluation.run(model, Shard::ALL, &mut journal, true, self.progress)?;
+            let (model, progress) = self.loaded(self.settings.device.path)?;
+            evaluation.run(model, Shard::ALL, &mut journal, true, progress)?;
         }
         let run = evaluation.finish(journal.responses(), journal.begun);
         let results = run.results();
@@ -257,10 +255,9 @@ impl<'a> FormRun<'a> {
         let path = self.settings.speed_path();
         let copy_bandwidth = self.machine.bandwidth;
         let speed = self.step(path, json!([prompt, generated])).done("speed", || {
-            self.loaded(path)?;
-            let (_, model) = self.loaded.as_mut().expect("just loaded");
+            let (model, progress) = self.loaded(path)?;
             let protocol = Protocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
-            let m: ModelResult = match measure(model, &name, 0.0, protocol, self.progress) {
+            let m: ModelResult = match measure(model, &name, 0.0, protocol, progress) {
                 // A model that gives no numbers writes no tokens.
                 Err(Error::NotFinite { .. }) => return Ok(None),
                 measured => measured?,

@@ -29,7 +29,7 @@ pub mod step;
 pub mod texts;
 
 pub use cost::Cost;
-pub use forms::{Extras, Form};
+pub use forms::Form;
 pub use matrix::{Matrix, Preset};
 pub use session::Study;
 pub use settings::StudySettings;

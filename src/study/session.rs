@@ -57,7 +57,7 @@ impl Study {
             }
             models.push(model);
         }
-        if settings.matrix.extras.packed && models.iter().all(|model| model.gguf_bits.is_none()) {
+        if settings.matrix.packed && models.iter().all(|model| model.gguf_bits.is_none()) {
             let names = settings.models.join(", ");
             let fix = "leave `packed` out, or add a .gguf file";
             return Err(Error::request("`packed`", "a GGUF file among the models", names, fix));

@@ -86,20 +86,3 @@ fn c4(path: &Path, text: &str) -> Result<String> {
     });
     Ok(documents.collect::<Result<Vec<_>>>()?.join(" "))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blank_rows_are_empty_and_others_keep_their_end() {
-        assert_eq!(wikitext(" \n = A = \n \n b \n"), "\n\n = A = \n\n\n\n\n b \n");
-    }
-
-    #[test]
-    fn a_missing_text_is_named() {
-        let error = TEXTS[1].read(Path::new("/nowhere")).unwrap_err().to_string();
-        assert!(error.contains("/nowhere/ptb/ptb.test.txt"), "{error}");
-        assert!(Text::named("other").is_err());
-    }
-}

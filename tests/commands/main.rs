@@ -20,4 +20,5 @@ mod packed;
 mod quantize;
 mod shader;
 mod study;
+mod study_matrix;
 mod word_perplexity;

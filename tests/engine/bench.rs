@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qwgpu::Result;
 use qwgpu::bench::tables::{self, bytes, figure};
-use qwgpu::bench::work::{self, ModelWork};
+use qwgpu::bench::work::{self, Work};
 use qwgpu::bench::{Elapsed, Probe, Summary};
 use qwgpu::generate::Engine;
 use qwgpu::model::{Config, Decoder, Source};
@@ -72,12 +72,23 @@ impl Backend for Counter {
     }
 }
 
+/// Bytes of a model, and its work for each token.
+struct Counts {
+    weight_bytes: u64,
+    cache_bytes_per_token: u64,
+    prefill: Work,
+    decode: Work,
+}
+
 /// Counts the work of a model in bf16: 512 tokens of prompt, prefilled together, and 128 more.
-fn count(name: &str) -> ModelWork {
+fn count(name: &str) -> Counts {
     let mut counter = Counter::default();
     let config = Config::published(name).unwrap();
     let model = Decoder::load(config, Source::Random { seed: 0, quant: None }, &mut counter, &mut ()).unwrap();
-    work::engine(&Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap(), 512, 128)
+    let engine = Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap();
+    let (weight_bytes, cache_bytes, _) = engine.memory();
+    let (prefill, decode) = work::engine(&engine, 512, 128);
+    Counts { weight_bytes, cache_bytes_per_token: cache_bytes / (512 + 128), prefill, decode }
 }
 
 #[test]
