@@ -1,6 +1,6 @@
 // y[r, :] = table[token[r] - row0, :] for the rows whose token lies in this part of the table.
 // One invocation widens one word, two bf16 values.
-struct Params { cols: u32, row0: u32, rows: u32 }
+struct Params { k: u32, row0: u32, rows: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> token: array<u32>;
@@ -14,11 +14,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let word = group.x * WG + lane;
     // Unsigned: a token before this part wraps to a number above every row.
     let row = token[group.y] - params.row0;
-    if word >= params.cols / 2u || row >= params.rows {
+    if word >= params.k / 2u || row >= params.rows {
         return;
     }
-    let pair = table[row * (params.cols / 2u) + word];
-    let at = group.y * params.cols + 2u * word;
+    let pair = table[row * (params.k / 2u) + word];
+    let at = group.y * params.k + 2u * word;
     y[at] = bitcast<f32>(pair << 16u);
     y[at + 1u] = bitcast<f32>(pair & 0xffff0000u);
 }

@@ -81,20 +81,3 @@ pub(super) fn random_words(n: usize, seed: u32) -> Vec<u32> {
     use rayon::prelude::*;
     (0..n as u32).into_par_iter().map(|i| crate::plan::kernel::hash(i ^ seed)).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_come_back_at_every_width() {
-        for bits in [2u32, 3, 4, 8] {
-            let codes: Vec<u8> = (0..3 * 64u32).map(|i| (i.wrapping_mul(2_654_435_761) >> (32 - bits)) as u8).collect();
-            let words = pack(&codes, 64, bits);
-            let row_words = 2 * bits as usize;
-            let found: Vec<u8> =
-                (0..3 * 64).map(|i| code(&words[i / 64 * row_words..][..row_words], i % 64, bits) as u8).collect();
-            assert_eq!(codes, found);
-        }
-    }
-}

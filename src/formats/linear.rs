@@ -150,6 +150,15 @@ impl Linear {
         (self.format.product)(plan, name, input, self, Output::Add(y));
     }
 
+    /// Adds the lookup of `token` \[1, m\] in an embedding: \[m, cols\] in f32.
+    ///
+    /// # Panics
+    /// If the format holds no embeddings.
+    pub fn embed(&self, plan: &mut Plan, token: Tensor) -> Tensor {
+        let kernel = self.format.embed.expect("loading checked that the format holds embeddings");
+        plan.embed(kernel, token, self.cols, &self.row_blocks, self.layout)
+    }
+
     /// Returns the kernels' arguments for the product of x.
     pub(super) fn args(&self, x: Tensor, output: Output) -> LinearArgs<'_> {
         LinearArgs { x, k: self.cols, row_blocks: &self.row_blocks, layout: self.layout, bias: self.bias, output }

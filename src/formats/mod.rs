@@ -53,9 +53,8 @@ pub struct Format {
     pub kernels: &'static [&'static Kernel],
     /// Adds a product by a weight of this format to a plan.
     pub product: ProductFn,
-    /// Adds the lookup of `token` \[1, m\] in an embedding of this format: \[m, cols\] in f32. None: the format
-    /// holds no embeddings.
-    pub embed: Option<fn(&mut Plan, Tensor, &Linear) -> Tensor>,
+    /// Kernel that looks up tokens in an embedding of this format. None: the format holds no embeddings.
+    pub embed: Option<&'static Kernel>,
     /// Returns whether a row's product depends on the other rows of its pass.
     pub rows_depend: fn(WeightLayout) -> bool,
     /// Layouts in model folders. None: weights of this format are plain tensors of a checkpoint.

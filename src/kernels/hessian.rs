@@ -4,6 +4,7 @@
 
 use rayon::prelude::*;
 
+use super::product::{View, product};
 use crate::plan::{Case, Element, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
@@ -69,39 +70,15 @@ fn host(io: &mut Io) {
     let params: Params = io.params();
     let x = io.f32(0);
     let (cols, tokens) = (params.cols as usize, params.tokens as usize);
-    assert!(x.len() >= tokens * cols);
     let row0 = params.row0 as usize;
     let h = &mut io.out_f32()[..params.rows as usize * cols];
     h.par_chunks_mut(ROWS * cols).enumerate().for_each(|(block, h)| {
         // Tiles below the diagonal within these rows are kept apart, so that they stay untouched.
         for (tile, h) in h.chunks_mut(TILE * cols).enumerate() {
             let i = row0 + block * ROWS + tile * TILE;
-            let (rows, first) = (h.len() / cols, i);
-            // SAFETY: the strides address h[rows, first..cols], the transpose of x[tokens, i..i + rows]
-            // and x[tokens, first..cols], all within what the asserts above show.
-            unsafe {
-                gemm::gemm(
-                    rows,
-                    cols - first,
-                    tokens,
-                    h.as_mut_ptr().add(first),
-                    1,
-                    cols as isize,
-                    true,
-                    x.as_ptr().add(i),
-                    cols as isize,
-                    1,
-                    x.as_ptr().add(first),
-                    1,
-                    cols as isize,
-                    1.0,
-                    params.scale,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
-            }
+            let rows = View::new(&x[i..], tokens, h.len() / cols, cols);
+            let from = View::new(&x[i..], tokens, cols - i, cols);
+            product(&mut h[i..], cols, true, params.scale, rows.transposed(), from);
         }
     });
 }

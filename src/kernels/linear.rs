@@ -4,6 +4,7 @@
 use bytemuck::Zeroable;
 use rayon::prelude::*;
 
+use super::product::{View, product};
 use crate::params;
 use crate::plan::kernel::Wgsl;
 use crate::plan::{Consts, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
@@ -134,7 +135,7 @@ impl Params {
     }
 }
 
-fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
+pub(crate) fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
     let WeightLayout { bits, scale_bits, zero_bits, block, .. } = layout;
     let all = [("BITS", bits), ("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits), ("BLOCK", block)];
     all.into_iter().filter(|(_, value)| *value > 0).collect()
@@ -295,31 +296,7 @@ pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
             for (row, wide) in wide.chunks_exact_mut(k).take(n).enumerate() {
                 rows(&weight, &params, start + part * PART + row, wide);
             }
-            // SAFETY: the strides address sums[m, PART], x[m, k] and the transpose of wide[n, k], all of
-            // which are at least that large; with `read_dst` false the old sums are not read.
-            unsafe {
-                gemm::gemm(
-                    m,
-                    n,
-                    k,
-                    sums.as_mut_ptr(),
-                    1,
-                    PART as isize,
-                    false,
-                    x[..m * k].as_ptr(),
-                    1,
-                    k as isize,
-                    wide.as_ptr(),
-                    k as isize,
-                    1,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
-            }
+            product(sums, PART, false, 1.0, View::new(x, m, k, k), View::new(wide, n, k, k).transposed());
         });
         let first = params.y_col as usize + start;
         io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
@@ -359,13 +336,22 @@ pub(crate) fn trial_of(
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
     let (m, n) = (x.rows, rows.iter().sum());
-    let mut row_blocks = Vec::new();
-    let mut row0 = 0;
-    for &rows in rows {
-        row_blocks.push(RowBlock { row0, rows, tensors: pack(t, rows) });
-        row0 += rows;
-    }
+    let row_blocks = row_blocks(t, rows, pack);
     let bias = (flags & BIAS != 0).then(|| t.f32(1, n));
     let output = if flags & ADD != 0 { Output::Add(t.f32(m, n)) } else { Output::New };
     t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output })
+}
+
+/// Builds row blocks of these rows; `pack` makes the tensors of one.
+pub(crate) fn row_blocks(
+    t: &mut Trial,
+    rows: &[usize],
+    pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
+) -> Vec<RowBlock> {
+    let mut row0 = 0;
+    let block = |&rows: &usize| {
+        row0 += rows;
+        RowBlock { row0: row0 - rows, rows, tensors: pack(t, rows) }
+    };
+    rows.iter().map(block).collect()
 }

@@ -6,6 +6,7 @@ mod argmax;
 mod attention_decode;
 mod attention_prefill;
 mod copy;
+pub(crate) mod embed;
 mod fma;
 mod gather;
 #[doc(hidden)]
@@ -13,6 +14,7 @@ pub mod hessian;
 mod kv_write;
 #[doc(hidden)]
 pub mod linear;
+pub(crate) mod product;
 mod random_bf16;
 mod rms_norm;
 mod rope;

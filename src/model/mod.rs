@@ -93,8 +93,7 @@ impl Decoder {
     /// Adds embedding and layers for `token` \[1, m\], whose keys and values go into `cache`. Returns the output of
     /// the last layer \[m, hidden\], before the final norm.
     pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
-        let embed = self.embed_tokens.format.embed.expect("loading checked that the format holds embeddings");
-        let x = plan.within("model", |plan| embed(plan, token, &self.embed_tokens));
+        let x = plan.within("model", |plan| self.embed_tokens.embed(plan, token));
         for (i, layer) in self.layers.iter().enumerate() {
             let sequence = Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] };
             plan.within(format!("model.layers.{i}"), |plan| layer.forward(plan, x, &sequence));

@@ -9,7 +9,7 @@ use super::folder::{finish, piece, read_report};
 use super::job::Job;
 use super::report::{self, LayerReport, LinearReport};
 use super::search;
-use super::stages::{Calibrator, Sample, Stage};
+use super::stages::{Calibrator, Sample};
 use super::weights::{SharedFactor, factor_for, weight_values};
 use crate::checkpoint::{NewTensor, Work};
 use crate::error::Result;
@@ -84,11 +84,11 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
             && let Some(calibrator) = &calibrator
         {
             if done {
-                calibrator.run(backend, &layer, Stage::Output, &mut samples, None, &mut step)?;
-                calibrator.run(backend, &layer, Stage::GateUp, &mut samples, None, &mut step)?;
+                calibrator.run(backend, &layer, Some(LinearInput::Attention), &mut samples, None, &mut step)?;
+                calibrator.run(backend, &layer, Some(LinearInput::MlpNorm), &mut samples, None, &mut step)?;
                 start = Instant::now();
             }
-            calibrator.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
+            calibrator.run(backend, &layer, None, &mut samples, None, &mut step)?;
         }
         backend.keep_residents(kept);
         if !done {
@@ -133,7 +133,7 @@ impl<'a> LayerQuantizer<'a, '_> {
             let gathered = match calibrator {
                 Some(calibrator) => {
                     let name = self.name(subset[0]);
-                    calibrator.run(self.backend, layer, Stage::before(input), samples, Some(&name), self.progress)?
+                    calibrator.run(self.backend, layer, Some(input), samples, Some(&name), self.progress)?
                 }
                 None => None,
             };

@@ -2,7 +2,7 @@
 //! fourth layer are solved at a range of thresholds on a few samples, and the threshold is interpolated.
 
 use super::job::Job;
-use super::stages::{Calibrator, Sample, Stage};
+use super::stages::{Calibrator, Sample};
 use super::weights::{factor_for, weight_values};
 use crate::error::Result;
 use crate::formats::method::OutlierSearch;
@@ -47,10 +47,9 @@ pub fn threshold(
         let layer = Layer::load(&job.config, source, i, backend, &mut step)?;
         let looked_at = i % EVERY == 0;
         for input in LinearInput::ALL {
-            let stage = Stage::before(input);
             let prefix = format!("model.layers.{i}.{input:?}");
             let gather = looked_at.then_some(prefix.as_str());
-            let hessian = calibrator.run(backend, &layer, stage, &mut samples, gather, &mut step)?;
+            let hessian = calibrator.run(backend, &layer, Some(input), &mut samples, gather, &mut step)?;
             let Some(hessian) = hessian else { continue };
             let mut shared = None;
             for name in job.config.family.linears_of(input) {
@@ -71,7 +70,7 @@ pub fn threshold(
                 }
             }
         }
-        calibrator.run(backend, &layer, Stage::End, &mut samples, None, &mut step)?;
+        calibrator.run(backend, &layer, None, &mut samples, None, &mut step)?;
         backend.keep_residents(kept);
     }
     let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();

@@ -13,32 +13,9 @@ use crate::model::{Config, Layer, Rows, Sequence};
 use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 use crate::progress::Progress;
 
-/// One stage of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Up to the input of q, k and v.
-    Qkv,
-    /// Attention, up to the input of o_proj; keeps it.
-    Output,
-    /// The residual stream after attention, up to the input of gate and up; keeps the stream.
-    GateUp,
-    /// Up to the input of down_proj.
-    Down,
-    /// The layer's end: keeps the residual stream.
-    End,
-}
-
-impl Stage {
-    /// Returns the stage that ends with an input of linears.
-    pub fn before(input: LinearInput) -> Stage {
-        match input {
-            LinearInput::AttentionNorm => Stage::Qkv,
-            LinearInput::Attention => Stage::Output,
-            LinearInput::MlpNorm => Stage::GateUp,
-            LinearInput::MlpActivation => Stage::Down,
-        }
-    }
-}
+/// Stage of a layer: up to an input of linears. None: to the layer's end. The one to the input of o_proj keeps that
+/// input on the host, the one to the MLP's norm and the last keep the residual stream.
+pub type Stage = Option<LinearInput>;
 
 /// Activations of a calibration sample, on the host.
 pub struct Sample {
@@ -96,10 +73,10 @@ impl Calibrator {
         let kept = backend.residents();
         let tokens: usize = samples.iter().map(|s| s.tokens).sum();
         let width = match stage {
-            Stage::Qkv | Stage::GateUp => self.x.cols,
-            Stage::Output => self.a.cols,
-            Stage::Down => layer.linear("mlp.down_proj").cols,
-            Stage::End => 0,
+            Some(LinearInput::AttentionNorm | LinearInput::MlpNorm) => self.x.cols,
+            Some(LinearInput::Attention) => self.a.cols,
+            Some(LinearInput::MlpActivation) => layer.linear("mlp.down_proj").cols,
+            None => 0,
         };
         let bands = match gather {
             Some(name) => bands(backend, name, width)?,
@@ -123,7 +100,7 @@ impl Calibrator {
                 }
             };
             backend.write(None, self.x, 0, bytemuck::cast_slice(&sample.x))?;
-            if stage == Stage::GateUp {
+            if stage == Some(LinearInput::MlpNorm) {
                 backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a))?;
             }
             backend.run(program)?;
@@ -132,13 +109,13 @@ impl Calibrator {
                 Ok(bytemuck::cast_vec(backend.finish(fetch)?))
             };
             match stage {
-                Stage::Output => sample.a = read(backend, end)?,
-                Stage::GateUp | Stage::End => {
+                Some(LinearInput::Attention) => sample.a = read(backend, end)?,
+                Some(LinearInput::MlpNorm) | None => {
                     sample.x = read(backend, self.rows(self.x, sample.tokens))?;
                     sample.a = Vec::new();
                 }
                 // Waits, so that progress is of work done.
-                Stage::Qkv | Stage::Down => {
+                Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => {
                     let fetch = backend.fetch(None, self.sequence.rows.position, 0, 1)?;
                     backend.finish(fetch)?;
                 }
@@ -174,21 +151,21 @@ impl Calibrator {
         let x = self.rows(self.x, tokens);
         let s = Sequence { rows: self.sequence.rows.first(tokens), ..self.sequence };
         let end = match stage {
-            Stage::Qkv => layer.attention_input(plan, x).x,
-            Stage::Output => {
+            Some(LinearInput::AttentionNorm) => layer.attention_input(plan, x).x,
+            Some(LinearInput::Attention) => {
                 let mut h = layer.attention_input(plan, x);
                 layer.attend(plan, &mut h, &s)
             }
-            Stage::GateUp => {
+            Some(LinearInput::MlpNorm) => {
                 layer.add_attention(plan, self.rows(self.a, tokens), x);
                 layer.mlp_input(plan, x).x
             }
-            Stage::Down | Stage::End => {
+            Some(LinearInput::MlpActivation) | None => {
                 let mut h = layer.mlp_input(plan, x);
                 layer.activate(plan, &mut h)
             }
         };
-        if stage == Stage::End {
+        if stage.is_none() {
             layer.add_mlp(plan, end, x);
         }
         for &(row0, h) in bands {

@@ -3,7 +3,9 @@
 use qwgpu::formats::method::METHODS;
 use qwgpu::formats::{Quant, grid};
 use qwgpu::generate::{DeviceChoice, Flow, Model, Spec, load};
+use qwgpu::kernels::{RopeScaling, rope_table};
 use qwgpu::model::FAMILIES;
+use qwgpu::model::families::Slot;
 use qwgpu::quantize::Settings;
 use qwgpu::quantize::calibration::Calibration;
 use qwgpu::quantize::session::quantize;
@@ -193,5 +195,57 @@ fn every_family_has_a_tiny_model() {
     found.push("qwen2");
     for family in FAMILIES {
         assert!(found.contains(&family.model_type), "{family:?} has no fixture");
+    }
+}
+
+#[test]
+fn slots_are_unique() {
+    for family in FAMILIES {
+        let name = |slot: &Slot| match *slot {
+            Slot::Norm { name, .. } | Slot::Linear { name, .. } => name,
+        };
+        let mut names: Vec<_> = family.layer.iter().map(name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{family:?}: {names:?}");
+    }
+}
+
+#[test]
+fn frequencies_equal_those_of_the_published_formulas() {
+    let cases = std::fs::read(fixture("rope_frequencies.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_slice(&cases).unwrap();
+    assert!(cases.len() >= 5);
+    for case in &cases {
+        let number = |field: &str| case[field].as_f64().unwrap();
+        let numbers = |field: &str| -> Vec<f32> {
+            case[field].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+        };
+        let factor = |field: &str| number(field) as f32;
+        let scaling = match case["rope_type"].as_str().unwrap() {
+            "default" => RopeScaling::None,
+            "linear" => RopeScaling::Linear { factor: factor("factor") },
+            "llama3" => RopeScaling::Llama3 {
+                factor: factor("factor"),
+                low_freq_factor: factor("low_freq_factor"),
+                high_freq_factor: factor("high_freq_factor"),
+                original_max_position_embeddings: number("original_max_position_embeddings") as usize,
+            },
+            "factors" => RopeScaling::Factors(numbers("factors")),
+            other => panic!("{other}"),
+        };
+        let name = case["name"].as_str().unwrap();
+        let (expected, head_dim) = (numbers("frequencies"), number("head_dim") as usize);
+        let table = rope_table(3, head_dim, number("rope_theta"), &scaling);
+        // The row of position 1 has cosines and sines of the frequencies themselves.
+        let (cosines, sines) = table[head_dim..2 * head_dim].split_at(head_dim / 2);
+        let found: Vec<f32> = sines.iter().zip(cosines).map(|(sin, cos)| sin.atan2(*cos)).collect();
+        assert_eq!(expected.len(), found.len(), "{name}");
+        for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
+            // The script computes in f64; theta^x alone costs f32 a few units in the last place.
+            let error = (expected - found).abs() / expected;
+            assert!(error < 2e-6, "{name}, pair {i}: expected {expected}, found {found}");
+        }
+        let table = rope_table(3, head_dim, number("rope_theta"), &scaling);
+        assert_eq!(table[2 * head_dim], f64::from(2.0 * found[0]).cos() as f32, "{name}");
     }
 }

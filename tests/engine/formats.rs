@@ -1,5 +1,6 @@
 //! Rules for every method and format, from their lists.
 
+use qwgpu::formats::codes::{code, pack};
 use qwgpu::formats::linear::Orders;
 use qwgpu::formats::method::Calibration;
 use qwgpu::formats::solver::{Factor, Hessian, Weight};
@@ -88,5 +89,17 @@ fn names_are_unique_and_quants_are_read_back() {
         }
         assert!(format!("{}:5", method.name).parse::<Quant>().is_err());
         (method.options)().check(method.default_bits).unwrap();
+    }
+}
+
+#[test]
+fn codes_come_back_at_every_width() {
+    for bits in [2u32, 3, 4, 8] {
+        let codes: Vec<u8> = (0..3 * 64u32).map(|i| (i.wrapping_mul(2_654_435_761) >> (32 - bits)) as u8).collect();
+        let words = pack(&codes, 64, bits);
+        let row_words = 2 * bits as usize;
+        let found: Vec<u8> =
+            (0..3 * 64).map(|i| code(&words[i / 64 * row_words..][..row_words], i % 64, bits) as u8).collect();
+        assert_eq!(codes, found);
     }
 }

@@ -1,5 +1,6 @@
-//! Scratch tensors that share memory.
+//! Parts of plans: scratch tensors that share memory, comparison of results.
 
+use qwgpu::plan::compare::compare;
 use qwgpu::plan::schedule::assign;
 use qwgpu::plan::{Element, Kernel, Place, Plan, Step};
 
@@ -49,4 +50,13 @@ fn a_view_keeps_its_tensor_alive() {
     let [x, a, b, c] = [0, 1, 2, 3].map(|tensor| slots.of[tensor]);
     assert!(x != a && x != b && a != b, "{slots:?}");
     assert!(c == x || c == a, "no memory is taken again: {slots:?}");
+}
+
+#[test]
+fn nan_and_zero_references_never_pass() {
+    assert_eq!(compare(&[1.0], &[f32::NAN]).nmse, f64::INFINITY);
+    assert_eq!(compare(&[f32::INFINITY], &[f32::INFINITY]).nmse, f64::INFINITY);
+    assert_eq!(compare(&[0.0, 0.0], &[0.0, 1e-9]).nmse, f64::INFINITY);
+    let d = compare(&[3.0, 4.0], &[3.0, 4.5]);
+    assert_eq!((d.nmse, d.max_abs, d.at), (0.01, 0.5, 1));
 }

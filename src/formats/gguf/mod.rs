@@ -26,7 +26,7 @@ pub static FORMAT: Format = Format {
     name: "gguf",
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &embed::KERNEL],
     product,
-    embed: Some(|plan, token, table| embed::embed(plan, token, &table.row_blocks, table.cols, table.layout)),
+    embed: Some(&embed::KERNEL),
     rows_depend: |_| false,
     folders: &[],
 };

@@ -1,8 +1,7 @@
 //! The inverse of a Cholesky factor, in blocks, so that nearly all of the work is products.
 
+use crate::kernels::product::{View, product};
 use rayon::prelude::*;
-
-use super::product::{View, product};
 
 /// Columns of a block.
 const BLOCK: usize = 256;
@@ -31,7 +30,7 @@ fn factor(a: &mut [f64], n: usize) -> bool {
         let updated = |strip: &[f64]| {
             let rows = strip.len() / n;
             let mut block: Vec<f64> = strip.chunks_exact(n).flat_map(|row| &row[first..first + b]).copied().collect();
-            product(&mut block, true, -1.0, View::new(strip, rows, first, n), left.transposed());
+            product(&mut block, b, true, -1.0, View::new(strip, rows, first, n), left.transposed());
             block
         };
         let (diagonal, below) = below.split_at_mut(b * n);
@@ -46,7 +45,7 @@ fn factor(a: &mut [f64], n: usize) -> bool {
             let rows = strip.len() / n;
             let block = updated(strip);
             let mut solved = vec![0.0; rows * b];
-            product(&mut solved, false, 1.0, View::new(&block, rows, b, b), inverse);
+            product(&mut solved, b, false, 1.0, View::new(&block, rows, b, b), inverse);
             put(strip, n, first, &solved, b);
         });
     }
@@ -65,9 +64,9 @@ fn invert(a: &mut [f64], n: usize) {
         let column = |j: usize| {
             let mut sum = vec![0.0; b * BLOCK];
             let factor = View::new(&current[j..], b, first - j, n);
-            product(&mut sum, false, 1.0, factor, View::new(&done[j * n + j..], first - j, BLOCK, n));
+            product(&mut sum, BLOCK, false, 1.0, factor, View::new(&done[j * n + j..], first - j, BLOCK, n));
             let mut found = vec![0.0; b * BLOCK];
-            product(&mut found, false, -1.0, inverse, View::new(&sum, b, BLOCK, BLOCK));
+            product(&mut found, BLOCK, false, -1.0, inverse, View::new(&sum, b, BLOCK, BLOCK));
             found
         };
         let columns: Vec<_> = (0..first / BLOCK).into_par_iter().map(|j| column(j * BLOCK)).collect();

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::product::{View, product};
 use super::{Hessian, Weight};
 use crate::formats::QuantizedWeight;
+use crate::kernels::product::{View, product};
 
 /// tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the squared error of the layer's outputs on the calibration inputs,
 /// as a share of their squares. Zero where both are.
@@ -34,7 +34,7 @@ fn energy(d: &[f32], hessian: &Hessian) -> f64 {
             for (from, to, weight) in [(0, first, 2.0), (first, first + width, 1.0)] {
                 let left = View::new(&d[from..], rows, to - from, n);
                 let h = View::new(&hessian.values[from * n + first..], to - from, width, n);
-                product(products, false, 1.0, left, h);
+                product(products, width, false, 1.0, left, h);
                 let pairs = products
                     .chunks_exact(width)
                     .zip(d.chunks_exact(n))

@@ -23,7 +23,6 @@ mod cholesky;
 mod hessian;
 mod loss;
 mod order;
-mod product;
 pub(super) mod tile;
 
 use rayon::prelude::*;

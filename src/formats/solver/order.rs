@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Weight;
-use super::product::{View, product};
 use crate::error::{Error, Result};
+use crate::kernels::product::{View, product};
 
 /// Indices of `values`, largest first; equal values keep their order.
 pub(super) fn descending(values: &[f32]) -> Vec<u32> {
@@ -39,7 +39,7 @@ pub fn spearman(weight: &Weight<'_>) -> Vec<u32> {
     let all = View::new(&ranks, cols, rows, rows).transposed();
     let mut correlation = vec![0.0f32; cols * cols];
     correlation.par_chunks_mut(64 * cols).zip(ranks.par_chunks(64 * rows)).for_each(|(out, strip)| {
-        product(out, false, 1.0, View::new(strip, strip.len() / rows, rows, rows), all);
+        product(out, cols, false, 1.0, View::new(strip, strip.len() / rows, rows, rows), all);
     });
     let mut perm: Vec<u32> = (0..cols as u32).collect();
     for at in 1..cols.saturating_sub(1) {

@@ -3,7 +3,7 @@
 
 use super::Weight;
 use super::hessian::Factor;
-use super::product::{View, product};
+use crate::kernels::product::{View, product};
 
 /// Rows of a tile. A multiple of the 16 rows that may share statistics; fixed, so that results
 /// do not depend on the number of threads.
@@ -60,7 +60,7 @@ impl Tile {
         }
         let upper = View::new(&factor.upper()[start * n + end..], end - start, n - end, n);
         let errors = View::new(errors, end - start, rows, rows);
-        product(&mut self.values[end * rows..], true, -1.0, upper.transposed(), errors);
+        product(&mut self.values[end * rows..], rows, true, -1.0, upper.transposed(), errors);
     }
 }
 

@@ -152,20 +152,3 @@ const LLAMA_LAYER: &[Slot] = &[
     linear("mlp.up_proj", [Size::Intermediate, Size::Hidden], Bias::Mlp, LinearInput::MlpNorm),
     linear("mlp.down_proj", [Size::Hidden, Size::Intermediate], Bias::Mlp, LinearInput::MlpActivation),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_unique() {
-        for family in FAMILIES {
-            let name = |slot: &Slot| match *slot {
-                Slot::Norm { name, .. } | Slot::Linear { name, .. } => name,
-            };
-            let mut names: Vec<_> = family.layer.iter().map(name).collect();
-            names.sort_unstable();
-            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{family:?}: {names:?}");
-        }
-    }
-}

@@ -3,7 +3,7 @@
 
 /// A matrix in a slice: element (r, c) lies at r · `down` + c · `right`.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a, T> {
+pub(crate) struct View<'a, T> {
     values: &'a [T],
     rows: usize,
     cols: usize,
@@ -13,32 +13,33 @@ pub(super) struct View<'a, T> {
 
 impl<'a, T> View<'a, T> {
     /// Rows `stride` apart, starting with the slice.
-    pub(super) fn new(values: &'a [T], rows: usize, cols: usize, stride: usize) -> View<'a, T> {
+    pub(crate) fn new(values: &'a [T], rows: usize, cols: usize, stride: usize) -> View<'a, T> {
         assert!(rows == 0 || cols == 0 || (rows - 1) * stride + cols <= values.len(), "view within its slice");
         View { values, rows, cols, down: stride, right: 1 }
     }
 
-    pub(super) fn transposed(self) -> View<'a, T> {
+    pub(crate) fn transposed(self) -> View<'a, T> {
         View { rows: self.cols, cols: self.rows, down: self.right, right: self.down, ..self }
     }
 }
 
-/// out = keep · out + sign · lhs · rhs, for `out` [lhs.rows, rhs.cols] without gaps; what it held is
+/// out = keep · out + scale · lhs · rhs, for `out` [lhs.rows, rhs.cols] with rows `stride` apart; what it held is
 /// not read where `keep` is false.
-pub(super) fn product<T: Copy + From<f32> + 'static>(
+pub(crate) fn product<T: Copy + From<f32> + 'static>(
     out: &mut [T],
+    stride: usize,
     keep: bool,
-    sign: f32,
+    scale: f32,
     lhs: View<'_, T>,
     rhs: View<'_, T>,
 ) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions");
-    assert_eq!(out.len(), lhs.rows * rhs.cols, "shape of the product");
-    if out.is_empty() {
+    if lhs.rows == 0 || rhs.cols == 0 {
         return;
     }
+    assert!(rhs.cols <= stride && (lhs.rows - 1) * stride + rhs.cols <= out.len(), "shape of the product");
     // SAFETY: views lie within their slices (`View::new`; transposing keeps the set of elements),
-    // `out` has the asserted size and is not aliased, being borrowed mutably.
+    // `out` has the asserted size, its rows do not overlap, and it is not aliased, being borrowed mutably.
     unsafe {
         gemm::gemm(
             lhs.rows,
@@ -46,7 +47,7 @@ pub(super) fn product<T: Copy + From<f32> + 'static>(
             lhs.cols,
             out.as_mut_ptr(),
             1,
-            rhs.cols as isize,
+            stride as isize,
             keep,
             lhs.values.as_ptr(),
             lhs.right as isize,
@@ -55,7 +56,7 @@ pub(super) fn product<T: Copy + From<f32> + 'static>(
             rhs.right as isize,
             rhs.down as isize,
             T::from(1.0),
-            T::from(sign),
+            T::from(scale),
             false,
             false,
             false,
