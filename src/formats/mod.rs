@@ -110,9 +110,11 @@ pub trait QuantizedWeight: Any + fmt::Debug + Send + Sync {
     /// row starts, order of columns.
     fn true_bits(&self) -> u64;
 
-    /// Returns the weight as a reader of its folder will find it. GPTQ files say the group of each column, not
-    /// the order within a group.
-    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight>;
+    /// Returns the weight as a reader of its folder will find it. None: as it is. GPTQ files say the group of each
+    /// column, not the order within a group.
+    fn as_stored(&self) -> Option<Box<dyn QuantizedWeight>> {
+        None
+    }
 }
 
 impl dyn QuantizedWeight {

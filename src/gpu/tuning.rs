@@ -40,14 +40,11 @@ pub static TUNING: &[Tuning] = &[
 
 /// The variant that runs on an adapter of this class which has `has`, and its constants.
 pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u32) -> (&'static Variant, Consts) {
-    let runs = |v: &Variant| has.contains(v.needs);
-    for tuning in TUNING.iter().filter(|t| t.concerns(class, kernel)) {
-        let variant = kernel.variants.iter().find(|v| v.name == tuning.variant && runs(v));
-        if let Some(variant) = variant {
-            return (variant, consts(kernel, variant, class, subgroup_max));
-        }
-    }
-    let variant = kernel.variants.iter().find(|v| runs(v)).expect("some variant needs nothing");
+    let runs = |v: &&Variant| has.contains(v.needs);
+    let tunings = TUNING.iter().filter(|t| t.concerns(class, kernel));
+    let tuned = |t: &Tuning| kernel.variants.iter().find(|v| v.name == t.variant && runs(v));
+    let chosen = tunings.filter_map(tuned).next().or_else(|| kernel.variants.iter().find(runs));
+    let variant = chosen.expect("some variant needs nothing");
     (variant, consts(kernel, variant, class, subgroup_max))
 }
 

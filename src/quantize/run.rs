@@ -186,7 +186,7 @@ impl<'a> LayerQuantizer<'a, '_> {
         }
         let entry = LinearReport::new(linear, &quantized, error);
         // As a run that resumes after this layer will read it, so that both compute the same.
-        Ok((entry, quantized.weight.as_stored()))
+        Ok((entry, quantized.weight.as_stored().unwrap_or(quantized.weight)))
     }
 
     /// Replaces a linear of the layer by a quantized one.

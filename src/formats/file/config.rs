@@ -92,7 +92,7 @@ impl Quantization {
             Some(other) => Err(fields.unsupported("quant_method", format!("{other:?}"), OTHERS)),
             None => {
                 let known = folder_formats().map(|format| format.quant_method.to_owned()).collect();
-                Err(fields.bad("quant_method", &one_of(known), &Value::Null))
+                Err(fields.bad("quant_method", one_of(known)))
             }
         }
     }

@@ -1,5 +1,6 @@
-//! Fields of `quantization_config`, each under the names that tools gave it.
+//! Fields of config.json and of `quantization_config`, each under the names that tools gave it.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -13,13 +14,14 @@ const FIX: &str = "take the file as the model's authors published it";
 pub struct Fields<'a> {
     pub map: &'a Map<String, Value>,
     pub file: &'a Path,
-    /// Prefix of a field's name in errors: `quantization_config.`.
+    /// Prefix of a field's name in errors: `quantization_config.`; empty for the whole file.
     pub within: &'a str,
 }
 
 impl<'a> Fields<'a> {
     /// Returns an error about the value of a field.
-    pub fn bad(&self, field: &str, expected: &str, found: &Value) -> Error {
+    pub fn bad(&self, field: &str, expected: impl std::fmt::Display) -> Error {
+        let found = self.map.get(field).map_or("nothing".into(), Value::to_string);
         Error::malformed(self.file, format!("{}{field}", self.within), expected, found, FIX)
     }
 
@@ -35,9 +37,7 @@ impl<'a> Fields<'a> {
         let mut found = names.iter().filter_map(given);
         let first = found.next();
         match (first, found.find(|(_, value)| first.is_some_and(|(_, one)| one != *value))) {
-            (Some((name, value)), Some((other, differs))) => {
-                Err(self.bad(other, &format!("{value}, as {name} says"), differs))
-            }
+            (Some((name, value)), Some((other, _))) => Err(self.bad(other, format!("{value}, as {name} says"))),
             _ => Ok(first),
         }
     }
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         match self.find(names)? {
             None => Ok(None),
             Some((name, Value::String(text))) => Ok(Some((name, text))),
-            Some((name, other)) => Err(self.bad(name, "a name", other)),
+            Some((name, _)) => Err(self.bad(name, "a name")),
         }
     }
 
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
         match self.find(names)? {
             None => Ok(None),
             Some((_, Value::Bool(flag))) => Ok(Some(*flag)),
-            Some((name, other)) => Err(self.bad(name, "true or false", other)),
+            Some((name, _)) => Err(self.bad(name, "true or false")),
         }
     }
 
@@ -66,21 +66,35 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some((name, value)) => match value.as_i64() {
                 Some(number) => Ok(Some((name, number))),
-                None => Err(self.bad(name, "a whole number", value)),
+                None => Err(self.bad(name, "a whole number")),
             },
         }
+    }
+
+    /// Returns a whole number that must be given, and lie in this range.
+    pub fn size(&self, name: &'a str, range: RangeInclusive<usize>) -> Result<usize> {
+        let size = self.map.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let bad = || self.bad(name, format!("a number from {} to {}", range.start(), range.end()));
+        size.filter(|n| range.contains(n)).ok_or_else(bad)
+    }
+
+    /// Returns a number that must be given, and be above zero and finite as an f32.
+    pub fn positive(&self, name: &'a str) -> Result<f64> {
+        let fits = |n: &f64| *n as f32 > 0.0 && (*n as f32).is_finite();
+        let number = self.map.get(name).and_then(Value::as_f64).filter(fits);
+        number.ok_or_else(|| self.bad(name, "a positive number"))
     }
 
     /// Returns a list of names; none is an empty one.
     pub fn names(&self, names: &[&'a str]) -> Result<Vec<String>> {
         let Some((name, value)) = self.find(names)? else { return Ok(Vec::new()) };
         let list = value.as_array().and_then(|list| list.iter().map(|name| name.as_str().map(str::to_owned)).collect());
-        list.ok_or_else(|| self.bad(name, "a list of names", value))
+        list.ok_or_else(|| self.bad(name, "a list of names"))
     }
 
     /// Returns the bits of a code: 2, 3, 4 or 8.
     pub fn bits(&self) -> Result<u32> {
-        self.given_bits()?.ok_or_else(|| self.bad("bits", "2, 3, 4 or 8", &Value::Null))
+        self.given_bits()?.ok_or_else(|| self.bad("bits", "2, 3, 4 or 8"))
     }
 
     /// Returns the bits of a code where they are given.
@@ -88,13 +102,13 @@ impl<'a> Fields<'a> {
         match self.whole(&["bits", "w_bit", "wbits"])? {
             None => Ok(None),
             Some((_, bits @ (2 | 3 | 4 | 8))) => Ok(Some(bits as u32)),
-            Some((name, other)) => Err(self.bad(name, "2, 3, 4 or 8", &other.into())),
+            Some((name, _)) => Err(self.bad(name, "2, 3, 4 or 8")),
         }
     }
 
     /// Returns the columns of a group; None is a whole row.
     pub fn group_size(&self) -> Result<Option<usize>> {
-        self.given_group_size()?.ok_or_else(|| self.bad("group_size", COLUMNS, &Value::Null))
+        self.given_group_size()?.ok_or_else(|| self.bad("group_size", COLUMNS))
     }
 
     /// Returns the columns of a group where they are given; the inner None is a whole row.
@@ -103,7 +117,7 @@ impl<'a> Fields<'a> {
             None => Ok(None),
             Some((_, -1)) => Ok(Some(None)),
             Some((_, group @ 1..=0xff_ffff)) => Ok(Some(Some(group as usize))),
-            Some((name, other)) => Err(self.bad(name, COLUMNS, &other.into())),
+            Some((name, _)) => Err(self.bad(name, COLUMNS)),
         }
     }
 }

@@ -87,15 +87,15 @@ impl LinearFile<'_> {
         self.bytes(part).map(|bytes| words(&bytes))
     }
 
+    pub(crate) fn u16s(&self, part: &str) -> Result<Vec<u16>> {
+        Ok(self.bytes(part)?.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+    }
+
     /// Reads finite numbers as f16; BF16 is rounded.
     pub(crate) fn halves(&self, part: &str) -> Result<Vec<f16>> {
-        let bytes = self.bytes(part)?;
         let bf16 = self.info(part).is_some_and(|tensor| tensor.storage.name == "BF16");
-        let half = |pair: &[u8]| {
-            let bits = u16::from_le_bytes([pair[0], pair[1]]);
-            if bf16 { f16::from_f32(half::bf16::from_bits(bits).to_f32()) } else { f16::from_bits(bits) }
-        };
-        let halves: Vec<f16> = bytes.chunks_exact(2).map(half).collect();
+        let half = |bits| if bf16 { f16::from_f32(half::bf16::from_bits(bits).to_f32()) } else { f16::from_bits(bits) };
+        let halves: Vec<f16> = self.u16s(part)?.into_iter().map(half).collect();
         match halves.iter().position(|half| !half.is_finite()) {
             None => Ok(halves),
             Some(at) => Err(self.bad_element(part, at, "a finite number", halves[at])),

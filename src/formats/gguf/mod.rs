@@ -186,8 +186,4 @@ impl QuantizedWeight for Blocks {
             tensor("stats", stat_words(self.block, self.cols), &self.stats),
         ]
     }
-
-    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
-        self
-    }
 }

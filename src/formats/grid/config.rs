@@ -3,13 +3,10 @@
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
-use super::Grid;
 use crate::checkpoint::NewTensor;
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
-use crate::formats::file::{
-    Fields, FolderFormat, FolderLayout, FolderWriter, LinearFile, Notes, OTHERS, object, quantizer,
-};
+use crate::formats::file::{Fields, FolderFormat, FolderWriter, Notes, OTHERS, object, quantizer};
 
 /// Bounds on `dynamic`: rules, and memory that one may take when compiled.
 const MOST_RULES: usize = 768;
@@ -92,15 +89,9 @@ impl GptqFolder {
     }
 }
 
-impl FolderLayout for GptqFolder {
-    fn read(&self, linear: &LinearFile, notes: &Notes) -> Result<Box<dyn QuantizedWeight>> {
-        Ok(Box::new(super::file::read(linear, self, notes)?))
-    }
-}
-
 impl FolderWriter for GptqFolder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
-        super::file::write(prefix, weight.downcast_ref::<Grid>().expect("a weight of the folder's format"), self)
+        super::file::write(prefix, weight.downcast_ref().expect("a weight of the folder's format"), self)
     }
 
     fn to_json(&self) -> Map<String, Value> {
@@ -173,8 +164,10 @@ fn rules(fields: &Fields) -> Result<Vec<Rule>> {
             let fix = format!("at most {MOST_RULES} are read; let one rule match several modules");
             return Err(fields.unsupported("dynamic", format!("of {} rules", map.len()), &fix));
         }
-        Some((name, other)) => return Err(fields.bad(name, "an object of settings by module", other)),
+        Some((name, _)) => return Err(fields.bad(name, "an object of settings by module")),
     };
+    let within = format!("{}dynamic.", fields.within);
+    let all = Fields { map, file: fields.file, within: &within };
     let rule = |(key, settings): (&String, &Value)| {
         let (skip, pattern) = match (key.strip_prefix("-:"), key.strip_prefix("+:")) {
             (Some(pattern), _) => (true, pattern),
@@ -188,12 +181,12 @@ fn rules(fields: &Fields) -> Result<Vec<Rule>> {
             let fix = "only short regular expressions without look-around are read; rewrite this rule";
             fields.unsupported("dynamic", format!("rule {key:?}"), fix)
         })?;
-        let within = format!("{}dynamic.{key}.", fields.within);
+        let within = format!("{within}{key}.");
         let none = Map::new();
         let map = match settings {
             Value::Object(map) => map,
             Value::Null | Value::Bool(false) if skip => &none,
-            other => return Err(fields.bad(&format!("dynamic.{key}"), "an object of settings", other)),
+            _ => return Err(all.bad(key, "an object of settings")),
         };
         let own = Fields { map, file: fields.file, within: &within };
         let (bits, group_size) = (own.given_bits()?, own.given_group_size()?);

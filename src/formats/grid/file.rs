@@ -10,37 +10,41 @@ use super::Grid;
 use super::config::{GptqFolder, Zeros};
 use crate::checkpoint::NewTensor;
 use crate::error::{Error, Result};
+use crate::formats::QuantizedWeight;
 use crate::formats::codes::{code, pack};
-use crate::formats::file::Notes;
 use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, tensor, words};
+use crate::formats::file::{FolderLayout, Notes};
 
 /// Bytes of `qweight` read at a time.
 const PIECE: usize = 8 << 20;
 /// Rows that one core fills at a time: their words lie in one cache line of `qweight`.
 const BLOCK: usize = 16;
 
-pub(super) fn read(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> Result<Grid> {
-    let (rows, cols) = (linear.rows, linear.cols);
-    let Some(folder) = folder.of(linear.prefix) else {
-        let expected = "a floating-point weight, as a \"-:\" rule of quantization_config.dynamic says";
-        return Err(linear.bad("weight", expected, "none", "fetch config.json and weights again"));
-    };
-    if rows % 32 != 0 {
-        let what = format!("{} of {rows} rows in a GPTQ folder", linear.prefix);
-        return Err(linear.unsupported(what, "rows must be a multiple of 32"));
+impl FolderLayout for GptqFolder {
+    fn read(&self, linear: &LinearFile, notes: &Notes) -> Result<Box<dyn QuantizedWeight>> {
+        let (rows, cols) = (linear.rows, linear.cols);
+        let Some(folder) = self.of(linear.prefix) else {
+            let expected = "a floating-point weight, as a \"-:\" rule of quantization_config.dynamic says";
+            return Err(linear.bad("weight", expected, "none", "fetch config.json and weights again"));
+        };
+        if rows % 32 != 0 {
+            let what = format!("{} of {rows} rows in a GPTQ folder", linear.prefix);
+            return Err(linear.unsupported(what, "rows must be a multiple of 32"));
+        }
+        let group_size = group_size(linear, folder.group_size)?;
+        let groups = cols / group_size;
+        check_bits(linear, folder.bits)?;
+        linear.expect("qzeros", &["I32"], &[groups, rows * folder.bits as usize / 32])?;
+        linear.expect("scales", &["F16", "BF16"], &[groups, rows])?;
+        let order = order(linear, folder.desc_act, group_size)?;
+        let mut codes = codes(linear, folder.bits)?;
+        if let Some(order) = &order {
+            reorder(&mut codes, cols, folder.bits, |stored| order[stored] as usize);
+        }
+        let zeros = zeros(linear, &folder, notes)?;
+        let scales = linear.halves("scales")?;
+        Ok(Box::new(Grid { rows, cols, bits: folder.bits, group_size, codes, scales, zeros, order }))
     }
-    let group_size = group_size(linear, folder.group_size)?;
-    let groups = cols / group_size;
-    check_bits(linear, folder.bits)?;
-    linear.expect("qzeros", &["I32"], &[groups, rows * folder.bits as usize / 32])?;
-    linear.expect("scales", &["F16", "BF16"], &[groups, rows])?;
-    let order = order(linear, folder.desc_act, group_size)?;
-    let mut codes = codes(linear, folder.bits)?;
-    if let Some(order) = &order {
-        reorder(&mut codes, cols, folder.bits, |stored| order[stored] as usize);
-    }
-    let zeros = zeros(linear, &folder, notes)?;
-    Ok(Grid { rows, cols, bits: folder.bits, group_size, codes, scales: linear.halves("scales")?, zeros, order })
 }
 
 /// Returns the columns of a group in this linear. None in the folder's settings is a whole row.

@@ -132,14 +132,14 @@ impl QuantizedWeight for Grid {
         u64::from(self.bits) * weights + u64::from(16 + self.bits) * self.scales.len() as u64 + order
     }
 
-    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
-        let Some(order) = &self.order else { return self };
+    fn as_stored(&self) -> Option<Box<dyn QuantizedWeight>> {
+        let order = self.order.as_ref()?;
         let mut sorted: Vec<usize> = (0..self.cols).collect();
         sorted.sort_by_key(|&k| (k / self.group_size, order[k]));
         let row = |words: &[u32]| sorted.iter().map(|&k| code(words, k, self.bits) as u8).collect::<Vec<u8>>();
         let codes: Vec<u8> = self.codes.chunks_exact(self.row_words()).flat_map(row).collect();
         let order = sorted.iter().map(|&k| order[k]).collect();
-        Box::new(Grid { codes: pack(&codes, self.cols, self.bits), order: Some(order), ..*self })
+        Some(Box::new(Grid { codes: pack(&codes, self.cols, self.bits), order: Some(order), ..self.clone() }))
     }
 }
 

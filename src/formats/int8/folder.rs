@@ -27,15 +27,16 @@ pub struct Int8Folder {
     pub skip: Vec<String>,
 }
 
-impl FolderLayout for Int8Folder {
-    fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
-        Ok(Box::new(read(linear, self.threshold)?))
-    }
-}
-
 impl FolderWriter for Int8Folder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
-        Ok(write(prefix, weight.downcast_ref::<Int8>().expect("a weight of the folder's format")))
+        let Int8 { rows, cols, codes, scales, .. } = weight.downcast_ref().expect("a weight of the folder's format");
+        let codes = codes.iter().map(|&code| code as u8).collect();
+        let scales = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        Ok(vec![
+            tensor(prefix, "weight", "I8", &[*rows, *cols], codes),
+            tensor(prefix, "SCB", "F32", &[*rows], scales),
+            tensor(prefix, "weight_format", "U8", &[], vec![0]),
+        ])
     }
 
     fn to_json(&self) -> Map<String, Value> {
@@ -67,59 +68,40 @@ fn parse(fields: &Fields) -> Result<Int8Folder> {
         None => 6.0,
         Some((name, value)) => match value.as_f64() {
             Some(number) if (0.0..=f64::from(f32::MAX)).contains(&number) => number as f32,
-            _ => return Err(fields.bad(name, "a number of 0 or more", value)),
+            _ => return Err(fields.bad(name, "a number of 0 or more")),
         },
     };
     Ok(Int8Folder { threshold, skip: fields.names(&["llm_int8_skip_modules"])? })
 }
 
-/// Reads codes and scales of a linear.
-fn read(linear: &LinearFile, threshold: f32) -> Result<Int8> {
-    let (rows, cols) = (linear.rows, linear.cols);
-    linear.expect("weight", &["I8"], &[rows, cols])?;
-    let fix = "the row scales are missing, without which the codes mean nothing; fetch the folder again";
-    linear.typed("SCB", &["F32"], fix)?;
-    linear.expect("SCB", &["F32"], &[rows])?;
-    // Old files leave it out: they are by rows.
-    if linear.info("weight_format").is_some() {
-        let tensor = linear.typed("weight_format", &["U8"], "quantize the model again")?;
-        if tensor.elements() != 1 {
-            let found = format!("shape {:?}", tensor.shape);
-            return Err(linear.bad("weight_format", "one number", found, "quantize the model again"));
+impl FolderLayout for Int8Folder {
+    fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
+        let (rows, cols) = (linear.rows, linear.cols);
+        linear.expect("weight", &["I8"], &[rows, cols])?;
+        let fix = "the row scales are missing, without which the codes mean nothing; fetch the folder again";
+        linear.typed("SCB", &["F32"], fix)?;
+        linear.expect("SCB", &["F32"], &[rows])?;
+        // Old files leave it out: they are by rows.
+        if linear.info("weight_format").is_some() {
+            let tensor = linear.typed("weight_format", &["U8"], "quantize the model again")?;
+            if tensor.elements() != 1 {
+                let found = format!("shape {:?}", tensor.shape);
+                return Err(linear.bad("weight_format", "one number", found, "quantize the model again"));
+            }
+            let format = linear.bytes("weight_format")?[0];
+            if format != 0 {
+                let fix = "the codes are tiled for one GPU; quantize the model again with a current bitsandbytes";
+                return Err(linear.bad("weight_format", "0, codes by rows", format, fix));
+            }
         }
-        let format = linear.bytes("weight_format")?[0];
-        if format != 0 {
-            let fix = "the codes are tiled for one GPU; quantize the model again with a current bitsandbytes";
-            return Err(linear.bad("weight_format", "0, codes by rows", format, fix));
+        let scales: Vec<f32> = words(&linear.bytes("SCB")?).into_iter().map(f32::from_bits).collect();
+        if let Some(row) = scales.iter().position(|scale| !(0.0..f32::INFINITY).contains(scale)) {
+            return Err(linear.bad_element("SCB", row, "a magnitude: finite, 0 or more", scales[row]));
         }
+        let codes: Vec<i8> = linear.bytes("weight")?.into_iter().map(|byte| byte as i8).collect();
+        if let Some(at) = codes.iter().position(|&code| code == i8::MIN) {
+            return Err(linear.bad_element("weight", at, "a code from -127 to 127", codes[at]));
+        }
+        Ok(Box::new(Int8 { rows, cols, codes, scales, threshold: self.threshold }))
     }
-    let scales: Vec<f32> = words(&linear.bytes("SCB")?).into_iter().map(f32::from_bits).collect();
-    if let Some(row) = scales.iter().position(|scale| !(0.0..f32::INFINITY).contains(scale)) {
-        return Err(linear.bad_element("SCB", row, "a magnitude: finite, 0 or more", scales[row]));
-    }
-    let codes: Vec<i8> = linear.bytes("weight")?.into_iter().map(|byte| byte as i8).collect();
-    if let Some(at) = codes.iter().position(|&code| code == i8::MIN) {
-        return Err(linear.bad_element("weight", at, "a code from -127 to 127", codes[at]));
-    }
-    Ok(Int8 { rows, cols, codes, scales, threshold })
-}
-
-fn write(prefix: &str, weight: &Int8) -> Vec<NewTensor<'static>> {
-    vec![
-        tensor(
-            prefix,
-            "weight",
-            "I8",
-            &[weight.rows, weight.cols],
-            weight.codes.iter().map(|&code| code as u8).collect(),
-        ),
-        tensor(
-            prefix,
-            "SCB",
-            "F32",
-            &[weight.rows],
-            weight.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect(),
-        ),
-        tensor(prefix, "weight_format", "U8", &[], vec![0]),
-    ]
 }

@@ -90,10 +90,6 @@ impl QuantizedWeight for Int8 {
     fn true_bits(&self) -> u64 {
         8 * (self.rows * self.cols) as u64 + 32 * self.rows as u64
     }
-
-    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
-        self
-    }
 }
 
 /// Returns a weight of random codes; see [`super::Method::random`].

@@ -47,15 +47,36 @@ pub enum OutlierMeaning {
     Replace,
 }
 
-impl FolderLayout for SpqrFolder {
-    fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
-        Ok(Box::new(read(linear, self)?))
-    }
-}
-
 impl FolderWriter for SpqrFolder {
     fn write(&self, prefix: &str, weight: &dyn QuantizedWeight) -> Result<Vec<NewTensor<'static>>> {
-        Ok(write(prefix, weight.downcast_ref::<Spqr>().expect("a weight of the folder's format"), self))
+        let weight: &Spqr = weight.downcast_ref().expect("a weight of the folder's format");
+        let Spqr { rows, cols, bits, group_size, scale_bits, zero_bits, .. } = *weight;
+        let written = SpqrFolder { bits, group_size, scale_bits, zero_bits, outliers: OutlierMeaning::Add };
+        assert_eq!(&written, self, "{prefix}: settings of the folder");
+        assert!(cols <= MOST_COLUMNS, "{prefix}: {cols} columns");
+        let groups = weight.groups();
+        let narrow = |numbers: &mut dyn Iterator<Item = u16>| numbers.flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let stats: Vec<f16> = weight.stats.concat();
+        let outliers = weight.values.len();
+        let mut tensors = vec![
+            tensor(prefix, "spqr_q", "U32", &[rows, cols * bits as usize / 32], bytes_of(&weight.codes)),
+            tensor(prefix, "spqr_sc", "U8", &[groups, rows], weight.scale_codes.clone()),
+            tensor(prefix, "spqr_zc", "U8", &[groups, rows], weight.zero_codes.clone()),
+            tensor(prefix, "spqr_s2", "F16", &[groups, rows / 16, 4], bytes_of_halves(&stats)),
+            tensor(prefix, "spqr_rows", "U32", &[rows + 1], bytes_of(&weight.row_start)),
+            tensor(prefix, "spqr_cols", "U16", &[outliers], narrow(&mut weight.columns.iter().copied())),
+            tensor(prefix, "spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
+        ];
+        if let Some(perm) = &weight.order {
+            tensors.push(tensor(
+                prefix,
+                "spqr_perm",
+                "U16",
+                &[cols],
+                narrow(&mut perm.iter().map(|&column| column as u16)),
+            ));
+        }
+        Ok(tensors)
     }
 
     fn to_json(&self) -> Map<String, Value> {
@@ -86,33 +107,20 @@ fn parse(fields: &Fields) -> Result<SpqrFolder> {
             return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
         }
     }
-    let number = |name: &'static str, least: i64, most: i64| match fields.whole(&[name])? {
-        Some((_, number)) if (least..=most).contains(&number) => Ok(number),
-        other => {
-            let found = other.map_or(Value::Null, |(_, number)| number.into());
-            Err(fields.bad(name, &format!("a number from {least} to {most}"), &found))
-        }
-    };
-    number("stat_group", 16, 16)?;
-    let group_size = number("group_size", 16, 1 << 20)?;
+    fields.size("stat_group", 16..=16)?;
+    let group_size = fields.size("group_size", 16..=1 << 20)?;
     if group_size % 16 != 0 {
-        return Err(fields.bad("group_size", "a multiple of 16", &group_size.into()));
+        return Err(fields.bad("group_size", "a multiple of 16"));
     }
     Ok(SpqrFolder {
         bits: fields.bits()?,
-        group_size: group_size as usize,
-        scale_bits: number("scale_bits", 2, 8)? as u32,
-        zero_bits: number("zero_bits", 2, 8)? as u32,
+        group_size,
+        scale_bits: fields.size("scale_bits", 2..=8)? as u32,
+        zero_bits: fields.size("zero_bits", 2..=8)? as u32,
         outliers: match fields.text(&["outlier_semantics"])? {
             Some((_, "add")) => OutlierMeaning::Add,
             Some((_, "replace")) => OutlierMeaning::Replace,
-            other => {
-                return Err(fields.bad(
-                    "outlier_semantics",
-                    "\"add\" or \"replace\"",
-                    &json!(other.map(|(_, text)| text)),
-                ));
-            }
+            _ => return Err(fields.bad("outlier_semantics", "\"add\" or \"replace\"")),
         },
     })
 }
@@ -120,45 +128,47 @@ fn parse(fields: &Fields) -> Result<SpqrFolder> {
 /// Columns that 16 bits can count.
 const MOST_COLUMNS: usize = 1 << 16;
 
-fn read(linear: &LinearFile, folder: &SpqrFolder) -> Result<Spqr> {
-    let (rows, cols) = (linear.rows, linear.cols);
-    if rows % 16 != 0 || cols % 32 != 0 || cols % folder.group_size != 0 || cols > MOST_COLUMNS {
-        let what =
-            format!("{} of [{rows}, {cols}] in groups of {} in an SpQR folder", linear.prefix, folder.group_size);
-        let fix = "rows must be a multiple of 16; columns one of 32 and of the group, and at most 65536";
-        return Err(linear.unsupported(what, fix));
+impl FolderLayout for SpqrFolder {
+    fn read(&self, linear: &LinearFile, _: &Notes) -> Result<Box<dyn QuantizedWeight>> {
+        let (rows, cols) = (linear.rows, linear.cols);
+        if rows % 16 != 0 || cols % 32 != 0 || cols % self.group_size != 0 || cols > MOST_COLUMNS {
+            let what =
+                format!("{} of [{rows}, {cols}] in groups of {} in an SpQR folder", linear.prefix, self.group_size);
+            let fix = "rows must be a multiple of 16; columns one of 32 and of the group, and at most 65536";
+            return Err(linear.unsupported(what, fix));
+        }
+        let groups = cols / self.group_size;
+        linear.expect("spqr_q", &["U32"], &[rows, cols * self.bits as usize / 32])?;
+        linear.expect("spqr_sc", &["U8"], &[groups, rows])?;
+        linear.expect("spqr_zc", &["U8"], &[groups, rows])?;
+        linear.expect("spqr_s2", &["F16"], &[groups, rows / 16, 4])?;
+        linear.expect("spqr_rows", &["U32"], &[rows + 1])?;
+        let outliers = linear.typed("spqr_cols", &["U16"], "fetch the folder again")?.elements();
+        linear.expect("spqr_cols", &["U16"], &[outliers])?;
+        linear.expect("spqr_vals", &["F16"], &[outliers])?;
+        let stats = linear.halves("spqr_s2")?.chunks_exact(4).map(|s| [s[0], s[1], s[2], s[3]]).collect();
+        let (row_start, columns) = outlier_places(linear, outliers)?;
+        let mut weight = Spqr {
+            rows,
+            cols,
+            bits: self.bits,
+            group_size: self.group_size,
+            scale_bits: self.scale_bits,
+            zero_bits: self.zero_bits,
+            codes: linear.words("spqr_q")?,
+            scale_codes: small_codes(linear, "spqr_sc", self.scale_bits)?,
+            zero_codes: small_codes(linear, "spqr_zc", self.zero_bits)?,
+            stats,
+            row_start,
+            columns,
+            values: linear.halves("spqr_vals")?,
+            order: order(linear)?,
+        };
+        if self.outliers == OutlierMeaning::Replace {
+            make_additive(linear, &mut weight)?;
+        }
+        Ok(Box::new(weight))
     }
-    let groups = cols / folder.group_size;
-    linear.expect("spqr_q", &["U32"], &[rows, cols * folder.bits as usize / 32])?;
-    linear.expect("spqr_sc", &["U8"], &[groups, rows])?;
-    linear.expect("spqr_zc", &["U8"], &[groups, rows])?;
-    linear.expect("spqr_s2", &["F16"], &[groups, rows / 16, 4])?;
-    linear.expect("spqr_rows", &["U32"], &[rows + 1])?;
-    let outliers = linear.typed("spqr_cols", &["U16"], "fetch the folder again")?.elements();
-    linear.expect("spqr_cols", &["U16"], &[outliers])?;
-    linear.expect("spqr_vals", &["F16"], &[outliers])?;
-    let stats = linear.halves("spqr_s2")?.chunks_exact(4).map(|s| [s[0], s[1], s[2], s[3]]).collect();
-    let (row_start, columns) = outlier_places(linear, outliers)?;
-    let mut weight = Spqr {
-        rows,
-        cols,
-        bits: folder.bits,
-        group_size: folder.group_size,
-        scale_bits: folder.scale_bits,
-        zero_bits: folder.zero_bits,
-        codes: linear.words("spqr_q")?,
-        scale_codes: small_codes(linear, "spqr_sc", folder.scale_bits)?,
-        zero_codes: small_codes(linear, "spqr_zc", folder.zero_bits)?,
-        stats,
-        row_start,
-        columns,
-        values: linear.halves("spqr_vals")?,
-        order: order(linear)?,
-    };
-    if folder.outliers == OutlierMeaning::Replace {
-        make_additive(linear, &mut weight)?;
-    }
-    Ok(weight)
 }
 
 fn small_codes(linear: &LinearFile, part: &str, bits: u32) -> Result<Vec<u8>> {
@@ -183,8 +193,7 @@ fn outlier_places(linear: &LinearFile, outliers: usize) -> Result<(Vec<u32>, Vec
         let expected = format!("{} or more, the row's own start", row_start[row]);
         return Err(linear.bad_element("spqr_rows", row + 1, expected, row_start[row + 1]));
     }
-    let bytes = linear.bytes("spqr_cols")?;
-    let columns: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let columns = linear.u16s("spqr_cols")?;
     if let Some(at) = columns.iter().position(|&column| usize::from(column) >= linear.cols) {
         return Err(linear.bad_element("spqr_cols", at, format!("a column below {}", linear.cols), columns[at]));
     }
@@ -205,11 +214,7 @@ fn order(linear: &LinearFile) -> Result<Option<Vec<u32>>> {
     linear.expect("spqr_perm", &["U16", "U32"], &[linear.cols])?;
     let perm: Vec<u32> = match wide {
         true => linear.words("spqr_perm")?,
-        false => linear
-            .bytes("spqr_perm")?
-            .chunks_exact(2)
-            .map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]])))
-            .collect(),
+        false => linear.u16s("spqr_perm")?.into_iter().map(u32::from).collect(),
     };
     linear.check_order("spqr_perm", &perm)?;
     Ok(Some(perm))
@@ -232,34 +237,4 @@ fn make_additive(linear: &LinearFile, weight: &mut Spqr) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn write(prefix: &str, weight: &Spqr, folder: &SpqrFolder) -> Vec<NewTensor<'static>> {
-    let Spqr { rows, cols, bits, group_size, scale_bits, zero_bits, .. } = *weight;
-    let written = SpqrFolder { bits, group_size, scale_bits, zero_bits, outliers: OutlierMeaning::Add };
-    assert_eq!(&written, folder, "{prefix}: settings of the folder");
-    assert!(cols <= MOST_COLUMNS, "{prefix}: {cols} columns");
-    let groups = weight.groups();
-    let narrow = |numbers: &mut dyn Iterator<Item = u16>| numbers.flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-    let stats: Vec<f16> = weight.stats.concat();
-    let outliers = weight.values.len();
-    let mut tensors = vec![
-        tensor(prefix, "spqr_q", "U32", &[rows, cols * bits as usize / 32], bytes_of(&weight.codes)),
-        tensor(prefix, "spqr_sc", "U8", &[groups, rows], weight.scale_codes.clone()),
-        tensor(prefix, "spqr_zc", "U8", &[groups, rows], weight.zero_codes.clone()),
-        tensor(prefix, "spqr_s2", "F16", &[groups, rows / 16, 4], bytes_of_halves(&stats)),
-        tensor(prefix, "spqr_rows", "U32", &[rows + 1], bytes_of(&weight.row_start)),
-        tensor(prefix, "spqr_cols", "U16", &[outliers], narrow(&mut weight.columns.iter().copied())),
-        tensor(prefix, "spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
-    ];
-    if let Some(perm) = &weight.order {
-        tensors.push(tensor(
-            prefix,
-            "spqr_perm",
-            "U16",
-            &[cols],
-            narrow(&mut perm.iter().map(|&column| column as u16)),
-        ));
-    }
-    tensors
 }

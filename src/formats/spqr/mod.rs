@@ -203,10 +203,6 @@ impl QuantizedWeight for Spqr {
             + 32 * (self.values.len() + self.row_start.len()) as u64
             + self.order.as_ref().map_or(0, |order| 16 * order.len() as u64)
     }
-
-    fn as_stored(self: Box<Self>) -> Box<dyn QuantizedWeight> {
-        self
-    }
 }
 
 /// Returns a weight of random codes with 1 % outliers; see [`super::Method::random`].
