@@ -2,11 +2,15 @@
 //!
 //! Outputs start as NaN, so an element that nobody wrote shows; a reference of zeros alone fails,
 //! since it tests nothing; what an adapter lacks is ignored, not passed.
+//!
+//! Emulated adapters run the small cases with subgroups of 4 to 128 lanes, and of 32 in other orders that WGSL allows;
+//! there a finding fails a test, too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial as Test};
+use qwgpu::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule, ShaderFinding};
 use qwgpu::formats;
 use qwgpu::gpu::{self, Gpu, Options};
 use qwgpu::plan::cpu::{Cpu, Mode};
@@ -15,6 +19,18 @@ use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor};
 
 /// What a case's reference gives, computed by the first test that asks and given back with the last.
 type Shared = Arc<OnceLock<Result<Expected, String>>>;
+
+/// Emulated adapters: lanes of a subgroup, order, and its name.
+const EMULATED: [(usize, Schedule, &str); 8] = [
+    (4, Schedule::Forward, ""),
+    (8, Schedule::Forward, ""),
+    (16, Schedule::Forward, ""),
+    (32, Schedule::Forward, ""),
+    (64, Schedule::Forward, ""),
+    (128, Schedule::Forward, ""),
+    (32, Schedule::LanesStrided, ":strided"),
+    (32, Schedule::SubgroupsDown, ":subgroups_down"),
+];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -37,6 +53,14 @@ fn main() {
             on_adapter(&mut tests, &mut by_case, &label, adapter, !limits.is_empty());
         }
     }
+    for (subgroup, schedule, order) in EMULATED {
+        on_emulator(
+            &mut by_case,
+            &format!("emulated:{subgroup}{order}"),
+            EmulatorOptions::sanitizing(subgroup, schedule),
+        );
+    }
+    tests.push(Test::test("views/emulated:32", || views_share_memory(&mut emulator(EmulatorOptions::running(32)))));
     for case in formats::kernels().flat_map(|kernel| kernel.cases) {
         tests.extend(by_case.remove(&std::ptr::from_ref(case)).into_iter().flat_map(|(_, tests)| tests));
     }
@@ -86,6 +110,39 @@ fn on_adapter(
                 } else {
                     test
                 });
+            }
+        }
+    }
+}
+
+fn emulator(settings: EmulatorOptions) -> Emulator {
+    Emulator::new(EmulatedAdapter::new(settings, Options::default()), u64::MAX)
+}
+
+/// Adds the tests of one emulated adapter: all variants it can run on small shapes.
+fn on_emulator(by_case: &mut HashMap<*const Case, (Shared, Vec<Test>)>, label: &str, settings: EmulatorOptions) {
+    for kernel in formats::kernels() {
+        for variant in kernel.variants {
+            for case in kernel.cases.iter().filter(|case| !case.bench) {
+                let (shared, tests) = by_case.entry(case).or_default();
+                let shared = Arc::clone(shared);
+                let run = move || {
+                    let mut device = emulator(settings);
+                    device.executor.force(kernel, variant);
+                    let checked = check(expected(&shared, case)?, kernel, &mut device);
+                    let steps = device.executor.outcomes.iter();
+                    let findings = steps.flat_map(|step| {
+                        let describe = |f: &ShaderFinding| format!("\n{}: {f:?}", step.step);
+                        step.outcome.findings.all.iter().map(describe)
+                    });
+                    match (checked, findings.collect::<String>()) {
+                        (Ok(()), findings) if findings.is_empty() => Ok(()),
+                        (checked, findings) => Err(format!("{:?}{findings}", checked.err()).into()),
+                    }
+                };
+                let test = Test::test(format!("{}/{}/{}/{label}", kernel.name, variant.name, case.name), run);
+                let here = emulator(settings).executor.can_run(variant);
+                tests.push(if here { test } else { test.with_kind("subgroups too small").with_ignored_flag(true) });
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Loads, stores and atomics.
 
 use super::finding::FindingKind;
-use super::lanes::{h, to_half};
 use super::machine::Interpreter;
 use super::memory::{Access, Words};
 use super::program::{Leaf, Op, Pointer, Reg, Root};
@@ -24,14 +23,14 @@ impl Interpreter<'_> {
                 self.find_offsets(pointer, *size, line, "writes");
                 self.count_request(pointer.root, *size, line, true);
                 self.touch(pointer.root, leaves, *atomic, true, line);
-                leaves.iter().for_each(|leaf| self.store_leaf(pointer.root, leaf));
+                leaves.iter().for_each(|leaf| self.store_leaf(pointer.root, leaf, line));
             }
             Op::Atomic { f, signed, value, compare, d, pointer } => {
                 self.find_offsets(pointer, 4, line, "updates");
                 self.count_request(pointer.root, 4, line, true);
                 let leaf = Leaf { offset: 0, width: 4, reg: 0 };
                 self.touch(pointer.root, &[leaf], true, true, line);
-                self.atomic(*f, *signed, [*value, compare.unwrap_or(*value)], d, pointer.root);
+                self.atomic(*f, *signed, [*value, compare.unwrap_or(*value)], d, pointer.root, line);
             }
             Op::Length { d, buffer, offset, stride } => {
                 let bytes = self.buffers[*buffer].words.get().len() as u32 * 4;
@@ -75,7 +74,7 @@ impl Interpreter<'_> {
     }
 
     /// Returns the bytes of a memory.
-    fn bytes(&self, root: Root) -> u32 {
+    pub(super) fn bytes(&self, root: Root) -> u32 {
         match root {
             Root::Buffer(buffer) => self.buffers[buffer].words.get().len() as u32 * 4,
             _ => self.shared.len() as u32 * 4,
@@ -91,7 +90,7 @@ impl Interpreter<'_> {
 
     /// Finds the byte offset of each active lane's access of `size` bytes; those out of bounds are reported and
     /// go nowhere.
-    fn find_offsets(&mut self, pointer: &Pointer, size: u32, line: u32, does: &str) {
+    pub(super) fn find_offsets(&mut self, pointer: &Pointer, size: u32, line: u32, does: &str) {
         let bytes = self.bytes(pointer.root);
         let mut offsets = std::mem::take(&mut self.offsets);
         offsets.fill(NOWHERE);
@@ -145,7 +144,7 @@ impl Interpreter<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one access has these many facts, in the hottest path")]
-    fn touch_one(
+    pub(super) fn touch_one(
         &mut self,
         root: Root,
         shared: bool,
@@ -187,14 +186,15 @@ impl Interpreter<'_> {
             Root::Buffer(buffer) => self.buffers[buffer].words.get(),
             _ => &self.shared,
         };
-        let d = &mut self.registers[leaf.reg as usize * lanes..][..lanes];
-        for (d, &offset) in d.iter_mut().zip(&self.offsets) {
+        let d = &mut self.registers[leaf.reg as usize * lanes..][self.window.clone()];
+        for (d, &offset) in d.iter_mut().zip(&self.offsets[self.window.clone()]) {
             *d = if offset == NOWHERE { 0 } else { read(words, offset + leaf.offset, leaf.width) };
         }
     }
 
-    fn store_leaf(&mut self, root: Root, leaf: &Leaf) {
+    fn store_leaf(&mut self, root: Root, leaf: &Leaf, line: u32) {
         let lanes = self.lanes;
+        let mut sum = 0u64;
         let Some(words) = (match root {
             Root::Buffer(buffer) => match &mut self.buffers[buffer].words {
                 Words::Write(words) => Some(&mut **words),
@@ -207,11 +207,31 @@ impl Interpreter<'_> {
         let a = &self.registers[leaf.reg as usize * lanes..][..lanes];
         for (&value, &offset) in a.iter().zip(&self.offsets).filter(|(_, o)| **o != NOWHERE) {
             write(words, offset + leaf.offset, leaf.width, value);
+            sum = sum.wrapping_add(stored(offset + leaf.offset, value));
+        }
+        self.add_stored(line, sum);
+    }
+
+    /// Adds to the sum over what a line stored.
+    pub(super) fn add_stored(&mut self, line: u32, sum: u64) {
+        match self.stores.iter_mut().find(|(known, _)| *known == line) {
+            _ if !self.settings.sanitize => {}
+            Some((_, known)) => *known = known.wrapping_add(sum),
+            None => self.stores.push((line, sum)),
         }
     }
 
-    fn atomic(&mut self, f: naga::AtomicFunction, signed: bool, [value, compare]: [Reg; 2], d: &[Reg], root: Root) {
+    fn atomic(
+        &mut self,
+        f: naga::AtomicFunction,
+        signed: bool,
+        [value, compare]: [Reg; 2],
+        d: &[Reg],
+        root: Root,
+        line: u32,
+    ) {
         use naga::AtomicFunction as A;
+        let mut sum = 0u64;
         for lane in 0..self.lanes {
             let offset = self.offsets[lane];
             if offset == NOWHERE {
@@ -245,93 +265,29 @@ impl Interpreter<'_> {
                     old
                 }
             };
+            if exchanged == 1 {
+                sum = sum.wrapping_add(stored(offset, value));
+            }
             for (&d, result) in d.iter().zip([old, exchanged]) {
                 self.register_mut(d)[lane] = result;
             }
         }
-    }
-
-    /// Reads or writes a cooperative matrix; the lanes of a subgroup share its elements.
-    #[expect(clippy::too_many_arguments, reason = "the operation has these operands")]
-    fn matrix_access(
-        &mut self,
-        matrix: usize,
-        pointer: &Pointer,
-        stride: Reg,
-        row_major: bool,
-        half: bool,
-        size: u32,
-        writes: bool,
-        line: u32,
-    ) {
-        let width = if half { 2 } else { 4 };
-        self.find_offsets(pointer, width, line, if writes { "writes" } else { "reads" });
-        let starts = self.offsets.clone();
-        let shared = !matches!(pointer.root, Root::Buffer(_));
-        let bytes = self.bytes(pointer.root);
-        for subgroup in 0..self.subgroups {
-            if !self.partly_active(subgroup, line, "a cooperative matrix operation") {
-                continue;
-            }
-            let first = subgroup * self.settings.subgroup;
-            let Some(lane) = (first..self.lanes).find(|&l| starts[l] != NOWHERE) else { continue };
-            let stride = self.register(stride)[lane];
-            let at = self.matrix_at(matrix, subgroup);
-            let lanes = self.settings.subgroup.min(self.lanes - first);
-            let mut offsets = Vec::new();
-            for element in 0..size * size {
-                let (i, j) = (element / size, element % size);
-                // A shader's stride may be anything.
-                let [i, j, stride] = [i, j, stride].map(u64::from);
-                let step = if row_major { i * stride + j } else { j * stride + i };
-                let offset = u64::from(starts[lane]) + step * u64::from(width);
-                let owner = first + element as usize % lanes;
-                if offset + u64::from(width) > u64::from(bytes) {
-                    let who = self.invocation(owner);
-                    self.findings.add(FindingKind::OutOfBounds, line, None, || {
-                        format!("{who} accesses element [{i}, {j}] of a matrix at byte {offset} of {bytes}")
-                    });
-                    continue;
-                }
-                let offset = offset as u32;
-                offsets.push(offset);
-                if self.settings.sanitize {
-                    self.touch_one(pointer.root, shared, owner, offset, width, [false, writes], line);
-                }
-                let place = at + (i * 16 + j) as usize;
-                if writes {
-                    let value = self.matrices[place];
-                    let bits = if half { to_half(value) } else { value.to_bits() };
-                    match pointer.root {
-                        Root::Buffer(buffer) => {
-                            if let Words::Write(words) = &mut self.buffers[buffer].words {
-                                write(words, offset, width as u8, bits);
-                            }
-                        }
-                        _ => write(&mut self.shared, offset, width as u8, bits),
-                    }
-                } else {
-                    let words = match pointer.root {
-                        Root::Buffer(buffer) => self.buffers[buffer].words.get(),
-                        _ => &self.shared,
-                    };
-                    let bits = read(words, offset, width as u8);
-                    self.matrices[place] = if half { h(bits) } else { f32::from_bits(bits) };
-                }
-            }
-            if self.settings.profile {
-                self.count_of_subgroup(pointer.root, offsets, width, line, writes);
-            }
-        }
+        self.add_stored(line, sum);
     }
 }
 
-fn read(words: &[u32], offset: u32, width: u8) -> u32 {
+/// Returns a number for a value at a place; sums of them tell apart what was stored, in any order.
+pub(super) fn stored(offset: u32, value: u32) -> u64 {
+    let both = (u64::from(offset) << 32 | u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (both ^ both >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ both >> 32
+}
+
+pub(super) fn read(words: &[u32], offset: u32, width: u8) -> u32 {
     let word = words[offset as usize / 4];
     if width == 2 { word >> (offset % 4 * 8) & 0xffff } else { word }
 }
 
-fn write(words: &mut [u32], offset: u32, width: u8, value: u32) {
+pub(super) fn write(words: &mut [u32], offset: u32, width: u8, value: u32) {
     let word = &mut words[offset as usize / 4];
     if width == 2 {
         let shift = offset % 4 * 8;

@@ -7,7 +7,7 @@ use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFl
 
 use super::memory::{Buffer, Shadow, Words};
 use super::program::ShaderProgram;
-use super::{DispatchResult, EmulatorOptions, lower, run};
+use super::{DispatchResult, EmulatorOptions, folder, lower, run};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Options, pipeline, tuning};
 use crate::plan::cpu::{Cpu, Executor};
@@ -32,14 +32,27 @@ pub struct StepResult {
     pub outcome: DispatchResult,
 }
 
+/// Message of a compiler, and its place.
+#[derive(Clone, Debug, Default)]
+pub struct CompileError {
+    /// Line and column of the shader's text, from 1; 0 if the compiler names none.
+    pub line: u32,
+    /// See `line`.
+    pub column: u32,
+    /// The message.
+    pub message: String,
+}
+
 /// An emulated adapter: subgroups of one size, all features.
 pub struct EmulatedAdapter {
     options: Options,
     settings: EmulatorOptions,
     forced: HashMap<&'static str, &'static Variant>,
     programs: HashMap<Key, Rc<Compiled>>,
-    /// Results of the steps run so far with findings, or with counters where they are asked for.
+    /// Results of the steps run so far, if it looks for faults or counts; else of those with findings.
     pub outcomes: Vec<StepResult>,
+    /// File, and the line in it, of the shader that did not compile.
+    pub failed: Option<(String, u32)>,
 }
 
 /// Kernel, variant, and what the step specializes.
@@ -54,7 +67,14 @@ struct Compiled {
 impl EmulatedAdapter {
     /// Returns an adapter with subgroups of `settings.subgroup` lanes.
     pub fn new(settings: EmulatorOptions, options: Options) -> EmulatedAdapter {
-        EmulatedAdapter { options, settings, forced: HashMap::new(), programs: HashMap::new(), outcomes: Vec::new() }
+        EmulatedAdapter {
+            options,
+            settings,
+            forced: HashMap::new(),
+            programs: HashMap::new(),
+            outcomes: Vec::new(),
+            failed: None,
+        }
     }
 
     /// Returns the features that variants may need.
@@ -92,10 +112,18 @@ impl EmulatedAdapter {
             return Ok(Rc::clone(known));
         }
         let consts = consts.specialized(&step.consts);
-        let fail =
-            |message: String| Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message };
-        let text = pipeline::source(variant, &consts, self.options.shaders.as_deref())?;
-        let program = compile(&text, &consts).map_err(fail)?;
+        let folder = self.options.shaders.as_deref();
+        let text = pipeline::source(variant, &consts, folder)?;
+        let program = match compile(&text, &consts) {
+            Ok(program) => program,
+            Err(error) => {
+                let (file, line) = folder::place(variant, &consts, error.line, folder)?;
+                let source = text.lines().nth(error.line as usize - usize::from(error.line > 0)).unwrap_or_default();
+                let message = format!("{file}:{line}:{}: {}\n    {}", error.column, error.message, source.trim());
+                self.failed = Some((file, line));
+                return Err(Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message });
+            }
+        };
         let compiled = Rc::new(Compiled { program, variant, consts });
         self.programs.insert(key, Rc::clone(&compiled));
         Ok(compiled)
@@ -105,19 +133,30 @@ impl EmulatedAdapter {
 /// Compiles a shader's text with these values of its overrides.
 ///
 /// # Errors
-/// The compiler's message, which names the line.
-pub fn compile(text: &str, consts: &Consts) -> std::result::Result<ShaderProgram, String> {
-    let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
+/// The compiler's message.
+pub fn compile(text: &str, consts: &Consts) -> std::result::Result<ShaderProgram, CompileError> {
+    let unplaced = |message: String| CompileError { message, ..CompileError::default() };
+    let at = |place: Option<naga::SourceLocation>, message: String| match place {
+        Some(place) => CompileError { line: place.line_number, column: place.line_position, message },
+        None => unplaced(message),
+    };
+    let module = naga::front::wgsl::parse_str(text).map_err(|e| at(e.location(text), e.message().to_owned()))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all())
         .subgroup_stages(ShaderStages::COMPUTE)
         .subgroup_operations(SubgroupOperationSet::all())
         .validate(&module)
-        .map_err(|e| e.emit_to_string(text))?;
+        .map_err(|e| at(e.location(text), causes(e.as_inner())))?;
     let constants = pipeline::constants(consts, &module).into_iter().map(|(name, value)| (name.to_owned(), value));
     let entry = Some((naga::ShaderStage::Compute, "main"));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants.collect())
-        .map_err(|e| e.to_string())?;
-    lower(&module, &info, text)
+        .map_err(|e| unplaced(causes(&e)))?;
+    lower(&module, &info, text).map_err(|(line, message)| CompileError { line, column: u32::from(line > 0), message })
+}
+
+/// Returns an error's message and those of its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    let rest = error.source().map(|cause| format!(": {}", causes(cause)));
+    format!("{error}{}", rest.unwrap_or_default())
 }
 
 impl Executor for EmulatedAdapter {
@@ -158,7 +197,7 @@ impl Executor for EmulatedAdapter {
         }
         let outcome = run(program, self.settings, groups, buffers).map_err(Error::DeviceLost)?;
         output.copy_from_slice(&padded_output[..output.len()]);
-        if self.settings.profile || !outcome.findings.all.is_empty() {
+        if self.settings.profile || self.settings.sanitize || !outcome.findings.all.is_empty() {
             let (step, kernel) = (step.name.clone(), step.kernel);
             let (variant, consts) = (compiled.variant, compiled.consts.clone());
             self.outcomes.push(StepResult { step, kernel, variant, consts, outcome });

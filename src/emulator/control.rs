@@ -4,7 +4,7 @@ use naga::Barrier;
 
 use super::counters::InstructionClass;
 use super::finding::FindingKind;
-use super::machine::Interpreter;
+use super::machine::{Interpreter, Schedule};
 use super::mask::Mask;
 use super::program::{Code, Node, Reg};
 
@@ -32,6 +32,7 @@ impl Interpreter<'_> {
                     }
                 }
                 Node::Block(nodes) => self.nodes(code, nodes),
+                Node::Segment(nodes) => self.segment(code, nodes),
                 Node::If { condition, accept, reject, line } => {
                     self.count_branch(*line);
                     let chosen = Mask::of(self.register(*condition));
@@ -72,6 +73,22 @@ impl Interpreter<'_> {
                 }
             }
         }
+    }
+
+    /// Runs nodes without a barrier: all lanes in lockstep, or one subgroup after the other.
+    fn segment(&mut self, code: &Code, nodes: &[Node]) {
+        if self.settings.schedule != Schedule::SubgroupsDown || self.window.len() < self.lanes {
+            return self.nodes(code, nodes);
+        }
+        let (entered, mut after) = (self.active, Mask::default());
+        for subgroup in (0..self.subgroups).rev() {
+            self.window = self.lanes_of(subgroup);
+            self.active = entered.and(Mask::range(self.window.clone()));
+            self.nodes(code, nodes);
+            after = after.or(self.active);
+        }
+        self.window = 0..self.lanes;
+        self.active = after;
     }
 
     fn switch(&mut self, code: &Code, selector: Reg, cases: &[(Vec<Option<u32>>, Vec<Node>)]) {

@@ -144,7 +144,7 @@ impl Dependence {
 fn leaves_loop(nodes: &[Node]) -> bool {
     nodes.iter().any(|node| match node {
         Node::Break | Node::Continue => true,
-        Node::Block(nodes) => leaves_loop(nodes),
+        Node::Block(nodes) | Node::Segment(nodes) => leaves_loop(nodes),
         Node::If { accept, reject, .. } => leaves_loop(accept) || leaves_loop(reject),
         _ => false,
     })
@@ -154,7 +154,7 @@ fn leaves_loop(nodes: &[Node]) -> bool {
 fn leaves_function(nodes: &[Node]) -> bool {
     nodes.iter().any(|node| match node {
         Node::Return => true,
-        Node::Block(nodes) => leaves_function(nodes),
+        Node::Block(nodes) | Node::Segment(nodes) => leaves_function(nodes),
         Node::If { accept, reject, .. } => leaves_function(accept) || leaves_function(reject),
         Node::Switch { cases, .. } => cases.iter().any(|(_, nodes)| leaves_function(nodes)),
         Node::Loop { body, continuing, .. } => leaves_function(body) || leaves_function(continuing),

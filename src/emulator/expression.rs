@@ -17,9 +17,10 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn scalar_type(&self, frame: &Frame<'a>, handle: Handle<Expression>) -> Result<Scalar, String> {
-        match scalar_of(self.type_of(frame, handle)) {
-            Some(scalar) => Ok(scalar),
-            None => self.fail("this type of value"),
+        let ty = self.type_of(frame, handle);
+        match scalar_of(ty) {
+            Some(scalar) if scalar != Scalar::F64 => Ok(scalar),
+            _ => self.fail_type(ty),
         }
     }
 

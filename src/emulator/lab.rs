@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Counters, EmulatedAdapter, Emulator, EmulatorOptions, FindingKind, InstructionClass, Schedule};
+use super::{
+    Counters, EmulatedAdapter, Emulator, EmulatorOptions, FindingKind, InstructionClass, Schedule, StepResult, folder,
+};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{Options, pipeline};
 use crate::plan::trial::{Checked, check};
-use crate::plan::{Case, Consts, Kernel, Step, Trial, Variant};
+use crate::plan::{Case, Kernel, Step, Trial, Variant};
 use crate::progress::Progress;
 
 /// Kernels, variants, cases and sizes of subgroups that are looked at.
@@ -101,6 +103,9 @@ pub struct ShaderProfile {
     pub by_line: Vec<(String, u32, super::LineCounters)>,
 }
 
+/// Shader file and line.
+type Place = (String, u32);
+
 /// One case of a variant on one size of subgroup.
 #[derive(Clone, Copy, Debug)]
 struct Run {
@@ -111,6 +116,19 @@ struct Run {
 }
 
 impl Selection {
+    /// Names the shaders that the folder replaces.
+    ///
+    /// # Errors
+    /// Nothing is selected, or the folder replaces none of its shaders.
+    fn note_replaced(&self, runs: &[Run], progress: &mut dyn Progress) -> Result<()> {
+        let Some(folder) = &self.shaders else { return Ok(()) };
+        let variants: Vec<_> = runs.iter().map(|run| run.variant).collect();
+        for stem in super::replaced(folder, &variants)? {
+            progress.note(&format!("with {}", folder.join(format!("{stem}.wgsl")).display()));
+        }
+        Ok(())
+    }
+
     fn runs(&self) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
         let named = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
@@ -141,9 +159,10 @@ impl Selection {
 /// Runs cases on emulated adapters and returns what is wrong, each fault once for each size of subgroup.
 ///
 /// # Errors
-/// Nothing is selected; what `progress` returns.
+/// Nothing is selected, or the folder replaces none of its shaders; what `progress` returns.
 pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<ShaderFault>> {
     let runs = selection.runs()?;
+    selection.note_replaced(&runs, progress)?;
     let mut faults: Vec<ShaderFault> = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         progress.at(run.kernel.name, at as u64, runs.len() as u64)?;
@@ -167,6 +186,7 @@ pub fn sanitize(selection: &Selection, progress: &mut dyn Progress) -> Result<Ve
 /// Nothing is selected, or a shader does not compile; what `progress` returns.
 pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec<ShaderProfile>> {
     let runs = selection.runs()?;
+    selection.note_replaced(&runs, progress)?;
     let mut profiles = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         progress.at(run.kernel.name, at as u64, runs.len() as u64)?;
@@ -189,7 +209,7 @@ impl Run {
         Some(Emulator::new(adapter, u64::MAX))
     }
 
-    fn fault(&self, kind: &str, place: (String, u32), message: String) -> ShaderFault {
+    fn fault(&self, kind: &str, place: Place, message: String) -> ShaderFault {
         let (kernel, variant, case) = (self.kernel.name, self.variant.name, self.case.name);
         ShaderFault {
             kernel,
@@ -204,11 +224,11 @@ impl Run {
     }
 
     /// Returns the faults of one case: those of accesses and arithmetic, a result that differs from the
-    /// reference's, and results that depend on the order of workgroups or of lanes.
+    /// reference's, and results that depend on the order of workgroups, of subgroups or of lanes.
     fn faults(&self, shaders: Option<&Path>) -> Result<Vec<ShaderFault>> {
         let mut faults = Vec::new();
-        let first = (self.variant.wgsl[0].stem.to_owned() + ".wgsl", 1);
-        for schedule in [Schedule::Forward, Schedule::GroupsDown, Schedule::LanesStrided] {
+        let mut usual: Option<(f64, Vec<StepResult>)> = None;
+        for schedule in [Schedule::Forward, Schedule::GroupsDown, Schedule::SubgroupsDown, Schedule::LanesStrided] {
             let Some(mut emulator) = self.emulator(EmulatorOptions::sanitizing(self.subgroup, schedule), shaders)
             else {
                 return Ok(Vec::new());
@@ -216,7 +236,8 @@ impl Run {
             let checked: Checked = match check(self.kernel, self.case, &mut emulator) {
                 Ok(checked) => checked,
                 Err(Error::Shader { message, .. }) => {
-                    return Ok(vec![self.fault("compile", first, message)]);
+                    let place = emulator.executor.failed.unwrap_or_default();
+                    return Ok(vec![self.fault("compile", place, message)]);
                 }
                 Err(error) => return Err(error),
             };
@@ -225,23 +246,45 @@ impl Run {
                 for finding in &step.outcome.findings.all {
                     // Faults that only another order shows are the assumption of the first one.
                     let kind = order.map_or_else(|| name(finding.kind), str::to_owned);
-                    let place = step.place(finding.line, shaders)?;
+                    let place = folder::place(step.variant, &step.consts, finding.line, shaders)?;
                     let mut message = finding.message.clone();
                     if let Some(other) = finding.other_line {
-                        let (file, line) = step.place(other, shaders)?;
+                        let (file, line) = folder::place(step.variant, &step.consts, other, shaders)?;
                         message += &format!(" (the other access: {file}:{line})");
                     }
                     faults.push(self.fault(&kind, place, message));
                 }
             }
-            if let Some(fault) = checked.fault {
-                faults.push(self.fault(order.unwrap_or("wrong-result"), first.clone(), fault));
+            // Neighbours in other subgroups may change the order of a sum; workgroups and subgroups may not.
+            let same = |nmse: f64| schedule == Schedule::LanesStrided || nmse == checked.nmse;
+            let moved = usual.as_ref().filter(|(nmse, _)| !same(*nmse)).map(|(nmse, _)| {
+                format!(
+                    "in this order of workgroups or subgroups the nmse is {:.2e} instead of {nmse:.2e}",
+                    checked.nmse
+                )
+            });
+            let steps = emulator.executor.outcomes;
+            if let Some(fault) = checked.fault.or(moved).filter(|_| faults.is_empty()) {
+                let place = self.stored_differently(usual.as_ref().map_or(&[], |(_, steps)| steps), &steps, shaders)?;
+                faults.push(self.fault(order.unwrap_or("wrong-result"), place, fault));
             }
             if !faults.is_empty() {
                 break;
             }
+            usual.get_or_insert((checked.nmse, steps));
         }
         Ok(faults)
+    }
+
+    /// Returns the first line that stores other values, or the same ones elsewhere, in one of two runs; else the
+    /// first line of the shader.
+    fn stored_differently(&self, usual: &[StepResult], now: &[StepResult], folder: Option<&Path>) -> Result<Place> {
+        for (usual, now) in usual.iter().zip(now) {
+            if let Some((line, _)) = now.outcome.stores.iter().find(|store| !usual.outcome.stores.contains(store)) {
+                return folder::place(now.variant, &now.consts, *line, folder);
+            }
+        }
+        Ok((self.variant.wgsl[0].stem.to_owned() + ".wgsl", 1))
     }
 
     fn profile(&self, shaders: Option<&Path>) -> Result<Option<ShaderProfile>> {
@@ -258,7 +301,7 @@ impl Run {
         for step in emulator.executor.outcomes.iter().filter(|o| o.kernel.name == self.kernel.name) {
             total.add(&step.outcome.counters);
             for (&line, counters) in &step.outcome.counters.by_line {
-                let (file, line) = step.place(line, shaders)?;
+                let (file, line) = folder::place(step.variant, &step.consts, line, shaders)?;
                 by_line.push((file, line, *counters));
             }
         }
@@ -300,28 +343,6 @@ impl Run {
             by_line,
         }))
     }
-}
-
-impl super::StepResult {
-    /// Returns the shader file and the line in it of a line of the variant's whole text.
-    ///
-    /// # Errors
-    /// A file of the folder cannot be read.
-    pub fn place(&self, line: u32, shaders: Option<&Path>) -> Result<(String, u32)> {
-        place(self.variant, &self.consts, line, shaders)
-    }
-}
-
-fn place(variant: &Variant, consts: &Consts, line: u32, shaders: Option<&Path>) -> Result<(String, u32)> {
-    let mut rest = line;
-    for file in pipeline::files(variant, consts, shaders)? {
-        let lines = file.text.matches('\n').count() as u32 + 1;
-        if rest <= lines {
-            return Ok((format!("{}.wgsl", file.stem), rest));
-        }
-        rest -= lines;
-    }
-    Ok((format!("{}.wgsl", variant.wgsl[0].stem), line))
 }
 
 /// Returns the name of a kind as results write it.

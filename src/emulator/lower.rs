@@ -6,6 +6,7 @@ use naga::{Block, Expression, Function, GlobalVariable, Handle, LocalVariable, M
 
 use super::dependence::Operands;
 use super::program::{Code, Node, Op, Pointer, Reg, Root, ShaderProgram};
+use super::segment;
 
 /// Operand of an expression.
 #[derive(Clone, Debug)]
@@ -65,11 +66,10 @@ pub(super) struct Lowering<'a> {
 /// Lowers the entry point `main` of a validated module whose overrides are set. `text` is the module's source.
 ///
 /// # Errors
-/// The name of what the emulator cannot run, with its line.
-pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Result<ShaderProgram, String> {
-    let at = module.entry_points.iter().position(|e| e.name == "main").ok_or("no entry point `main`")?;
+/// The line, and what the emulator cannot run.
+pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Result<ShaderProgram, (u32, String)> {
     let mut layouts = naga::proc::Layouter::default();
-    layouts.update(module.to_ctx()).map_err(|e| e.to_string())?;
+    layouts.update(module.to_ctx()).map_err(|e| (0, e.to_string()))?;
     let mut lowering = Lowering {
         module,
         info,
@@ -85,34 +85,41 @@ pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Res
         known: Vec::new(),
         line: 0,
     };
-    let (bindings, shared_bytes) = lowering.declare_globals()?;
-    let entry = &module.entry_points[at];
-    let (builtins, mut frame) = lowering.entry(&entry.function, info.get_entry_point(at))?;
-    let nodes = lowering.body(&mut frame, 0)?;
-    let halves = module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Scalar(s) if s.width == 2));
-    let mut main = Code { nodes, ..lowering.code };
-    let registers = lowering.registers;
-    for code in lowering.functions.iter_mut().chain([&mut main]) {
-        code.operands = code.ops.iter().map(|op| Operands::of(op, registers)).collect();
-    }
-    Ok(ShaderProgram {
-        workgroup: entry.workgroup_size,
-        registers,
-        matrices: lowering.matrices,
-        shared_bytes,
-        unit: if halves { 2 } else { 4 },
-        constants: lowering.constants.iter().map(|(&word, &reg)| (reg, word)).collect(),
-        builtins,
-        bindings,
-        runs: lowering.runs,
-        functions: lowering.functions,
-        main,
-    })
+    lowering.program().map_err(|message| (lowering.line, message))
 }
 
 impl<'a> Lowering<'a> {
+    fn program(&mut self) -> Result<ShaderProgram, String> {
+        let module = self.module;
+        let at = module.entry_points.iter().position(|e| e.name == "main").ok_or("no entry point `main`")?;
+        let (bindings, shared_bytes) = self.declare_globals()?;
+        let entry = &module.entry_points[at];
+        let (builtins, mut frame) = self.entry(&entry.function, self.info.get_entry_point(at))?;
+        let nodes = self.body(&mut frame, 0)?;
+        let halves = module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Scalar(s) if s.width == 2));
+        let mut functions = std::mem::take(&mut self.functions);
+        let mut main = Code { nodes, ..std::mem::take(&mut self.code) };
+        for code in functions.iter_mut().chain([&mut main]) {
+            code.operands = code.ops.iter().map(|op| Operands::of(op, self.registers)).collect();
+        }
+        segment::group(&mut functions, &mut main);
+        Ok(ShaderProgram {
+            workgroup: entry.workgroup_size,
+            registers: self.registers,
+            matrices: self.matrices,
+            shared_bytes,
+            unit: if halves { 2 } else { 4 },
+            constants: self.constants.iter().map(|(&word, &reg)| (reg, word)).collect(),
+            builtins,
+            bindings,
+            runs: self.runs,
+            functions,
+            main,
+        })
+    }
+
     pub fn fail<T>(&self, what: &str) -> Result<T, String> {
-        Err(format!("line {}: the emulator does not run {what}", self.line))
+        Err(format!("the emulator does not run {what}"))
     }
 
     /// Sets the line that operations belong to from here on.

@@ -21,6 +21,8 @@ pub enum Schedule {
     GroupsDown,
     /// Neighbouring invocations go to different subgroups, as WGSL allows.
     LanesStrided,
+    /// Between barriers the subgroups of a workgroup run one after the other, the last one first.
+    SubgroupsDown,
 }
 
 /// Options of a dispatch.
@@ -39,6 +41,11 @@ pub struct EmulatorOptions {
 }
 
 impl EmulatorOptions {
+    /// Returns settings that only run.
+    pub fn running(subgroup: usize) -> EmulatorOptions {
+        EmulatorOptions { sanitize: false, ..EmulatorOptions::sanitizing(subgroup, Schedule::Forward) }
+    }
+
     /// Returns settings that look for faults.
     pub fn sanitizing(subgroup: usize, schedule: Schedule) -> EmulatorOptions {
         EmulatorOptions { subgroup, schedule, sanitize: true, profile: false, loop_bound: 1 << 16 }
@@ -52,6 +59,9 @@ pub struct DispatchResult {
     pub findings: ShaderFindings,
     /// Instructions and requests.
     pub counters: Counters,
+    /// Lines that store or update memory, in the order of their first time, and a sum over what they stored where,
+    /// which no order of lanes changes.
+    pub stores: Vec<(u32, u64)>,
 }
 
 /// State of a dispatch.
@@ -70,6 +80,8 @@ pub(super) struct Interpreter<'a> {
     pub shared_shadow: Shadow,
     pub active: Mask,
     pub all: Mask,
+    /// Lanes that operations compute: all, or those of the subgroup that runs.
+    pub window: Range<usize>,
     pub broken: Vec<Mask>,
     pub continued: Vec<Mask>,
     /// Counts barriers and workgroups.
@@ -82,6 +94,7 @@ pub(super) struct Interpreter<'a> {
     pub local: Vec<u32>,
     pub findings: ShaderFindings,
     pub counters: Counters,
+    pub stores: Vec<(u32, u64)>,
     /// Executions of each run of operations: by subgroups and by lanes.
     pub runs: Vec<[u64; 2]>,
     pub requests: Vec<LineCounters>,
@@ -140,7 +153,8 @@ pub fn run_workgroups(
         shared: vec![0; shared_bytes as usize / 4],
         shared_shadow: shadow,
         active: Mask::default(),
-        all: Mask::first(lanes),
+        all: Mask::range(0..lanes),
+        window: 0..lanes,
         broken: Vec::new(),
         continued: Vec::new(),
         time: 1,
@@ -151,6 +165,7 @@ pub fn run_workgroups(
         local,
         findings: ShaderFindings::default(),
         counters: Counters::default(),
+        stores: Vec::new(),
         runs: vec![[0; 2]; program.runs as usize],
         requests: Vec::new(),
         dependence: Dependence::new(program.registers as usize + program.matrices),
@@ -163,7 +178,7 @@ pub fn run_workgroups(
     for number in numbers.clone() {
         machine.workgroup = match settings.schedule {
             Schedule::GroupsDown => numbers.end - 1 - (number - numbers.start),
-            Schedule::Forward | Schedule::LanesStrided => number,
+            _ => number,
         };
         machine.run_workgroup(groups);
     }
@@ -244,26 +259,27 @@ impl Interpreter<'_> {
     }
 
     pub(super) fn op(&mut self, op: &Op, line: u32) {
-        let n = self.lanes;
+        let (n, window) = (self.lanes, self.window.clone());
         match op {
             Op::Unary { f, d, a, check, .. } => {
                 let (below, from) = self.registers.split_at_mut(*d as usize * n);
-                f(&mut from[..n], &below[*a as usize * n..][..n]);
+                f(&mut from[window.clone()], &below[*a as usize * n..][window]);
                 self.check(*check, line, *d, &[*a]);
             }
             Op::Binary { f, d, a, b, check, .. } => {
                 let (below, from) = self.registers.split_at_mut(*d as usize * n);
-                f(&mut from[..n], &below[*a as usize * n..][..n], &below[*b as usize * n..][..n]);
+                let operand = |reg: Reg| &below[reg as usize * n..][window.clone()];
+                f(&mut from[window.clone()], operand(*a), operand(*b));
                 self.check(*check, line, *d, &[*a, *b]);
             }
             Op::Ternary { f, d, a, b, c, check, .. } => {
                 let (below, from) = self.registers.split_at_mut(*d as usize * n);
-                let operand = |reg: Reg| &below[reg as usize * n..][..n];
-                f(&mut from[..n], operand(*a), operand(*b), operand(*c));
+                let operand = |reg: Reg| &below[reg as usize * n..][window.clone()];
+                f(&mut from[window.clone()], operand(*a), operand(*b), operand(*c));
                 self.check(*check, line, *d, &[*a, *b, *c]);
             }
             Op::Wide { f, d, a, b } => {
-                for lane in 0..n {
+                for lane in window {
                     let word = |regs: &[Reg; 2], m: &Self| {
                         u64::from(m.register(regs[0])[lane]) | u64::from(m.register(regs[1])[lane]) << 32
                     };
@@ -274,7 +290,7 @@ impl Interpreter<'_> {
             }
             Op::Copy { d, a } => {
                 let a = *a as usize * n;
-                self.registers.copy_within(a..a + n, *d as usize * n);
+                self.registers.copy_within(a + window.start..a + window.end, *d as usize * n + window.start);
             }
             Op::Assign { d, a } => {
                 let (d, a) = (*d as usize * n, *a as usize * n);
@@ -288,7 +304,7 @@ impl Interpreter<'_> {
             Op::Pick { d, from, index } => {
                 let words = d.len();
                 let count = from.len() / words;
-                for lane in 0..n {
+                for lane in window {
                     let at = self.register(*index)[lane] as usize;
                     if at >= count && self.settings.sanitize && self.active.contains(lane) {
                         let who = self.invocation(lane);
@@ -319,7 +335,7 @@ impl Interpreter<'_> {
             by_line.requests += requests.requests;
             by_line.lines += requests.lines;
         }
-        DispatchResult { findings: self.findings, counters: self.counters }
+        DispatchResult { findings: self.findings, counters: self.counters, stores: self.stores }
     }
 }
 
@@ -334,7 +350,7 @@ fn count_runs(code: &Code, nodes: &[Node], runs: &[[u64; 2]], counters: &mut Cou
                     }
                 }
             }
-            Node::Block(nodes) => count_runs(code, nodes, runs, counters, width),
+            Node::Block(nodes) | Node::Segment(nodes) => count_runs(code, nodes, runs, counters, width),
             Node::If { accept, reject, .. } => {
                 count_runs(code, accept, runs, counters, width);
                 count_runs(code, reject, runs, counters, width);

@@ -8,12 +8,10 @@ pub const MAX_LANES: usize = 1024;
 pub struct Mask([u64; MAX_LANES / 64]);
 
 impl Mask {
-    /// Returns the lanes below `lanes`.
-    pub fn first(lanes: usize) -> Mask {
+    /// Returns the lanes of a range.
+    pub fn range(lanes: std::ops::Range<usize>) -> Mask {
         let mut mask = Mask::default();
-        for lane in 0..lanes {
-            mask.insert(lane);
-        }
+        lanes.for_each(|lane| mask.insert(lane));
         mask
     }
 

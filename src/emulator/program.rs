@@ -67,6 +67,8 @@ pub enum Node {
         id: u32,
     },
     Block(Vec<Node>),
+    /// Nodes without a barrier of the workgroup, which its subgroups may run one after the other.
+    Segment(Vec<Node>),
     If {
         condition: Reg,
         accept: Vec<Node>,

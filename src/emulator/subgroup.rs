@@ -1,4 +1,4 @@
-//! Operations between the lanes of a subgroup, and cooperative matrices.
+//! Operations between the lanes of a subgroup.
 
 use super::finding::FindingKind;
 use super::machine::Interpreter;
@@ -6,7 +6,7 @@ use super::program::{Gather, Op, Reg};
 
 impl Interpreter<'_> {
     /// Returns the lanes of a subgroup.
-    fn lanes_of(&self, subgroup: usize) -> std::ops::Range<usize> {
+    pub(super) fn lanes_of(&self, subgroup: usize) -> std::ops::Range<usize> {
         let width = self.settings.subgroup;
         subgroup * width..self.lanes.min((subgroup + 1) * width)
     }
@@ -40,11 +40,6 @@ impl Interpreter<'_> {
                 _ => unreachable!("no operation of subgroups: {op:?}"),
             }
         }
-    }
-
-    /// Returns where a subgroup's values of a matrix begin.
-    pub(super) fn matrix_at(&self, matrix: usize, subgroup: usize) -> usize {
-        (matrix * self.subgroups + subgroup) * 256
     }
 
     fn ballot(&mut self, subgroup: usize, d: &[Reg], predicate: Option<Reg>) {
@@ -118,22 +113,5 @@ impl Interpreter<'_> {
                 self.register_mut(d)[lane] = sum[0];
             }
         }
-    }
-
-    /// d[i, j] = sum over k of a[i, k] · b[k, j] + c[i, j], with sums in f32.
-    fn multiply(&mut self, subgroup: usize, [d, a, b, c]: [usize; 4]) {
-        let at = |matrix| self.matrix_at(matrix, subgroup);
-        let (d, a, b, c) = (at(d), at(a), at(b), at(c));
-        let mut product = [0.0f32; 256];
-        for i in 0..16 {
-            for j in 0..16 {
-                let mut sum = self.matrices[c + i * 16 + j];
-                for k in 0..16 {
-                    sum += self.matrices[a + i * 16 + k] * self.matrices[b + k * 16 + j];
-                }
-                product[i * 16 + j] = sum;
-            }
-        }
-        self.matrices[d..d + 256].copy_from_slice(&product);
     }
 }

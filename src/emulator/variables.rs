@@ -33,9 +33,19 @@ impl<'a> Lowering<'a> {
         &self.module.types[ty].inner
     }
 
+    /// Refuses a type.
+    pub fn fail_type<T>(&self, ty: &TypeInner) -> Result<T, String> {
+        self.fail(match ty {
+            TypeInner::Matrix { .. } => "matrices of vectors, such as mat4x4: write their columns as vectors",
+            ty if scalar_of(ty) == Some(Scalar::F64) => "f64",
+            _ => "values of this type",
+        })
+    }
+
     /// Returns the words of a type in their order: offset and width in bytes.
     pub fn words_of(&self, ty: Handle<Type>) -> Result<Vec<(u32, u8)>, String> {
         Ok(match *self.inner(ty) {
+            ref ty if scalar_of(ty) == Some(Scalar::F64) => return self.fail_type(ty),
             TypeInner::Scalar(scalar) | TypeInner::Atomic(scalar) => scalar_words(0, scalar),
             TypeInner::Vector { size, scalar } => {
                 (0..size as u32).flat_map(|i| scalar_words(i * u32::from(scalar.width), scalar)).collect()
@@ -52,7 +62,7 @@ impl<'a> Lowering<'a> {
                 }
                 all
             }
-            _ => return self.fail("values of this type"),
+            ref ty => return self.fail_type(ty),
         })
     }
 
@@ -157,6 +167,7 @@ impl<'a> Lowering<'a> {
             L::Bool(v) => vec![self.constant(u32::from(v))],
             L::U64(v) => vec![self.constant(v as u32), self.constant((v >> 32) as u32)],
             L::I64(v) => vec![self.constant(v as u32), self.constant((v >> 32) as u32)],
+            L::F64(_) => return self.fail("f64"),
             _ => return self.fail("literals of this type"),
         })
     }

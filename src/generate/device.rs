@@ -1,8 +1,8 @@
 //! Choice of the device that runs a model.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 
-use crate::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule};
+use crate::emulator::{self, EmulatedAdapter, Emulator, EmulatorOptions};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{self, Class, Facts, Gpu};
@@ -95,8 +95,8 @@ impl DeviceChoice {
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
         if let Some(subgroup) = self.emulated()? {
-            let adapter =
-                EmulatedAdapter::new(EmulatorOptions::sanitizing(subgroup, Schedule::Forward), self.gpu_options());
+            self.check_shaders()?;
+            let adapter = EmulatedAdapter::new(EmulatorOptions::running(subgroup), self.gpu_options());
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
             let run = Run { adapter: format!("emulated, subgroups of {subgroup}"), path, software: true };
             return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });
@@ -133,7 +133,7 @@ impl DeviceChoice {
         if self.path == Compute::Cpu {
             return Err(Error::request("`path`", "portable or fast", "cpu", "choose an adapter"));
         }
-        self.shaders.as_deref().map_or(Ok(()), check_shaders)?;
+        self.check_shaders()?;
         let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
         Gpu::open(adapter, self.gpu_options())
     }
@@ -157,6 +157,12 @@ impl DeviceChoice {
         }
     }
 
+    /// Checks that the files of `shaders` replace built-in ones: a file of another name would be ignored.
+    fn check_shaders(&self) -> Result<()> {
+        let variants: Vec<_> = formats::kernels().flat_map(|kernel| kernel.variants).collect();
+        self.shaders.as_deref().map_or(Ok(()), |folder| emulator::replaced(folder, &variants).map(|_| ()))
+    }
+
     fn gpu_options(&self) -> gpu::Options {
         gpu::Options {
             path: if self.path == Compute::Portable { Path::Portable } else { Path::Fast },
@@ -164,30 +170,6 @@ impl DeviceChoice {
             without: self.without,
             shaders: self.shaders.clone(),
         }
-    }
-}
-
-/// Checks that the .wgsl files of `folder` replace built-in shaders: a file of another name would be ignored.
-fn check_shaders(folder: &FilePath) -> Result<()> {
-    let files = |folder: &FilePath| -> Vec<String> {
-        let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let names = names.map(|name| name.to_string_lossy().into_owned());
-        names.filter_map(|name| name.strip_suffix(".wgsl").map(str::to_owned)).collect()
-    };
-    let lib = files(&folder.join("lib")).into_iter().map(|stem| format!("lib/{stem}"));
-    let found: Vec<String> = files(folder).into_iter().chain(lib).collect();
-    let built_in = |stem: &String| {
-        let variants = formats::kernels().flat_map(|kernel| kernel.variants);
-        variants.flat_map(|variant| variant.wgsl).any(|file| file.stem == stem)
-    };
-    let fix = "name the files as in the folder shaders of qwgpu";
-    match found.iter().find(|stem| !built_in(stem)) {
-        Some(stem) => Err(Error::request("`shaders`", "names of built-in shaders", format!("{stem}.wgsl"), fix)),
-        None if found.is_empty() => {
-            let found = format!("none in {}", folder.display());
-            Err(Error::request("`shaders`", "a folder with .wgsl files", found, fix))
-        }
-        None => Ok(()),
     }
 }
 

@@ -7,19 +7,37 @@ use crate::files::put;
 use crate::micro;
 
 #[test]
-fn an_emulated_adapter_generates_the_tokens_of_the_reference() {
+fn check_runs_a_model_on_an_emulated_adapter() {
     let model = micro::folder().to_str().unwrap().to_owned();
-    let generate = |more: &[&str]| {
-        let prompt = ["generate", "--model", &model, "--prompt", "hello", "--max-new-tokens", "4", "--json"];
-        json(&ends(0, prompt.iter().chain(more)))
-    };
-    let expected = generate(&["--path", "cpu"]);
-    for device in ["emulated:32", "emulated:64"] {
-        let found = generate(&["--device", device]);
-        assert_eq!(found["text"], expected["text"], "{device}");
-    }
-    let refused = ends(2, ["generate", "--model", &model, "--prompt", "hello", "--device", "emulated:5"]);
+    let on =
+        |device: &str| ["check", "--model", &model, "--tokens", "4", "--json", "--device", device].map(str::to_owned);
+    let found = json(&ends(0, on("emulated:64")));
+    assert_eq!(found["adapter"], "emulated, subgroups of 64");
+    assert_eq!(found["passed"], true, "{found}");
+    let refused = ends(2, on("emulated:5"));
     assert!(stderr(&refused).contains("emulated:32"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_folder_of_shaders_must_replace_some_that_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let shaders = folder.path().to_str().unwrap();
+    let chosen = ["--case", "last_of_5x100", "--shaders", shaders];
+    let sanitize = [&["shader", "sanitize", "--kernel", "rms_norm"], &chosen[..]].concat();
+    let profile = [&["shader", "profile", "rms_norm"], &chosen[..]].concat();
+    put(folder.path(), "argmax.wgsl", include_str!("../../shaders/argmax.wgsl"));
+    for command in [&sanitize, &profile] {
+        let refused = stderr(&ends(2, command));
+        assert!(refused.contains("--shaders") && refused.contains("argmax.wgsl"), "{refused}");
+    }
+    put(folder.path(), "rms_norm.wgsl", include_str!("../../shaders/rms_norm.wgsl"));
+    let named = stderr(&ends(0, &sanitize));
+    assert!(named.contains("rms_norm.wgsl") && !named.contains("argmax.wgsl"), "{named}");
+    let model = micro::folder().to_str().unwrap().to_owned();
+    put(folder.path(), "rms_nrom.wgsl", "");
+    let emulated = ["generate", "--model", &model, "--prompt", "a", "--device", "emulated:32", "--shaders", shaders];
+    let refused = stderr(&ends(2, emulated));
+    assert!(refused.contains("rms_nrom.wgsl"), "{refused}");
 }
 
 #[test]

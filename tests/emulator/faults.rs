@@ -259,6 +259,48 @@ static PLANTED: &[Planted] = &[
         at: ("hessian", "left[at + 1u] ="),
         subgroup: 32,
     },
+    Planted {
+        name: "a_ticket_taken_for_the_invocation",
+        on: ["silu_mul", "portable", ""],
+        file: "silu_mul",
+        edits: &[
+            ("override WG: u32 = 64;", "override WG: u32 = 64;\nvar<workgroup> next: atomic<u32>;"),
+            (
+                "    let c = group.x * WG + lane;",
+                "    if lane == 0u { atomicStore(&next, 0u); }
+    workgroupBarrier();
+    let ticket = atomicAdd(&next, 1u);
+    let c = group.x * WG + lane;",
+            ),
+            ("y[at] =", "y[at - lane + ticket] ="),
+        ],
+        kind: "order-dependent",
+        at: ("silu_mul", "y[at - lane + ticket] ="),
+        subgroup: 32,
+    },
+    Planted {
+        name: "a_sum_in_the_order_of_subgroups",
+        on: ["rms_norm", "portable", "heads_32x128_of_3"],
+        file: "rms_norm",
+        edits: &[
+            ("override WG: u32 = 128;", "override WG: u32 = 128;\nvar<workgroup> total: atomic<u32>;"),
+            (
+                "    let mean = workgroup_sum(squares, lane) / f32(params.cols);",
+                "    if lane == 0u { atomicStore(&total, 0u); }
+    workgroupBarrier();
+    loop {
+        let old = atomicLoad(&total);
+        let more = bitcast<u32>(bitcast<f32>(old) + squares);
+        if atomicCompareExchangeWeak(&total, old, more).exchanged { break; }
+    }
+    workgroupBarrier();
+    let mean = bitcast<f32>(atomicLoad(&total)) / f32(params.cols);",
+            ),
+        ],
+        kind: "order-dependent",
+        at: ("rms_norm", "atomicCompareExchangeWeak"),
+        subgroup: 32,
+    },
 ];
 
 /// Returns a test for each planted fault.
