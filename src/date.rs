@@ -22,15 +22,3 @@ pub fn time(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     time.unwrap_or(DateTime::<Utc>::MAX_UTC).format("%FT%T").to_string()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::time;
-
-    #[test]
-    fn times_are_written_for_names_of_files() {
-        assert_eq!(time(0), "1970-01-01T00:00:00");
-        assert_eq!(time(951_782_400), "2000-02-29T00:00:00");
-        assert_eq!(time(1_795_336_245), "2026-11-22T08:30:45");
-    }
-}

@@ -130,3 +130,11 @@ fn id_that_is_no_token_is_named() {
 fn one_megabyte_without_a_break_encodes() {
     one_megabyte(&small());
 }
+
+/// Characters of one to three bytes, all of whose bytes but the few that UTF-8 lacks.
+#[test]
+fn every_byte_comes_back() {
+    let text: String = (0..0x900).chain(0xF000..0xF100).filter_map(char::from_u32).collect();
+    let tokenizer = small();
+    assert_eq!(tokenizer.decode(&tokenizer.encode_plain(&text).unwrap(), false).unwrap(), text);
+}

@@ -129,6 +129,17 @@ fn tokenizer_json_that_is_written_gives_the_same_ids_here_and_in_hugging_face() 
     }
 }
 
+/// NFC is only for Qwen: these families leave the characters as they are.
+#[test]
+fn every_byte_comes_back() {
+    let text: String = (0..0x900).chain(0xF000..0xF100).filter_map(char::from_u32).collect();
+    for family in goldens()["tokenizers"].as_array().unwrap() {
+        let tokenizer = from_json(&family["tokenizer"]).unwrap();
+        let ids = tokenizer.encode_plain(&text).unwrap();
+        assert_eq!(tokenizer.decode(&ids, false).unwrap(), text, "{}", family["name"]);
+    }
+}
+
 #[test]
 fn bos_is_what_the_checkpoint_says() {
     let family = family("llama2");
@@ -235,15 +246,9 @@ fn steps_that_no_family_has_are_refused_by_name() {
     }
 }
 
-/// Renders with the date of today written as the goldens write it.
+/// Renders on a day that no template and no chat names, and writes the date as the goldens write it.
 fn rendered(template: &ChatTemplate, messages: &[Message], prompt: bool) -> Result<String, Error> {
-    let today = || ChatTemplate::new("{{ strftime_now('%d %b %Y') }}", None, None).unwrap().render(&[], false).unwrap();
-    loop {
-        let (before, text, after) = (today(), template.render(messages, prompt), today());
-        if before == after {
-            return text.map(|text| text.replace(&after, "<date>"));
-        }
-    }
+    template.render(messages, prompt).map(|text| text.replace("29 Feb 2000", "<date>"))
 }
 
 #[test]
@@ -254,6 +259,7 @@ fn templates_of_every_family_render_as_in_transformers() {
         let token = |name: &str| case["tokens"].get(name).map(string);
         let source = case["source"].as_str().unwrap();
         let template = ChatTemplate::new(source, token("bos_token").as_deref(), token("eos_token").as_deref()).unwrap();
+        let template = template.at(951_782_400);
         for row in case["rendered"].as_array().unwrap() {
             let turns = goldens["chats"][row["chat"].as_str().unwrap()].as_array().unwrap();
             let message = |turn: &Value| Message { role: string(&turn["role"]), content: string(&turn["content"]) };

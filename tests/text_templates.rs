@@ -54,15 +54,13 @@ fn templates_render_as_in_transformers() {
 fn chatml_without_a_template() {
     let user = [message("user", "Hi")];
     let turn = "<|im_start|>user\nHi<|im_end|>\n";
-    let template = ChatTemplate::chatml(Some("It's \\n \"so\" {{ 1 }} {% if %}.\nBe kind."));
-    let system = "<|im_start|>system\nIt's \\n \"so\" {{ 1 }} {% if %}.\nBe kind.<|im_end|>\n";
-    assert_eq!(template.render(&user, false).unwrap(), format!("{system}{turn}"));
-    assert_eq!(template.render(&[], true).unwrap(), format!("{system}<|im_start|>assistant\n"));
+    let template = ChatTemplate::chatml();
+    assert_eq!(template.render(&user, false).unwrap(), turn);
+    assert_eq!(template.render(&[], true).unwrap(), "<|im_start|>assistant\n");
 
     let both = [message("system", "S"), message("user", "Hi")];
     let expected = format!("<|im_start|>system\nS<|im_end|>\n{turn}<|im_start|>assistant\n");
     assert_eq!(template.render(&both, true).unwrap(), expected);
-    assert_eq!(ChatTemplate::chatml(None).render(&user, false).unwrap(), turn);
 }
 
 /// Returns the error of a template for a short conversation.
@@ -208,6 +206,23 @@ fn templates_can_tell_the_date() {
     let template = ChatTemplate::new("{{ strftime_now('%Y-%m-%d') }}", None, None).unwrap();
     let date = template.render(&[], false).unwrap();
     assert!(date.len() == 10 && date.as_str() > "2024-01-01", "{date}");
+    assert_eq!(template.at(951_782_400).render(&[], false).unwrap(), "2000-02-29");
+}
+
+#[test]
+fn times_are_those_of_python() {
+    let at = |format: &str, seconds| {
+        let template = ChatTemplate::new(&format!("{{{{ strftime_now('{format}') }}}}"), None, None).unwrap();
+        template.at(seconds).render(&[], false)
+    };
+    let format = "%d %B %Y, %e %b %y %j %I%p %A %a %F %T %H:%M:%S %m %%";
+    for (seconds, expected) in [
+        (951_782_400, "29 February 2000, 29 Feb 00 060 12AM Tuesday Tue 2000-02-29 00:00:00 00:00:00 02 %"),
+        (1_735_689_599, "31 December 2024, 31 Dec 24 366 11PM Tuesday Tue 2024-12-31 23:59:59 23:59:59 12 %"),
+    ] {
+        assert_eq!(at(format, seconds).unwrap(), expected);
+        assert!(at("%Y %Q", seconds).unwrap_err().to_string().contains("%Q"));
+    }
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Evaluation {
             done: 0,
             total,
         };
-        let result = runner.run(&self.tasks, shard);
+        let result = self.tasks.iter().flat_map(|task| &task.sets).try_for_each(|set| runner.set(set, shard));
         journal.sync()?;
         result
     }

@@ -14,6 +14,7 @@ use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
 use crate::tasks::{Aggregation, Ask, Item, Response};
+use crate::text::python_float;
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
 const IMITATED: &str = "0.4.13";
@@ -154,11 +155,11 @@ fn insert_groups(results: &mut Value, task: &TaskRequests, sets: &[SetResult]) {
         for metric in metrics.iter().filter(|metric| matches!(metric.aggregation, Aggregation::Mean)) {
             let values: Vec<f64> = members.iter().filter_map(|set| set.number(metric)?.value).collect();
             if let Ok(value) = mean(&values) {
-                entry.insert(format!("{}_macro,{}", metric.name, metric.filter), json!(value));
+                entry[format!("{}_macro,{}", metric.name, metric.filter)] = json!(value);
             }
         }
-        results["results"][name] = json!(entry);
-        results["groups"][name] = json!(entry);
+        results["results"][name] = entry.clone();
+        results["groups"][name] = entry;
         results["group_subtasks"][name] = members.iter().map(|set| json!(set.set.name)).collect();
     }
 }
@@ -168,7 +169,7 @@ fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_
     let (name, metrics) = (&set.set.name, task.profile.metrics);
     let numbers = metrics.iter().filter_map(|metric| set.number(metric));
     let indent = if one_of_several { " - " } else { "" };
-    results["results"][name] = json!(entry(name, indent, set.samples.len(), numbers));
+    results["results"][name] = entry(name, indent, set.samples.len(), numbers);
     results["configs"][name] = json!({
         "task": name,
         "profile": task.profile.name,
@@ -183,7 +184,7 @@ fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_
     let higher = metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.higher_is_better)));
     results["higher_is_better"][name] = higher.collect::<Map<_, _>>().into();
     results["n-samples"][name] = json!({ "original": set.set.documents.len(), "effective": set.samples.len() });
-    let hashes: String = set.samples.iter().map(|sample| Hashes::of(sample).0.concat()).collect();
+    let hashes: String = set.samples.iter().map(|sample| hashes(sample).concat()).collect();
     results["task_hashes"][name] = json!(sha256(hashes));
     results["qwgpu"]["sets"][name] = json!({
         "errors": set.errors(),
@@ -194,15 +195,12 @@ fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_
     });
 }
 
-fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item = MetricValue>) -> Map<String, Value> {
-    let mut entry = Map::new();
-    entry.insert("name".into(), json!(name));
-    entry.insert("alias".into(), json!(format!("{indent}{name}")));
-    entry.insert("sample_len".into(), json!(documents));
+fn entry(name: &str, indent: &str, documents: usize, numbers: impl Iterator<Item = MetricValue>) -> Value {
+    let mut entry = json!({ "name": name, "alias": format!("{indent}{name}"), "sample_len": documents });
     for number in numbers {
         let or = |value: Option<f64>| value.map_or(json!("N/A"), |value| json!(value));
-        entry.insert(format!("{},{}", number.name, number.filter), or(number.value));
-        entry.insert(format!("{}_stderr,{}", number.name, number.filter), or(number.standard_error));
+        entry[format!("{},{}", number.name, number.filter)] = or(number.value);
+        entry[format!("{}_stderr,{}", number.name, number.filter)] = or(number.standard_error);
     }
     entry
 }
@@ -214,64 +212,55 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 
 /// Returns what the samples file has of a document: a line for each filter.
 fn sample_lines(sample: &Sample) -> Vec<Value> {
-    let hashes = Hashes::of(sample);
-    let line = |filter, filtered, metrics: Vec<&str>, rest: Vec<(&str, Value)>| {
-        let mut line = line(sample, filter, filtered);
-        line.insert("metrics".into(), json!(metrics));
-        let hashes =
-            ["doc_hash", "prompt_hash", "target_hash"].into_iter().zip(hashes.0.iter().map(|hash| json!(hash)));
-        line.extend(hashes.chain(rest).map(|(name, value)| (name.to_owned(), value)));
-        Value::Object(line)
-    };
-    match &sample.outcomes {
-        Ok(outcomes) => outcomes
-            .iter()
-            .map(|outcome| {
-                let metrics = outcome.items.iter().map(|item| item.0).collect();
-                let items = outcome.items.iter().map(|(name, item)| (*name, item_value(item))).collect();
-                line(outcome.filter, outcome.filtered.as_deref(), metrics, items)
-            })
-            .collect(),
-        Err(why) => vec![line("none", None, Vec::new(), vec![("error", json!(why))])],
-    }
-}
-
-fn line(sample: &Sample, filter: &str, filtered: Option<&[String]>) -> Map<String, Value> {
     let request = sample.request;
-    let mut arguments = Map::new();
-    match &request.prompt.ask {
+    let arguments: Map<String, Value> = match &request.prompt.ask {
         Ask::Choices(_) => {
-            for (number, continuation) in request.continuations.iter().enumerate() {
-                let argument = json!({ "arg_0": request.context, "arg_1": continuation });
-                arguments.insert(format!("gen_args_{number}"), argument);
-            }
+            let arguments = request.continuations.iter().map(|text| json!({ "arg_0": request.context, "arg_1": text }));
+            (0..).zip(arguments).map(|(number, argument)| (format!("gen_args_{number}"), argument)).collect()
         }
         Ask::Reply { until, max_new_tokens: most } => {
             let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": most });
-            arguments.insert("gen_args_0".into(), json!({ "arg_0": request.context, "arg_1": how }));
+            [("gen_args_0".to_owned(), json!({ "arg_0": request.context, "arg_1": how }))].into_iter().collect()
         }
-    }
-    let (answers, plain): (Value, Value) = match sample.response {
+    };
+    let (answers, plain) = match sample.response {
         Response::Choices(sums) => {
-            let pairs: Vec<[String; 2]> = sums
-                .iter()
-                .map(|&(sum, greedy)| [python(sum), if greedy { "True" } else { "False" }.to_owned()])
-                .collect();
+            let pair =
+                |&(sum, greedy): &(f64, bool)| [python_float(sum), if greedy { "True" } else { "False" }.to_owned()];
+            let pairs: Vec<[String; 2]> = sums.iter().map(pair).collect();
             (json!(pairs.iter().map(|pair| [pair]).collect::<Vec<_>>()), json!(pairs))
         }
         Response::Reply(text) => (json!([[text]]), json!([text])),
         Response::Error(_) => (json!([]), json!([])),
     };
-    let filtered = filtered.map_or(plain, |texts| json!(texts));
-    let mut line = Map::new();
-    line.insert("doc_id".into(), json!(sample.id));
-    line.insert("doc".into(), sample.document.clone());
-    line.insert("target".into(), target(request));
-    line.insert("arguments".into(), Value::Object(arguments));
-    line.insert("resps".into(), answers);
-    line.insert("filtered_resps".into(), filtered);
-    line.insert("filter".into(), json!(filter));
-    line
+    let [doc_hash, prompt_hash, target_hash] = hashes(sample);
+    let line = |filter: &str, filtered: Option<&[String]>, items: &[(&'static str, Item)]| {
+        let mut line = json!({
+            "doc_id": sample.id,
+            "doc": sample.document,
+            "target": target(request),
+            "arguments": arguments,
+            "resps": answers,
+            "filtered_resps": filtered.map_or_else(|| plain.clone(), |texts| json!(texts)),
+            "filter": filter,
+            "metrics": items.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            "doc_hash": doc_hash,
+            "prompt_hash": prompt_hash,
+            "target_hash": target_hash,
+        });
+        items.iter().for_each(|(name, item)| line[*name] = item_value(item));
+        line
+    };
+    match &sample.outcomes {
+        Ok(outcomes) => {
+            outcomes.iter().map(|outcome| line(outcome.filter, outcome.filtered.as_deref(), &outcome.items)).collect()
+        }
+        Err(why) => {
+            let mut line = line("none", None, &[]);
+            line["error"] = json!(why);
+            vec![line]
+        }
+    }
 }
 
 /// Returns the right answer as lm-evaluation-harness logs it: text, also of a number.
@@ -292,31 +281,15 @@ fn item_value(item: &Item) -> Value {
     }
 }
 
-/// Digests of a document, of its prompt and of its target.
-struct Hashes([String; 3]);
-
-impl Hashes {
-    fn of(sample: &Sample) -> Hashes {
-        // As `json.dumps(document, indent=2, ensure_ascii=False)` has it.
-        let document = serde_json::to_vec_pretty(sample.document).expect("a JSON value");
-        let target = match target(sample.request) {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        Hashes([sha256(&document), sha256(&sample.request.context), sha256(target)])
-    }
-}
-
-/// Writes a number as Python does.
-fn python(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-4..1e16).contains(&size) {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').expect("an exponent");
-        let exponent: i32 = exponent.parse().expect("a number");
-        return format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
-    }
-    format!("{value:?}")
+/// Returns digests of a document, of its prompt and of its target.
+fn hashes(sample: &Sample) -> [String; 3] {
+    // As `json.dumps(document, indent=2, ensure_ascii=False)` has it.
+    let document = serde_json::to_vec_pretty(sample.document).expect("a JSON value");
+    let target = match target(sample.request) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    [sha256(&document), sha256(&sample.request.context), sha256(target)]
 }
 
 /// Returns a model's name as part of a path.
@@ -336,23 +309,4 @@ fn sanitized(name: &str) -> String {
 /// Returns the name of a set's samples file.
 pub fn samples_file(set: &str, begun: u64) -> String {
     format!("samples_{}_{}.jsonl", sanitized(set), date::time(begun).replace(':', "-"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_as_python_does() {
-        for (value, text) in
-            [(-0.9708921313285828, "-0.9708921313285828"), (-1e-5, "-1e-05"), (-12.0, "-12.0"), (0.0001, "0.0001")]
-        {
-            assert_eq!(python(value), text);
-        }
-    }
-
-    #[test]
-    fn names_become_folders() {
-        assert_eq!(sanitized("a/b:c//d"), "a__b__c__d");
-    }
 }

@@ -8,7 +8,7 @@ use super::settings::EvalSettings;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::Question;
-use crate::tasks::prompt::{self, Turns};
+use crate::tasks::prompt;
 use crate::tasks::shots::Shots;
 use crate::tasks::{Ask, Profile, Prompt, Set, TASKS, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
@@ -209,9 +209,8 @@ impl RequestBuilder<'_> {
     ) -> Result<Request> {
         let prompt = (profile.prompt)(set, document);
         let (context, continuations) = if profile.chat {
-            let turns = if self.settings.fewshot_as_multiturn { Turns::Each } else { Turns::One };
-            let (messages, continuations) = prompt::messages(&prompt, shots, turns);
-            let messages: Vec<Message> = messages.into_iter().map(|m| Message::new(m.role, &m.content)).collect();
+            let (messages, continuations) = prompt::messages(&prompt, shots, self.settings.fewshot_as_multiturn);
+            let messages: Vec<_> = messages.iter().map(|(role, content)| Message::new(role, content)).collect();
             (self.chat.render(&messages, true)?, continuations)
         } else {
             prompt::compose(&prompt, shots)

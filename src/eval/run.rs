@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::journal::Journal;
-use super::requests::{Request, SetRequests, Shard, TaskRequests, Tokens};
+use super::requests::{Request, SetRequests, Shard, Tokens};
 use crate::error::Result;
 use crate::generate::{BatchPrompt, Engine, Event, Flow, Question, TokenScore};
 use crate::progress::Progress;
@@ -26,18 +26,11 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Runs all requests of `shard` that the journal has no answer to.
+    /// Runs the requests of a set that are in `shard` and have no answer in the journal.
     ///
     /// # Errors
     /// Those of the device and of the journal; what the progress returns.
-    pub fn run(&mut self, tasks: &[TaskRequests], shard: Shard) -> Result<()> {
-        for set in tasks.iter().flat_map(|task| &task.sets) {
-            self.set(set, shard)?;
-        }
-        self.journal.sync()
-    }
-
-    fn set(&mut self, set: &SetRequests, shard: Shard) -> Result<()> {
+    pub fn set(&mut self, set: &SetRequests, shard: Shard) -> Result<()> {
         let mut missing = set.missing(shard, self.journal);
         if missing.is_empty() {
             return Ok(());

@@ -33,7 +33,7 @@ impl Compute {
 }
 
 /// The device that runs a model. The default is the best adapter with all it offers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DeviceChoice {
     /// Shaders or the CPU.
     pub path: Compute,
@@ -47,19 +47,6 @@ pub struct DeviceChoice {
     pub without: Needs,
     /// A folder whose .wgsl files replace the built-in shaders of the same name.
     pub shaders: Option<PathBuf>,
-}
-
-impl Default for DeviceChoice {
-    fn default() -> DeviceChoice {
-        DeviceChoice {
-            path: Compute::Fast,
-            device: None,
-            require_gpu: false,
-            webgpu_limits: false,
-            without: Needs::empty(),
-            shaders: None,
-        }
-    }
 }
 
 /// The device that runs a model, as results name it.

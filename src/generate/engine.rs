@@ -229,16 +229,25 @@ impl Engine {
         let mut fetch = None;
         let last = (ids.len() - 1) / self.chunk;
         for (number, ids) in ids.chunks(self.chunk).enumerate() {
-            let output = if number == last { output } else { Output::Nothing };
-            let program = self.program(ids.len(), output)?;
-            self.place(ids)?;
-            self.backend.run(program.id)?;
-            self.len += ids.len();
-            if let Some(tensor) = program.output {
-                fetch = Some(self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?);
-            }
+            fetch = self.run(ids, if number == last { output } else { Output::Nothing })?;
         }
         Ok(fetch)
+    }
+
+    /// Runs one chunk, and fetches its output if it has one.
+    fn run(&mut self, ids: &[u32], output: Output) -> Result<Option<Fetch>> {
+        let program = self.program(ids.len(), output)?;
+        self.place(ids)?;
+        self.backend.run(program.id)?;
+        self.len += ids.len();
+        let fetch = |tensor: Tensor| self.backend.fetch(Some(program.id), tensor, 0, tensor.words());
+        program.output.map(fetch).transpose()
+    }
+
+    /// Waits for an output of numbers.
+    fn values(&mut self, fetch: Option<Fetch>) -> Result<Vec<f32>> {
+        let words = self.backend.finish(fetch.expect("logits and likelihoods are outputs"))?;
+        Ok(bytemuck::cast_vec(words))
     }
 
     /// Feeds `ids` and waits until they are in the cache.
@@ -257,9 +266,8 @@ impl Engine {
     /// # Errors
     /// They do not fit the context; those of the device.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
-        let fetch = self.feed(ids, Output::Logits)?.expect("a logits program has an output");
-        let words = self.backend.finish(fetch)?;
-        Ok(bytemuck::cast_vec(words))
+        let fetch = self.feed(ids, Output::Logits)?;
+        self.values(fetch)
     }
 
     /// Feeds `ids` and calls `each` with the logits after each of them, in order.
@@ -271,14 +279,9 @@ impl Engine {
         const ROWS: usize = 64;
         self.check_room(ids.len())?;
         for ids in ids.chunks(ROWS.min(self.logit_rows())) {
-            let program = self.program(ids.len(), Output::AllLogits)?;
-            self.place(ids)?;
-            self.backend.run(program.id)?;
-            self.len += ids.len();
-            let tensor = program.output.expect("a logits program has an output");
-            let fetch = self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?;
-            let logits: Vec<f32> = bytemuck::cast_vec(self.backend.finish(fetch)?);
-            logits.chunks_exact(tensor.cols).try_for_each(|row| each(&row[..self.vocab]))?;
+            let fetch = self.run(ids, Output::AllLogits)?;
+            let logits = self.values(fetch)?;
+            logits.chunks_exact(logits.len() / ids.len()).try_for_each(|row| each(&row[..self.vocab]))?;
         }
         Ok(())
     }
@@ -360,14 +363,9 @@ impl Engine {
         let rows = self.logit_rows();
         let mut nll = Vec::with_capacity(ids.len());
         for (ids, targets) in ids.chunks(rows).zip(targets.chunks(rows)) {
-            let program = self.program(ids.len(), Output::Nll)?;
-            self.place(ids)?;
             self.backend.write(None, self.target, 0, targets)?;
-            self.backend.run(program.id)?;
-            self.len += ids.len();
-            let tensor = program.output.expect("an nll program has an output");
-            let fetch = self.backend.fetch(Some(program.id), tensor, 0, tensor.words())?;
-            let values: Vec<f32> = bytemuck::cast_vec(self.backend.finish(fetch)?);
+            let fetch = self.run(ids, Output::Nll)?;
+            let values = self.values(fetch)?;
             if values.iter().any(|v| !v.is_finite()) {
                 return Err(not_finite());
             }

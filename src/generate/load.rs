@@ -164,7 +164,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
     let model = Decoder::load(config, source, &mut *backend, progress)?;
     let mut loaded = Model {
         tokenizer: None,
-        chat: ChatTemplate::chatml(None),
+        chat: ChatTemplate::chatml(),
         stop: Vec::new(),
         generation: Default::default(),
         run,
@@ -220,7 +220,7 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<ChatTemplate> {
             let tokens = &checkpoint.special_tokens;
             ChatTemplate::new(source, tokens.bos.as_deref(), tokens.eos.as_deref())
         }
-        None => Ok(ChatTemplate::chatml(None)),
+        None => Ok(ChatTemplate::chatml()),
     }
 }
 

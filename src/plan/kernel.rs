@@ -8,7 +8,7 @@ use super::{Element, Place, Plan, Tensor};
 
 bitflags::bitflags! {
     /// Features that a variant asks of an adapter beyond WebGPU's defaults.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Needs: u32 {
         const SUBGROUP = 1;
         /// Subgroups of eight lanes or more.

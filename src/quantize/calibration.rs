@@ -134,7 +134,7 @@ fn instructions(
     let fix = "give an array of objects with instruction, input and output";
     let records: Vec<Value> = serde_json::from_str(contents)
         .map_err(|e| Error::malformed(file, "calibration", "a JSON array of instructions", e, fix))?;
-    let chatml = ChatTemplate::chatml(None);
+    let chatml = ChatTemplate::chatml();
     let chat = chat.unwrap_or(&chatml);
     let mut order: Vec<usize> = (0..records.len()).collect();
     if let Some(seed) = wanted.seed {

@@ -106,23 +106,19 @@ fn read_pair(folder: &Path, name: &str) -> Result<Set> {
         let fix = "correct it; the codes are those of the files, as in devtest/deu_Latn.devtest";
         return Err(Error::request("pair of languages of flores", expected, name, fix));
     };
-    let Some((files, documents)) = documents(folder, "devtest", pair)? else {
+    let Some((files, documents)) = read_split(folder, "devtest", pair)? else {
         let looked = [pair.0, pair.1].map(|code| folder.join("devtest").join(format!("{code}.devtest")));
         return Err(data::missing(&looked));
     };
-    let (more, pool) = documents_or_none(folder, pair)?;
+    let (more, pool) = read_split(folder, "dev", pair)?.unwrap_or_default();
     let name = format!("flores_{name}");
     Ok(Set { name, files: [files, more].concat(), documents, pool, ..Set::default() })
 }
 
 type Documents = (Vec<PathBuf>, Vec<Value>);
 
-fn documents_or_none(folder: &Path, pair: (&str, &str)) -> Result<Documents> {
-    Ok(documents(folder, "dev", pair)?.unwrap_or_default())
-}
-
 /// Returns the pairs of sentences of a split, the source's first; nothing where the split is not there.
-fn documents(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Option<Documents>> {
+fn read_split(folder: &Path, split: &str, (from, to): (&str, &str)) -> Result<Option<Documents>> {
     let (from_field, to_field) = (format!("sentence_{from}"), format!("sentence_{to}"));
     let document = |source: &str, target: &str| {
         Value::Object(Map::from_iter([(from_field.clone(), source.into()), (to_field.clone(), target.into())]))
@@ -212,13 +208,8 @@ fn spbleu(items: &[Item]) -> f64 {
         Item::Record(record) => serde_json::from_value(record.clone()).ok(),
         _ => None,
     });
-    let counts = counts.map(|(length, reference_length, matched, total)| BleuCounts {
-        length,
-        reference_length,
-        matched,
-        total,
-    });
-    Bleu::default().score(&counts.sum())
+    let of = |(length, reference_length, matched, total)| BleuCounts { length, reference_length, matched, total };
+    Bleu::default().score(&counts.map(of).sum())
 }
 
 fn chrf(chrf: Chrf, items: &[Item]) -> f64 {

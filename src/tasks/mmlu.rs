@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
 use super::data::{self, Record, Split};
-use super::reply::english;
+use super::reply::{NAMED_OPTION, english};
 use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
@@ -26,7 +26,7 @@ pub static TASK: Task = Task {
         Profile { name: "continuation", prompt: continuation, score: option, metrics: ACC_NORM, ..BASE },
         Profile { name: "generative", prompt: generative, score: written, metrics: WRITTEN, ..BASE },
         Profile { name: "lmh_chat", chat: true, ..BASE },
-        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
+        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
     ],
     export: None,
 };
@@ -35,7 +35,6 @@ const CHANCE: Option<f64> = Some(0.25);
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE)];
 const ACC_NORM: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)];
 const WRITTEN: &[Metric] = &[Metric { filter: FIRST_LINE, ..Metric::score("exact_match", None) }];
-const SAID: &[Metric] = &[Metric::score("acc", CHANCE), Metric::trouble("guessed")];
 
 /// The filter of lm-evaluation-harness that takes the first line.
 const FIRST_LINE: &str = "get_response";
@@ -183,7 +182,5 @@ fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filt
 }
 
 fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
-    let said = english(reply(responses)?, options(document))?;
-    let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    Ok(FilterResult::filtered("none", LETTERS[said.option], items))
+    Ok(english(reply(responses)?, options(document))?.scored(gold(document)))
 }

@@ -6,7 +6,6 @@
 mod bbq;
 mod ceval;
 mod choice;
-mod cnn_dailymail;
 pub mod data;
 pub mod flores;
 pub mod followbench;
@@ -18,9 +17,8 @@ pub mod prompt;
 mod reply;
 pub mod shots;
 mod snli;
-mod summary;
+mod summarization;
 mod truthfulqa;
-mod xsum;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +34,8 @@ pub static TASKS: &[&Task] = &[
     &mmlu::TASK,
     &ceval::TASK,
     &flores::TASK,
-    &cnn_dailymail::TASK,
-    &xsum::TASK,
+    &summarization::CNN_DAILYMAIL,
+    &summarization::XSUM,
     &gsm8k::TASK,
     &hellaswag::TASK,
     &snli::TASK,

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use fancy_regex::Regex;
 use regex::RegexBuilder;
 
-use super::choice::LETTERS;
+use super::choice::{LETTERS, right};
+use super::{FilterResult, Metric};
 use crate::error::{Error, Result};
 use crate::metrics::python::strip;
 
@@ -52,6 +53,17 @@ pub(super) struct NamedOption {
     pub option: usize,
     /// True where no pattern found a letter, so that it is the option most like the reply.
     pub guessed: bool,
+}
+
+/// The metrics of [`NamedOption::scored`].
+pub(super) const NAMED_OPTION: &[Metric] = &[Metric::score("acc", Some(0.25)), Metric::trouble("guessed")];
+
+impl NamedOption {
+    /// Scores the option, of which `gold` is right.
+    pub fn scored(self, gold: usize) -> Vec<FilterResult> {
+        let items = vec![right("acc", self.option == gold), right("guessed", self.guessed)];
+        FilterResult::filtered("none", LETTERS[self.option], items)
+    }
 }
 
 /// Returns the option that an English reply names: texts of options are replaced by their letters, then patterns look
@@ -145,19 +157,4 @@ fn common(a: &[char], b: &[char]) -> usize {
         }
     }
     row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replies_without_a_letter_are_guessed() {
-        let planets = ["Mars", "Venus", "the planet Venus", "Earth"];
-        let guess = |option| NamedOption { option, guessed: true };
-        assert_eq!(english("arth", planets).unwrap(), guess(3));
-        assert_eq!(english("the planets", planets).unwrap(), guess(2));
-        assert_eq!(english("", planets).unwrap(), guess(0));
-        assert_eq!(chinese("土", "最大的行星是____。", ["火星", "木星", "土星", "金星"]), guess(2));
-    }
 }

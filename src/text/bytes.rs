@@ -52,35 +52,3 @@ pub(super) fn parse_byte_token(text: &str) -> Option<u8> {
     let byte = u8::from_str_radix(digits, 16).ok()?;
     (text == byte_token(byte)).then_some(byte)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn letters(text: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_letters(text, &mut bytes);
-        bytes
-    }
-
-    fn piece(text: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_piece(text, &mut bytes);
-        bytes
-    }
-
-    #[test]
-    fn every_byte_has_its_letter_and_back() {
-        for byte in 0..=255 {
-            assert_eq!(letters(&byte_letter(byte).to_string()), [byte]);
-            assert_eq!(piece(&byte_token(byte)), [byte]);
-        }
-        assert_eq!(byte_letter(b' '), 'Ġ');
-        assert_eq!(byte_letter(b'\n'), 'Ċ');
-        assert_eq!(letters("a\u{4E2D}"), "a\u{4E2D}".as_bytes());
-        assert_eq!(piece("\u{2581}a\u{2581}"), b" a ");
-        for other in ["<0x0a>", "<0x+A>", "<0x0A", "<0x00A>", "<0xA>"] {
-            assert_eq!(piece(other), other.as_bytes());
-        }
-    }
-}

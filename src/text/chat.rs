@@ -3,10 +3,11 @@
 use std::error::Error as _;
 use std::{io, thread};
 
+use chrono::{DateTime, NaiveDateTime};
 use minijinja::{ErrorKind, Value};
 
 use super::builtins::environment;
-use crate::{Error, Result};
+use crate::{Error, Result, date};
 
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub struct ChatTemplate {
     source: String,
     bos_token: Option<String>,
     eos_token: Option<String>,
+    time: Option<NaiveDateTime>,
 }
 
 const NAME: &str = "chat_template";
@@ -60,13 +62,14 @@ impl ChatTemplate {
             return Err(Error::Template(format!("{length} bytes long; at most {MAX_SOURCE} are read")));
         }
         apart(|| {
-            environment(0)?.template_from_named_str(NAME, source)?;
+            environment(0, date::date_time())?.template_from_named_str(NAME, source)?;
             Ok(())
         })?;
         Ok(ChatTemplate {
             source: source.to_owned(),
             bos_token: bos_token.map(str::to_owned),
             eos_token: eos_token.map(str::to_owned),
+            time: None,
         })
     }
 
@@ -75,28 +78,23 @@ impl ChatTemplate {
         &self.source
     }
 
-    /// Returns the format of Qwen models that have no template of their own. A conversation without a system message
-    /// starts with `default_system`, if that is given.
-    pub fn chatml(default_system: Option<&str>) -> ChatTemplate {
+    /// Returns the format of Qwen models that have no template of their own.
+    pub fn chatml() -> ChatTemplate {
         let turn = "<|im_start|>' ~ message.role ~ '\\n' ~ message.content ~ '<|im_end|>\\n";
-        let system = match default_system {
-            Some(text) => {
-                let text = text.replace('\\', "\\\\").replace('\'', "\\'");
-                format!(
-                    "{{% if not messages or messages[0].role != 'system' %}}\
-                     {{{{ '<|im_start|>system\\n{text}<|im_end|>\\n' }}}}{{% endif %}}"
-                )
-            }
-            None => String::new(),
-        };
         ChatTemplate {
             source: format!(
-                "{system}{{% for message in messages %}}{{{{ '{turn}' }}}}{{% endfor %}}\
+                "{{% for message in messages %}}{{{{ '{turn}' }}}}{{% endfor %}}\
                  {{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}{{% endif %}}"
             ),
             bos_token: None,
             eos_token: None,
+            time: None,
         }
+    }
+
+    /// Sets the time that templates are told, in seconds since 1970. Otherwise it is that of the clock.
+    pub fn at(self, seconds: i64) -> ChatTemplate {
+        ChatTemplate { time: DateTime::from_timestamp(seconds, 0).map(|time| time.naive_utc()), ..self }
     }
 
     /// Returns the prompt. `add_generation_prompt` ends it with the start of the assistant's turn.
@@ -105,9 +103,10 @@ impl ChatTemplate {
     /// The template refuses the messages, uses something unknown, or exceeds a bound.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         let input: usize = messages.iter().map(|message| message.content.len() + message.role.len()).sum();
-        let mut prompt = Prompt { bytes: Vec::new(), limit: MAX_OUTPUT + MAX_OUTPUT_PER_INPUT * input };
+        let mut prompt = BoundedWriter { bytes: Vec::new(), limit: MAX_OUTPUT + MAX_OUTPUT_PER_INPUT * input };
         apart(|| {
-            let environment = environment(FUEL + FUEL_PER_MESSAGE * messages.len() as u64)?;
+            let time = self.time.unwrap_or_else(date::date_time);
+            let environment = environment(FUEL + FUEL_PER_MESSAGE * messages.len() as u64, time)?;
             let template = environment.template_from_named_str(NAME, &self.source)?;
             template.render_captured_to(self.variables(messages, add_generation_prompt), &mut prompt)?;
             Ok(())
@@ -132,12 +131,12 @@ impl ChatTemplate {
 }
 
 /// A writer that refuses more than `limit` bytes.
-struct Prompt {
+struct BoundedWriter {
     bytes: Vec<u8>,
     limit: usize,
 }
 
-impl io::Write for Prompt {
+impl io::Write for BoundedWriter {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         if text.len() > self.limit - self.bytes.len() {
             return Err(io::Error::other(format!("the template writes more than {} bytes", self.limit)));

@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 use tokenizers::models::bpe::Vocab;
 
 use super::bytes::{byte_letter, byte_token, push_letters, push_piece};
-use super::split::Split;
+use super::split::SplittingRule;
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// Reached by merges.
     Normal,
     /// Matched literally before anything else.
@@ -22,14 +22,14 @@ pub(super) enum Kind {
 pub(super) struct Token {
     pub id: u32,
     pub text: String,
-    pub kind: Kind,
+    pub kind: TokenKind,
 }
 
 /// The way from a text to the characters that BPE merges.
 #[derive(Clone, Copy)]
 pub(super) enum Scheme {
     /// The bytes of each word, as letters.
-    ByteLevel { split: &'static Split, nfc: bool, ignore_merges: bool },
+    ByteLevel { split: &'static SplittingRule, nfc: bool, ignore_merges: bool },
     /// The characters of the whole text, with `▁` for a space; bytes of a character that has no token.
     SentencePiece { prefix: SpacePrefix },
 }
@@ -88,7 +88,7 @@ impl Definition {
         let malformed =
             |expected: &str, found: String| Err(Error::malformed(file, self.tokens_field, expected, found, REPLACE));
         self.tokens.sort_by_key(|token| token.id);
-        if !self.tokens.iter().any(|token| token.kind == Kind::Normal) {
+        if !self.tokens.iter().any(|token| token.kind == TokenKind::Normal) {
             return malformed("at least 256 tokens", "no tokens".to_owned());
         }
         for pair in self.tokens.windows(2) {
@@ -149,7 +149,7 @@ impl Definition {
         };
         match self.scheme {
             Scheme::ByteLevel { split, nfc, ignore_merges } => {
-                text(split.pattern);
+                text(&split.pattern());
                 text(if nfc { "NFC" } else { "" });
                 if ignore_merges {
                     text("ignore_merges");
@@ -167,9 +167,9 @@ impl Definition {
         }
         for token in &self.tokens {
             text(match token.kind {
-                Kind::Normal => "normal",
-                Kind::Added => "added",
-                Kind::Special => "special",
+                TokenKind::Normal => "normal",
+                TokenKind::Added => "added",
+                TokenKind::Special => "special",
             });
             text(&token.id.to_string());
             text(&token.text);

@@ -146,27 +146,23 @@ fn key_text(key: &Value) -> Result<String, Error> {
     })
 }
 
-/// Python's `repr`: the shortest digits that read back, an exponent outside of 1e-4 to 1e16.
 fn number(value: &Value) -> String {
     match f64::try_from(value.clone()) {
-        Ok(float) if !value.is_integer() => {
-            let text = match float {
-                _ if float.is_nan() => "NaN".to_owned(),
-                f64::INFINITY => "Infinity".to_owned(),
-                f64::NEG_INFINITY => "-Infinity".to_owned(),
-                _ => format!("{float:?}"),
-            };
-            match text.split_once('e') {
-                Some((digits, exponent)) => {
-                    let (sign, size) = match exponent.strip_prefix('-') {
-                        Some(size) => ('-', size),
-                        None => ('+', exponent),
-                    };
-                    format!("{digits}e{sign}{size:0>2}")
-                }
-                None => text,
-            }
-        }
+        Ok(float) if !value.is_integer() => match float {
+            _ if float.is_nan() => "NaN".to_owned(),
+            f64::INFINITY => "Infinity".to_owned(),
+            f64::NEG_INFINITY => "-Infinity".to_owned(),
+            _ => python_float(float),
+        },
         _ => value.to_string(),
     }
+}
+
+/// Writes a finite number as Python's `repr` does: the shortest digits that read back, an exponent of two digits or
+/// more outside of 1e-4 to 1e16.
+pub(crate) fn python_float(value: f64) -> String {
+    let text = format!("{value:?}");
+    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    let (sign, size) = exponent.strip_prefix('-').map_or(('+', exponent), |size| ('-', size));
+    format!("{digits}e{sign}{size:0>2}")
 }

@@ -19,6 +19,7 @@ mod vocabulary;
 
 pub use chat::{ChatTemplate, Message};
 pub use file::read_text;
+pub(crate) use json_dumps::python_float;
 pub use stream::Detokenizer;
 pub use tokenizer::Tokenizer;
 pub use tokenizer_file::tokenizer_json;

@@ -12,7 +12,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{Model, NormalizedString};
 
 use super::bytes::{SPACE, byte_letter};
-use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix};
+use super::definition::{Definition, REPLACE, Scheme, SpacePrefix, TokenKind};
 use super::split::Splitter;
 use super::tokenizer_json;
 use crate::checkpoint::Vocabulary;
@@ -82,16 +82,19 @@ impl Tokenizer {
         for token in &mut definition.tokens {
             let start = text.len();
             match token.kind {
-                Kind::Normal => definition.scheme.push_bytes(&token.text, &mut text),
-                Kind::Added | Kind::Special => text.extend(token.text.as_bytes()),
+                TokenKind::Normal => definition.scheme.push_bytes(&token.text, &mut text),
+                TokenKind::Added | TokenKind::Special => text.extend(token.text.as_bytes()),
             }
             let offset = |at: usize| {
                 let found = || format!("{at} bytes");
                 u32::try_from(at).map_err(|_| failed(definition.tokens_field, "4 GiB of text", found()))
             };
-            spans[token.id as usize] =
-                Some(Span { start: offset(start)?, end: offset(text.len())?, special: token.kind == Kind::Special });
-            if token.kind != Kind::Normal {
+            spans[token.id as usize] = Some(Span {
+                start: offset(start)?,
+                end: offset(text.len())?,
+                special: token.kind == TokenKind::Special,
+            });
+            if token.kind != TokenKind::Normal {
                 added.push(token.text.clone());
                 added_ids.push(token.id);
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::bytes::SPACE;
-use super::definition::{Definition, Kind, Scheme, SpacePrefix};
+use super::definition::{Definition, Scheme, SpacePrefix, TokenKind};
 use super::tokenizer_json::sentence_piece_decoder;
 use crate::Result;
 use crate::checkpoint::Vocabulary;
@@ -16,16 +16,16 @@ pub fn tokenizer_json(vocabulary: &Vocabulary, origin: &Path) -> Result<Vec<u8>>
     definition.check_tokens(origin)?;
     // `tokenizers` numbers added tokens on from the vocabulary's length, but for those it finds there.
     let gapless = definition.tokens.iter().zip(0..).all(|(token, id)| token.id == id)
-        && definition.tokens.is_sorted_by_key(|token| token.kind != Kind::Normal);
+        && definition.tokens.is_sorted_by_key(|token| token.kind != TokenKind::Normal);
     let (mut vocab, mut added) = (Map::new(), Vec::new());
     for token in &definition.tokens {
-        if token.kind == Kind::Normal || !gapless {
+        if token.kind == TokenKind::Normal || !gapless {
             vocab.insert(token.text.clone(), token.id.into());
         }
-        if token.kind != Kind::Normal {
+        if token.kind != TokenKind::Normal {
             added.push(json!({
                 "id": token.id, "content": token.text, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": token.kind == Kind::Special,
+                "normalized": false, "special": token.kind == TokenKind::Special,
             }));
         }
     }
@@ -61,7 +61,7 @@ fn steps(definition: &Definition) -> [Value; 4] {
                 "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false,
             });
             let pre_tokenizer = json!({"type": "Sequence", "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": split.pattern}, "behavior": "Isolated", "invert": false},
+                {"type": "Split", "pattern": {"Regex": split.pattern()}, "behavior": "Isolated", "invert": false},
                 bytes,
             ]});
             let post_processor = match first_token(definition) {

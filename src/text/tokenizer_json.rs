@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix, Token, split_merge};
+use super::definition::{Definition, REPLACE, Scheme, SpacePrefix, Token, TokenKind, split_merge};
 use super::split::SPLITS;
 use crate::checkpoint::Pairs;
 use crate::{Error, Result};
@@ -124,7 +124,7 @@ pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
         .0
         .into_iter()
         .filter(|(text, id)| !added.contains(&(*id, text)))
-        .map(|(text, id)| Token { id, text, kind: Kind::Normal })
+        .map(|(text, id)| Token { id, text, kind: TokenKind::Normal })
         .collect();
     for token in json.added_tokens {
         for (set, name) in [
@@ -138,7 +138,7 @@ pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
                 return Err(unsupported(format!("{name} of the added token {:?}", token.content)));
             }
         }
-        let kind = if token.special { Kind::Special } else { Kind::Added };
+        let kind = if token.special { TokenKind::Special } else { TokenKind::Added };
         tokens.push(Token { id: token.id, text: token.content, kind });
     }
     Ok(Definition {
@@ -194,7 +194,7 @@ impl File {
             && false_at("/pretokenizers/1/add_prefix_space")
             && false_at("/pretokenizers/1/use_regex");
         let pattern = text("/pretokenizers/0/pattern/Regex").filter(|_| splits);
-        match SPLITS.iter().find(|split| pattern == Some(split.pattern)) {
+        match SPLITS.iter().find(|split| pattern == Some(&*split.pattern())) {
             Some(split) => Ok(Scheme::ByteLevel { split, nfc, ignore_merges: self.model.ignore_merges }),
             None => Err(format!("pre_tokenizer {}", self.pre_tokenizer)),
         }

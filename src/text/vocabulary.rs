@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::bytes::parse_byte_token;
-use super::definition::{Definition, Kind, REPLACE, Scheme, SpacePrefix, Token, split_merge};
+use super::definition::{Definition, REPLACE, Scheme, SpacePrefix, Token, TokenKind, split_merge};
 use super::split::SPLITS;
 use crate::checkpoint::Vocabulary;
 use crate::{Error, Result};
@@ -72,15 +72,15 @@ fn scheme(vocabulary: &Vocabulary, file: &Path) -> Result<Scheme> {
 }
 
 /// Returns the kind of each token, None for an unused one.
-fn kinds(vocabulary: &Vocabulary, sentence_piece: bool, file: &Path) -> Result<Vec<Option<Kind>>> {
+fn kinds(vocabulary: &Vocabulary, sentence_piece: bool, file: &Path) -> Result<Vec<Option<TokenKind>>> {
     let tokens = vocabulary.tokens.iter().zip(&vocabulary.token_types).enumerate();
     let kind = |(id, (text, token_type)): (usize, (&String, &i32))| {
         let expected = match (token_type, sentence_piece) {
-            (1, _) => return Ok(Some(Kind::Normal)),
-            (3, _) | (2, true) => return Ok(Some(Kind::Special)),
-            (4, _) => return Ok(Some(Kind::Added)),
+            (1, _) => return Ok(Some(TokenKind::Normal)),
+            (3, _) | (2, true) => return Ok(Some(TokenKind::Special)),
+            (4, _) => return Ok(Some(TokenKind::Added)),
             (5, _) => return Ok(None),
-            (6, true) if parse_byte_token(text).is_some() => return Ok(Some(Kind::Normal)),
+            (6, true) if parse_byte_token(text).is_some() => return Ok(Some(TokenKind::Normal)),
             (6, true) => "a token such as <0x0A> for type 6, a byte",
             (_, true) => "1 to 6",
             (_, false) => "1, 3, 4 or 5, which byte-level BPE uses",

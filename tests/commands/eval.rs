@@ -1,13 +1,15 @@
 //! `qwgpu eval` and `merge` on the bundled model: the same bytes however a run is cut in pieces, killed or shared
 //! out.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
+use qwgpu::eval::{EvalSettings, Evaluation};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command::{ended, killed_at, qwgpu, stderr};
+use crate::command::{ended, qwgpu, stderr};
 use crate::errors::assert_says;
 use crate::files::{fixture, put};
 
@@ -69,12 +71,6 @@ fn fails(mut command: Command) -> String {
     stderr(&ended(2, command.output().unwrap()))
 }
 
-/// Returns how many lines of answers a run has written so far.
-fn journal_lines(out: &Path) -> usize {
-    let text = std::fs::read(out.join("journal.jsonl")).unwrap_or_default();
-    text.iter().filter(|byte| **byte == b'\n').count()
-}
-
 /// The files below `out` but for journals, by names without their time, and with the time taken out.
 fn files(out: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -118,16 +114,32 @@ fn shares_and_kills_and_sharing_change_nothing() {
     }
     done(merge(shares.path()));
     assert_same(&expected, &files(shares.path()), "three shares");
+}
 
-    // Every run is killed as soon as it has written a line more than the one before it; the last one ends.
-    let killed = tempfile::tempdir().unwrap();
-    let kill = || {
-        let before = journal_lines(killed.path());
-        killed_at(eval(data.path(), killed.path(), &[]), || journal_lines(killed.path()) > before)
-    };
-    let kills = std::iter::repeat_with(kill).take_while(|killed| *killed).count();
-    assert!(kills >= 3, "{kills} runs were killed before their end");
-    assert_same(&expected, &files(killed.path()), &format!("after {kills} kills"));
+/// The system kills a run that writes more bytes to a file than it may: in the midst of a line, mostly.
+#[cfg(unix)]
+#[test]
+fn kills_change_nothing() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+
+    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::signal::Signal;
+
+    let data = data();
+    let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    done(eval(data.path(), whole.path(), &[]));
+    let bytes = std::fs::metadata(whole.path().join("journal.jsonl")).unwrap().len();
+    for part in 1..9 {
+        let most = bytes * part / 9;
+        let mut command = eval(data.path(), killed.path(), &[]);
+        // SAFETY: between fork and exec, setrlimit is a system call alone.
+        unsafe { command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_FSIZE, most, most)?)) };
+        let status = command.output().unwrap().status;
+        assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "at {most} of {bytes} bytes: {status}");
+        assert_eq!(std::fs::metadata(killed.path().join("journal.jsonl")).unwrap().len(), most);
+    }
+    done(eval(data.path(), killed.path(), &[]));
+    assert_same(&files(whole.path()), &files(killed.path()), "after eight kills");
 }
 
 #[test]
@@ -231,23 +243,26 @@ fn choices_may_follow_replies() {
     assert_eq!(samples(&alone), samples(&behind));
 }
 
-/// The first run is stopped while it holds the journal, so that it cannot end before the second has tried.
-#[cfg(unix)]
+fn settings(data: &Path) -> EvalSettings {
+    let (model, tasks) = (fixture("tiny-qwen"), vec!["snli".to_owned()]);
+    EvalSettings { model, data: data.to_owned(), tasks, context: 700, ..EvalSettings::default() }
+}
+
 #[test]
 fn only_one_run_writes_a_journal() {
-    use nix::sys::signal::{Signal, kill};
+    let (data, out) = (data(), tempfile::tempdir().unwrap());
+    let journal =
+        Evaluation::prepare(settings(data.path())).unwrap().journal(&out.path().join("journal.jsonl"), false).unwrap();
+    assert_says(fails(eval(data.path(), out.path(), &[])), &["under way"]);
+    drop(journal);
+}
 
-    use crate::command::running_at;
-
-    let data = data();
-    let out = tempfile::tempdir().unwrap();
-    let first = running_at(eval(data.path(), out.path(), &[]), || journal_lines(out.path()) > 0);
-    let mut first = first.expect("a run that has only begun its journal");
-    kill(nix::unistd::Pid::from_raw(first.id() as i32), Signal::SIGSTOP).unwrap();
-    let error = fails(eval(data.path(), out.path(), &[]));
-    first.kill().unwrap();
-    first.wait().unwrap();
-    assert_says(error, &["under way"]);
+#[test]
+fn names_of_models_become_folders() {
+    let (data, out) = (data(), tempfile::tempdir().unwrap());
+    let settings = EvalSettings { label: "a/b:c//d".to_owned(), ..settings(data.path()) };
+    let results = Evaluation::prepare(settings).unwrap().finish(&HashMap::new(), 951_782_400).write(out.path());
+    assert_eq!(results.unwrap(), out.path().join("a__b__c__d/results_2000-02-29T00-00-00.json"));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -44,21 +43,6 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", stdout(output)))
 }
 
-/// Starts a command whose output nobody reads and waits until it has come to `point`. Returns the run, or nothing if
-/// it ended well before.
-pub fn running_at(mut command: Command, mut point: impl FnMut() -> bool) -> Option<Child> {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !point() {
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "{command:?}: {status}");
-            return None;
-        }
-        // Only leaves the processor to the command: no result depends on how long this takes.
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Some(child)
-}
-
 /// Kills a command as soon as it has written a line to standard error that `is_point` accepts. Returns whether there
 /// was such a line.
 pub fn killed_at_line(mut command: Command, mut is_point: impl FnMut(&str) -> bool) -> bool {
@@ -71,13 +55,4 @@ pub fn killed_at_line(mut command: Command, mut is_point: impl FnMut(&str) -> bo
     let status = child.wait().unwrap();
     assert!(met || status.success(), "{command:?}: {status}");
     met
-}
-
-/// Kills a command as soon as it has come to `point`. Returns whether the kill met a run under way.
-pub fn killed_at(command: Command, point: impl FnMut() -> bool) -> bool {
-    let Some(mut child) = running_at(command, point) else { return false };
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    // On Unix a killed process has no exit code.
-    if cfg!(unix) { status.code().is_none() } else { !status.success() }
 }

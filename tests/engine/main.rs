@@ -17,5 +17,7 @@ mod gguf_blocks;
 #[path = "../common/micro.rs"]
 mod micro;
 mod model_config;
+mod progress;
 mod quantized_files;
+mod sample;
 mod schedule;

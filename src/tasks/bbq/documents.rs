@@ -117,17 +117,3 @@ fn groups(info: &[&str], answer: &str) -> Vec<String> {
     }
     text.to_lowercase().split('_').map(str::to_owned).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::groups;
-
-    #[test]
-    fn groups_are_taken_apart() {
-        assert_eq!(groups(&["the Kenyan", "Africa"], ""), ["the kenyan", "africa"]);
-        assert_eq!(groups(&["lowSES-African American", "F-Black"], ""), ["low ses", "african american", "f", "black"]);
-        assert_eq!(groups(&["The woman", "nonDisabled"], ""), ["the f", "woman", "non disabled"]);
-        assert_eq!(groups(&["German", "boy"], ""), ["germ", "man", "m", "boy"]);
-        assert_eq!(groups(&["", ""], "The Latina woman"), ["latino"]);
-    }
-}

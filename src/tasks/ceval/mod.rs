@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::choice::{LETTERS, accuracies, index_of, lettered, reply, right, text};
+use super::choice::{LETTERS, accuracies, index_of, lettered, reply, text};
 use super::data::{self, Record, Split};
-use super::reply::chinese;
+use super::reply::{NAMED_OPTION, chinese};
 use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
@@ -26,7 +26,7 @@ pub static TASK: Task = Task {
         Profile { name: "official_cot", prompt: cot::prompt, score: cot::score, metrics: cot::METRICS, ..BASE },
         Profile { name: "qwen", prompt: qwen, ..BASE },
         Profile { name: "lmh_chat", chat: true, ..BASE },
-        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: SAID, ..BASE },
+        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
     ],
     export: None,
 };
@@ -39,7 +39,6 @@ const BASE: Profile = Profile { shots: 5, draw: Draw::FirstN, ..Profile::new("lm
 const SUBJECTS: &str = include_str!("subjects.tsv");
 
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)];
-const SAID: &[Metric] = &[Metric::score("acc", CHANCE), Metric::trouble("guessed")];
 
 /// Reads a set for each subject, from `ceval/val/SUBJECT_val.csv` and `ceval/dev/SUBJECT_dev.csv`, or the hub's files of
 /// ceval/ceval-exam: the answers of its test split are not public.
@@ -118,7 +117,5 @@ fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filte
 }
 
 fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
-    let said = chinese(reply(responses)?, text(document, "question"), options(document));
-    let items = vec![right("acc", said.option == gold(document)), right("guessed", said.guessed)];
-    Ok(FilterResult::filtered("none", LETTERS[said.option], items))
+    Ok(chinese(reply(responses)?, text(document, "question"), options(document)).scored(gold(document)))
 }

@@ -14,14 +14,3 @@ static NAMES: LazyLock<BTreeMap<&str, &str>> =
 pub(super) fn name(code: &str) -> Option<&'static str> {
     NAMES.get(code).copied()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::NAMES;
-
-    #[test]
-    fn codes_and_names_stand_once() {
-        let names: std::collections::BTreeSet<&str> = NAMES.values().copied().collect();
-        assert_eq!((NAMES.len(), names.len()), (204, 204));
-    }
-}

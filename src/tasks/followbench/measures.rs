@@ -5,13 +5,7 @@ use std::collections::BTreeMap;
 use super::LEVELS;
 use crate::tasks::{Aggregation, Item, Metric};
 
-/// Rules give 0 or 1, so that the soft rate would be the hard one.
-pub(super) const NAMES_RULE: &[&str] = &["hsr", "hsr_1", "hsr_2", "hsr_3", "hsr_4", "hsr_5", "csl"];
-pub(super) const NAMES_ALL: &[&str] = &[
-    "hsr", "hsr_1", "hsr_2", "hsr_3", "hsr_4", "hsr_5", "ssr", "ssr_1", "ssr_2", "ssr_3", "ssr_4", "ssr_5", "csl",
-    "unparsed",
-];
-
+/// Rules give 0 or 1, so that their soft rate would be the hard one.
 pub(super) const METRICS: &[Metric] = &[
     Metric { primary: true, ..metric("hsr", "rule", mean::<false>) },
     metric("hsr_1", "rule", rate::<1, false>),

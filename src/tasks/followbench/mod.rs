@@ -137,10 +137,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filter
     if let Some(met) = rules::met(&question, language, reply) {
         let met = f64::from(u8::from(met));
         let record = json!({"group": group, "level": level, "hard": met, "soft": met});
-        return Ok(vec![
-            outcome("rule", measures::NAMES_RULE, Item::Record(record.clone())),
-            outcome("all", measures::NAMES_ALL, Item::Record(record)),
-        ]);
+        return Ok(vec![outcome("rule", Item::Record(record.clone())), outcome("all", Item::Record(record))]);
     }
     let item = match verdict {
         None => Item::Request(judge::request(language, kind, &texts(document, "path"), reply)),
@@ -151,11 +148,12 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filter
             Item::Record(json!({"group": group, "level": level, "hard": hard, "soft": soft}))
         }
     };
-    Ok(vec![outcome("all", measures::NAMES_ALL, item)])
+    Ok(vec![outcome("all", item)])
 }
 
 /// Returns the same item for all metrics of a filter.
-fn outcome(filter: &'static str, names: &[&'static str], item: Item) -> FilterResult {
-    let items = names.iter().map(|&name| (name, item.clone())).collect();
+fn outcome(filter: &'static str, item: Item) -> FilterResult {
+    let metrics = measures::METRICS.iter().filter(|metric| metric.filter == filter);
+    let items = metrics.map(|metric| (metric.name, item.clone())).collect();
     FilterResult { filter, filtered: None, items }
 }

@@ -168,3 +168,22 @@ fn labels_may_be_digits() {
         before.iter().map(document_hash).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn groups_of_bbq_are_taken_apart() {
+    let (data, groups) = (data(), tempfile::tempdir().unwrap());
+    let text = std::fs::read_to_string(data.path().join("bbq/data/Age.jsonl")).unwrap();
+    let mut row: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    for (info, answer, expected) in [
+        (["the Kenyan", "Africa"], "Ann", &["the kenyan", "africa"][..]),
+        (["lowSES-African American", "F-Black"], "Ann", &["low ses", "african american", "f", "black"]),
+        (["The woman", "nonDisabled"], "Ann", &["the f", "woman", "non disabled"]),
+        (["German", "boy"], "Ann", &["germ", "man", "m", "boy"]),
+        (["", ""], "The Latina woman", &["latino"]),
+    ] {
+        (row["answer_info"]["ans0"], row["ans0"]) = (json!(info), json!(answer));
+        write(&groups.path().join("bbq"), "Age.jsonl", std::slice::from_ref(&row));
+        let set = (task("bbq").read)(groups.path()).unwrap().remove(0);
+        assert_eq!(set.documents[0]["ans0_groups"], json!(expected));
+    }
+}

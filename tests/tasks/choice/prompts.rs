@@ -2,7 +2,7 @@
 
 use qwgpu::eval::EvalSettings;
 use qwgpu::eval::requests::{Tokens, prepare};
-use qwgpu::tasks::prompt::{Message, Turns, compose, messages};
+use qwgpu::tasks::prompt::{compose, messages};
 use qwgpu::tasks::shots::Shots;
 use qwgpu::tasks::{Ask, Prompt};
 use qwgpu::text::{ChatTemplate, Tokenizer};
@@ -33,15 +33,15 @@ fn prompts_equal_the_harness() {
                     assert_eq!(*max_new_tokens, 256, "{name}");
                 }
             }
-            for (turns, golden) in [(Turns::One, &golden["one_message"]), (Turns::Each, &golden["turns"])] {
-                assert_eq!(shown(&messages(prompt, shots, turns).0), *golden, "{name}");
+            for (multiturn, golden) in [(false, &golden["one_message"]), (true, &golden["turns"])] {
+                assert_eq!(shown(&messages(prompt, shots, multiturn).0), *golden, "{name}");
             }
         }
     }
 }
 
-fn shown(messages: &[Message]) -> Value {
-    messages.iter().map(|message| json!({ "role": message.role, "content": message.content })).collect()
+fn shown(messages: &[(&str, String)]) -> Value {
+    messages.iter().map(|(role, content)| json!({ "role": role, "content": content })).collect()
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn prompts_equal_the_templates() {
             assert_eq!(composed.1, strings(&golden["continuations"]), "{name}");
             let expected = json!([{ "role": "user", "content": context }]);
             if profile.chat {
-                assert_eq!(shown(&messages(prompt, shots, Turns::One).0), expected, "{name}");
+                assert_eq!(shown(&messages(prompt, shots, false).0), expected, "{name}");
             }
         }
     }
@@ -76,7 +76,7 @@ fn continuations_of_conversations_have_no_space() {
         logged_target: None,
         ask: Ask::Choices(vec!["yes".to_owned(), "no".to_owned()]),
     };
-    let (messages, continuations) = messages(&prompt("Two?", "no"), &[prompt("One?", "yes")], Turns::One);
+    let (messages, continuations) = messages(&prompt("Two?", "no"), &[prompt("One?", "yes")], false);
     assert_eq!(continuations, ["yes", "no"]);
     let expected = json!([
         { "role": "system", "content": "Be brief." },
@@ -136,9 +136,8 @@ fn chats_equal_the_harness() {
         let records = golden["documents"].as_array().unwrap();
         assert_eq!(records.len(), asked.len(), "{name}");
         for ((prompt, shots), golden) in asked.iter().zip(records) {
-            let (messages, continuations) = messages(prompt, shots, Turns::One);
-            let owned = |m: Message| qwgpu::text::Message { role: m.role.to_owned(), content: m.content };
-            let messages: Vec<_> = messages.into_iter().map(owned).collect();
+            let (messages, continuations) = messages(prompt, shots, false);
+            let messages: Vec<_> = messages.iter().map(|(role, text)| qwgpu::text::Message::new(role, text)).collect();
             assert_eq!(template.render(&messages, true).unwrap(), golden["context"], "{name}");
             assert_eq!(continuations, strings(&golden["continuations"]), "{name}");
         }

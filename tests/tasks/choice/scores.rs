@@ -1,6 +1,7 @@
 //! Scores.
 
 use qwgpu::tasks::{Aggregation, FilterResult, Item, Response};
+use serde_json::json;
 
 use super::*;
 
@@ -75,6 +76,25 @@ fn letters_of_chat_replies() {
     let outcome = scored("mmlu chat", 0, reply("jupitr"));
     assert_eq!(outcome.filtered.unwrap(), ["D"]);
     assert!(outcome.items.contains(&("guessed", Item::Number(1.0))));
+}
+
+/// The option most like the reply, the first of those that are equally like it.
+#[test]
+fn replies_without_a_letter_are_guessed() {
+    let mmlu = json!({ "question": "Which?", "choices": ["Mars", "Venus", "the planet Venus", "Earth"], "answer": 0 });
+    let ceval =
+        json!({ "question": "最大的行星是____。", "A": "火星", "B": "木星", "C": "土星", "D": "金星", "answer": "A" });
+    for (name, document, reply, letter) in [
+        ("mmlu chat", &mmlu, "arth", "D"),
+        ("mmlu chat", &mmlu, "the planets", "C"),
+        ("mmlu chat", &mmlu, "", "A"),
+        ("ceval chat", &ceval, "土", "C"),
+    ] {
+        let score = named(name).1.score;
+        let outcome = score(&Set::default(), document, &[Response::Reply(reply.to_owned())]).unwrap().remove(0);
+        assert_eq!(outcome.filtered.unwrap(), [letter], "{reply}");
+        assert!(outcome.items.contains(&("guessed", Item::Number(1.0))));
+    }
 }
 
 #[test]

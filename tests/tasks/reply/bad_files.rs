@@ -1,5 +1,6 @@
 //! Files of these tasks: as published, and with something wrong in them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{fixtures, open};
@@ -127,4 +128,8 @@ fn all_languages_have_names() {
     let (task, sets) = open("flores:min_Arab-sat_Olck", data.path()).unwrap();
     let prompt = (task.profiles[0].prompt)(&sets[0], &sets[0].documents[0]);
     assert_eq!(prompt.text, "Minangkabau (Arabic script) sentence: a\nSantali sentence:");
+    let rows: Vec<_> =
+        include_str!("../../../src/tasks/flores/languages.tsv").lines().map(|row| row.split_once('\t')).collect();
+    let (codes, names): (BTreeSet<_>, BTreeSet<_>) = rows.iter().map(|row| row.unwrap()).unzip();
+    assert_eq!((rows.len(), codes.len(), names.len()), (204, 204, 204));
 }
