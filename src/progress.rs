@@ -24,17 +24,17 @@ impl Progress for () {
 }
 
 /// The progress of one step of a longer work: what happens within the step is reported as the place of the step.
-pub struct Step<'a> {
+pub struct StepProgress<'a> {
     whole: &'a mut dyn Progress,
     what: &'a str,
     done: u64,
     total: u64,
 }
 
-impl<'a> Step<'a> {
+impl<'a> StepProgress<'a> {
     /// Returns step number `done` of `total` steps of `what`.
-    pub fn new(whole: &'a mut dyn Progress, what: &'a str, done: usize, total: usize) -> Step<'a> {
-        Step { whole, what, done: done as u64, total: total as u64 }
+    pub fn new(whole: &'a mut dyn Progress, what: &'a str, done: usize, total: usize) -> StepProgress<'a> {
+        StepProgress { whole, what, done: done as u64, total: total as u64 }
     }
 
     /// Reports the place of the step again.
@@ -46,7 +46,7 @@ impl<'a> Step<'a> {
     }
 }
 
-impl Progress for Step<'_> {
+impl Progress for StepProgress<'_> {
     fn at(&mut self, _: &str, _: u64, _: u64) -> Result<()> {
         self.alive()
     }

@@ -1,6 +1,6 @@
 //! Work of a model: the bytes it must read and the operations it must do, counted from its plans.
 
-use crate::generate::{Engine, Output};
+use crate::generate::{Engine, PassOutput};
 use crate::plan::Plan;
 
 /// Bytes that must be moved once, and operations.
@@ -27,7 +27,7 @@ pub fn engine(engine: &Engine, prompt: usize, generated: usize) -> (Work, Work) 
     let chunk = engine.chunk().min(prompt);
     let share = |seen: f64| (seen / engine.context() as f64).min(1.0);
     let work = |rows, output, seen| Work::of(&engine.plan(rows, output).0, share(seen));
-    let Work { bytes, flops } = work(chunk, Output::Nothing, prompt as f64 / 2.0);
+    let Work { bytes, flops } = work(chunk, PassOutput::Nothing, prompt as f64 / 2.0);
     let prefill = Work { bytes: bytes / chunk as f64, flops: flops / chunk as f64 };
-    (prefill, work(1, Output::Token, prompt as f64 + generated as f64 / 2.0))
+    (prefill, work(1, PassOutput::Token, prompt as f64 + generated as f64 / 2.0))
 }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::gguf::Gguf;
 use super::gguf_config::Keys;
-use super::source::Source;
+use super::source::SourceFile;
 use super::tensors::{TensorInfo, Tensors};
 use super::{Checkpoint, SpecialTokens, TokenizerSource};
 use crate::error::{Error, Result};
@@ -19,16 +19,16 @@ pub(super) struct Architecture {
     /// has a sliding window, or `general.basename` or `general.name` contains the relative's name.
     pub relative: Option<&'static str>,
     /// Keys without the prefix that a file may have beside [`REQUIRED`], and fields of config.json.
-    pub optional: Names,
+    pub optional: NamePairs,
     /// Lists of tensor names in the layers, where `blk.{i}.` is `model.layers.{i}.`.
-    layer_tensors: &'static [Names],
+    layer_tensors: &'static [NamePairs],
     /// True where the rows of query and key projections are stored for a rotation of neighbours: pairs
     /// (0, 1), (2, 3), ... of a head, where Hugging Face rotates i and i + head_dim / 2.
     interleaved: bool,
 }
 
-/// Names in GGUF and in Hugging Face's files.
-type Names = &'static [(&'static str, &'static str)];
+/// NamePairs in GGUF and in Hugging Face's files.
+type NamePairs = &'static [(&'static str, &'static str)];
 
 /// Every family this version reads from GGUF.
 pub(super) static ARCHITECTURES: &[Architecture] = &[
@@ -65,7 +65,7 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
 ];
 
 /// Keys without the prefix that every file has, and fields of config.json.
-pub(super) const REQUIRED: Names = &[
+pub(super) const REQUIRED: NamePairs = &[
     ("embedding_length", "hidden_size"),
     ("feed_forward_length", "intermediate_size"),
     ("block_count", "num_hidden_layers"),
@@ -74,7 +74,7 @@ pub(super) const REQUIRED: Names = &[
     ("context_length", "max_position_embeddings"),
 ];
 
-const OPTIONAL: Names = &[
+const OPTIONAL: NamePairs = &[
     ("attention.head_count_kv", "num_key_value_heads"),
     ("attention.key_length", "head_dim"),
     ("rope.freq_base", "rope_theta"),
@@ -84,14 +84,14 @@ const OPTIONAL: Names = &[
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Tensors outside of the layers.
-const OUTER: Names = &[
+const OUTER: NamePairs = &[
     ("token_embd.weight", "model.embed_tokens.weight"),
     ("output_norm.weight", "model.norm.weight"),
     ("output.weight", "lm_head.weight"),
     (ROPE_FACTORS, ROPE_FACTORS),
 ];
 
-const LAYER: Names = &[
+const LAYER: NamePairs = &[
     ("attn_norm.weight", "input_layernorm.weight"),
     ("attn_q.weight", "self_attn.q_proj.weight"),
     ("attn_k.weight", "self_attn.k_proj.weight"),
@@ -103,17 +103,17 @@ const LAYER: Names = &[
     ("ffn_down.weight", "mlp.down_proj.weight"),
 ];
 
-const QKV_BIASES: Names = &[
+const QKV_BIASES: NamePairs = &[
     ("attn_q.bias", "self_attn.q_proj.bias"),
     ("attn_k.bias", "self_attn.k_proj.bias"),
     ("attn_v.bias", "self_attn.v_proj.bias"),
 ];
 
-const QK_NORMS: Names =
+const QK_NORMS: NamePairs =
     &[("attn_q_norm.weight", "self_attn.q_norm.weight"), ("attn_k_norm.weight", "self_attn.k_norm.weight")];
 
 /// Makes a checkpoint of a parsed GGUF file, all names as Hugging Face has them.
-pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
+pub(super) fn checkpoint(source: SourceFile, gguf: Gguf) -> Result<Checkpoint> {
     let Gguf { keys, tensors } = gguf;
     let keys = Keys { source: &source, keys: &keys };
     keys.refuse_split()?;
@@ -142,7 +142,7 @@ pub(super) fn checkpoint(source: Source, gguf: Gguf) -> Result<Checkpoint> {
     })
 }
 
-fn rename(architecture: &Architecture, source: &Source, mut tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
+fn rename(architecture: &Architecture, source: &SourceFile, mut tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
     for tensor in &mut tensors {
         tensor.name = architecture.tensor(&tensor.name).ok_or_else(|| {
             Error::malformed(
@@ -160,7 +160,7 @@ fn rename(architecture: &Architecture, source: &Source, mut tensors: Vec<TensorI
 impl Architecture {
     /// Returns the Hugging Face name of a GGUF tensor.
     fn tensor(&self, gguf: &str) -> Option<String> {
-        let find = |list: Names, name: &str| Some(list.iter().find(|(gguf, _)| *gguf == name)?.1);
+        let find = |list: NamePairs, name: &str| Some(list.iter().find(|(gguf, _)| *gguf == name)?.1);
         match gguf.strip_prefix("blk.") {
             None => find(OUTER, gguf).map(str::to_owned),
             Some(rest) => {
@@ -176,7 +176,7 @@ impl Architecture {
 
 /// Marks the tensors with this ending of the name as stored in the interleaved order of `heads` heads: reading returns
 /// their rows in Hugging Face's order.
-fn undo_interleaving(source: &Source, tensors: &mut [TensorInfo], ending: &str, heads: usize) -> Result<()> {
+fn undo_interleaving(source: &SourceFile, tensors: &mut [TensorInfo], ending: &str, heads: usize) -> Result<()> {
     for tensor in tensors.iter_mut().filter(|tensor| tensor.name.ends_with(ending)) {
         let rows = tensor.shape[0];
         if heads == 0 || !rows.is_multiple_of(2 * heads) {

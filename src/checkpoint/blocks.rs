@@ -75,7 +75,7 @@ pub fn q5_1(blocks: &[u8], out: &mut [f32]) {
     nibbles::<24, true, true>(blocks, out);
 }
 
-/// The fifth bit of each of 32 elements as 0 or 16; bit i of the little-endian word is element i's.
+/// Returns the fifth bit of each of 32 elements as 0 or 16; bit i of the little-endian word is element i's.
 fn fifth_bits(word: &[u8]) -> [u8; 32] {
     let mut bits = [0; 32];
     for (bits, byte) in bits.as_chunks_mut::<8>().0.iter_mut().zip(word) {
@@ -86,7 +86,7 @@ fn fifth_bits(word: &[u8]) -> [u8; 32] {
     bits
 }
 
-/// d, then 32 signed bytes.
+/// Decodes d, then 32 signed bytes.
 pub fn q8_0(blocks: &[u8], out: &mut [f32]) {
     each::<34, 32>(blocks, out, |block, out| {
         let d = half(block, 0);
@@ -96,7 +96,7 @@ pub fn q8_0(blocks: &[u8], out: &mut [f32]) {
     });
 }
 
-/// 16 bytes of scale (low nibble) and minimum (high nibble) per 16 elements, 64 bytes of 2-bit codes,
+/// Decodes 16 bytes of scale (low nibble) and minimum (high nibble) per 16 elements, 64 bytes of 2-bit codes,
 /// d, m. A byte of codes holds elements 32 apart.
 pub fn q2_k(blocks: &[u8], out: &mut [f32]) {
     each::<84, 256>(blocks, out, |block, out| {
@@ -112,14 +112,14 @@ pub fn q2_k(blocks: &[u8], out: &mut [f32]) {
     });
 }
 
-/// The 16 bytes that hold a group's 2-bit codes, and their shift. 32 bytes serve 128 elements.
+/// Returns the 16 bytes that hold a group's 2-bit codes, and their shift. 32 bytes serve 128 elements.
 fn two_bits(codes: &[u8], group: usize) -> (&[u8], usize) {
     let (half, part) = (group / 8, group % 2);
     let start = 32 * half + 16 * part;
     (&codes[start..start + 16], 2 * (group / 2 % 4))
 }
 
-/// 32 bytes of third bits, 64 bytes of 2-bit codes as in Q2_K, 12 bytes with sixteen 6-bit scales
+/// Decodes 32 bytes of third bits, 64 bytes of 2-bit codes as in Q2_K, 12 bytes with sixteen 6-bit scales
 /// (low nibbles in 8 bytes, high pairs in 4), d. A clear third bit subtracts 4.
 pub fn q3_k(blocks: &[u8], out: &mut [f32]) {
     each::<110, 256>(blocks, out, |block, out| {
@@ -140,7 +140,7 @@ pub fn q3_k(blocks: &[u8], out: &mut [f32]) {
     });
 }
 
-/// The 6-bit scale and minimum of each 32 elements, out of 12 bytes.
+/// Returns the 6-bit scale and minimum of each 32 elements, out of 12 bytes.
 fn scales_and_minimums(packed: &[u8]) -> [(u8, u8); 8] {
     std::array::from_fn(|j| {
         if j < 4 {
@@ -177,7 +177,7 @@ pub fn q5_k(blocks: &[u8], out: &mut [f32]) {
     super_nibbles::<176, true>(blocks, out);
 }
 
-/// 128 bytes of nibbles, 64 bytes of high pairs, 16 signed scales, d. Of each 128 elements, 64 bytes
+/// Decodes 128 bytes of nibbles, 64 bytes of high pairs, 16 signed scales, d. Of each 128 elements, 64 bytes
 /// hold the nibbles and 32 the pairs.
 pub fn q6_k(blocks: &[u8], out: &mut [f32]) {
     each::<210, 256>(blocks, out, |block, out| {

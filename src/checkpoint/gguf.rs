@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::gguf_header::{Header, Value};
-use super::place::place;
-use super::source::Source;
+use super::gguf_header::{HeaderReader, HeaderValue};
+use super::source::SourceFile;
 use super::storage::{STORAGE, Storage};
-use super::tensors::TensorInfo;
+use super::tensors::{TensorInfo, place};
 use crate::error::{Error, Result};
 
 /// Limits far above any real file that keep the memory for small entries in proportion to the file.
@@ -23,15 +22,15 @@ const TENSOR_BYTES: u64 = 40;
 /// The header of a GGUF file.
 #[derive(Debug)]
 pub(super) struct Gguf {
-    pub keys: HashMap<String, Value>,
+    pub keys: HashMap<String, HeaderValue>,
     /// Names as in GGUF, shapes turned to row-major, ordered by offset.
     pub tensors: Vec<TensorInfo>,
 }
 
 /// Reads the header. Errors name the key or tensor at fault.
-pub(super) fn parse(source: &Source) -> Result<Gguf> {
+pub(super) fn parse(source: &SourceFile) -> Result<Gguf> {
     source.refuse_placeholder("a GGUF file")?;
-    let mut header = Header::new(source, 0);
+    let mut header = HeaderReader::new(source, 0);
     magic_and_version(&mut header)?;
     let tensor_count = header.count("tensor count", MOST_TENSORS, TENSOR_BYTES)?;
     let key_count = header.count("key count", MOST_KEYS, KEY_BYTES)?;
@@ -58,7 +57,7 @@ pub(super) fn parse(source: &Source) -> Result<Gguf> {
     Ok(Gguf { keys, tensors })
 }
 
-fn magic_and_version(header: &mut Header) -> Result<()> {
+fn magic_and_version(header: &mut HeaderReader) -> Result<()> {
     let magic: [u8; 4] = header.bytes("magic")?;
     if &magic != b"GGUF" {
         let found = if &magic == b"FUGG" { "byte-swapped magic".to_owned() } else { format!("bytes {magic:02x?}") };
@@ -86,17 +85,17 @@ fn magic_and_version(header: &mut Header) -> Result<()> {
     ))
 }
 
-fn alignment(header: &Header, keys: &HashMap<String, Value>) -> Result<u64> {
+fn alignment(header: &HeaderReader, keys: &HashMap<String, HeaderValue>) -> Result<u64> {
     const KEY: &str = "general.alignment";
     match keys.get(KEY) {
         None => Ok(32),
-        Some(&Value::Unsigned(bytes @ 8..=65_536)) if bytes.is_power_of_two() => Ok(bytes),
+        Some(&HeaderValue::Unsigned(bytes @ 8..=65_536)) if bytes.is_power_of_two() => Ok(bytes),
         Some(other) => Err(header.bad(KEY, "a power of two from 8 to 65536", other)),
     }
 }
 
 /// Reads a tensor info; its offset is still relative to the data section.
-fn tensor(header: &mut Header, index: u64, alignment: u64) -> Result<TensorInfo> {
+fn tensor(header: &mut HeaderReader, index: u64, alignment: u64) -> Result<TensorInfo> {
     let name = header.name(&format!("name of tensor {index}"))?;
     let field = |part: &str| format!("tensor {name}, {part}");
 

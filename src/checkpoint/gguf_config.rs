@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::architecture::{ARCHITECTURES, Architecture, REQUIRED, ROPE_FACTORS};
-use super::gguf_header::{DAMAGED_MODEL, Value};
-use super::source::Source;
+use super::gguf_header::{DAMAGED_MODEL, HeaderValue};
+use super::source::SourceFile;
 use super::tensors::TensorInfo;
 use crate::error::{Error, Result};
 
 /// Typed access to the keys of a header; errors name the key.
 pub(super) struct Keys<'a> {
-    pub source: &'a Source,
-    pub keys: &'a HashMap<String, Value>,
+    pub source: &'a SourceFile,
+    pub keys: &'a HashMap<String, HeaderValue>,
 }
 
 /// Keys of the rotation's scaling after `rope.scaling.`, and fields of `rope_scaling` in config.json.
@@ -41,7 +41,7 @@ impl<'a> Keys<'a> {
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         match self.keys.get(key) {
             None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(HeaderValue::Text(text)) => Ok(Some(text)),
             Some(other) => Err(self.bad(key, "a string", other)),
         }
     }
@@ -49,14 +49,14 @@ impl<'a> Keys<'a> {
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         match self.keys.get(key) {
             None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(HeaderValue::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => Err(self.bad(key, "a bool", other)),
         }
     }
 
     pub fn refuse_split(&self) -> Result<()> {
         match self.keys.get("split.count") {
-            None | Some(Value::Unsigned(0 | 1)) => Ok(()),
+            None | Some(HeaderValue::Unsigned(0 | 1)) => Ok(()),
             Some(_) => Err(self.unsupported(
                 "a model split over several GGUF files (split.count)".to_owned(),
                 "join them with `llama-gguf-split --merge`",
@@ -157,7 +157,7 @@ impl<'a> Keys<'a> {
             let key = format!("{prefix}{part}");
             match self.keys.get(&key) {
                 None => {}
-                Some(Value::Unsigned(size)) if *size == head_dim => {}
+                Some(HeaderValue::Unsigned(size)) if *size == head_dim => {}
                 Some(other) => {
                     let what = format!("{key} {other} with heads of {head_dim}");
                     return Err(self.unsupported(what, "use a model whose whole heads are rotated"));
@@ -227,22 +227,22 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn number(&self, key: &str, value: &Value) -> Result<Json> {
+    fn number(&self, key: &str, value: &HeaderValue) -> Result<Json> {
         let number = match *value {
-            Value::Unsigned(number) => Some(Number::from(number)),
-            Value::Signed(number) => Some(Number::from(number)),
-            Value::Float(number) => Number::from_f64(number),
+            HeaderValue::Unsigned(number) => Some(Number::from(number)),
+            HeaderValue::Signed(number) => Some(Number::from(number)),
+            HeaderValue::Float(number) => Number::from_f64(number),
             _ => None,
         };
         let number = number.ok_or_else(|| self.bad(key, "a number", value))?;
         Ok(Json::Number(number))
     }
 
-    fn any(&self, key: &str, value: &Value) -> Result<Json> {
+    fn any(&self, key: &str, value: &HeaderValue) -> Result<Json> {
         match value {
-            Value::Bool(flag) => Ok((*flag).into()),
-            Value::Text(text) => Ok(text.clone().into()),
-            Value::Array(_) => Ok(value.to_string().into()),
+            HeaderValue::Bool(flag) => Ok((*flag).into()),
+            HeaderValue::Text(text) => Ok(text.clone().into()),
+            HeaderValue::Array(_) => Ok(value.to_string().into()),
             number => self.number(key, number),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use super::place::DAMAGED;
-use super::source::{Source, brief};
+use super::source::{SourceFile, brief};
+use super::tensors::DAMAGED;
 use crate::error::{Error, Result};
 
 pub(super) const DAMAGED_MODEL: &str = "the file is damaged or its conversion went wrong; download it again";
@@ -12,7 +12,7 @@ const BUFFER_BYTES: u64 = 64 << 10;
 
 /// The value of a header key.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum HeaderValue {
     Unsigned(u64),
     Signed(i64),
     /// An f32 is kept as the f64 nearest its shortest decimal, so 1e-6 stays 1e-6.
@@ -22,15 +22,15 @@ pub(super) enum Value {
     Array(Array),
 }
 
-impl Display for Value {
+impl Display for HeaderValue {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Value::Unsigned(number) => write!(f, "{number}"),
-            Value::Signed(number) => write!(f, "{number}"),
-            Value::Float(number) => write!(f, "{number}"),
-            Value::Bool(flag) => write!(f, "{flag}"),
-            Value::Text(text) => f.write_str(&brief(text)),
-            Value::Array(array) => write!(f, "an array of {} elements", array.count),
+            HeaderValue::Unsigned(number) => write!(f, "{number}"),
+            HeaderValue::Signed(number) => write!(f, "{number}"),
+            HeaderValue::Float(number) => write!(f, "{number}"),
+            HeaderValue::Bool(flag) => write!(f, "{flag}"),
+            HeaderValue::Text(text) => f.write_str(&brief(text)),
+            HeaderValue::Array(array) => write!(f, "an array of {} elements", array.count),
         }
     }
 }
@@ -51,13 +51,13 @@ impl Array {
     }
 
     /// Reads the strings of an array of strings. `key` names it in errors.
-    pub fn strings(&self, source: &Source, key: &str) -> Result<Vec<String>> {
+    pub fn strings(&self, source: &SourceFile, key: &str) -> Result<Vec<String>> {
         // An empty string takes 8 bytes in the file and more in memory.
         let most = source.len().saturating_mul(2) / size_of::<String>() as u64;
         if self.element != 8 || self.count > most {
             return Err(self.unlike("an array of strings", source, key));
         }
-        let mut header = Header::new(source, self.at);
+        let mut header = HeaderReader::new(source, self.at);
         let mut strings = Vec::with_capacity(self.count as usize);
         for _ in 0..self.count {
             strings.push(header.text(key)?);
@@ -66,7 +66,7 @@ impl Array {
     }
 
     /// Reads the numbers of an array of 32-bit integers.
-    pub fn integers(&self, source: &Source, key: &str) -> Result<Vec<i32>> {
+    pub fn integers(&self, source: &SourceFile, key: &str) -> Result<Vec<i32>> {
         if self.element != 4 && self.element != 5 {
             return Err(self.unlike("an array of 32-bit integers", source, key));
         }
@@ -74,7 +74,7 @@ impl Array {
     }
 
     /// Reads the numbers of an array of 32-bit floats, which must be finite.
-    pub fn floats(&self, source: &Source, key: &str) -> Result<Vec<f32>> {
+    pub fn floats(&self, source: &SourceFile, key: &str) -> Result<Vec<f32>> {
         if self.element != 6 {
             return Err(self.unlike("an array of 32-bit floats", source, key));
         }
@@ -91,8 +91,8 @@ impl Array {
         }
     }
 
-    fn words<T>(&self, source: &Source, key: &str, word: fn([u8; 4]) -> T) -> Result<Vec<T>> {
-        let mut header = Header::new(source, self.at);
+    fn words<T>(&self, source: &SourceFile, key: &str, word: fn([u8; 4]) -> T) -> Result<Vec<T>> {
+        let mut header = HeaderReader::new(source, self.at);
         let mut words = Vec::with_capacity(self.count as usize);
         for _ in 0..self.count {
             words.push(word(header.bytes(key)?));
@@ -100,7 +100,7 @@ impl Array {
         Ok(words)
     }
 
-    fn unlike(&self, expected: &str, source: &Source, key: &str) -> Error {
+    fn unlike(&self, expected: &str, source: &SourceFile, key: &str) -> Error {
         Error::malformed(
             source.path(),
             key,
@@ -112,17 +112,17 @@ impl Array {
 }
 
 /// A reader of a header, front to back through a small buffer.
-pub(super) struct Header<'a> {
-    pub source: &'a Source,
+pub(super) struct HeaderReader<'a> {
+    pub source: &'a SourceFile,
     pub at: u64,
     /// Bytes of the file from `start`.
     buffer: Vec<u8>,
     start: u64,
 }
 
-impl<'a> Header<'a> {
-    pub fn new(source: &'a Source, at: u64) -> Header<'a> {
-        Header { source, at, buffer: Vec::new(), start: at }
+impl<'a> HeaderReader<'a> {
+    pub fn new(source: &'a SourceFile, at: u64) -> HeaderReader<'a> {
+        HeaderReader { source, at, buffer: Vec::new(), start: at }
     }
 
     pub fn bad(&self, field: &str, expected: impl Display, found: impl Display) -> Error {
@@ -214,28 +214,28 @@ impl<'a> Header<'a> {
         Ok(name)
     }
 
-    pub fn value(&mut self, key: &str) -> Result<Value> {
+    pub fn value(&mut self, key: &str) -> Result<HeaderValue> {
         Ok(match self.u32(key)? {
-            0 => Value::Unsigned(u8::from_le_bytes(self.bytes(key)?).into()),
-            1 => Value::Signed(i8::from_le_bytes(self.bytes(key)?).into()),
-            2 => Value::Unsigned(u16::from_le_bytes(self.bytes(key)?).into()),
-            3 => Value::Signed(i16::from_le_bytes(self.bytes(key)?).into()),
-            4 => Value::Unsigned(self.u32(key)?.into()),
-            5 => Value::Signed(i32::from_le_bytes(self.bytes(key)?).into()),
+            0 => HeaderValue::Unsigned(u8::from_le_bytes(self.bytes(key)?).into()),
+            1 => HeaderValue::Signed(i8::from_le_bytes(self.bytes(key)?).into()),
+            2 => HeaderValue::Unsigned(u16::from_le_bytes(self.bytes(key)?).into()),
+            3 => HeaderValue::Signed(i16::from_le_bytes(self.bytes(key)?).into()),
+            4 => HeaderValue::Unsigned(self.u32(key)?.into()),
+            5 => HeaderValue::Signed(i32::from_le_bytes(self.bytes(key)?).into()),
             6 => {
                 let value = f32::from_le_bytes(self.bytes(key)?);
-                Value::Float(value.to_string().parse().unwrap_or_else(|_| value.into()))
+                HeaderValue::Float(value.to_string().parse().unwrap_or_else(|_| value.into()))
             }
             7 => match self.bytes(key)? {
-                [0] => Value::Bool(false),
-                [1] => Value::Bool(true),
+                [0] => HeaderValue::Bool(false),
+                [1] => HeaderValue::Bool(true),
                 [other] => return Err(self.bad(key, "a bool of 0 or 1", other)),
             },
-            8 => Value::Text(self.text(key)?),
-            9 => Value::Array(self.array(key)?),
-            10 => Value::Unsigned(self.u64(key)?),
-            11 => Value::Signed(i64::from_le_bytes(self.bytes(key)?)),
-            12 => Value::Float(f64::from_le_bytes(self.bytes(key)?)),
+            8 => HeaderValue::Text(self.text(key)?),
+            9 => HeaderValue::Array(self.array(key)?),
+            10 => HeaderValue::Unsigned(self.u64(key)?),
+            11 => HeaderValue::Signed(i64::from_le_bytes(self.bytes(key)?)),
+            12 => HeaderValue::Float(f64::from_le_bytes(self.bytes(key)?)),
             other => return Err(self.bad(key, "a value type from 0 to 12", other)),
         })
     }

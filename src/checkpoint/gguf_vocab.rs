@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Vocabulary;
 use super::gguf_config::Keys;
-use super::gguf_header::{Array, Value};
+use super::gguf_header::{Array, HeaderValue};
 use crate::error::{Error, Result};
 
 /// Pre-tokenizers whose prompts start with `bos` where the file does not say, as in llama.cpp.
@@ -77,7 +77,7 @@ impl Keys<'_> {
     fn array(&self, key: &str) -> Result<Option<&Array>> {
         match self.keys.get(key) {
             None => Ok(None),
-            Some(Value::Array(array)) => Ok(Some(array)),
+            Some(HeaderValue::Array(array)) => Ok(Some(array)),
             Some(other) => Err(self.bad(key, "an array", other)),
         }
     }
@@ -95,7 +95,7 @@ impl Keys<'_> {
     fn token(&self, key: &str, tokens: usize) -> Result<Option<u32>> {
         match self.keys.get(key) {
             None => Ok(None),
-            Some(&Value::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => Ok(Some(id as u32)),
+            Some(&HeaderValue::Unsigned(id)) if id < tokens as u64 && u32::try_from(id).is_ok() => Ok(Some(id as u32)),
             Some(other) => Err(self.bad(key, &format!("a token id below {tokens}"), other)),
         }
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::pairs::Pairs;
-use super::source::{Source, brief};
+use super::source::{SourceFile, brief};
 use super::tensors::{TensorInfo, Tensors};
 use super::{Checkpoint, SpecialTokens, TokenizerSource, safetensors};
 use crate::error::{Error, Result};
@@ -21,28 +21,20 @@ const LONGEST_TOKENIZER: u64 = 256 << 20;
 const INCOMPLETE: &str = "the download is incomplete; fetch the folder again";
 
 pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
-    let names = Names::read(folder)?;
+    let names = FolderNames::read(folder)?;
     let weights = names.ending(".safetensors");
     if weights.is_empty() && !names.has(INDEX) {
         return open_gguf(folder, &names);
     }
-    let config = match names.has("config.json") {
-        true => json_object(&folder.join("config.json"))?,
-        false => return Err(missing(folder, "config.json")),
-    };
-    if !names.has("tokenizer.json") {
-        return Err(missing(folder, "tokenizer.json"));
+    if let Some(name) = ["config.json", "tokenizer.json"].into_iter().find(|name| !names.has(name)) {
+        let expected = "a file in the model folder";
+        return Err(Error::malformed(&folder.join(name), "file", expected, "no such file", INCOMPLETE));
     }
-    let tokenizer = Source::open(&folder.join("tokenizer.json"))?;
+    let config = json_object(&folder.join("config.json"))?;
+    let tokenizer = SourceFile::open(&folder.join("tokenizer.json"))?;
     tokenizer.refuse_placeholder("a JSON file")?;
-    let generation = match names.has("generation_config.json") {
-        true => json_object(&folder.join("generation_config.json"))?,
-        false => Map::new(),
-    };
-    let tokenizer_config = match names.has(TOKENIZER_CONFIG) {
-        true => json_object(&folder.join(TOKENIZER_CONFIG))?,
-        false => Map::new(),
-    };
+    let optional = |name| if names.has(name) { json_object(&folder.join(name)) } else { Ok(Map::new()) };
+    let (generation, tokenizer_config) = (optional("generation_config.json")?, optional(TOKENIZER_CONFIG)?);
     Ok(Checkpoint {
         path: folder.to_owned(),
         config,
@@ -58,10 +50,10 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
 }
 
 /// The names in a folder, sorted.
-struct Names(Vec<String>);
+struct FolderNames(Vec<String>);
 
-impl Names {
-    fn read(folder: &Path) -> Result<Names> {
+impl FolderNames {
+    fn read(folder: &Path) -> Result<FolderNames> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             let name = entry.map_err(Error::io(folder))?.file_name();
@@ -69,7 +61,7 @@ impl Names {
             names.extend(name.into_string());
         }
         names.sort_unstable();
-        Ok(Names(names))
+        Ok(FolderNames(names))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -82,11 +74,7 @@ impl Names {
     }
 }
 
-fn missing(folder: &Path, name: &str) -> Error {
-    Error::malformed(&folder.join(name), "file", "a file in the model folder", "no such file", INCOMPLETE)
-}
-
-fn open_gguf(folder: &Path, names: &Names) -> Result<Checkpoint> {
+fn open_gguf(folder: &Path, names: &FolderNames) -> Result<Checkpoint> {
     let fix = match names.ending(".bin").is_empty() {
         true => "name a model folder or a .gguf file",
         false => ".bin files hold Python code and are never loaded; fetch the safetensors files",
@@ -125,7 +113,7 @@ fn unsharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
             ));
         }
     };
-    safetensors::open(Source::open(&folder.join(name))?)
+    safetensors::open(SourceFile::open(&folder.join(name))?)
 }
 
 fn is_shard(name: &&str) -> bool {
@@ -137,7 +125,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let path = folder.join(INDEX);
     let bad =
         |field: String, expected: &str, found: String, fix: &str| Error::malformed(&path, field, expected, found, fix);
-    let index: Index = json(&path, LONGEST_INDEX)?;
+    let index: ShardIndex = json(&path, LONGEST_INDEX)?;
     let (mut weight_map, mut shards) = (BTreeMap::new(), BTreeSet::new());
     for (tensor, shard) in &index.weight_map.0 {
         let plain = shard.ends_with(".safetensors")
@@ -177,7 +165,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let mut files = Vec::new();
     let mut tensors: Vec<TensorInfo> = Vec::new();
     for shard in shards {
-        let source = Source::open(&folder.join(shard))?;
+        let source = SourceFile::open(&folder.join(shard))?;
         for tensor in safetensors::parse(&source, files.len())? {
             // With the equal counts below, no tensor is in two shards.
             match weight_map.get(tensor.name.as_str()) {
@@ -210,12 +198,12 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
 }
 
 #[derive(Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: Pairs<String>,
 }
 
 /// Reads chat_template.jinja, or `chat_template` in tokenizer_config.json: a string, or a list of named ones.
-fn chat_template(folder: &Path, names: &Names, tokenizer_config: &Map<String, Value>) -> Result<Option<String>> {
+fn chat_template(folder: &Path, names: &FolderNames, tokenizer_config: &Map<String, Value>) -> Result<Option<String>> {
     let jinja = "chat_template.jinja";
     if names.has(jinja) {
         return read_text(&folder.join(jinja), LONGEST_CONFIG).map(Some);
@@ -256,7 +244,7 @@ fn special_tokens(path: &Path, tokenizer_config: &Map<String, Value>) -> Result<
 }
 
 fn read_text(path: &Path, limit: u64) -> Result<String> {
-    let source = Source::open(path)?;
+    let source = SourceFile::open(path)?;
     source.refuse_placeholder("text")?;
     let bad = |expected: &str, found: String, fix: &str| Error::malformed(path, "file contents", expected, found, fix);
     let text = String::from_utf8(source.read_all(limit)?)

@@ -11,7 +11,6 @@ mod gguf_header;
 mod gguf_vocab;
 mod hub;
 mod pairs;
-mod place;
 pub mod safetensors;
 mod source;
 mod storage;
@@ -25,12 +24,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 pub(crate) use pairs::Pairs;
-pub use source::Source;
-pub use storage::{Decode, STORAGE, Storage};
+pub use source::SourceFile;
+pub use storage::{DecodeBlocks, STORAGE, Storage};
 pub use tensors::{TensorInfo, Tensors};
 pub use write::{NewTensor, write_safetensors};
 pub use write_files::files_beside_weights;
-pub use write_folder::{NewFile, SHARD_BYTES, Work};
+pub use write_folder::{NewFile, PartialFolder, SHARD_BYTES};
 
 use crate::error::Result;
 
@@ -110,11 +109,11 @@ impl Checkpoint {
     ///
     /// Reads and checks the headers; weights are read on demand. Errors name the file and field.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        if path.is_dir() { hub::open(path) } else { Checkpoint::from_gguf(Source::open(path)?) }
+        if path.is_dir() { hub::open(path) } else { Checkpoint::from_gguf(SourceFile::open(path)?) }
     }
 
     /// Opens a GGUF file that is already open or in memory.
-    pub fn from_gguf(source: Source) -> Result<Checkpoint> {
+    pub fn from_gguf(source: SourceFile) -> Result<Checkpoint> {
         let gguf = gguf::parse(&source)?;
         architecture::checkpoint(source, gguf)
     }

@@ -10,10 +10,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::place::{DAMAGED, place};
-use super::source::{Source, brief};
+use super::source::{SourceFile, brief};
 use super::storage::{STORAGE, Storage};
-use super::tensors::{TensorInfo, Tensors};
+use super::tensors::{DAMAGED, TensorInfo, Tensors, place};
 use crate::error::{Error, Result};
 
 /// The format's own limit.
@@ -25,14 +24,14 @@ const MOST_DIMENSIONS: usize = 8;
 ///
 /// # Errors
 /// The header is not that of a sound file; the error names the tensor or field at fault.
-pub fn open(source: Source) -> Result<Tensors> {
+pub fn open(source: SourceFile) -> Result<Tensors> {
     let tensors = parse(&source, 0)?;
     Ok(Tensors::new(vec![source], tensors))
 }
 
 /// Reads the header; `file` is the number of this file in its checkpoint. Returns the tensors by offset. Errors name the
 /// header, field or tensor at fault.
-pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
+pub(super) fn parse(source: &SourceFile, file: usize) -> Result<Vec<TensorInfo>> {
     let bad =
         |field: &str, expected: String, found: String| Error::malformed(source.path(), field, expected, found, DAMAGED);
     source.refuse_placeholder("a safetensors file")?;
@@ -55,7 +54,7 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
         let found = format!("{:?}", text.chars().next().unwrap_or(' '));
         return Err(bad("header", "a JSON object from its first byte".into(), found));
     }
-    let Header(entries) = serde_json::from_str(text).map_err(|error| {
+    let TensorEntries(entries) = serde_json::from_str(text).map_err(|error| {
         let expected = "JSON of names with dtype, shape and data_offsets".into();
         bad("header", expected, error.to_string())
     })?;
@@ -73,7 +72,7 @@ pub(super) fn parse(source: &Source, file: usize) -> Result<Vec<TensorInfo>> {
 }
 
 /// Checks one entry; its offset stays relative to the data.
-fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
+fn tensor(source: &SourceFile, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
     let bad = |part: &str, expected: String, found: String| {
         let field = format!("tensor {name}, {part}");
         Error::malformed(source.path(), field, expected, found, DAMAGED)
@@ -125,7 +124,7 @@ fn tensor(source: &Source, file: usize, name: String, entry: &Entry) -> Result<T
 }
 
 /// The header's entries in file order, duplicates included.
-struct Header(Vec<(String, Entry)>);
+struct TensorEntries(Vec<(String, Entry)>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,17 +136,17 @@ struct Entry {
 
 struct Shape(Vec<u64>);
 
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
+impl<'de> Deserialize<'de> for TensorEntries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TensorEntries, D::Error> {
         struct Entries;
         impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+            type Value = TensorEntries;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("an object of tensors")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TensorEntries, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let within = |error| A::Error::custom(format!("{name}: {error}"));
@@ -158,7 +157,7 @@ impl<'de> Deserialize<'de> for Header {
                         entries.push((name, entry));
                     }
                 }
-                Ok(Header(entries))
+                Ok(TensorEntries(entries))
             }
         }
         deserializer.deserialize_map(Entries)

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// One file of a checkpoint, on disk or in memory.
 #[derive(Debug)]
-pub struct Source {
+pub struct SourceFile {
     path: PathBuf,
     len: u64,
     bytes: Bytes,
@@ -23,9 +23,12 @@ enum Bytes {
     Memory(Vec<u8>),
 }
 
-impl Source {
-    /// Opens a regular file. Errors: missing, unreadable, or a folder, pipe or device.
-    pub fn open(path: &Path) -> Result<Source> {
+impl SourceFile {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// It is missing, cannot be read, or is a folder, pipe or device.
+    pub fn open(path: &Path) -> Result<SourceFile> {
         // Opening a pipe would wait for its writer, so look before opening.
         let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
         if !metadata.is_file() {
@@ -39,19 +42,19 @@ impl Source {
         }
         let file = File::open(path).map_err(Error::io(path))?;
         let len = file.metadata().map_err(Error::io(path))?.len();
-        Ok(Source { path: path.to_owned(), len, bytes: Bytes::File(file) })
+        Ok(SourceFile { path: path.to_owned(), len, bytes: Bytes::File(file) })
     }
 
-    /// Bytes already in memory; `name` stands for the file in errors.
-    pub fn memory(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Source {
-        Source { path: name.into(), len: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
+    /// Takes bytes that are in memory; `name` stands for the file in errors.
+    pub fn memory(name: impl Into<PathBuf>, bytes: Vec<u8>) -> SourceFile {
+        SourceFile { path: name.into(), len: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes in the file when it was opened.
+    /// Returns the bytes in the file when it was opened.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -82,7 +85,10 @@ impl Source {
         })
     }
 
-    /// The whole file. Errors: longer than `limit` bytes.
+    /// Reads the whole file.
+    ///
+    /// # Errors
+    /// It is longer than `limit` bytes.
     pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
         if self.len > limit {
             return Err(Error::malformed(
@@ -98,7 +104,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// Errors when an unfinished clone or a web server left something else in the file's place.
+    /// Refuses what an unfinished clone or a web server left in the file's place.
     pub fn refuse_placeholder(&self, expected: &str) -> Result<()> {
         let mut start = [0; 64];
         let start = &mut start[..self.len.min(64) as usize];
@@ -120,7 +126,7 @@ impl Source {
     }
 }
 
-/// The start of a text from a file, quoted: errors stay short whatever the file holds.
+/// Returns the start of a text from a file, quoted: errors stay short whatever the file holds.
 pub(super) fn brief(text: &str) -> String {
     let start: String = text.chars().take(64).collect();
     match start.len() < text.len() {

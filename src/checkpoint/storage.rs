@@ -3,7 +3,7 @@
 use super::blocks;
 
 /// Decodes whole blocks: `blocks.len() / bytes` of them fill `out` exactly.
-pub type Decode = fn(blocks: &[u8], out: &mut [f32]);
+pub type DecodeBlocks = fn(blocks: &[u8], out: &mut [f32]);
 
 /// A storage type of GGUF or safetensors. Numbers lie in blocks of `elements` values and `bytes` bytes.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Storage {
     pub elements: usize,
     pub bytes: usize,
     /// None for integers, which are codes, indices or flags and no weights.
-    pub decode: Option<Decode>,
+    pub decode: Option<DecodeBlocks>,
 }
 
 /// Every type this version reads. To add one: a function in `blocks.rs` and a line here.
@@ -46,19 +46,19 @@ pub static STORAGE: &[Storage] = &[
 ];
 
 impl Storage {
-    /// The type with this number in a GGUF file.
+    /// Returns the type with this number in a GGUF file.
     pub fn from_ggml(id: u32) -> Option<&'static Storage> {
         STORAGE.iter().find(|storage| storage.ggml == Some(id))
     }
 
-    /// The type with this dtype in a safetensors header.
+    /// Returns the type with this dtype in a safetensors header.
     pub fn from_dtype(dtype: &str) -> Option<&'static Storage> {
         // Blocks of several elements are GGUF's own.
         STORAGE.iter().find(|storage| storage.name == dtype && storage.elements == 1)
     }
 }
 
-const fn float(name: &'static str, ggml: u32, elements: usize, bytes: usize, decode: Decode) -> Storage {
+const fn float(name: &'static str, ggml: u32, elements: usize, bytes: usize, decode: DecodeBlocks) -> Storage {
     Storage { name, ggml: Some(ggml), elements, bytes, decode: Some(decode) }
 }
 

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::source::Source;
-use super::storage::{Decode, Storage};
+use super::source::SourceFile;
+use super::storage::{DecodeBlocks, Storage};
 use crate::error::{Error, Result};
 
+pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
 /// Bytes read at a time: large enough for the disk, small enough for the cache.
 const READ_BYTES: usize = 256 << 10;
 /// Elements decoded at a time on the way to bf16; a multiple of every block length.
@@ -26,7 +27,7 @@ pub struct TensorInfo {
     pub storage: &'static Storage,
     /// Bytes it takes in its file.
     pub bytes: u64,
-    /// Its file's number, and where it starts there.
+    /// Number of its file, and its first byte there.
     pub(super) file: usize,
     pub(super) offset: u64,
     /// Rows of a head whose rows are stored in the order 0, h, 1, h + 1, ..., where h is half of them (GGUF's
@@ -35,7 +36,7 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// Number of elements. It fits: the parsers derived `bytes` from it with checked arithmetic.
+    /// Returns the number of elements. It fits: the parsers derived `bytes` from it with checked arithmetic.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
@@ -46,7 +47,7 @@ impl TensorInfo {
     }
 
     /// Reads bytes from position `at` of the tensor on, its rows in order.
-    fn read_at(&self, source: &Source, mut at: u64, mut out: &mut [u8]) -> Result<()> {
+    fn read_at(&self, source: &SourceFile, mut at: u64, mut out: &mut [u8]) -> Result<()> {
         let Some(head) = self.interleaved else {
             return source.read_at(self.offset + at, out);
         };
@@ -68,16 +69,16 @@ impl TensorInfo {
 /// Tensors and the files that hold them.
 #[derive(Debug)]
 pub struct Tensors {
-    files: Vec<Source>,
+    files: Vec<SourceFile>,
     infos: Vec<TensorInfo>,
     /// Indices of `infos`, ordered by name.
     by_name: Vec<usize>,
 }
 
 impl Tensors {
-    /// `infos` in the order of their files and offsets; the caller has checked that they lie inside
-    /// their files and that no name comes twice.
-    pub(super) fn new(files: Vec<Source>, infos: Vec<TensorInfo>) -> Tensors {
+    /// Takes `infos` in the order of their files and offsets. The caller has checked that they are inside their files
+    /// and that no name comes twice.
+    pub(super) fn new(files: Vec<SourceFile>, infos: Vec<TensorInfo>) -> Tensors {
         let mut by_name: Vec<usize> = (0..infos.len()).collect();
         by_name.sort_unstable_by_key(|&index| &infos[index].name);
         Tensors { files, infos, by_name }
@@ -89,13 +90,13 @@ impl Tensors {
     }
 
     /// Returns the files that hold them.
-    pub fn files(&self) -> &[Source] {
+    pub fn files(&self) -> &[SourceFile] {
         &self.files
     }
 
     /// Returns the bytes of the files that hold them.
     pub fn file_bytes(&self) -> u64 {
-        self.files.iter().map(Source::len).sum()
+        self.files.iter().map(SourceFile::len).sum()
     }
 
     /// Returns the tensor of this name.
@@ -174,7 +175,7 @@ impl Tensors {
         self.read_bytes(name, rows.start.saturating_mul(cols)..rows.end.saturating_mul(cols), out)
     }
 
-    /// The tensor, once `elements` is known to be a part of it in whole blocks.
+    /// Returns the tensor, after checking that `elements` is a part of it in whole blocks.
     fn part(&self, name: &str, elements: &Range<usize>) -> Result<&TensorInfo> {
         let Some(tensor) = self.get(name) else {
             return Err(Error::malformed(
@@ -198,7 +199,7 @@ impl Tensors {
         Ok(tensor)
     }
 
-    fn floats(&self, name: &str, elements: &Range<usize>) -> Result<(&TensorInfo, Decode)> {
+    fn floats(&self, name: &str, elements: &Range<usize>) -> Result<(&TensorInfo, DecodeBlocks)> {
         let tensor = self.part(name, elements)?;
         let decode = tensor.storage.decode.ok_or_else(|| {
             Error::malformed(
@@ -237,7 +238,7 @@ impl Tensors {
         Ok(())
     }
 
-    /// Errors at the first value that is NaN or not below `end` in magnitude; `first` is the index
+    /// Refuses the first value that is NaN or not below `end` in magnitude; `first` is the index
     /// of `values[0]` in the tensor.
     fn refuse_not_below(&self, end: f32, values: &[f32], tensor: &TensorInfo, first: usize) -> Result<()> {
         // No early exit, so that the loop vectorizes; `<` is false for NaN.
@@ -258,8 +259,8 @@ impl Tensors {
     }
 }
 
-/// Errors when two tensors of a file share a name.
-pub(super) fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
+/// Refuses two tensors of a file with one name.
+fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
     let mut names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -271,5 +272,41 @@ pub(super) fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()>
             "the file is damaged; download it again",
         )),
         None => Ok(()),
+    }
+}
+
+/// Orders tensors by offset and makes the offsets relative to the start of the file, where the data begins at `data`.
+/// `field` is the format's name of an offset; `gaps` allows unused bytes between tensors and at the end.
+///
+/// # Errors
+/// A duplicate name; a tensor that overlaps another or the end of the file; a gap that is not allowed.
+pub(super) fn place(source: &SourceFile, data: u64, field: &str, gaps: bool, tensors: &mut [TensorInfo]) -> Result<()> {
+    refuse_duplicates(source.path(), tensors)?;
+    tensors.sort_unstable_by(|a, b| (a.offset, a.bytes, &a.name).cmp(&(b.offset, b.bytes, &b.name)));
+    let room = source.len().saturating_sub(data);
+    let mut end = 0;
+    for tensor in tensors {
+        let offset = tensor.offset;
+        let bad = |expected: String, found: String| {
+            let field = format!("tensor {}, {field}", tensor.name);
+            Err(Error::malformed(source.path(), field, expected, found, DAMAGED))
+        };
+        if offset < end {
+            return bad(format!("{end} or more, where the tensor before it ends"), format!("{offset}, an overlap"));
+        }
+        if offset > end && !gaps {
+            return bad(format!("{end}, where the tensor before it ends"), format!("{offset}, a gap"));
+        }
+        end = match offset.checked_add(tensor.bytes) {
+            Some(end) if end <= room => end,
+            _ => return bad(format!("its {} bytes inside the {room} of data", tensor.bytes), offset.to_string()),
+        };
+        tensor.offset += data;
+    }
+    match end == room || gaps {
+        true => Ok(()),
+        false => {
+            Err(Error::malformed(source.path(), "data", format!("{end} bytes, those of the tensors"), room, DAMAGED))
+        }
     }
 }

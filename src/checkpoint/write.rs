@@ -1,7 +1,7 @@
 //! Writing safetensors files: streamed, and never half written under their final name.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::f16;
 use serde_json::{Map, json};
@@ -163,11 +163,4 @@ fn header(sorted: &[&NewTensor]) -> Vec<u8> {
     let mut text = serde_json::Value::Object(entries).to_string();
     text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
-}
-
-/// Returns `path` with `ending` after its name.
-pub(super) fn sibling(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    path.with_file_name(name)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::source::Source;
+use super::source::SourceFile;
 use super::write_folder::{NewFile, pretty};
 use super::{Checkpoint, TokenizerSource, Vocabulary};
 use crate::error::{Error, Result};
@@ -66,7 +66,7 @@ fn copied(folder: &Path) -> Result<Vec<NewFile>> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let wanted = COPIED.iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
         if wanted && !name.ends_with(".index.json") && !REPLACED.contains(&&*name) && entry.path().is_file() {
-            files.push(NewFile { name, bytes: Source::open(&entry.path())?.read_all(LONGEST)? });
+            files.push(NewFile { name, bytes: SourceFile::open(&entry.path())?.read_all(LONGEST)? });
         }
     }
     Ok(files)

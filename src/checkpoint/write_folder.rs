@@ -1,8 +1,8 @@
 //! Writing model folders in pieces that survive a kill.
 //!
 //! A folder is made beside its final place, in `NAME.partial`, of pieces, such as one a decoder layer. Each is a
-//! safetensors file that has its name only when it is whole. [`Work::finish`] turns them into shards and gives the
-//! folder its name. After a kill, [`Work::open`] goes on: the pieces that are done are skipped, and the bytes are the
+//! safetensors file that has its name only when it is whole. [`PartialFolder::finish`] turns them into shards and gives the
+//! folder its name. After a kill, [`PartialFolder::open`] goes on: the pieces that are done are skipped, and the bytes are the
 //! same.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::hub::INDEX;
 use super::safetensors;
-use super::source::Source;
+use super::source::SourceFile;
 use super::tensors::Tensors;
-use super::write::{NewTensor, sibling, write_safetensors};
+use super::write::{NewTensor, write_safetensors};
 use crate::atomic_write::{self, UNFINISHED};
 use crate::error::{Error, Result};
 
@@ -38,24 +38,24 @@ pub struct NewFile {
 
 /// A model folder that is being written.
 #[derive(Debug)]
-pub struct Work {
+pub struct PartialFolder {
     out: PathBuf,
     partial: PathBuf,
     lock: File,
 }
 
-impl Work {
+impl PartialFolder {
     /// Begins the folder `out`, or goes on where a killed run stopped. `settings` is the text of all that decides the
     /// folder's bytes, model and method; pieces of other settings are never taken. Returns None where a run was killed
     /// after the folder was complete.
     ///
     /// # Errors
     /// `out` exists; another process writes it; a run with other settings was begun.
-    pub fn open(out: &Path, settings: &str) -> Result<Option<Work>> {
+    pub fn open(out: &Path, settings: &str) -> Result<Option<PartialFolder>> {
         if out.file_name().is_none() {
             return Err(Error::request("output", "a folder's name", out.display(), "name a folder to make"));
         }
-        let partial = sibling(out, ".partial");
+        let partial = out.with_added_extension("partial");
         let exists = std::fs::read_dir(out).map(|mut entries| entries.next().is_some()).unwrap_or(out.exists());
         if exists && !partial.exists() {
             let fix = "remove it or name another folder";
@@ -63,7 +63,7 @@ impl Work {
         }
         std::fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
         let lock = lock(&partial)?;
-        let work = Work { out: out.to_owned(), partial, lock };
+        let work = PartialFolder { out: out.to_owned(), partial, lock };
         if exists {
             let cleaning = work.path(COMPLETE).exists() || !work.path(SETTINGS).exists();
             if !cleaning || work.path(FOLDER).exists() {
@@ -84,7 +84,7 @@ impl Work {
         if !file.exists() {
             return self.write_bytes(SETTINGS, settings.as_bytes());
         }
-        let recorded = Source::open(&file)?.read_all(4 << 20)?;
+        let recorded = SourceFile::open(&file)?.read_all(4 << 20)?;
         if recorded == settings.as_bytes() {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Work {
 
     /// Opens a finished piece.
     pub fn piece(&self, piece: &str) -> Result<Tensors> {
-        safetensors::open(Source::open(&self.path(&file_name(piece)))?)
+        safetensors::open(SourceFile::open(&self.path(&file_name(piece)))?)
     }
 
     /// Writes the pieces in this order to as few shards as `shard_bytes` allows with no piece cut, adds the files, and

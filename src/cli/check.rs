@@ -7,7 +7,7 @@ use super::output::{Outcome, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
 use crate::error::Error;
-use crate::generate::{Output, load_reference};
+use crate::generate::{PassOutput, load_reference};
 use crate::plan::check::{Parting, Seen, check};
 use crate::progress::Progress;
 
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     for (phase, ids) in [("prefill", &ids[..tokens]), ("decode", &ids[tokens..])] {
         loaded.engine.place(ids)?;
         reference.engine.place(ids)?;
-        let (plan, _) = loaded.engine.plan(ids.len(), Output::Token);
+        let (plan, _) = loaded.engine.plan(ids.len(), PassOutput::Token);
         let mut seen = |s: Seen| {
             bar.at(&format!("{phase}: {}", s.step.name), s.number as u64, plan.steps.len() as u64)?;
             let name = s.step.kernel.name;

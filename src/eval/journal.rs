@@ -150,7 +150,7 @@ impl Journal {
 }
 
 #[derive(Deserialize)]
-struct Header {
+struct JournalHeader {
     identity: Identity,
     begun: u64,
     settings: EvalSettings,
@@ -186,7 +186,7 @@ impl Identity {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Line {
+enum JournalLine {
     Answer {
         key: String,
         kept: Response,
@@ -217,7 +217,7 @@ pub fn merged(paths: &[PathBuf]) -> Result<MergedJournals> {
     for path in paths {
         let text = std::fs::read(path).map_err(Error::io(path))?;
         let Contents { header, responses, .. } = read(path, &text)?;
-        let Some(Header { identity, begun, settings }) = header else {
+        let Some(JournalHeader { identity, begun, settings }) = header else {
             return Err(Error::malformed(path, "line 1", "a journal", "an empty file", "run its share again"));
         };
         let Some(all) = &mut all else {
@@ -247,7 +247,7 @@ fn differs(first: &EvalSettings, second: &EvalSettings, others: &[&str]) -> Opti
 
 /// The contents of a journal.
 struct Contents {
-    header: Option<Header>,
+    header: Option<JournalHeader>,
     responses: HashMap<String, Response>,
     /// Bytes of whole lines.
     whole: usize,
@@ -255,7 +255,7 @@ struct Contents {
 
 /// Reads the lines of a journal.
 fn read(path: &Path, text: &[u8]) -> Result<Contents> {
-    let mut header: Option<Header> = None;
+    let mut header: Option<JournalHeader> = None;
     let mut responses = HashMap::new();
     let mut at = 0;
     let mut number = 0;
@@ -276,10 +276,10 @@ fn read(path: &Path, text: &[u8]) -> Result<Contents> {
             header = Some(serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))?);
         } else {
             match serde_json::from_slice(json).map_err(|e| bad(&e.to_string()))? {
-                Line::Answer { key, kept } => {
+                JournalLine::Answer { key, kept } => {
                     responses.insert(key, kept);
                 }
-                Line::Settings { settings, begun } => {
+                JournalLine::Settings { settings, begun } => {
                     if let Some(header) = &mut header {
                         (header.settings, header.begun) = (*settings, begun);
                     }

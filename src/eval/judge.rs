@@ -61,7 +61,7 @@ pub struct Judge {
 }
 
 /// The reason why an attempt failed.
-enum Failure {
+enum AttemptFailure {
     /// Another attempt may go well: the endpoint is busy, or down for a moment. Perhaps it said how long to wait.
     Passing(String, Option<Duration>),
     /// It will not.
@@ -131,8 +131,8 @@ impl Judge {
         loop {
             let (why, asked) = match self.attempt(&body) {
                 Ok(verdict) => return Ok(verdict),
-                Err(Failure::Lasting(error)) => return Err(error),
-                Err(Failure::Passing(why, asked)) => (why, asked),
+                Err(AttemptFailure::Lasting(error)) => return Err(error),
+                Err(AttemptFailure::Passing(why, asked)) => (why, asked),
             };
             if attempt >= self.endpoint.attempts {
                 let found = format!("{why}, at the last of {attempt} attempts");
@@ -148,7 +148,7 @@ impl Judge {
         }
     }
 
-    fn attempt(&self, body: &str) -> Result<Verdict, Failure> {
+    fn attempt(&self, body: &str) -> Result<Verdict, AttemptFailure> {
         let mut request = self.agent.post(&self.url).header("Content-Type", "application/json");
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
@@ -159,13 +159,14 @@ impl Judge {
         let text = response.body_mut().with_config().limit(MAX_RESPONSE).lossy_utf8(true).read_to_string();
         let text = text.map_err(|error| self.failure(error))?;
         match status {
-            200 => self.verdict(&text).map_err(Failure::Lasting),
-            429 | 500..=599 => {
-                Err(Failure::Passing(format!("status {status}: {}", beginning(&text)), asked.map(Duration::from_secs)))
-            }
+            200 => self.verdict(&text).map_err(AttemptFailure::Lasting),
+            429 | 500..=599 => Err(AttemptFailure::Passing(
+                format!("status {status}: {}", beginning(&text)),
+                asked.map(Duration::from_secs),
+            )),
             _ => {
                 let fix = "correct the address, the model or the key";
-                Err(Failure::Lasting(self.error("status 200", format!("{status}: {}", beginning(&text)), fix)))
+                Err(AttemptFailure::Lasting(self.error("status 200", format!("{status}: {}", beginning(&text)), fix)))
             }
         }
     }
@@ -181,16 +182,20 @@ impl Judge {
         Ok(Verdict { text, model })
     }
 
-    fn failure(&self, error: ureq::Error) -> Failure {
+    fn failure(&self, error: ureq::Error) -> AttemptFailure {
         use ureq::Error::{BodyExceedsLimit, BodyStalled, ConnectionFailed, HostNotFound, Io, Timeout};
         match error {
             BodyExceedsLimit(_) => {
                 let fix = "give an endpoint that speaks OpenAI's chat completions";
-                Failure::Lasting(self.error(&format!("at most {MAX_RESPONSE} bytes"), "more".to_owned(), fix))
+                AttemptFailure::Lasting(self.error(&format!("at most {MAX_RESPONSE} bytes"), "more".to_owned(), fix))
             }
-            Timeout(_) => Failure::Passing(format!("no whole reply within {:?}", self.endpoint.timeout), None),
-            Io(_) | ConnectionFailed | BodyStalled | HostNotFound => Failure::Passing(error.to_string(), None),
-            _ => Failure::Lasting(self.error("a request that can be sent", error.to_string(), "correct the address")),
+            Timeout(_) => AttemptFailure::Passing(format!("no whole reply within {:?}", self.endpoint.timeout), None),
+            Io(_) | ConnectionFailed | BodyStalled | HostNotFound => AttemptFailure::Passing(error.to_string(), None),
+            _ => AttemptFailure::Lasting(self.error(
+                "a request that can be sent",
+                error.to_string(),
+                "correct the address",
+            )),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::journal::Identity;
-use super::measure::{MetricValue, Sample, SetResult, group_number};
+use super::measure::{MetricValue, ScoredSample, SubsetResult, group_number};
 use super::requests::{Request, TaskRequests};
 use super::settings::EvalSettings;
 use crate::atomic_write;
@@ -13,7 +13,7 @@ use crate::date;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::metrics::statistics::mean;
-use crate::tasks::{Aggregation, Ask, Item, Response};
+use crate::tasks::{Aggregation, Item, OutputType, Response};
 use crate::text::python_float;
 
 /// The version of lm-evaluation-harness whose layout and rules this follows.
@@ -30,7 +30,7 @@ pub struct EvalRun<'a> {
     /// The model's chat template.
     pub chat_template: &'a str,
     /// Each task with the results of its sets.
-    pub tasks: Vec<(&'a TaskRequests, Vec<SetResult<'a>>)>,
+    pub tasks: Vec<(&'a TaskRequests, Vec<SubsetResult<'a>>)>,
 }
 
 impl EvalRun<'_> {
@@ -123,7 +123,7 @@ impl EvalRun<'_> {
 
     /// Counts the documents that have no score.
     pub fn unscored(&self) -> usize {
-        self.sets().map(SetResult::errors).sum()
+        self.sets().map(SubsetResult::errors).sum()
     }
 
     /// Counts the replies that wait for a verdict of the judge; without a judge there are none.
@@ -131,15 +131,15 @@ impl EvalRun<'_> {
         self.settings.judge.as_ref().map_or(0, |_| self.sets().map(|set| set.judge_requests().len()).sum())
     }
 
-    fn sets(&self) -> impl Iterator<Item = &SetResult<'_>> {
+    fn sets(&self) -> impl Iterator<Item = &SubsetResult<'_>> {
         self.tasks.iter().flat_map(|(_, sets)| sets)
     }
 }
 
 /// Adds the numbers of a task of several sets, and of each group of them.
-fn insert_groups(results: &mut Value, task: &TaskRequests, sets: &[SetResult]) {
+fn insert_groups(results: &mut Value, task: &TaskRequests, sets: &[SubsetResult]) {
     let metrics = task.profile.metrics;
-    let mut groups: Vec<(String, Vec<&SetResult>)> = vec![(task.name.clone(), sets.iter().collect())];
+    let mut groups: Vec<(String, Vec<&SubsetResult>)> = vec![(task.name.clone(), sets.iter().collect())];
     for (set, group) in sets.iter().flat_map(|set| set.set.groups.iter().map(move |group| (set, group))) {
         let name = format!("{}_{group}", task.task.name);
         match groups.iter_mut().find(|known| known.0 == name) {
@@ -165,7 +165,7 @@ fn insert_groups(results: &mut Value, task: &TaskRequests, sets: &[SetResult]) {
 }
 
 /// Adds what the results file has of a set, which may be one of several.
-fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_several: bool) {
+fn insert_set(results: &mut Value, task: &TaskRequests, set: &SubsetResult, one_of_several: bool) {
     let (name, metrics) = (&set.set.name, task.profile.metrics);
     let numbers = metrics.iter().filter_map(|metric| set.number(metric));
     let indent = if one_of_several { " - " } else { "" };
@@ -174,8 +174,8 @@ fn insert_set(results: &mut Value, task: &TaskRequests, set: &SetResult, one_of_
         "task": name,
         "profile": task.profile.name,
         "num_fewshot": task.shots,
-        "output_type": match set.samples.first().map(|sample| &sample.request.prompt.ask) {
-            Some(Ask::Reply { .. }) => "generate_until",
+        "output_type": match set.samples.first().map(|sample| &sample.request.prompt.output) {
+            Some(OutputType::Reply { .. }) => "generate_until",
             _ => "multiple_choice",
         },
     });
@@ -211,14 +211,14 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 }
 
 /// Returns what the samples file has of a document: a line for each filter.
-fn sample_lines(sample: &Sample) -> Vec<Value> {
+fn sample_lines(sample: &ScoredSample) -> Vec<Value> {
     let request = sample.request;
-    let arguments: Map<String, Value> = match &request.prompt.ask {
-        Ask::Choices(_) => {
+    let arguments: Map<String, Value> = match &request.prompt.output {
+        OutputType::Choices(_) => {
             let arguments = request.continuations.iter().map(|text| json!({ "arg_0": request.context, "arg_1": text }));
             (0..).zip(arguments).map(|(number, argument)| (format!("gen_args_{number}"), argument)).collect()
         }
-        Ask::Reply { until, max_new_tokens: most } => {
+        OutputType::Reply { until, max_new_tokens: most } => {
             let how = json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": most });
             [("gen_args_0".to_owned(), json!({ "arg_0": request.context, "arg_1": how }))].into_iter().collect()
         }
@@ -282,7 +282,7 @@ fn item_value(item: &Item) -> Value {
 }
 
 /// Returns digests of a document, of its prompt and of its target.
-fn hashes(sample: &Sample) -> [String; 3] {
+fn hashes(sample: &ScoredSample) -> [String; 3] {
     // As `json.dumps(document, indent=2, ensure_ascii=False)` has it.
     let document = serde_json::to_vec_pretty(sample.document).expect("a JSON value");
     let target = match target(sample.request) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -77,15 +78,10 @@ impl Serialize for Limits {
 
 impl<'de> Deserialize<'de> for Limits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Limits, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Number(usize),
-            Text(String),
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Number(all) => Ok(Limits { all: Some(all), named: Vec::new() }),
-            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
-        }
+        let text = match Value::deserialize(deserializer)? {
+            Value::String(text) => text,
+            number => number.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::journal::verdict_key;
-use super::requests::{Request, SetRequests, TaskRequests};
+use super::requests::{Request, SubsetRequests, TaskRequests};
 use crate::error::Result;
 use crate::metrics::statistics::{bootstrap_standard_error, mean, pooled_standard_error, standard_error};
-use crate::tasks::{Aggregation, FilterResult, Item, Metric, Response, Set};
+use crate::tasks::{Aggregation, FilterResult, Item, Metric, Response, Subset};
 
 /// Resamples for the error of a corpus measure, as lm-evaluation-harness has them for BLEU and chrF.
 const RESAMPLES: usize = 100;
 
 /// A document with its answers and their scores.
-pub struct Sample<'a> {
+pub struct ScoredSample<'a> {
     pub id: usize,
     pub document: &'a Value,
     pub request: &'a Request,
@@ -24,9 +24,9 @@ pub struct Sample<'a> {
 }
 
 /// The samples of a set, scored.
-pub struct SetResult<'a> {
-    pub set: &'a Set,
-    pub samples: Vec<Sample<'a>>,
+pub struct SubsetResult<'a> {
+    pub set: &'a Subset,
+    pub samples: Vec<ScoredSample<'a>>,
     /// Documents of the run that have no answer yet.
     pub missing: usize,
 }
@@ -48,8 +48,8 @@ pub fn score_task<'a>(
     task: &'a TaskRequests,
     responses: &'a HashMap<String, Response>,
     judge: Option<&str>,
-) -> Vec<SetResult<'a>> {
-    let score_set = |prepared: &'a SetRequests| {
+) -> Vec<SubsetResult<'a>> {
+    let score_set = |prepared: &'a SubsetRequests| {
         let (set, requests) = (&prepared.set, &prepared.requests);
         let known = requests.iter().enumerate();
         let known = known.filter_map(|(id, request)| Some((id, request, responses.get(&request.key)?)));
@@ -63,15 +63,15 @@ pub fn score_task<'a>(
                     (task.profile.score)(set, document, &all).map_err(|error| error.to_string())
                 }
             };
-            Sample { id, document, request, response, outcomes }
+            ScoredSample { id, document, request, response, outcomes }
         };
-        let samples: Vec<Sample> = known.map(sample).collect();
-        SetResult { missing: requests.len() - samples.len(), set, samples }
+        let samples: Vec<ScoredSample> = known.map(sample).collect();
+        SubsetResult { missing: requests.len() - samples.len(), set, samples }
     };
     task.sets.iter().map(score_set).collect()
 }
 
-impl SetResult<'_> {
+impl SubsetResult<'_> {
     /// Counts the documents without a score.
     pub fn errors(&self) -> usize {
         self.samples.iter().filter(|sample| sample.outcomes.is_err()).count()
@@ -84,7 +84,7 @@ impl SetResult<'_> {
 
     /// Counts the documents whose best choices are equally likely.
     pub fn ties(&self) -> usize {
-        let tied = |sample: &&Sample| match sample.response {
+        let tied = |sample: &&ScoredSample| match sample.response {
             Response::Choices(sums) => {
                 let best = sums.iter().map(|sum| sum.0).fold(f64::NEG_INFINITY, f64::max);
                 sums.iter().filter(|sum| sum.0 == best).count() > 1
@@ -95,7 +95,7 @@ impl SetResult<'_> {
     }
 
     /// Returns the prompts that a judge must still be asked, with their documents.
-    pub fn judge_requests(&self) -> Vec<(&Sample<'_>, &str)> {
+    pub fn judge_requests(&self) -> Vec<(&ScoredSample<'_>, &str)> {
         let mut requests = Vec::new();
         for sample in &self.samples {
             let mut items = sample.outcomes.iter().flatten().flat_map(|outcome| &outcome.items);
@@ -119,7 +119,7 @@ impl SetResult<'_> {
 }
 
 /// Computes a metric over several sets: a mean weighted by documents with the pooled error, or the corpus of all.
-pub fn group_number(metric: &Metric, sets: &[&SetResult]) -> Option<MetricValue> {
+pub fn group_number(metric: &Metric, sets: &[&SubsetResult]) -> Option<MetricValue> {
     if let Aggregation::Corpus(_) = metric.aggregation {
         return number(metric, &sets.iter().flat_map(|set| set.items(metric)).collect::<Vec<_>>());
     }

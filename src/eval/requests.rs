@@ -7,10 +7,10 @@ use super::journal::Journal;
 use super::settings::EvalSettings;
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::generate::Question;
+use crate::generate::BatchQuestion;
 use crate::tasks::prompt;
 use crate::tasks::shots::Shots;
-use crate::tasks::{Ask, Profile, Prompt, Set, TASKS, Task, named};
+use crate::tasks::{OutputType, Profile, Prompt, Subset, TASKS, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
 /// The share of all documents that a run asks: number `index` of every `count`.
@@ -37,12 +37,12 @@ pub struct TaskRequests {
     pub task: &'static Task,
     pub profile: &'static Profile,
     pub shots: usize,
-    pub sets: Vec<SetRequests>,
+    pub sets: Vec<SubsetRequests>,
 }
 
 /// A set of a task with its requests.
-pub struct SetRequests {
-    pub set: Set,
+pub struct SubsetRequests {
+    pub set: Subset,
     /// Those of the first documents, in order.
     pub requests: Vec<Request>,
 }
@@ -50,7 +50,7 @@ pub struct SetRequests {
 /// Documents with a common beginning of fewer tokens are asked one by one.
 const LEAST_SHARED: usize = 16;
 
-impl SetRequests {
+impl SubsetRequests {
     /// Returns how many first tokens all prompts have in common, at least one token less than the shortest of them.
     pub fn shared(&self) -> usize {
         let mut prompts = self.prompts();
@@ -112,7 +112,7 @@ pub struct Request {
 pub enum Tokens {
     /// Contexts with their continuations, and for each choice which of both it is.
     Choices {
-        questions: Vec<Question>,
+        questions: Vec<BatchQuestion>,
         choices: Vec<(usize, usize)>,
     },
     Reply {
@@ -186,14 +186,14 @@ impl RequestBuilder<'_> {
         let mut prepared = Vec::new();
         for set in sets {
             let limit = limit.unwrap_or(usize::MAX).min(set.documents.len());
-            let mut draw = Shots::new(&set, profile.draw, shots)?;
+            let mut draw = Shots::new(&set, profile.sampler, shots)?;
             let mut requests = Vec::with_capacity(limit);
             for (id, document) in set.documents.iter().take(limit).enumerate() {
                 let shots: Vec<Prompt> =
                     draw.next(document)?.into_iter().map(|shot| (profile.prompt)(&set, shot)).collect();
                 requests.push(self.request(task, profile, &set, id, document, &shots)?);
             }
-            prepared.push(SetRequests { requests, set });
+            prepared.push(SubsetRequests { requests, set });
         }
         Ok(TaskRequests { name: name.to_owned(), task, profile, shots, sets: prepared })
     }
@@ -202,7 +202,7 @@ impl RequestBuilder<'_> {
         &self,
         task: &Task,
         profile: &Profile,
-        set: &Set,
+        set: &Subset,
         id: usize,
         document: &Value,
         shots: &[Prompt],
@@ -221,9 +221,9 @@ impl RequestBuilder<'_> {
         let most = profile.context.map_or(context_tokens, |most| most.min(context_tokens)).saturating_sub(1);
         // A chat template writes the first token itself.
         let encode: Encode = if profile.chat { Tokenizer::encode_without_bos } else { Tokenizer::encode };
-        let (tokens, truncated) = match &prompt.ask {
-            Ask::Choices(_) => self.choices(encode, &context, &continuations, most, place)?,
-            Ask::Reply { max_new_tokens, .. } => {
+        let (tokens, truncated) = match &prompt.output {
+            OutputType::Choices(_) => self.choices(encode, &context, &continuations, most, place)?,
+            OutputType::Reply { max_new_tokens, .. } => {
                 let fewer = self.settings.max_new_tokens.unwrap_or(usize::MAX);
                 self.reply(encode, &context, fewer.min(*max_new_tokens), most, place)?
             }
@@ -249,7 +249,7 @@ impl RequestBuilder<'_> {
         let trimmed = context.trim_end();
         let space = &context[trimmed.len()..];
         let ctx = if trimmed.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, trimmed)? };
-        let mut questions: Vec<Question> = Vec::new();
+        let mut questions: Vec<BatchQuestion> = Vec::new();
         let mut choices = Vec::new();
         let mut truncated = false;
         for continuation in continuations {
@@ -276,7 +276,7 @@ impl RequestBuilder<'_> {
             let question = match questions.iter().position(|q| q.ids == ids) {
                 Some(at) => at,
                 None => {
-                    questions.push(Question { ids: ids.to_vec(), answers: Vec::new() });
+                    questions.push(BatchQuestion { ids: ids.to_vec(), answers: Vec::new() });
                     questions.len() - 1
                 }
             };
@@ -318,9 +318,9 @@ fn too_long(place: String, found: usize, most: usize) -> Error {
 impl Prompt {
     /// Returns the texts that end a reply, which are part of the request.
     pub(super) fn until(&self) -> &[String] {
-        match &self.ask {
-            Ask::Choices(_) => &[],
-            Ask::Reply { until, .. } => until,
+        match &self.output {
+            OutputType::Choices(_) => &[],
+            OutputType::Reply { until, .. } => until,
         }
     }
 }

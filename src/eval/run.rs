@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::journal::Journal;
-use super::requests::{Request, SetRequests, Shard, Tokens};
+use super::requests::{Request, Shard, SubsetRequests, Tokens};
 use crate::error::Result;
-use crate::generate::{BatchPrompt, Engine, Event, Flow, Question, TokenScore};
+use crate::generate::{BatchPrompt, BatchQuestion, Engine, Event, Flow, TokenScore};
 use crate::progress::Progress;
 use crate::tasks::Response;
 use crate::text::Tokenizer;
@@ -30,7 +30,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// Those of the device and of the journal; what the progress returns.
-    pub fn set(&mut self, set: &SetRequests, shard: Shard) -> Result<()> {
+    pub fn set(&mut self, set: &SubsetRequests, shard: Shard) -> Result<()> {
         let mut missing = set.missing(shard, self.journal);
         if missing.is_empty() {
             return Ok(());
@@ -53,7 +53,7 @@ impl Runner<'_> {
             let Tokens::Choices { questions: of, choices } = &request.tokens else { continue };
             for (at, question) in of.iter().enumerate() {
                 let ids = question.ids[shared.len()..].to_vec();
-                questions.push(Question { ids, answers: question.answers.clone() });
+                questions.push(BatchQuestion { ids, answers: question.answers.clone() });
                 owners.push((request, at, of.len(), choices));
             }
         }
@@ -114,7 +114,7 @@ const NOT_FINITE: &str = "the model's logits are not numbers";
 fn sums<'a>(answers: impl Iterator<Item = &'a Vec<TokenScore>>) -> Response {
     let sums = answers.map(|tokens| {
         let sum: f64 = tokens.iter().map(|token| -f64::from(token.nll)).sum();
-        (sum, tokens.iter().all(|token| token.below == 0.0))
+        (sum, tokens.iter().all(|token| token.gap == 0.0))
     });
     let sums: Vec<(f64, bool)> = sums.collect();
     let finite = sums.iter().all(|(sum, _)| sum.is_finite());

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::error::{Error, Result};
-use crate::generate::{Engine, Model, Question};
+use crate::generate::{BatchQuestion, Engine, Model};
 use crate::metrics::python::known_regex;
 use crate::progress::Progress;
 
@@ -88,7 +88,7 @@ pub fn detokenized(page: &str) -> String {
 
 /// Cuts a page's tokens in windows, each with what it sees first and what it predicts. The first sees `prefix`; the others see one
 /// token before them, and the last is filled up with what is before it to the full length.
-pub fn windows(ids: &[u32], prefix: u32, length: usize) -> Vec<Question> {
+pub fn windows(ids: &[u32], prefix: u32, length: usize) -> Vec<BatchQuestion> {
     let mut windows = Vec::new();
     let mut predicted = 0;
     while predicted < ids.len() {
@@ -97,7 +97,7 @@ pub fn windows(ids: &[u32], prefix: u32, length: usize) -> Vec<Question> {
             0 => vec![prefix],
             _ => ids[end - length - 1..=predicted - 1].to_vec(),
         };
-        windows.push(Question { ids: seen, answers: vec![ids[predicted..end].to_vec()] });
+        windows.push(BatchQuestion { ids: seen, answers: vec![ids[predicted..end].to_vec()] });
         predicted = end;
     }
     windows

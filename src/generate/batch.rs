@@ -3,7 +3,7 @@
 //! Questions that begin alike share the keys and values of their beginning, and a question's answers share those
 //! of the question. All rows of all questions form one stream that is cut into passes of a fixed few sizes, so
 //! that passes are full and each product runs the same shader: a score does not depend on what else is scored.
-//! Where rows of a pass depend on each other ([`Decoder::rows_depend`](crate::model::Decoder::rows_depend)), each question
+//! If rows of a pass depend on each other ([`Decoder::rows_depend`](crate::model::Decoder::rows_depend)), each question
 //! has passes of its own.
 
 use std::collections::{HashMap, VecDeque};
@@ -24,7 +24,7 @@ const LEAST: usize = 32;
 
 /// Tokens behind a shared beginning, and the answers that may follow them.
 #[derive(Clone, Debug, Default)]
-pub struct Question {
+pub struct BatchQuestion {
     /// Tokens of the question, at least one.
     pub ids: Vec<u32>,
     /// Tokens of each answer, at least one each.
@@ -36,33 +36,33 @@ pub struct Question {
 pub struct TokenScore {
     /// Negative log-likelihood in nats; not finite if the logits were not.
     pub nll: f32,
-    /// Difference of the largest logit and the token's: 0 for the greedy token.
-    pub below: f32,
+    /// Difference of the largest logit and the token's; 0 for the greedy token.
+    pub gap: f32,
 }
 
 /// Tensors and programs of passes over several sequences.
 pub(super) struct Batch {
     /// Rows of the largest pass.
-    width: usize,
+    pub width: usize,
     /// [1, width]
     token: Tensor,
     rows: Rows,
-    /// [1, width]: where in `kept` a row's output goes.
+    /// [1, width]: the row of `kept` that a row's output goes to.
     place: Tensor,
     /// [windows · WINDOW + 1, hidden]: rows that logits are wanted of; the last takes all others.
-    kept: Tensor,
+    pub kept: Tensor,
     /// [1, PAIRS]: rows of a window and the tokens looked up in them.
     row: Tensor,
     target: Tensor,
-    programs: HashMap<Kind, (ProgramId, Tensor)>,
+    programs: HashMap<BatchProgram, (ProgramId, Tensor)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum BatchProgram {
     /// Runs a number of rows through the decoder, into the cache and into `kept`.
     Pass(usize),
-    /// Surprises of so many pairs of a window.
-    Surprise { window: usize, pairs: usize },
+    /// Computes the likelihoods of a number of pairs of a window.
+    Nll { window: usize, pairs: usize },
     /// The greedy tokens after the rows of the first window.
     Greedy,
 }
@@ -73,7 +73,7 @@ pub(super) struct Row {
     pub position: u32,
     pub slot: u32,
     pub reach: Reach,
-    /// The tokens whose surprise is wanted after it.
+    /// The tokens whose likelihood after it is wanted.
     pub targets: Vec<Target>,
 }
 
@@ -82,6 +82,12 @@ pub(super) struct Target {
     pub question: usize,
     pub answer: usize,
     pub index: usize,
+}
+
+impl Row {
+    fn new(token: u32, position: u32, slot: u32, reach: Reach) -> Row {
+        Row { token, position, slot, reach, targets: Vec::new() }
+    }
 }
 
 impl Batch {
@@ -97,13 +103,13 @@ impl Batch {
     }
 }
 
-/// Windows enough for a pass to fill while one is half full.
+/// Returns the windows that a pass can fill while one is half full.
 fn windows(width: usize) -> usize {
     width.div_ceil(WINDOW) + 1
 }
 
-/// Scores under way.
-struct Wave<'a> {
+/// Scores of which some are missing.
+struct PendingScores<'a> {
     rows: VecDeque<Row>,
     /// Row of `kept` for the next output, and the wanted values of the outputs in its window.
     next: usize,
@@ -122,7 +128,7 @@ impl Engine {
     pub fn score(
         &mut self,
         shared: &[u32],
-        questions: &[Question],
+        questions: &[BatchQuestion],
         each: &mut dyn FnMut(usize, Vec<Vec<TokenScore>>) -> Result<()>,
     ) -> Result<()> {
         self.len = 0;
@@ -132,14 +138,19 @@ impl Engine {
         let spare = self.spare_slot();
         let base = shared.len();
         let scores = questions.iter().map(|q| {
-            let empty = |answer: &Vec<u32>| vec![TokenScore { nll: f32::NAN, below: f32::NAN }; answer.len()];
+            let empty = |answer: &Vec<u32>| vec![TokenScore { nll: f32::NAN, gap: f32::NAN }; answer.len()];
             (q.answers.iter().map(empty).collect(), q.answers.iter().map(Vec::len).sum())
         });
-        let mut wave =
-            Wave { rows: beginning(shared).collect(), next: 0, wanted: Vec::new(), scores: scores.collect(), each };
+        let mut pending = PendingScores {
+            rows: beginning(shared).collect(),
+            next: 0,
+            wanted: Vec::new(),
+            scores: scores.collect(),
+            each,
+        };
         let mut free = base;
         if self.model.rows_depend() {
-            self.drain(&mut wave, 1)?;
+            self.drain(&mut pending, 1)?;
         }
         for (number, question) in questions.iter().enumerate() {
             assert!(!question.ids.is_empty() && question.answers.iter().all(|a| !a.is_empty()), "an empty question");
@@ -151,47 +162,38 @@ impl Engine {
                     return Err(too_long(base + question.ids.len() + question.answers[first].len() - 1, spare));
                 }
                 if free + needed > spare {
-                    self.drain(&mut wave, 1)?;
+                    self.drain(&mut pending, 1)?;
                     free = base;
                 }
-                wave.rows.extend(rows_of(number, question, first..end, base, free));
+                pending.rows.extend(rows_of(number, question, first..end, base, free));
                 free += needed;
                 let least = if self.model.rows_depend() { 1 } else { self.batch.width };
-                self.drain(&mut wave, least)?;
+                self.drain(&mut pending, least)?;
                 first = end;
             }
         }
-        self.drain(&mut wave, 1)?;
-        self.surprises(&mut wave)
+        self.drain(&mut pending, 1)?;
+        let last = pending.next % (windows(self.batch.width) * WINDOW) / WINDOW;
+        self.window(&mut pending, last)
     }
 
-    /// The slot of rows that only fill a pass.
+    /// Returns the slot of rows that only fill a pass.
     pub(super) fn spare_slot(&self) -> usize {
         self.cache.capacity - 1
     }
 
-    /// Rows of the largest pass.
-    pub(super) fn widest_pass(&self) -> usize {
-        self.batch.width
-    }
-
-    /// Rows that are kept, with the one that takes all others.
-    pub(super) fn kept_rows(&self) -> usize {
-        self.batch.kept.rows
-    }
-
     /// Runs passes while there are `least` rows for one.
-    fn drain(&mut self, wave: &mut Wave, least: usize) -> Result<()> {
-        while wave.rows.len() >= least.max(1) {
-            let count = wave.rows.len().min(self.batch.width);
-            let mut rows: Vec<Row> = wave.rows.drain(..count).collect();
+    fn drain(&mut self, pending: &mut PendingScores, least: usize) -> Result<()> {
+        while pending.rows.len() >= least.max(1) {
+            let count = pending.rows.len().min(self.batch.width);
+            let mut rows: Vec<Row> = pending.rows.drain(..count).collect();
             let total = windows(self.batch.width) * WINDOW;
             // Rows of windows that this pass fills.
             let mut places = Vec::with_capacity(count);
-            let first = wave.next;
+            let first = pending.next;
             for row in &rows {
-                places.push(if row.targets.is_empty() { total } else { wave.next % total });
-                wave.next += usize::from(!row.targets.is_empty());
+                places.push(if row.targets.is_empty() { total } else { pending.next % total });
+                pending.next += usize::from(!row.targets.is_empty());
             }
             self.pass(&rows, &places)?;
             let mut at = first;
@@ -200,28 +202,22 @@ impl Engine {
                 if targets.is_empty() {
                     continue;
                 }
-                wave.wanted.extend(targets.into_iter().map(|target| (at % WINDOW, target)));
+                pending.wanted.extend(targets.into_iter().map(|target| (at % WINDOW, target)));
                 at += 1;
                 if at.is_multiple_of(WINDOW) {
                     let window = (at - 1) % total / WINDOW;
-                    self.window(wave, window)?;
+                    self.window(pending, window)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The surprises of what is kept and wanted still.
-    fn surprises(&mut self, wave: &mut Wave) -> Result<()> {
-        let total = windows(self.batch.width) * WINDOW;
-        self.window(wave, wave.next % total / WINDOW)
-    }
-
-    fn window(&mut self, wave: &mut Wave, window: usize) -> Result<()> {
-        let wanted = std::mem::take(&mut wave.wanted);
+    fn window(&mut self, pending: &mut PendingScores, window: usize) -> Result<()> {
+        let wanted = std::mem::take(&mut pending.wanted);
         for pairs in wanted.chunks(PAIRS[1]) {
             let size = PAIRS.into_iter().find(|size| *size >= pairs.len()).expect("chunks are no larger");
-            let (program, output) = self.batch_program(Kind::Surprise { window, pairs: size })?;
+            let (program, output) = self.batch_program(BatchProgram::Nll { window, pairs: size })?;
             let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row as u32).collect();
             let mut targets: Vec<u32> = pairs.iter().map(|(_, target)| target.id).collect();
             // Pairs that only fill the program look up a token of the first row: replies leave token ids in `row`.
@@ -233,11 +229,11 @@ impl Engine {
             let fetch = self.backend.fetch(Some(program), output, 0, 2 * pairs.len())?;
             let values: Vec<f32> = bytemuck::cast_vec(self.backend.finish(fetch)?);
             for ((_, target), value) in pairs.iter().zip(values.chunks_exact(2)) {
-                let (answers, missing) = &mut wave.scores[target.question];
-                answers[target.answer][target.index] = TokenScore { nll: value[0], below: value[1] };
+                let (answers, missing) = &mut pending.scores[target.question];
+                answers[target.answer][target.index] = TokenScore { nll: value[0], gap: value[1] };
                 *missing -= 1;
                 if *missing == 0 {
-                    (wave.each)(target.question, std::mem::take(answers))?;
+                    (pending.each)(target.question, std::mem::take(answers))?;
                 }
             }
         }
@@ -251,15 +247,14 @@ impl Engine {
         let m = m.unwrap_or(self.batch.width);
         let spare = self.spare_slot() as u32;
         let alone = Reach { first: 0, second_shift: 0, second: 0, rest_shift: spare };
-        let filler = || Row { token: 0, position: 0, slot: spare, reach: alone, targets: Vec::new() };
-        let fillers: Vec<Row> = (rows.len()..m).map(|_| filler()).collect();
+        let fillers: Vec<Row> = (rows.len()..m).map(|_| Row::new(0, 0, spare, alone)).collect();
         let all = || rows.iter().chain(&fillers);
         let words = |word: fn(&Row) -> u32| -> Vec<u32> { all().map(word).collect() };
         let reach: Vec<Reach> = all().map(|row| row.reach).collect();
         let last = self.batch.kept.rows - 1;
         let places: Vec<u32> =
             places.iter().copied().chain(std::iter::repeat(last)).take(m).map(|p| p as u32).collect();
-        let (program, _) = self.batch_program(Kind::Pass(m))?;
+        let (program, _) = self.batch_program(BatchProgram::Pass(m))?;
         let Batch { token, rows: at, place, .. } = self.batch;
         self.backend.write(None, token, 0, &words(|row| row.token))?;
         self.backend.write(None, at.position, 0, &words(|row| row.position))?;
@@ -269,25 +264,25 @@ impl Engine {
         self.backend.run(program)
     }
 
-    /// A program of the batch, and its output.
-    pub(super) fn batch_program(&mut self, kind: Kind) -> Result<(ProgramId, Tensor)> {
+    /// Returns a program of the batch, and its output.
+    pub(super) fn batch_program(&mut self, kind: BatchProgram) -> Result<(ProgramId, Tensor)> {
         if let Some(known) = self.batch.programs.get(&kind) {
             return Ok(*known);
         }
         let batch = &self.batch;
         let mut plan = Plan::new();
         let output = match kind {
-            Kind::Pass(m) => {
+            BatchProgram::Pass(m) => {
                 let x = self.model.forward(&mut plan, batch.token.first_cols(m), batch.rows.first(m), &self.cache);
                 plan.kv_write("keep", batch.place.first_cols(m), x, batch.kept);
                 batch.kept
             }
-            Kind::Surprise { window, pairs } => {
+            BatchProgram::Nll { window, pairs } => {
                 let logits = self.model.logits(&mut plan, batch.kept, window * WINDOW, WINDOW);
                 let (row, target) = (batch.row.first_cols(pairs), batch.target.first_cols(pairs));
                 plan.token_nll("token_nll", logits, self.vocab, row, target)
             }
-            Kind::Greedy => {
+            BatchProgram::Greedy => {
                 let logits = self.model.logits(&mut plan, batch.kept, 0, WINDOW);
                 let tokens = batch.row.first_cols(WINDOW);
                 plan.argmax("argmax", logits, self.vocab, tokens);
@@ -300,32 +295,20 @@ impl Engine {
     }
 }
 
-/// The rows of a beginning that all sequences share.
+/// Returns the rows of a beginning that all sequences share.
 pub(super) fn beginning(shared: &[u32]) -> impl Iterator<Item = Row> {
-    shared.iter().zip(0..).map(|(&token, position)| Row {
-        token,
-        position,
-        slot: position,
-        reach: Reach::ALONE,
-        targets: Vec::new(),
-    })
+    shared.iter().zip(0..).map(|(&token, position)| Row::new(token, position, position, Reach::ALONE))
 }
 
-/// Rows of a sequence behind `base` shared tokens, in slots from `free` on.
+/// Returns the rows of a sequence behind `base` shared tokens, in slots from `free` on.
 pub(super) fn behind(base: usize, free: usize, ids: &[u32]) -> impl Iterator<Item = Row> {
     let shift = (free - base) as u32;
     let reach = Reach { first: base as u32, second_shift: shift, second: u32::MAX, rest_shift: shift };
-    ids.iter().zip(base as u32..).map(move |(&token, position)| Row {
-        token,
-        position,
-        slot: position + shift,
-        reach,
-        targets: Vec::new(),
-    })
+    ids.iter().zip(base as u32..).map(move |(&token, position)| Row::new(token, position, position + shift, reach))
 }
 
-/// Up to which answer from `first` on a question fits `room` slots, and how many slots that takes.
-fn fitting(question: &Question, first: usize, room: usize) -> (usize, usize) {
+/// Returns the end of the answers from `first` on that fit `room` slots with their question, and the slots they take.
+fn fitting(question: &BatchQuestion, first: usize, room: usize) -> (usize, usize) {
     let mut needed = question.ids.len();
     let mut end = first;
     for answer in &question.answers[first..] {
@@ -338,8 +321,8 @@ fn fitting(question: &Question, first: usize, room: usize) -> (usize, usize) {
     (end, needed)
 }
 
-/// The rows of a question, then of some answers but for the last token of each, in slots from `free` on.
-fn rows_of(number: usize, question: &Question, answers: Range<usize>, base: usize, free: usize) -> Vec<Row> {
+/// Returns the rows of a question, then of some answers but for the last token of each, in slots from `free` on.
+fn rows_of(number: usize, question: &BatchQuestion, answers: Range<usize>, base: usize, free: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = behind(base, free, &question.ids).collect();
     let target = |answer: usize, index: usize, id: u32| Target { id, question: number, answer, index };
     let some = || question.answers.iter().enumerate().skip(answers.start).take(answers.len());
@@ -355,13 +338,8 @@ fn rows_of(number: usize, question: &Question, answers: Range<usize>, base: usiz
             rest_shift: (slot - end) as u32,
         };
         for (index, pair) in ids.windows(2).enumerate() {
-            rows.push(Row {
-                token: pair[0],
-                position: (end + index) as u32,
-                slot: slot as u32,
-                reach,
-                targets: vec![target(answer, index + 1, pair[1])],
-            });
+            let targets = vec![target(answer, index + 1, pair[1])];
+            rows.push(Row { targets, ..Row::new(pair[0], (end + index) as u32, slot as u32, reach) });
             slot += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! A chat with a model: the history, and what of it the cache holds already.
+//! A chat with a model: its messages, and the tokens of them that the cache holds.
 
 use super::engine::Flow;
 use super::load::Model;
@@ -6,9 +6,8 @@ use super::reply::{Reply, ReplyOptions};
 use crate::error::{Error, Result};
 use crate::text::Message;
 
-/// The messages of a chat. Every turn renders all of them by the model's template and feeds what
-/// differs from the tokens in the cache: usually the new message alone, and all of it where a
-/// template rewrites what was said before.
+/// The messages of a chat. Every turn renders all of them by the model's template. Only tokens that differ from those
+/// in the cache run through the model: usually the new message, or all messages if the template changes earlier ones.
 #[derive(Debug, Default)]
 pub struct Conversation {
     messages: Vec<Message>,
@@ -30,12 +29,12 @@ impl Conversation {
         &self.messages
     }
 
-    /// Forgets all but the system message.
+    /// Removes all messages but the system message.
     pub fn reset(&mut self) {
         self.messages.retain(|m| m.role == "system");
     }
 
-    /// Sets, replaces or removes the system message; what was said stays.
+    /// Sets, replaces or removes the system message. Other messages stay.
     pub fn set_system(&mut self, text: Option<&str>) {
         self.messages.retain(|m| m.role != "system");
         if let Some(text) = text {
@@ -43,7 +42,8 @@ impl Conversation {
         }
     }
 
-    /// Sends the user's `text` to the model, and keeps both it and the reply, as far as it came.
+    /// Sends the user's `text` to the model, and adds it and the reply to the messages. A reply that is stopped early is
+    /// added as far as it was generated.
     ///
     /// # Errors
     /// [`Error::Request`] if the messages no longer fit the context; after any error the conversation
@@ -83,12 +83,12 @@ impl Conversation {
                 "`Conversation::reset` starts afresh, a larger `context` holds more",
             ));
         }
-        // At least one token must be fed for logits to come out.
+        // Logits need at least one token that runs through the model.
         let same = ids.iter().zip(&self.cached).take_while(|(new, old)| new == old).count();
         model.engine.truncate(same.min(ids.len() - 1));
         self.turns += 1;
         let mut options = *options;
-        // Another turn draws other numbers, the same in every run.
+        // Each turn has random numbers of its own, which are the same in every run.
         options.sampling.seed = options.sampling.seed.wrapping_add(self.turns - 1);
         let reply = model.reply(&ids, &options, each)?;
         self.cached = ids;

@@ -98,15 +98,12 @@ impl DeviceChoice {
             let reason = "`require_gpu`, but `Compute::Cpu` computes on the CPU".to_owned();
             return Err(Error::NoAdapter { reason, fix: fix.into() });
         }
-        let with_cpu = |field: &str, value: &dyn std::fmt::Display| {
-            let found = format!("`Compute::Cpu` and {field} {value}");
-            Err(Error::request(field, "`path` portable or fast with it", found, fix))
-        };
-        if let Some(device) = &self.device {
-            return with_cpu("`device`", device);
-        }
-        if let Some(shaders) = &self.shaders {
-            return with_cpu("`shaders`", &shaders.display());
+        let shaders = self.shaders.as_ref().map(|shaders| shaders.display().to_string());
+        for (field, value) in [("`device`", self.device.clone()), ("`shaders`", shaders)] {
+            if let Some(value) = value {
+                let found = format!("`Compute::Cpu` and {field} {value}");
+                return Err(Error::request(field, "`path` portable or fast with it", found, fix));
+            }
         }
         let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
         Ok(Opened { backend, run: Run::on_cpu(), chunk: 256 })

@@ -13,9 +13,9 @@ use crate::kernels::{NOT_FINITE, Reach};
 use crate::model::{Cache, Decoder, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
-/// Output of a pass, which fills the cache besides.
+/// PassOutput of a pass, which fills the cache besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Output {
+pub enum PassOutput {
     /// None.
     Nothing,
     /// Logits of the last row.
@@ -43,7 +43,7 @@ pub struct Engine {
     /// Weights.
     pub model: Decoder,
     pub(super) cache: Cache,
-    /// [1, chunk] each: a row's token, its place in the sequence, itself, and the token it should predict.
+    /// [1, chunk] each: a row's token, its position in the sequence, its number, and the token it should predict.
     pub(super) token: Tensor,
     position: Tensor,
     row: Tensor,
@@ -55,15 +55,15 @@ pub struct Engine {
     pub(super) vocab: usize,
     /// Tokens in the cache.
     pub(super) len: usize,
-    programs: HashMap<(usize, Output), Program>,
+    programs: HashMap<(usize, PassOutput), ChunkProgram>,
     /// Tensors that several sequences at once need besides.
     pub(super) batch: Batch,
 }
 
 #[derive(Clone, Copy)]
-struct Program {
+struct ChunkProgram {
     id: ProgramId,
-    /// Tensor of an [`Output`].
+    /// Tensor of an [`PassOutput`].
     output: Option<Tensor>,
 }
 
@@ -104,7 +104,7 @@ impl Engine {
             batch,
         };
         // The largest first: its scratch memory serves all others.
-        engine.program(chunk.min(context), Output::Nothing)?;
+        engine.program(chunk.min(context), PassOutput::Nothing)?;
         Ok(engine)
     }
 
@@ -149,15 +149,15 @@ impl Engine {
     }
 
     /// Returns the plan for `m` rows, and the tensor of its output.
-    pub fn plan(&self, m: usize, output: Output) -> (Plan, Option<Tensor>) {
+    pub fn plan(&self, m: usize, output: PassOutput) -> (Plan, Option<Tensor>) {
         let rows = Rows { position: self.position, slot: self.position, reach: self.reach }.first(m);
         let mut plan = Plan::new();
         let x = self.model.forward(&mut plan, self.token.first_cols(m), rows, &self.cache);
         let output = match output {
-            Output::Nothing => None,
-            Output::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
-            Output::AllLogits => Some(self.model.logits(&mut plan, x, 0, m)),
-            Output::Token => {
+            PassOutput::Nothing => None,
+            PassOutput::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
+            PassOutput::AllLogits => Some(self.model.logits(&mut plan, x, 0, m)),
+            PassOutput::Token => {
                 let logits = self.model.logits(&mut plan, x, m - 1, 1);
                 let next = self.token.first_cols(1);
                 plan.argmax("argmax", logits, self.vocab, next);
@@ -166,7 +166,7 @@ impl Engine {
                 }
                 Some(next)
             }
-            Output::Nll => {
+            PassOutput::Nll => {
                 let logits = self.model.logits(&mut plan, x, 0, m);
                 let (row, target) = (self.row.first_cols(m), self.target.first_cols(m));
                 Some(plan.token_nll("token_nll", logits, self.vocab, row, target))
@@ -175,7 +175,7 @@ impl Engine {
         (plan, output)
     }
 
-    fn program(&mut self, m: usize, output: Output) -> Result<Program> {
+    fn program(&mut self, m: usize, output: PassOutput) -> Result<ChunkProgram> {
         if let Some(program) = self.programs.get(&(m, output)) {
             return Ok(*program);
         }
@@ -190,7 +190,7 @@ impl Engine {
         }
         let (plan, tensor) = self.plan(m, output);
         let id = self.backend.prepare(&plan, false)?;
-        let program = Program { id, output: tensor };
+        let program = ChunkProgram { id, output: tensor };
         self.programs.insert((m, output), program);
         Ok(program)
     }
@@ -223,19 +223,19 @@ impl Engine {
     }
 
     /// Feeds `ids`, in chunks; the last chunk gives `output`.
-    fn feed(&mut self, ids: &[u32], output: Output) -> Result<Option<Fetch>> {
+    fn feed(&mut self, ids: &[u32], output: PassOutput) -> Result<Option<Fetch>> {
         assert!(!ids.is_empty(), "an empty prompt");
         self.check_room(ids.len())?;
         let mut fetch = None;
         let last = (ids.len() - 1) / self.chunk;
         for (number, ids) in ids.chunks(self.chunk).enumerate() {
-            fetch = self.run(ids, if number == last { output } else { Output::Nothing })?;
+            fetch = self.run(ids, if number == last { output } else { PassOutput::Nothing })?;
         }
         Ok(fetch)
     }
 
     /// Runs one chunk, and fetches its output if it has one.
-    fn run(&mut self, ids: &[u32], output: Output) -> Result<Option<Fetch>> {
+    fn run(&mut self, ids: &[u32], output: PassOutput) -> Result<Option<Fetch>> {
         let program = self.program(ids.len(), output)?;
         self.place(ids)?;
         self.backend.run(program.id)?;
@@ -255,7 +255,7 @@ impl Engine {
     /// # Errors
     /// They do not fit the context; those of the device.
     pub fn prefill(&mut self, ids: &[u32]) -> Result<()> {
-        self.feed(ids, Output::Nothing)?;
+        self.feed(ids, PassOutput::Nothing)?;
         let done = self.backend.fetch(None, self.token, 0, 1)?;
         self.backend.finish(done)?;
         Ok(())
@@ -266,7 +266,7 @@ impl Engine {
     /// # Errors
     /// They do not fit the context; those of the device.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
-        let fetch = self.feed(ids, Output::Logits)?;
+        let fetch = self.feed(ids, PassOutput::Logits)?;
         self.values(fetch)
     }
 
@@ -279,14 +279,14 @@ impl Engine {
         const ROWS: usize = 64;
         self.check_room(ids.len())?;
         for ids in ids.chunks(ROWS.min(self.logit_rows())) {
-            let fetch = self.run(ids, Output::AllLogits)?;
+            let fetch = self.run(ids, PassOutput::AllLogits)?;
             let logits = self.values(fetch)?;
             logits.chunks_exact(logits.len() / ids.len()).try_for_each(|row| each(&row[..self.vocab]))?;
         }
         Ok(())
     }
 
-    /// Rows whose logits fit one binding.
+    /// Returns the rows whose logits fit one binding.
     fn logit_rows(&self) -> usize {
         let row_bytes = self.model.config.vocab_size as u64 * 4;
         (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize
@@ -302,10 +302,10 @@ impl Engine {
         if limit == 0 {
             return self.check_room(ids.len() + 1);
         }
-        let mut fetch = self.feed(ids, Output::Token)?.expect("a token program has an output");
+        let mut fetch = self.feed(ids, PassOutput::Token)?.expect("a token program has an output");
         let start = self.len;
         self.backend.write(None, self.position, 0, &[start as u32])?;
-        let step = self.program(1, Output::Token)?;
+        let step = self.program(1, PassOutput::Token)?;
         for number in 0..limit {
             // Queued before the token it continues is read.
             let next = if number + 1 < limit {
@@ -364,7 +364,7 @@ impl Engine {
         let mut nll = Vec::with_capacity(ids.len());
         for (ids, targets) in ids.chunks(rows).zip(targets.chunks(rows)) {
             self.backend.write(None, self.target, 0, targets)?;
-            let fetch = self.run(ids, Output::Nll)?;
+            let fetch = self.run(ids, PassOutput::Nll)?;
             let values = self.values(fetch)?;
             if values.iter().any(|v| !v.is_finite()) {
                 return Err(not_finite());

@@ -17,10 +17,10 @@ pub mod reply;
 #[doc(hidden)]
 pub mod sample;
 
-pub use batch::{Question, TokenScore};
+pub use batch::{BatchQuestion, TokenScore};
 pub use conversation::Conversation;
 pub use device::{Compute, DeviceChoice, Opened, Run};
-pub use engine::{Engine, Flow, Output};
+pub use engine::{Engine, Flow, PassOutput};
 pub use load::{Model, Spec, load, load_on, load_reference};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};

@@ -1,11 +1,11 @@
 //! Greedy replies to many prompts at once, in lanes: a lane that is done takes the next prompt.
 
-use super::batch::{Kind, Row, beginning, behind, too_long};
+use super::batch::{BatchProgram, Row, beginning, behind, too_long};
 use super::engine::{Engine, Flow};
 use crate::error::Result;
 use crate::kernels::NOT_FINITE;
 
-/// Replies under way together.
+/// Replies that are generated together.
 pub const LANES: usize = 8;
 
 /// A prompt behind a shared beginning.
@@ -28,10 +28,10 @@ pub enum Event {
     NotFinite,
 }
 
-/// A reply under way.
+/// A reply that is being generated.
 struct Lane {
     number: usize,
-    /// Its token that is not in the cache yet, and the position of that.
+    /// Its last token, which is not in the cache yet, and that token's position.
     token: u32,
     position: usize,
     left: usize,
@@ -61,7 +61,7 @@ impl Engine {
         let mut lanes: Vec<Option<Lane>> = (0..count.min(most)).map(|_| None).collect();
         let mut waiting = prompts.iter().enumerate();
         loop {
-            // Whoever is there already goes one token on; the new ones come with their whole prompts.
+            // A lane with a reply advances by one token, a free one takes a whole prompt.
             let mut rows = Vec::new();
             for (at, lane) in lanes.iter_mut().enumerate() {
                 let free = base + at * region;
@@ -80,7 +80,7 @@ impl Engine {
                 return Ok(());
             }
             self.run_rows(rows)?;
-            let (program, tokens) = self.batch_program(Kind::Greedy)?;
+            let (program, tokens) = self.batch_program(BatchProgram::Greedy)?;
             self.backend.run(program)?;
             let fetch = self.backend.fetch(Some(program), tokens, 0, lanes.len())?;
             let tokens = self.backend.finish(fetch)?;
@@ -104,9 +104,9 @@ impl Engine {
     /// Runs rows in passes; the output of one with a lane is kept for that lane.
     fn run_rows(&mut self, rows: Vec<(Row, Option<usize>)>) -> Result<()> {
         let (rows, lanes): (Vec<Row>, Vec<Option<usize>>) = rows.into_iter().unzip();
-        let nowhere = self.kept_rows() - 1;
+        let nowhere = self.batch.kept.rows - 1;
         let places: Vec<usize> = lanes.into_iter().map(|lane| lane.unwrap_or(nowhere)).collect();
-        let width = self.widest_pass();
+        let width = self.batch.width;
         for (rows, places) in rows.chunks(width).zip(places.chunks(width)) {
             self.pass(rows, places)?;
         }

@@ -1,4 +1,4 @@
-//! Replies: a prompt in, text out as it comes.
+//! Replies to prompts, piece by piece.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub struct ReplyOptions {
     pub max_new_tokens: usize,
     /// Options of drawing tokens.
     pub sampling: Sampling,
-    /// Go on past the tokens that end a reply.
+    /// Continues past the tokens that end a reply.
     pub ignore_eos: bool,
 }
 
@@ -32,21 +32,21 @@ pub struct Reply {
     pub ids: Vec<u32>,
     /// Their text, without special tokens. Empty for a model without tokenizer.
     pub text: String,
-    /// Prompt tokens that were fed: those the cache did not hold yet.
+    /// Number of prompt tokens that ran through the model; the cache held the others.
     pub fed: usize,
-    /// From the first prompt token fed to the first new one.
+    /// Time from the first prompt token that runs to the first new token.
     pub prefill: Duration,
-    /// From the first new token to the last.
+    /// Time from the first new token to the last.
     pub decode: Duration,
 }
 
 impl Reply {
-    /// Returns the rate of the prompt's tokens; none if nothing came after them.
+    /// Returns the prompt's tokens per second; None without a new token.
     pub fn prefill_tokens_per_s(&self) -> Option<f64> {
         rate(if self.ids.is_empty() { 0 } else { self.fed }, self.prefill)
     }
 
-    /// Returns the rate of the tokens after the first; none if there are none.
+    /// Returns the tokens per second after the first new one; None if there are no others.
     pub fn decode_tokens_per_s(&self) -> Option<f64> {
         rate(self.ids.len().saturating_sub(1), self.decode)
     }
@@ -63,8 +63,13 @@ impl Model {
     /// The text is empty or does not fit the context; those of the device.
     pub fn generate(&mut self, text: &str, options: &ReplyOptions, mut each: impl FnMut(&str)) -> Result<Reply> {
         let ids = self.encode(text)?;
+        self.fresh_reply(&ids, options, &mut each)
+    }
+
+    /// Continues `ids`, with nothing in the cache before.
+    fn fresh_reply(&mut self, ids: &[u32], options: &ReplyOptions, each: &mut dyn FnMut(&str)) -> Result<Reply> {
         self.engine.truncate(0);
-        self.reply(&ids, options, &mut |piece| {
+        self.reply(ids, options, &mut |piece| {
             each(piece);
             Ok(Flow::Continue)
         })
@@ -77,16 +82,12 @@ impl Model {
     /// The weights are random; the message does not fit the context; those of the device.
     pub fn chat(&mut self, message: &str, mut each: impl FnMut(&str)) -> Result<Reply> {
         let ids = self.encode_chat(&[Message::new("user", message)])?;
-        self.engine.truncate(0);
-        self.reply(&ids, &ReplyOptions::default(), &mut |piece| {
-            each(piece);
-            Ok(Flow::Continue)
-        })
+        self.fresh_reply(&ids, &ReplyOptions::default(), &mut each)
     }
 
     /// Continues `ids`, of which the engine's cache may hold the first ones already.
     ///
-    /// `each` receives the text as it comes, and an empty text now and then while the prompt is read. It may stop the
+    /// `each` receives the text piece by piece, and an empty text after each chunk of a long prompt. It may stop the
     /// reply.
     ///
     /// # Errors
@@ -107,7 +108,7 @@ impl Model {
         }
         let mut reply = Reply { fed: ids.len() - engine.len(), ..Reply::default() };
         let start = Instant::now();
-        // A long prompt goes in chunk by chunk, so that it can be stopped.
+        // Chunk by chunk, so that a long prompt can be stopped.
         while ids.len() - engine.len() > engine.chunk() {
             let at = engine.len();
             engine.prefill(&ids[at..at + engine.chunk()])?;

@@ -31,9 +31,7 @@ pub fn stem(word: &str) -> String {
     let mut word = ending_in_y(&past_or_progressive(&plural(word)));
     word = noun_or_adverb(&word);
     word = apply(&word, LONG_ENDINGS, |stem, _| measure(stem) > 0);
-    word =
-        apply(&word, LAST_ENDINGS, |stem, ending| measure(stem) > 1 && (ending != "ion" || stem.ends_with(['s', 't'])));
-    final_letters(&word)
+    final_letters(last_ending(&word))
 }
 
 /// Replaces the first ending that the word has, if the stem before it meets the condition.
@@ -165,27 +163,15 @@ const LONG_ENDINGS: &[(&str, &str)] =
     &[("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", "")];
 
 /// Step 4.
-const LAST_ENDINGS: &[(&str, &str)] = &[
-    ("al", ""),
-    ("ance", ""),
-    ("ence", ""),
-    ("er", ""),
-    ("ic", ""),
-    ("able", ""),
-    ("ible", ""),
-    ("ant", ""),
-    ("ement", ""),
-    ("ment", ""),
-    ("ent", ""),
-    ("ion", ""),
-    ("ou", ""),
-    ("ism", ""),
-    ("ate", ""),
-    ("iti", ""),
-    ("ous", ""),
-    ("ive", ""),
-    ("ize", ""),
-];
+fn last_ending(word: &str) -> &str {
+    let mut endings = LAST_ENDINGS.split(' ').filter_map(|ending| Some((word.strip_suffix(ending)?, ending)));
+    match endings.next() {
+        Some((stem, ending)) if measure(stem) > 1 && (ending != "ion" || stem.ends_with(['s', 't'])) => stem,
+        _ => word,
+    }
+}
+
+const LAST_ENDINGS: &str = "al ance ence er ic able ible ant ement ment ent ion ou ism ate iti ous ive ize";
 
 /// Step 5: a last e, and one of two l.
 fn final_letters(word: &str) -> String {

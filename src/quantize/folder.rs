@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::job::Job;
 use super::report::LayerReport;
-use crate::checkpoint::{NewFile, NewTensor, SHARD_BYTES, Work, files_beside_weights};
+use crate::checkpoint::{NewFile, NewTensor, PartialFolder, SHARD_BYTES, files_beside_weights};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::text;
@@ -15,7 +15,7 @@ pub fn piece(layer: usize) -> String {
 }
 
 /// Reads the report of a finished layer.
-pub fn read_report(work: &Work, layer: usize) -> Result<LayerReport> {
+pub fn read_report(work: &PartialFolder, layer: usize) -> Result<LayerReport> {
     let path = work.path(&format!("{}.json", piece(layer)));
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     let fix = "remove the unfinished folder and start anew";
@@ -23,7 +23,7 @@ pub fn read_report(work: &Work, layer: usize) -> Result<LayerReport> {
 }
 
 /// Writes embedding, final norm, output matrix, config, tokenizer and report, and gives the folder its name.
-pub fn finish(job: &Job, work: Work, folder: &dyn FolderWriter, report: &Value) -> Result<()> {
+pub fn finish(job: &Job, work: PartialFolder, folder: &dyn FolderWriter, report: &Value) -> Result<()> {
     const HEAD: &str = "head";
     let dtype = folder.rest_type();
     if !work.has(HEAD) {

@@ -1,7 +1,7 @@
 //! Quantization of a model into a folder, layer by layer, with calibration where the method asks for it.
 //!
 //! Each finished decoder layer is on disk before the next begins. A run that was killed goes on from there and ends
-//! with the same bytes ([`crate::checkpoint::Work`]).
+//! with the same bytes ([`crate::checkpoint::PartialFolder`]).
 
 pub mod calibration;
 mod folder;

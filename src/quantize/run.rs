@@ -11,7 +11,7 @@ use super::report::{self, LayerReport, LinearReport};
 use super::search;
 use super::stages::{Calibrator, Sample};
 use super::weights::{SharedFactor, factor_for, weight_values};
-use crate::checkpoint::{NewTensor, Work};
+use crate::checkpoint::{NewTensor, PartialFolder};
 use crate::error::Result;
 use crate::formats::file::{self, FolderWriter, Quantization};
 use crate::formats::linear::Orders;
@@ -21,7 +21,7 @@ use crate::formats::{Linear, QuantizedWeight};
 use crate::model::families::LinearInput;
 use crate::model::{Layer, Source};
 use crate::plan::Backend;
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, StepProgress};
 
 /// Quantizes into the folder `out` and returns the report. None: a run before this one had finished the folder.
 ///
@@ -29,7 +29,7 @@ use crate::progress::{Progress, Step};
 /// Settings or samples that do not fit the model, tensors that cannot be read, quantized or written, those of the device.
 pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
     job.check()?;
-    let Some(work) = Work::open(out, &job.identity()?)? else { return Ok(None) };
+    let Some(work) = PartialFolder::open(out, &job.identity()?)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
     let folder = job.settings.folder();
     let longest = job.samples.iter().map(Vec::len).max().unwrap_or(0);
@@ -51,7 +51,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
     let begun = Instant::now();
     let mut start = begun;
     for i in 0..layers {
-        let mut step = Step::new(progress, "quantizing", i, layers);
+        let mut step = StepProgress::new(progress, "quantizing", i, layers);
         step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
@@ -95,7 +95,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
             progress.note(&reports[i].line(begun.elapsed().as_secs_f64()));
         }
     }
-    Step::new(progress, "writing", layers, layers).alive()?;
+    StepProgress::new(progress, "writing", layers, layers).alive()?;
     let report = report::report(&job.settings, threshold, &job.calibration, &reports);
     finish(job, work, &*folder, &report)?;
     Ok(Some(report))
@@ -200,7 +200,7 @@ impl<'a> LayerQuantizer<'a, '_> {
     }
 
     /// Replaces the layer's linears by those of its finished piece.
-    fn take_written(&mut self, work: &Work, layer: &mut Layer) -> Result<()> {
+    fn take_written(&mut self, work: &PartialFolder, layer: &mut Layer) -> Result<()> {
         let written = self.job.checkpoint.with_tensors(work.piece(&piece(self.i))?);
         let quantization = Quantization::new(self.job.settings.folder());
         let shapes: Vec<_> = layer.linears().iter().map(|(name, l)| (*name, l.rows, l.cols)).collect();
@@ -259,7 +259,7 @@ fn embed(job: &Job) -> Result<Vec<Sample>> {
 fn found_threshold(
     job: &Job,
     search: &OutlierSearch<'_>,
-    work: &Work,
+    work: &PartialFolder,
     backend: &mut dyn Backend,
     calibrator: &Calibrator,
     samples: &[Sample],

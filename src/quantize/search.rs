@@ -10,7 +10,7 @@ use crate::formats::solver::Weight;
 use crate::model::families::LinearInput;
 use crate::model::{Layer, Source};
 use crate::plan::Backend;
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, StepProgress};
 
 /// Step over layers.
 const EVERY: usize = 4;
@@ -40,7 +40,7 @@ pub fn threshold(
     let layers = job.config.num_hidden_layers;
     let last = (layers - 1) / EVERY * EVERY;
     for i in 0..=last {
-        let mut step = Step::new(progress, "searching the outlier threshold", i, last + 1);
+        let mut step = StepProgress::new(progress, "searching the outlier threshold", i, last + 1);
         step.alive()?;
         let kept = backend.residents();
         let source = Source::dequantized(job.checkpoint);

@@ -10,7 +10,7 @@ use super::step::Step;
 use crate::bench::models::{Protocol, measure};
 use crate::error::{Error, Result};
 use crate::eval::journal::NUMERICS;
-use crate::eval::requests::SetRequests;
+use crate::eval::requests::SubsetRequests;
 use crate::progress::Progress;
 
 /// The matrix of a study, and the most it will take.
@@ -46,8 +46,8 @@ impl ModelCost {
     fn new(model: &StudyModel, settings: &StudySettings, forms: &[Form]) -> ModelCost {
         let texts = model.texts.iter().map(|(_, ids)| ids.len() + settings.kl_tokens.min(model.window)).sum();
         let sets = || model.evaluation.iter().flat_map(|evaluation| &evaluation.tasks).flat_map(|task| &task.sets);
-        let written = sets().map(SetRequests::reply_tokens).sum();
-        let all: usize = sets().map(SetRequests::tokens).sum();
+        let written = sets().map(SubsetRequests::reply_tokens).sum();
+        let all: usize = sets().map(SubsetRequests::tokens).sum();
         ModelCost {
             name: model.name.clone(),
             forms: model.forms(forms).count(),

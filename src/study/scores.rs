@@ -1,6 +1,6 @@
 //! From an evaluation to the scores of a report.
 
-use crate::eval::measure::{MetricValue, Sample, SetResult, group_number, item_number};
+use crate::eval::measure::{MetricValue, ScoredSample, SubsetResult, group_number, item_number};
 use crate::eval::requests::TaskRequests;
 use crate::report::data::Score;
 use crate::tasks::{Aggregation, Metric};
@@ -9,19 +9,19 @@ use crate::tasks::{Aggregation, Metric};
 /// samples, as the report links it, and of no set the file that sums up all.
 pub fn scores(
     task: &TaskRequests,
-    sets: &[SetResult],
+    sets: &[SubsetResult],
     digest: &str,
     samples: impl Fn(Option<&str>) -> String,
 ) -> Vec<Score> {
     let title = task.task.title;
     let title = task.name.split_once(':').map_or(title.to_owned(), |(_, part)| format!("{title}: {part}"));
-    let mut groups: Vec<(Option<&str>, Vec<&SetResult>)> = vec![(None, sets.iter().collect())];
+    let mut groups: Vec<(Option<&str>, Vec<&SubsetResult>)> = vec![(None, sets.iter().collect())];
     if sets.len() > 1 {
         groups.extend(sets.iter().map(|set| (Some(set.set.name.as_str()), vec![set])));
     }
     let mut scores = Vec::new();
     for (name, sets) in &groups {
-        let count = |of: fn(&SetResult) -> usize| sets.iter().map(|set| of(set) as u64).sum();
+        let count = |of: fn(&SubsetResult) -> usize| sets.iter().map(|set| of(set) as u64).sum();
         for metric in task.profile.metrics {
             let number = if name.is_some() { sets[0].number(metric) } else { group_number(metric, sets) };
             let Some(MetricValue { value: Some(value), standard_error, documents, .. }) = number else { continue };
@@ -56,11 +56,11 @@ pub fn scores(
 }
 
 /// Returns the value of each document in a mean over all documents; None where the document has an error.
-fn items(metric: &Metric, sets: &[&SetResult]) -> Vec<Option<f64>> {
+fn items(metric: &Metric, sets: &[&SubsetResult]) -> Vec<Option<f64>> {
     if matches!(metric.aggregation, Aggregation::Corpus(_)) {
         return Vec::new();
     }
-    let value = |sample: &Sample| {
+    let value = |sample: &ScoredSample| {
         let Ok(outcomes) = &sample.outcomes else { return Some(None) };
         let mut items = outcomes.iter().filter(|outcome| outcome.filter == metric.filter).flat_map(|o| &o.items);
         items.find(|(name, _)| *name == metric.name).and_then(|(_, item)| item_number(item)).map(Some)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::choice::{reply, right, text};
 use super::data::{self, Record, Split};
-use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::{ExactMatch, RegexFilter};
 use crate::metrics::python::known_regex;
@@ -62,10 +62,10 @@ fn filter(pattern: &str, group_select: isize) -> RegexFilter {
 const INVALID: &str = "[invalid]";
 
 /// Reads one set; its examples are of the training split. As openai/grade-school-math has it, or the hub's openai/gsm8k.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["gsm8k/main", "gsm8k"])?;
     let split = |name| Split::read(&folder, &[name]);
-    Ok(vec![Set::read(TASK.name, split("test")?, split("train")?, document)?])
+    Ok(vec![Subset::read(TASK.name, split("test")?, split("train")?, document)?])
 }
 
 fn document(record: &Record) -> Result<Value> {
@@ -83,40 +83,40 @@ fn solution(answer: &str) -> Option<f64> {
     number(&SOLUTION.captures(answer)?[1].replace(',', ""))
 }
 
-fn lmh(_: &Set, document: &Value) -> Prompt {
+fn lmh(_: &Subset, document: &Value) -> Prompt {
     let request = format!("Question: {}\nAnswer:", text(document, "question"));
-    Prompt::new(request, text(document, "answer"), Ask::reply(&["Question:", "</s>", "<|im_end|>"], 256))
+    Prompt::new(request, text(document, "answer"), OutputType::reply(&["Question:", "</s>", "<|im_end|>"], 256))
 }
 
 /// Asks behind worked examples. They are fixed, so that they are no shots to be drawn.
-fn cot(_: &Set, document: &Value) -> Prompt {
+fn cot(_: &Subset, document: &Value) -> Prompt {
     let target = text(document, "answer").rsplit("####").next().unwrap_or_default().trim();
     let request = format!("Q: {}\nA:", text(document, "question"));
-    let ask = Ask::reply(&["Q:", "</s>", "<|im_end|>"], 256);
+    let ask = OutputType::reply(&["Q:", "</s>", "<|im_end|>"], 256);
     Prompt { description: COT.to_owned(), ..Prompt::new(request, target, ask) }
 }
 
-fn qwen(_: &Set, document: &Value) -> Prompt {
+fn qwen(_: &Subset, document: &Value) -> Prompt {
     let request = format!("Question: {}\nLet's think step by step\n", text(document, "question"));
-    let ask = Ask::reply(&["\n\n", "Question:"], 512);
+    let ask = OutputType::reply(&["\n\n", "Question:"], 512);
     Prompt { description: QWEN.to_owned(), ..Prompt::new(request, text(document, "answer"), ask) }
 }
 
-fn chat(_: &Set, document: &Value) -> Prompt {
-    Prompt::new(text(document, "question"), text(document, "answer"), Ask::reply(&[], 512))
+fn chat(_: &Subset, document: &Value) -> Prompt {
+    Prompt::new(text(document, "question"), text(document, "answer"), OutputType::reply(&[], 512))
 }
 
 /// Asks with all examples in the message of the user: the original has no system message for them.
-fn chat_4shot(_: &Set, document: &Value) -> Prompt {
+fn chat_4shot(_: &Subset, document: &Value) -> Prompt {
     let request = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
-    Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
+    Prompt::new(request, text(document, "answer"), OutputType::reply(&[], 512))
 }
 
-fn lmh_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn lmh_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     exact(document, responses, &STRICT)
 }
 
-fn cot_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn cot_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     exact(document, responses, &STRICT_COT)
 }
 
@@ -132,14 +132,14 @@ fn exact(document: &Value, responses: &[Response], strict: &RegexFilter) -> Resu
 }
 
 /// Scores the last digits of a reply, and only digits: `3.50` is 50, `-2` is 2.
-fn qwen_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn qwen_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let found = DIGITS.apply(reply(responses)?)?;
     let (said, gold) = (number(&found), solution(text(document, "answer")));
     Ok(last_number(found, said.is_some() && said == gold))
 }
 
 /// Scores the last number of a reply, and the last of the solution, to within 1e-4.
-fn chat_score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn chat_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let plain = |text: &str| -> Result<String> { Ok(NUMBER_IN_CHAT.apply(text)?.replace([',', '+'], "")) };
     let (found, gold) = (plain(reply(responses)?)?, plain(text(document, "answer"))?);
     let near = number(&found).zip(number(&gold)).is_some_and(|(said, gold)| (said - gold).abs() <= 1e-4);

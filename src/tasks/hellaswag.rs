@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::choice::{accuracies, index, text, texts};
 use super::data::{Record, Split};
-use super::{Ask, Dimension, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::{known_regex, strip};
 
@@ -28,10 +28,10 @@ const METRICS: &[Metric] = &[Metric::score("acc", Some(0.25)), Metric::share("ac
 
 /// Reads one set from the authors' `hellaswag_val.jsonl` or the hub's files of Rowan/hellaswag. Few-shot examples come
 /// from the training split where it is there; the labels of the test split are not public.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let test = Split::read(data, &["hellaswag/hellaswag_val", "hellaswag/validation"])?;
     let examples = Split::find(data, &["hellaswag/hellaswag_train", "hellaswag/train"])?.unwrap_or_default();
-    Ok(vec![Set::read(TASK.name, test, examples, document)?])
+    Ok(vec![Subset::read(TASK.name, test, examples, document)?])
 }
 
 /// Returns the fields of a row in the hub's order, and behind them those that lm-evaluation-harness adds.
@@ -73,12 +73,15 @@ fn capitalized(text: &str) -> String {
     first + &letters.as_str().to_lowercase()
 }
 
-fn prompt(_: &Set, document: &Value) -> Prompt {
+fn prompt(_: &Subset, document: &Value) -> Prompt {
     let (choices, gold) = (texts(document, "choices"), index(document, "gold"));
     let target = choices.get(gold).copied().unwrap_or_default();
-    Prompt { logged_target: Some(gold.into()), ..Prompt::new(text(document, "query"), target, Ask::choices(&choices)) }
+    Prompt {
+        logged_target: Some(gold.into()),
+        ..Prompt::new(text(document, "query"), target, OutputType::choices(&choices))
+    }
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &texts(document, "choices"), index(document, "gold"))
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
 use super::data::{self, Record, Split};
 use super::reply::{NAMED_OPTION, english};
-use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
 use crate::metrics::python::strip;
@@ -39,7 +39,7 @@ const WRITTEN: &[Metric] = &[Metric { filter: FIRST_LINE, ..Metric::score("exact
 /// The filter of lm-evaluation-harness that takes the first line.
 const FIRST_LINE: &str = "get_response";
 
-const BASE: Profile = Profile { shots: 5, draw: Draw::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
+const BASE: Profile = Profile { shots: 5, sampler: FewShot::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
 
 /// Qwen's script keeps the last 2,047 tokens of a prompt of more than 2,048. Here a slot of a sequence is kept free, so
 /// that a prompt of just 2,048 tokens, which the script leaves whole, loses its first one.
@@ -53,7 +53,7 @@ const COLUMNS: [&str; 6] = ["question", "A", "B", "C", "D", "answer"];
 
 /// Reads a set for each subject, from `mmlu/test/SUBJECT_test.csv` and `mmlu/dev/SUBJECT_dev.csv`; or the hub's files of
 /// cais/mmlu, by subject or all in one.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["mmlu"])?;
     let folder = if folder.join("data/test").is_dir() { folder.join("data") } else { folder };
     let whole = |name| Split::find(&folder, &[&format!("all/{name}"), name])?.map(by_subject).transpose();
@@ -64,10 +64,10 @@ fn read(data: &Path) -> Result<Vec<Set>> {
     };
     let set = |[subject, category]: [&str; 2]| {
         let (test, dev) = (part(&test, subject, "test")?, part(&dev, subject, "dev")?);
-        let set = Set::read(format!("mmlu_{subject}"), test, dev, |record| document(record, subject))?;
-        Ok(Set { groups: vec![category.to_owned()], ..set })
+        let set = Subset::read(format!("mmlu_{subject}"), test, dev, |record| document(record, subject))?;
+        Ok(Subset { groups: vec![category.to_owned()], ..set })
     };
-    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Set>>>()?;
+    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Subset>>>()?;
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)
 }
@@ -86,7 +86,7 @@ fn by_subject(split: Split) -> Result<BTreeMap<String, Split>> {
 fn of_subject(folder: &Path, subject: &str, name: &str) -> Result<Split> {
     let original = folder.join(name).join(format!("{subject}_{name}.csv"));
     match original.is_file() {
-        true => Ok(Split { records: data::csv(&original, Some(&COLUMNS))?, files: vec![original] }),
+        true => Ok(Split { records: data::delimited(&original, b',', Some(&COLUMNS))?, files: vec![original] }),
         false => Split::read(folder, &[&format!("{name}/{subject}_{name}"), &format!("{subject}/{name}")]),
     }
 }
@@ -124,9 +124,9 @@ fn header(document: &Value, what: &str) -> String {
     format!("The following are {what} (with answers) about {subject}.\n\n")
 }
 
-fn lmh(_: &Set, document: &Value) -> Prompt {
+fn lmh(_: &Subset, document: &Value) -> Prompt {
     let question = strip(text(document, "question"));
-    let ask = Ask::choices(&LETTERS);
+    let ask = OutputType::choices(&LETTERS);
     Prompt {
         description: header(document, "multiple choice questions"),
         logged_target: Some(gold(document).into()),
@@ -135,52 +135,52 @@ fn lmh(_: &Set, document: &Value) -> Prompt {
 }
 
 /// Asks as `eval/evaluate_mmlu.py` of the Qwen repository does: the question is not stripped, and named.
-fn qwen(set: &Set, document: &Value) -> Prompt {
+fn qwen(set: &Subset, document: &Value) -> Prompt {
     let question = text(document, "question");
     let text = format!("Question: {question}\n{}\nAnswer:", lettered(options(document)));
     Prompt { text, ..lmh(set, document) }
 }
 
-fn continuation(set: &Set, document: &Value) -> Prompt {
+fn continuation(set: &Subset, document: &Value) -> Prompt {
     let options = options(document);
     Prompt {
         description: header(document, "questions"),
         text: format!("Question: {}\nAnswer:", strip(text(document, "question"))),
         target: options.get(gold(document)).copied().unwrap_or_default().to_owned(),
-        ask: Ask::choices(&options),
+        output: OutputType::choices(&options),
         ..lmh(set, document)
     }
 }
 
-fn generative(set: &Set, document: &Value) -> Prompt {
-    Prompt { logged_target: None, ask: Ask::reply(&["</s>", "\n"], 256), ..lmh(set, document) }
+fn generative(set: &Subset, document: &Value) -> Prompt {
+    Prompt { logged_target: None, output: OutputType::reply(&["</s>", "\n"], 256), ..lmh(set, document) }
 }
 
 /// Asks as `eval/evaluate_chat_mmlu.py` of the Qwen repository does.
-fn chat(_: &Set, document: &Value) -> Prompt {
+fn chat(_: &Subset, document: &Value) -> Prompt {
     let question = text(document, "question");
     let order = "Please choose the most suitable one among A, B, C and D as the answer to this question.";
     let options = lettered(options(document));
     let request = format!("The following is a multiple-choice question. {order}\n\n{question}\n{options}\n");
-    Prompt::new(request, gold_letter(document), Ask::reply(&[], 512))
+    Prompt::new(request, gold_letter(document), OutputType::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn letter(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracy(responses, 4, gold(document))
 }
 
-fn option(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn option(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &options(document), gold(document))
 }
 
 /// Scores the first line, compared without regard to case and punctuation.
-fn written(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn written(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let line = strip(reply(responses)?.split('\n').next().unwrap_or_default());
     let same = ExactMatch::new(&[], true, true)?.matches(line, &gold_letter(document))?;
     let items = vec![right("exact_match", same)];
     Ok(FilterResult::filtered(FIRST_LINE, line, items))
 }
 
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn said(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     Ok(english(reply(responses)?, options(document))?.scored(gold(document)))
 }

@@ -60,7 +60,7 @@ pub struct Task {
     ///
     /// # Errors
     /// Files that are missing or not as published, by name, line and field.
-    pub read: fn(&Path) -> Result<Vec<Set>>,
+    pub read: fn(&Path) -> Result<Vec<Subset>>,
     /// Reads the sets that a user names after `NAME:`, for a task that has more than `read` gives; others give a part of
     /// those.
     pub read_parts: Option<ReadParts>,
@@ -71,7 +71,7 @@ pub struct Task {
 }
 
 /// Reads the sets that a text names from the data folder.
-pub type ReadParts = fn(&Path, &str) -> Result<Vec<Set>>;
+pub type ReadParts = fn(&Path, &str) -> Result<Vec<Subset>>;
 
 /// The study's dimension a task belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub enum Dimension {
 
 /// Documents that are asked alike: the unit that few-shot prefixes and results are made for.
 #[derive(Clone, Debug, Default)]
-pub struct Set {
+pub struct Subset {
     /// Full name in results: `mmlu_abstract_algebra`; the task's own name where there is only one set.
     pub name: String,
     /// Groups above it, the innermost first: `stem`. The task's name is the outermost without being named.
@@ -98,7 +98,7 @@ pub struct Set {
     pub pieces: Option<Arc<data::SentencePieces>>,
 }
 
-impl Set {
+impl Subset {
     /// Returns a set whose documents `document` makes of the rows of `test`, and its few-shot examples of `examples`.
     ///
     /// # Errors
@@ -108,11 +108,11 @@ impl Set {
         test: Split,
         examples: Split,
         document: impl Fn(&Record) -> Result<Value>,
-    ) -> Result<Set> {
+    ) -> Result<Subset> {
         let documents = test.records.iter().map(&document).collect::<Result<_>>()?;
         let pool = examples.records.iter().map(&document).collect::<Result<_>>()?;
         let files = [test.files, examples.files].concat();
-        Ok(Set { name: name.into(), files, documents, pool, ..Set::default() })
+        Ok(Subset { name: name.into(), files, documents, pool, ..Subset::default() })
     }
 }
 
@@ -124,7 +124,7 @@ pub struct Profile {
     pub version: u32,
     /// Few-shot examples unless the user asks for others.
     pub shots: usize,
-    pub draw: Draw,
+    pub sampler: FewShot,
     /// Documents asked for of each set unless the user says otherwise.
     pub limit: Option<usize>,
     /// True where prompts are conversations, written by the model's chat template.
@@ -132,13 +132,13 @@ pub struct Profile {
     /// The most tokens of a sequence, whatever the model and the user allow: a longer prompt loses its beginning.
     pub context: Option<usize>,
     /// Makes the prompt of a document.
-    pub prompt: fn(&Set, &Value) -> Prompt,
+    pub prompt: fn(&Subset, &Value) -> Prompt,
     /// Scores the response to a document, with a judge's behind it if there is one: an outcome for each filter.
     ///
     /// # Errors
     /// A response of another kind than the prompt asks for, or a log-likelihood that is NaN. The document then counts as
     /// an error, not as wrong.
-    pub score: fn(&Set, &Value, &[Response]) -> Result<Vec<FilterResult>>,
+    pub score: fn(&Subset, &Value, &[Response]) -> Result<Vec<FilterResult>>,
     pub metrics: &'static [Metric],
 }
 
@@ -147,15 +147,15 @@ impl Profile {
     /// some, which are then drawn.
     const fn new(
         name: &'static str,
-        prompt: fn(&Set, &Value) -> Prompt,
-        score: fn(&Set, &Value, &[Response]) -> Result<Vec<FilterResult>>,
+        prompt: fn(&Subset, &Value) -> Prompt,
+        score: fn(&Subset, &Value, &[Response]) -> Result<Vec<FilterResult>>,
         metrics: &'static [Metric],
     ) -> Profile {
         Profile {
             name,
             version: 1,
             shots: 0,
-            draw: Draw::Sampled,
+            sampler: FewShot::Sampled,
             limit: None,
             chat: false,
             context: None,
@@ -168,7 +168,7 @@ impl Profile {
 
 /// Choice of few-shot examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Draw {
+pub enum FewShot {
     /// The first of the pool, the same for all documents.
     FirstN,
     /// Drawn for every document in order, as CPython's `random.Random(1234)` draws.
@@ -193,30 +193,30 @@ pub struct Prompt {
     pub target: String,
     /// The right answer as results log it, where that differs from `target`: an index, a list.
     pub logged_target: Option<Value>,
-    pub ask: Ask,
+    pub output: OutputType,
 }
 
 impl Prompt {
     /// Returns a prompt without a description, with a space before the target.
-    fn new(text: impl Into<String>, target: impl Into<String>, ask: Ask) -> Prompt {
+    fn new(text: impl Into<String>, target: impl Into<String>, output: OutputType) -> Prompt {
         let (text, target) = (text.into(), target.into());
-        Prompt { description: String::new(), text, delimiter: " ", target, logged_target: None, ask }
+        Prompt { description: String::new(), text, delimiter: " ", target, logged_target: None, output }
     }
 }
 
-impl Ask {
-    fn choices(choices: &[&str]) -> Ask {
-        Ask::Choices(choices.iter().map(|&choice| choice.to_owned()).collect())
+impl OutputType {
+    fn choices(choices: &[&str]) -> OutputType {
+        OutputType::Choices(choices.iter().map(|&choice| choice.to_owned()).collect())
     }
 
-    fn reply(until: &[&str], max_new_tokens: usize) -> Ask {
-        Ask::Reply { until: until.iter().map(|&text| text.to_owned()).collect(), max_new_tokens }
+    fn reply(until: &[&str], max_new_tokens: usize) -> OutputType {
+        OutputType::Reply { until: until.iter().map(|&text| text.to_owned()).collect(), max_new_tokens }
     }
 }
 
 /// The kind of response that a prompt asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ask {
+pub enum OutputType {
     /// The log-probability of each choice as the continuation.
     Choices(Vec<String>),
     /// A greedy continuation, cut at the first of `until`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Set, TASKS, Task};
+use super::{Subset, TASKS, Task};
 use crate::error::{Error, Result};
 
 /// Opens a task and its sets by a name: `mmlu`; `mmlu:stem` for the sets of a group, `mmlu:anatomy` for one set,
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// No task of this name, no set of it; what reading it refuses; a set that is a copy of its few-shot examples.
-pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
+pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Subset>)> {
     let (name, parts) = name.split_once(':').map_or((name, None), |(name, parts)| (name, Some(parts)));
     let Some(task) = TASKS.iter().copied().find(|task| task.name == name) else {
         let known: Vec<&str> = TASKS.iter().map(|task| task.name).collect();
@@ -26,9 +26,9 @@ pub fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
 }
 
 /// Returns the sets that `parts` names, in the order of the task.
-fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
+fn chosen(mut sets: Vec<Subset>, task: &str, parts: &str) -> Result<Vec<Subset>> {
     let parts: Vec<&str> = parts.split(',').map(str::trim).collect();
-    let is = |set: &Set, part: &str| {
+    let is = |set: &Subset, part: &str| {
         set.name == part
             || set.name.strip_prefix(task).and_then(|rest| rest.strip_prefix('_')) == Some(part)
             || set.groups.iter().any(|group| group == part)
@@ -44,7 +44,7 @@ fn chosen(mut sets: Vec<Set>, task: &str, parts: &str) -> Result<Vec<Set>> {
 
 /// Checks that a set is not its own examples, one split's file copied over the other's: the answers would stand in the
 /// prompts. A pool always comes from files of its own; without one, examples are drawn from the documents.
-fn apart(set: &Set) -> Result<()> {
+fn apart(set: &Subset) -> Result<()> {
     if set.documents.is_empty() || set.documents.iter().any(|document| !set.pool.contains(document)) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The whole of what a model is sent: description, shots and text, as plain text or as a conversation.
 
-use super::{Ask, Prompt};
+use super::{OutputType, Prompt};
 
 /// Between a shot and what follows it.
 const BLANK_LINE: &str = "\n\n";
@@ -8,7 +8,7 @@ const BLANK_LINE: &str = "\n\n";
 /// Returns a prompt as plain text: the context, and the continuation for each choice; none where a reply is asked for.
 pub fn compose(prompt: &Prompt, shots: &[Prompt]) -> (String, Vec<String>) {
     let context = prompt.description.clone() + &shots_text(shots) + &prompt.text;
-    let continuations = choices(&prompt.ask).iter().map(|choice| format!("{}{choice}", prompt.delimiter));
+    let continuations = choices(&prompt.output).iter().map(|choice| format!("{}{choice}", prompt.delimiter));
     (context, continuations.collect())
 }
 
@@ -30,7 +30,7 @@ pub fn messages(prompt: &Prompt, shots: &[Prompt], multiturn: bool) -> (Vec<(&'s
     }
     let before = if multiturn { String::new() } else { shots_text(shots) };
     messages.push(("user", before + &prompt.text));
-    (messages, choices(&prompt.ask).to_vec())
+    (messages, choices(&prompt.output).to_vec())
 }
 
 /// Writes shots with their right answers. One without an answer has no blank line either, as in lm-evaluation-harness.
@@ -42,9 +42,9 @@ fn shots_text(shots: &[Prompt]) -> String {
     shots.collect()
 }
 
-fn choices(ask: &Ask) -> &[String] {
+fn choices(ask: &OutputType) -> &[String] {
     match ask {
-        Ask::Choices(choices) => choices,
-        Ask::Reply { .. } => &[],
+        OutputType::Choices(choices) => choices,
+        OutputType::Reply { .. } => &[],
     }
 }

@@ -9,21 +9,14 @@ use regex::RegexBuilder;
 use super::choice::{LETTERS, right};
 use super::{FilterResult, Metric};
 use crate::error::{Error, Result};
-use crate::metrics::python::strip;
-
-/// Python's `$`, which also stands before a last line feed.
-macro_rules! end {
-    () => {
-        r"(?=\n?\z)"
-    };
-}
+use crate::metrics::python::{self, strip};
 
 /// In order: "answer is A", "A is correct", a leading letter, the first letter that stands alone.
 static ENGLISH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     patterns(&[
         r"(?:(?:[Cc]hoose)|(?:(?:[Aa]nswer|[Cc]hoice)(?![^ABCD]{0,20}?(?:n't|not))[^ABCD]{0,10}?\b(?:|is|:|be))\b)[^ABCD]{0,20}?\b(A|B|C|D)\b",
         r"\b(A|B|C|D)\b(?![^ABCD]{0,8}?(?:n't|not)[^ABCD]{0,5}?(?:correct|right))[^ABCD]{0,10}?\b(?:correct|right)\b",
-        concat!(r"^(A|B|C|D)(?:\.|,|:|", end!(), ")"),
+        r"^(A|B|C|D)(?:\.|,|:|$)",
         r"(?<![a-zA-Z])(A|B|C|D)(?![a-zA-Z=])",
     ])
 });
@@ -31,19 +24,15 @@ static ENGLISH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// The same in Chinese.
 static CHINESE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     patterns(&[
-        concat!(
-            r"(?:(?:选|选择|选定)[：:]?\s*|(?:(?:答案|选项)(?![^ABCD]{0,10}?(?:不|非)[^ABCD]{0,10}?(?:是|选|为|：|:|】))[^ABCD]{0,10}?(?:是|选|为|：|:|】))[^ABCD]{0,10}?)(A|B|C|D)(?:选项)?(?:\)|。|\.|，|,|．|、|A|B|C|D|",
-            end!(),
-            r"|：|:|\)|）)"
-        ),
+        r"(?:(?:选|选择|选定)[：:]?\s*|(?:(?:答案|选项)(?![^ABCD]{0,10}?(?:不|非)[^ABCD]{0,10}?(?:是|选|为|：|:|】))[^ABCD]{0,10}?(?:是|选|为|：|:|】))[^ABCD]{0,10}?)(A|B|C|D)(?:选项)?(?:\)|。|\.|，|,|．|、|A|B|C|D|$|：|:|\)|）)",
         r"(A|B|C|D)(?:选?项)?(?![^ABCD]{0,4}?(?:不|非)[^ABCD]{0,4}?(?:正确|对[的，。：]|符合))[^ABCD]{0,4}?(?:正确|对[的，。：]|符合)",
-        concat!(r"^[\(（]?(A|B|C|D)(?:。|\)|）|\.|，|,|．|：|:|", end!(), ")"),
+        r"^[\(（]?(A|B|C|D)(?:。|\)|）|\.|，|,|．|：|:|$)",
         r"(?<![a-zA-Z])(A|B|C|D)(?![a-zA-Z=])",
     ])
 });
 
 fn patterns(patterns: &[&str]) -> Vec<Regex> {
-    patterns.iter().map(|pattern| Regex::new(pattern).expect("a pattern of this file is valid")).collect()
+    patterns.iter().map(|pattern| python::regex(pattern).expect("a pattern of this file is valid")).collect()
 }
 
 /// The option that a reply names.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Draw, Set};
+use super::{FewShot, Subset};
 use crate::error::{Error, Result};
 use crate::metrics::random::Random;
 
@@ -13,9 +13,9 @@ pub const SEED: u64 = 1234;
 ///
 /// A draw depends on all draws before it: a run that resumes asks for the shots of the documents it skips, too.
 pub struct Shots<'a> {
-    set: &'a Set,
+    set: &'a Subset,
     count: usize,
-    draw: Draw,
+    sampler: FewShot,
     random: Random,
 }
 
@@ -24,8 +24,8 @@ impl<'a> Shots<'a> {
     ///
     /// # Errors
     /// There are fewer examples than that, beside the document itself where it is left out.
-    pub fn new(set: &'a Set, draw: Draw, count: usize) -> Result<Shots<'a>> {
-        let there = match leaves_out(set, draw) {
+    pub fn new(set: &'a Subset, sampler: FewShot, count: usize) -> Result<Shots<'a>> {
+        let there = match leaves_out(set, sampler) {
             true => set.documents.len().saturating_sub(1),
             false => examples(set).len(),
         };
@@ -33,7 +33,7 @@ impl<'a> Shots<'a> {
             let expected = format!("at most {there}, the examples there are");
             return Err(Error::request(format!("shots of {}", set.name), expected, count, "ask for fewer shots"));
         }
-        Ok(Shots { set, count, draw, random: Random::new(SEED) })
+        Ok(Shots { set, count, sampler, random: Random::new(SEED) })
     }
 
     /// Returns the shots of `document`, the next of the set.
@@ -46,9 +46,9 @@ impl<'a> Shots<'a> {
         }
         let pool = examples(self.set);
         let others = || pool.iter().filter(|other| *other != document).collect::<Vec<_>>();
-        let shots: Vec<&Value> = match (self.draw, leaves_out(self.set, self.draw)) {
-            (Draw::FirstN, false) => pool.iter().collect(),
-            (Draw::FirstN, true) => others(),
+        let shots: Vec<&Value> = match (self.sampler, leaves_out(self.set, self.sampler)) {
+            (FewShot::FirstN, false) => pool.iter().collect(),
+            (FewShot::FirstN, true) => others(),
             (_, false) => self.sample(&pool.iter().collect::<Vec<_>>(), self.count)?,
             (_, true) => {
                 let mut shots = self.sample(&pool.iter().collect::<Vec<_>>(), self.count + 1)?;
@@ -71,11 +71,11 @@ impl<'a> Shots<'a> {
 }
 
 /// Returns the documents that a set's examples are taken from.
-fn examples(set: &Set) -> &[Value] {
+fn examples(set: &Subset) -> &[Value] {
     if set.pool.is_empty() { &set.documents } else { &set.pool }
 }
 
 /// Returns whether a document is left out of its own examples.
-fn leaves_out(set: &Set, draw: Draw) -> bool {
-    set.pool.is_empty() && draw != Draw::SampledOfAll
+fn leaves_out(set: &Subset, sampler: FewShot) -> bool {
+    set.pool.is_empty() && sampler != FewShot::SampledOfAll
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::choice::{index, reply, right, taken, text};
 use super::data::{Record, Split};
-use super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
 
@@ -72,7 +72,7 @@ const SAID: &[Metric] = &[
 
 /// Reads one set from `snli/test.tsv` (premise, hypothesis, label), the original `snli_1.0_test.jsonl`, or the hub's
 /// files of stanfordnlp/snli. Pairs without a label on which the writers agreed are left out, as the authors do.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let test = ["snli/test", "snli/snli_1.0_test", "snli/plain_text/test", UNPACKED[0], UNPACKED[1]];
     let dev = ["snli/validation", "snli/snli_1.0_dev", "snli/plain_text/validation", UNPACKED[2], UNPACKED[3]];
     let labelled = |mut split: Split| {
@@ -80,7 +80,7 @@ fn read(data: &Path) -> Result<Vec<Set>> {
         split
     };
     let (test, dev) = (Split::read(data, &test)?, Split::find(data, &dev)?.unwrap_or_default());
-    Ok(vec![Set::read(TASK.name, labelled(test), labelled(dev), document)?])
+    Ok(vec![Subset::read(TASK.name, labelled(test), labelled(dev), document)?])
 }
 
 /// Names of the splits for test and for examples in the authors' archive, which unpacks into a folder.
@@ -102,26 +102,26 @@ fn document(record: &Record) -> Result<Value> {
     Ok(json!({ "premise": premise, "hypothesis": hypothesis, "label": label }))
 }
 
-fn own(_: &Set, document: &Value) -> Prompt {
+fn own(_: &Subset, document: &Value) -> Prompt {
     let hypothesis = strip(text(document, "hypothesis"));
     let stop = if hypothesis.ends_with('.') { "" } else { "." };
     let premise = text(document, "premise");
     let label = index(document, "label");
     let request = format!("{premise}\nQuestion: {hypothesis}{stop} True, False or Neither?\nAnswer:");
     let target = WORDS.get(label).copied().unwrap_or_default();
-    Prompt { logged_target: Some(label.into()), ..Prompt::new(request, target, Ask::choices(&WORDS)) }
+    Prompt { logged_target: Some(label.into()), ..Prompt::new(request, target, OutputType::choices(&WORDS)) }
 }
 
-fn chat(set: &Set, document: &Value) -> Prompt {
-    Prompt { logged_target: None, ask: Ask::reply(&["\n\n"], 32), ..own(set, document) }
+fn chat(set: &Subset, document: &Value) -> Prompt {
+    Prompt { logged_target: None, output: OutputType::reply(&["\n\n"], 32), ..own(set, document) }
 }
 
-fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn likeliest(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     Ok(FilterResult::plain(items(document, Some(taken(responses, WORDS.len())?))))
 }
 
 /// Scores the first of the three words in a reply, in any case.
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn said(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let reply = reply(responses)?.to_lowercase();
     let mut words = reply.split(|c: char| !c.is_alphanumeric());
     let answer = words.find_map(|word| WORDS.iter().position(|name| name.to_lowercase() == word));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::choice::{reply, text};
 use super::data::{self, Record, Split};
-use super::{Ask, Dimension, Draw, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FewShot, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python;
 use crate::metrics::rouge::{Rouge, RougeTokens};
@@ -46,13 +46,13 @@ pub static CNN_DAILYMAIL: Task = Task {
 };
 
 const XSUM_OWN: Profile = Profile {
-    draw: Draw::FirstN,
+    sampler: FewShot::FirstN,
     limit: Some(1000),
     ..Profile::new("own", |_, document| xsum_prompt(document, &["\n"]), |_, d, r| score(d, "summary", r), METRICS)
 };
 
 const CNN_LMH: Profile = Profile {
-    draw: Draw::SampledOfAll,
+    sampler: FewShot::SampledOfAll,
     limit: Some(1000),
     ..Profile::new("lmh", |_, document| cnn_prompt(document, &["\n\n"]), |_, d, r| score(d, "highlights", r), METRICS)
 };
@@ -66,9 +66,9 @@ const METRICS: &[Metric] = &[
     Metric::share("rougeLsum", None),
 ];
 
-fn set(name: &str, test: Split, document: fn(&Record) -> Result<Value>) -> Result<Vec<Set>> {
+fn set(name: &str, test: Split, document: fn(&Record) -> Result<Value>) -> Result<Vec<Subset>> {
     data::unique(&test.records, "id")?;
-    Ok(vec![Set::read(name, test, Split::default(), document)?])
+    Ok(vec![Subset::read(name, test, Split::default(), document)?])
 }
 
 /// Returns the fields of a row. The id is a number in some copies and a text in others.
@@ -85,12 +85,12 @@ fn cnn_document(record: &Record) -> Result<Value> {
 fn xsum_prompt(document: &Value, until: &[&str]) -> Prompt {
     let article = text(document, "document");
     let request = format!("Summarize the following article in one sentence:\n\n{article}\n\nSummary:");
-    Prompt::new(request, text(document, "summary"), Ask::reply(until, 64))
+    Prompt::new(request, text(document, "summary"), OutputType::reply(until, 64))
 }
 
 fn cnn_prompt(document: &Value, until: &[&str]) -> Prompt {
     let request = format!("Summarize the following article:\n\n{}\n\nSummary:", text(document, "article"));
-    Prompt::new(request, text(document, "highlights"), Ask::reply(until, 128))
+    Prompt::new(request, text(document, "highlights"), OutputType::reply(until, 128))
 }
 
 /// Scores a reply by the summary in `field`.

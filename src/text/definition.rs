@@ -182,8 +182,11 @@ impl Definition {
     }
 }
 
-/// Splits a merge written "left right".
-pub(super) fn split_merge(merge: &str) -> Option<(String, String)> {
-    let (left, right) = merge.split_once(' ')?;
-    (!right.contains(' ')).then(|| (left.to_owned(), right.to_owned()))
+/// Splits the merge number `rank` of `field`, written "left right".
+pub(super) fn split_merge(merge: &str, field: &str, rank: usize, file: &Path) -> Result<(String, String)> {
+    let pair = merge.split_once(' ').filter(|(_, right)| !right.contains(' '));
+    pair.map(|(left, right)| (left.to_owned(), right.to_owned())).ok_or_else(|| {
+        let expected = "two tokens with one space between them";
+        Error::malformed(file, format!("{field}[{rank}]"), expected, format!("{merge:?}"), REPLACE)
+    })
 }

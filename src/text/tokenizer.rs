@@ -26,7 +26,7 @@ use crate::{Error, Result};
 /// merges the characters of the whole text. Time grows with n log n of the longest word.
 pub struct Tokenizer {
     bpe: BPE,
-    pipeline: Pipeline,
+    pipeline: Encoder,
     /// Token that starts a text.
     bos: Option<u32>,
     /// Finds added tokens.
@@ -43,7 +43,7 @@ pub struct Tokenizer {
 }
 
 /// [`Scheme`], ready to run.
-enum Pipeline {
+enum Encoder {
     ByteLevel { splitter: Splitter, nfc: bool, letters: Box<[char; 256]> },
     SentencePiece { prefix: SpacePrefix },
 }
@@ -117,9 +117,9 @@ impl Tokenizer {
                     .splitter()
                     .map_err(|error| Error::Tokenizer(format!("splitting rule {}: {error}", split.pre)))?;
                 let letters = Box::new(std::array::from_fn(|byte| byte_letter(byte as u8)));
-                (builder.ignore_merges(ignore_merges), Pipeline::ByteLevel { splitter, nfc, letters })
+                (builder.ignore_merges(ignore_merges), Encoder::ByteLevel { splitter, nfc, letters })
             }
-            Scheme::SentencePiece { prefix } => (builder.byte_fallback(true), Pipeline::SentencePiece { prefix }),
+            Scheme::SentencePiece { prefix } => (builder.byte_fallback(true), Encoder::SentencePiece { prefix }),
         };
         let bpe =
             builder.build().map_err(|error| failed(definition.merges_field, "merges of tokens", error.to_string()))?;
@@ -198,7 +198,7 @@ impl Tokenizer {
             Ok(())
         };
         match &self.pipeline {
-            Pipeline::ByteLevel { splitter, nfc, letters } => {
+            Encoder::ByteLevel { splitter, nfc, letters } => {
                 let mut spelled = String::new();
                 for word in splitter.words(&normalize(text, *nfc)) {
                     spelled.clear();
@@ -207,7 +207,7 @@ impl Tokenizer {
                 }
                 Ok(())
             }
-            Pipeline::SentencePiece { prefix } => {
+            Encoder::SentencePiece { prefix } => {
                 let spaced = text.starts_with([' ', SPACE]);
                 let prefixed = match prefix {
                     SpacePrefix::Never => false,

@@ -2,11 +2,9 @@
 //! name, so that no file is half understood and no regex of a file is ever run.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::definition::{Definition, REPLACE, Scheme, SpacePrefix, Token, TokenKind, split_merge};
@@ -14,8 +12,10 @@ use super::split::SPLITS;
 use crate::checkpoint::Pairs;
 use crate::{Error, Result};
 
+const MERGES: &str = "model.merges";
+
 #[derive(Deserialize)]
-struct File {
+struct TokenizerFile {
     #[serde(default)]
     added_tokens: Vec<AddedToken>,
     #[serde(default)]
@@ -66,39 +66,16 @@ struct Bpe {
     merges: Vec<Merge>,
 }
 
-/// `"left right"`, or since 2024 `["left", "right"]`.
-struct Merge((String, String));
-
-impl<'de> Deserialize<'de> for Merge {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Merge, D::Error> {
-        struct Pair;
-        impl<'de> Visitor<'de> for Pair {
-            type Value = Merge;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("two tokens, as an array or with one space between them")
-            }
-            fn visit_str<E: serde::de::Error>(self, merge: &str) -> Result<Merge, E> {
-                let invalid = || E::invalid_value(serde::de::Unexpected::Str(merge), &self);
-                split_merge(merge).map(Merge).ok_or_else(invalid)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merge, A::Error> {
-                let mut next = |at| {
-                    let side: Option<String> = seq.next_element()?;
-                    side.ok_or_else(|| A::Error::invalid_length(at, &"two tokens"))
-                };
-                let pair = (next(0)?, next(1)?);
-                match seq.next_element::<String>()? {
-                    None => Ok(Merge(pair)),
-                    Some(_) => Err(A::Error::invalid_length(3, &"two tokens")),
-                }
-            }
-        }
-        deserializer.deserialize_any(Pair)
-    }
+/// `["left", "right"]`, or before 2024 `"left right"`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected two tokens, as an array or with one space between them")]
+enum Merge {
+    Pair(String, String),
+    Text(String),
 }
 
 pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
-    let json: File = serde_json::from_slice(bytes).map_err(|error| {
+    let json: TokenizerFile = serde_json::from_slice(bytes).map_err(|error| {
         Error::malformed(
             file,
             format!("line {} column {}", error.line(), error.column()),
@@ -141,17 +118,15 @@ pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
         let kind = if token.special { TokenKind::Special } else { TokenKind::Added };
         tokens.push(Token { id: token.id, text: token.content, kind });
     }
-    Ok(Definition {
-        tokens,
-        merges: json.model.merges.into_iter().map(|merge| merge.0).collect(),
-        scheme,
-        bos,
-        tokens_field: "model.vocab and added_tokens",
-        merges_field: "model.merges",
-    })
+    let merge = |(rank, merge)| match merge {
+        Merge::Pair(left, right) => Ok((left, right)),
+        Merge::Text(text) => split_merge(&text, MERGES, rank, file),
+    };
+    let merges = json.model.merges.into_iter().enumerate().map(merge).collect::<Result<_>>()?;
+    Ok(Definition { tokens, merges, scheme, bos, tokens_field: "model.vocab and added_tokens", merges_field: MERGES })
 }
 
-impl File {
+impl TokenizerFile {
     /// Returns the scheme that the steps make up, or the first step that none of them has.
     fn scheme(&self) -> Result<Scheme, String> {
         if let Some(other) = self.model.r#type.as_ref().filter(|name| *name != "BPE") {

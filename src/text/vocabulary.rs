@@ -10,6 +10,7 @@ use super::split::SPLITS;
 use crate::checkpoint::Vocabulary;
 use crate::{Error, Result};
 
+const MERGES: &str = "tokenizer.ggml.merges";
 /// Bytes of the longest token that merges may make: the ways to cut a longer one would take long to try.
 const LONGEST: usize = 128;
 
@@ -35,7 +36,10 @@ impl Definition {
         let kinds = kinds(vocabulary, sentence_piece, file)?;
         let merges = match sentence_piece {
             true => merges_of_scores(vocabulary, file)?,
-            false => merges(&vocabulary.merges, file)?,
+            false => {
+                let merge = |(rank, merge): (usize, &String)| split_merge(merge, MERGES, rank, file);
+                vocabulary.merges.iter().enumerate().map(merge).collect::<Result<_>>()?
+            }
         };
         let tokens = (0..).zip(&vocabulary.tokens).zip(kinds);
         Ok(Definition {
@@ -46,7 +50,7 @@ impl Definition {
             scheme,
             bos: vocabulary.bos.filter(|_| vocabulary.add_bos),
             tokens_field: "tokenizer.ggml.tokens",
-            merges_field: if sentence_piece { "merges by tokenizer.ggml.scores" } else { "tokenizer.ggml.merges" },
+            merges_field: if sentence_piece { "merges by tokenizer.ggml.scores" } else { MERGES },
         })
     }
 }
@@ -89,17 +93,6 @@ fn kinds(vocabulary: &Vocabulary, sentence_piece: bool, file: &Path) -> Result<V
         Err(Error::malformed(file, format!("tokenizer.ggml.token_type[{id}]"), expected, found, REPLACE))
     };
     tokens.map(kind).collect()
-}
-
-fn merges(merges: &[String], file: &Path) -> Result<Vec<(String, String)>> {
-    let merge = |(rank, merge): (usize, &String)| {
-        split_merge(merge).ok_or_else(|| {
-            let field = format!("tokenizer.ggml.merges[{rank}]");
-            let expected = "two tokens with one space between them";
-            Error::malformed(file, field, expected, format!("{merge:?}"), REPLACE)
-        })
-    };
-    merges.iter().enumerate().map(merge).collect()
 }
 
 /// Returns the merges that a SentencePiece vocabulary implies: each pair of tokens that makes a token, the highest

@@ -1,7 +1,7 @@
 //! A tiny sound model as GGUF and as a Hugging Face folder, built so that a test can spoil any part.
 
 use qwgpu::Result;
-use qwgpu::checkpoint::{Checkpoint, Source};
+use qwgpu::checkpoint::{Checkpoint, SourceFile};
 
 use crate::Files;
 
@@ -171,7 +171,7 @@ impl Gguf {
     }
 
     pub fn open(&self) -> Result<Checkpoint> {
-        Checkpoint::from_gguf(Source::memory("sample.gguf", self.bytes()))
+        Checkpoint::from_gguf(SourceFile::memory("sample.gguf", self.bytes()))
     }
 }
 

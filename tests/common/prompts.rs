@@ -4,7 +4,7 @@ use std::path::Path;
 
 use qwgpu::tasks::prompt::compose;
 use qwgpu::tasks::shots::Shots;
-use qwgpu::tasks::{Ask, FilterResult, Item, Profile, Prompt, Response, Set, TASKS, Task};
+use qwgpu::tasks::{FilterResult, Item, OutputType, Profile, Prompt, Response, Subset, TASKS, Task};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,7 @@ pub fn named(name: &str) -> (&'static Task, &'static Profile) {
 }
 
 /// Returns the set of a task that the goldens are of.
-pub fn set(task: &Task, data: &Path) -> Set {
+pub fn set(task: &Task, data: &Path) -> Subset {
     let mut sets = (task.read)(data).unwrap();
     let name = match task.name {
         "mmlu" => "mmlu_abstract_algebra",
@@ -50,8 +50,8 @@ pub fn set(task: &Task, data: &Path) -> Set {
 }
 
 /// Returns the prompts of a set's documents, each with its shots.
-pub fn asked(set: &Set, profile: &Profile, shots: usize) -> Vec<(Prompt, Vec<Prompt>)> {
-    let mut choice = Shots::new(set, profile.draw, shots).unwrap();
+pub fn asked(set: &Subset, profile: &Profile, shots: usize) -> Vec<(Prompt, Vec<Prompt>)> {
+    let mut choice = Shots::new(set, profile.sampler, shots).unwrap();
     let documents = set.documents.iter().map(|document| {
         let shots = choice.next(document).unwrap().into_iter().map(|shot| (profile.prompt)(set, shot));
         ((profile.prompt)(set, document), shots.collect())
@@ -60,9 +60,9 @@ pub fn asked(set: &Set, profile: &Profile, shots: usize) -> Vec<(Prompt, Vec<Pro
 }
 
 /// Returns context, target and stops of the prompts of a set that asks for replies.
-pub fn reply_prompts(set: &Set, profile: &Profile, shots: usize) -> Vec<(String, String, Vec<String>)> {
+pub fn reply_prompts(set: &Subset, profile: &Profile, shots: usize) -> Vec<(String, String, Vec<String>)> {
     let texts = asked(set, profile, shots).into_iter().map(|(prompt, shots)| {
-        let Ask::Reply { until, .. } = prompt.ask.clone() else { panic!("a task of choices") };
+        let OutputType::Reply { until, .. } = prompt.output.clone() else { panic!("a task of choices") };
         (compose(&prompt, &shots).0, prompt.target, until)
     });
     texts.collect()
@@ -72,7 +72,7 @@ pub fn choices(sums: &[f64]) -> Vec<Response> {
     vec![Response::Choices(sums.iter().map(|&sum| (sum, false)).collect())]
 }
 
-pub fn score_reply(profile: &Profile, set: &Set, document: &Value, reply: &str) -> Vec<FilterResult> {
+pub fn score_reply(profile: &Profile, set: &Subset, document: &Value, reply: &str) -> Vec<FilterResult> {
     (profile.score)(set, document, &[Response::Reply(reply.to_owned())]).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Several sequences in one pass give, bit for bit, what each gives alone, with a shared beginning and without;
 //! on the CPU and on every adapter.
 
-use qwgpu::generate::{BatchPrompt, Compute, DeviceChoice, Engine, Event, Flow, Question, Spec, TokenScore, load};
+use qwgpu::generate::{BatchPrompt, BatchQuestion, Compute, DeviceChoice, Engine, Event, Flow, Spec, TokenScore, load};
 
 use crate::devices::devices;
 use crate::files::fixture;
@@ -16,15 +16,15 @@ fn ids(seed: u32, count: usize) -> Vec<u32> {
 }
 
 /// Questions of many lengths with one to four answers of one to seven tokens.
-fn questions(count: u32) -> Vec<Question> {
-    let one = |n: u32| Question {
+fn questions(count: u32) -> Vec<BatchQuestion> {
+    let one = |n: u32| BatchQuestion {
         ids: ids(n + 1, 1 + (n as usize * 7) % 40),
         answers: (0..1 + n % 4).map(|a| ids(100 + n * 10 + a, 1 + (n + 3 * a) as usize % 7)).collect(),
     };
     (0..count).map(one).collect()
 }
 
-fn score(engine: &mut Engine, shared: &[u32], questions: &[Question]) -> Vec<Vec<Vec<TokenScore>>> {
+fn score(engine: &mut Engine, shared: &[u32], questions: &[BatchQuestion]) -> Vec<Vec<Vec<TokenScore>>> {
     let mut scores = vec![Vec::new(); questions.len()];
     engine
         .score(shared, questions, &mut |number, answers| {
@@ -46,7 +46,7 @@ fn a_score_depends_on_nothing_else() {
         for (number, question) in questions.iter().enumerate() {
             let alone = score(&mut engine, &shared, std::slice::from_ref(question));
             assert_eq!(alone[0], together[number], "question {number} alone, {device:?}");
-            let whole = Question { ids: [&shared[..], &question.ids].concat(), answers: question.answers.clone() };
+            let whole = BatchQuestion { ids: [&shared[..], &question.ids].concat(), answers: question.answers.clone() };
             let unshared = score(&mut engine, &[], &[whole]);
             assert_eq!(unshared[0], together[number], "question {number} with its own beginning, {device:?}");
         }
@@ -66,7 +66,7 @@ fn scores_are_those_of_a_sequence_alone() {
                 let nll = &nll[nll.len() - answer.len()..];
                 for (score, nll) in scores.iter().zip(nll) {
                     assert!((score.nll - nll).abs() < 2e-5 * nll.max(1.0), "{score:?} {nll} on {device:?}");
-                    assert!(score.below >= 0.0 && score.below < score.nll + 1e-5);
+                    assert!(score.gap >= 0.0 && score.gap < score.nll + 1e-5);
                 }
             }
         }
@@ -85,9 +85,9 @@ fn the_greedy_token_is_nothing_below() {
         })
         .unwrap();
     let other = vec![(reply[0] + 1) % 400];
-    let scores = score(&mut engine, &[], &[Question { ids: prompt, answers: vec![reply, other] }]);
-    assert!(scores[0][0].iter().all(|token| token.below == 0.0), "{scores:?}");
-    assert!(scores[0][1][0].below > 0.0);
+    let scores = score(&mut engine, &[], &[BatchQuestion { ids: prompt, answers: vec![reply, other] }]);
+    assert!(scores[0][0].iter().all(|token| token.gap == 0.0), "{scores:?}");
+    assert!(scores[0][1][0].gap > 0.0);
 }
 
 fn replies(engine: &mut Engine, shared: &[u32], asked: &[BatchPrompt], stop: u32) -> Vec<Vec<u32>> {
@@ -137,7 +137,7 @@ fn replies_together_are_replies_alone() {
 
 #[test]
 fn answers_that_do_not_fit_together_are_scored_apart() {
-    let question = Question { ids: ids(1, 40), answers: (0..9).map(|n| ids(n + 2, 5 + n as usize)).collect() };
+    let question = BatchQuestion { ids: ids(1, 40), answers: (0..9).map(|n| ids(n + 2, 5 + n as usize)).collect() };
     let wide = score(&mut engine(&DeviceChoice::cpu(), 300), &[], std::slice::from_ref(&question));
     let narrow = score(&mut engine(&DeviceChoice::cpu(), 64), &[], std::slice::from_ref(&question));
     assert_eq!(wide, narrow);
@@ -147,7 +147,7 @@ fn answers_that_do_not_fit_together_are_scored_apart() {
 #[test]
 fn a_question_above_the_context_is_refused() {
     let mut engine = engine(&DeviceChoice::cpu(), 64);
-    let question = Question { ids: ids(1, 60), answers: vec![ids(2, 9)] };
+    let question = BatchQuestion { ids: ids(1, 60), answers: vec![ids(2, 9)] };
     let error = engine.score(&[], &[question], &mut |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.contains("at most 63 tokens") && error.contains("68"), "{error}");
     let asked = BatchPrompt { ids: ids(1, 40), limit: 30 };

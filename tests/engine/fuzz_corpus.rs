@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use qwgpu::Result;
-use qwgpu::checkpoint::{Checkpoint, Source, Tensors, safetensors};
+use qwgpu::checkpoint::{Checkpoint, SourceFile, Tensors, safetensors};
 
-fn replay(corpus: &str, read: impl Fn(Source) -> Result<()>) {
+fn replay(corpus: &str, read: impl Fn(SourceFile) -> Result<()>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
     let (mut sound, mut refused) = (0, 0);
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        let source = Source::memory(&path, std::fs::read(&path).unwrap());
+        let source = SourceFile::memory(&path, std::fs::read(&path).unwrap());
         match read(source) {
             Ok(()) => sound += 1,
             Err(error) => {

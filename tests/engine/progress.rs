@@ -1,6 +1,6 @@
 //! Progress of a step in that of the whole work.
 
-use qwgpu::progress::Step;
+use qwgpu::progress::StepProgress;
 use qwgpu::{Error, Progress, Result};
 
 struct Last(String);
@@ -19,9 +19,9 @@ impl Progress for Last {
 #[test]
 fn a_step_reports_its_place_in_the_whole() {
     let mut last = Last(String::new());
-    Step::new(&mut last, "layers", 2, 3).at("bytes", 7, 9).unwrap();
+    StepProgress::new(&mut last, "layers", 2, 3).at("bytes", 7, 9).unwrap();
     assert_eq!(last.0, "layers 2/3");
-    assert!(matches!(Step::new(&mut last, "layers", 3, 3).at("bytes", 7, 9), Err(Error::Interrupted)));
-    Step::new(&mut last, "layers", 2, 3).note("a line");
+    assert!(matches!(StepProgress::new(&mut last, "layers", 3, 3).at("bytes", 7, 9), Err(Error::Interrupted)));
+    StepProgress::new(&mut last, "layers", 2, 3).note("a line");
     assert_eq!(last.0, "a line");
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use qwgpu::checkpoint::{
-    Checkpoint, NewFile, NewTensor, SHARD_BYTES, Source, TokenizerSource, Vocabulary, Work, files_beside_weights,
-    safetensors, write_safetensors,
+    Checkpoint, NewFile, NewTensor, PartialFolder, SHARD_BYTES, SourceFile, TokenizerSource, Vocabulary,
+    files_beside_weights, safetensors, write_safetensors,
 };
 use qwgpu::formats::QuantizedWeight;
 use qwgpu::formats::codes::pack;
@@ -54,7 +54,7 @@ fn linears(checkpoint: &Checkpoint) -> Vec<(String, usize, usize)> {
 
 #[test]
 fn folders_of_other_programs_hold_the_weights_they_meant() {
-    let golden = safetensors::open(Source::open(&fixture("quantized/golden.safetensors")).unwrap()).unwrap();
+    let golden = safetensors::open(SourceFile::open(&fixture("quantized/golden.safetensors")).unwrap()).unwrap();
     for name in ["gptq", "int8"] {
         let checkpoint = Checkpoint::open(&fixture("quantized").join(name)).unwrap();
         let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
@@ -78,7 +78,7 @@ fn folders_of_other_programs_hold_the_weights_they_meant() {
 
 #[test]
 fn an_awq_folder_holds_the_weights_that_its_layout_says() {
-    let golden = safetensors::open(Source::open(&fixture("quantized/awq.safetensors")).unwrap()).unwrap();
+    let golden = safetensors::open(SourceFile::open(&fixture("quantized/awq.safetensors")).unwrap()).unwrap();
     let checkpoint = Checkpoint::open(&fixture("quantized/awq")).unwrap();
     let quantization = Quantization::of(&checkpoint).unwrap().unwrap();
     for (linear, rows, cols) in linears(&checkpoint) {
@@ -112,7 +112,7 @@ fn an_old_awq_folder_is_told_from_a_gptq_one() {
 #[test]
 fn every_width_and_version_is_unpacked_as_gptqmodel_does() {
     let file = fixture("quantized/linears.safetensors");
-    let tensors = safetensors::open(Source::open(&file).unwrap()).unwrap();
+    let tensors = safetensors::open(SourceFile::open(&file).unwrap()).unwrap();
     let mut settings: Vec<&str> = tensors.infos().iter().filter_map(|t| t.name.strip_suffix(".product")).collect();
     settings.sort_unstable();
     assert_eq!(settings.len(), 8);
@@ -144,7 +144,7 @@ fn assert_written_alike(
     let path = folder.path().join("linear.safetensors");
     let written = writer.write(linear, weight).unwrap();
     write_safetensors(&path, &written).unwrap();
-    let back = safetensors::open(Source::open(&path).unwrap()).unwrap();
+    let back = safetensors::open(SourceFile::open(&path).unwrap()).unwrap();
     for tensor in back.infos() {
         let original = checkpoint.tensors.get(&tensor.name).unwrap();
         assert_eq!((&tensor.shape, tensor.storage.name), (&original.shape, original.storage.name), "{}", tensor.name);
@@ -377,7 +377,7 @@ fn quantize(source: &Path, out: &Path, rounding: Rounding, pieces: usize, shard_
     let checkpoint = Checkpoint::open(source).unwrap();
     let folder = (rounding.folder)();
     let config = folder.to_json();
-    let work = Work::open(out, &serde_json::to_string(&config).unwrap()).unwrap()?;
+    let work = PartialFolder::open(out, &serde_json::to_string(&config).unwrap()).unwrap()?;
     let linears = linears(&checkpoint);
     let unquantized = |wanted: &dyn Fn(&str) -> bool| -> Vec<NewTensor> {
         let linear = |name: &str| linears.iter().any(|(linear, ..)| name == format!("{linear}.weight"));
@@ -472,7 +472,7 @@ fn a_killed_finish_is_finished_again() {
     let files = [NewFile { name: "config.json".into(), bytes: b"{}".to_vec() }];
     let tensor = || NewTensor::from_bytes("a".into(), "F32", &[2], vec![0; 8]);
     let begin = || {
-        let work = Work::open(&out, "settings").unwrap().unwrap();
+        let work = PartialFolder::open(&out, "settings").unwrap().unwrap();
         work.write("one", &[tensor()]).unwrap();
         work
     };
@@ -489,10 +489,10 @@ fn a_killed_finish_is_finished_again() {
         for name in left {
             std::fs::write(partial.join(name), "settings").unwrap();
         }
-        assert!(Work::open(&out, "settings").unwrap().is_none(), "{left:?}");
+        assert!(PartialFolder::open(&out, "settings").unwrap().is_none(), "{left:?}");
         assert!(!partial.exists() && contents(&out) == finished, "{left:?}");
     }
-    let error = Work::open(&out, "settings").unwrap_err().to_string();
+    let error = PartialFolder::open(&out, "settings").unwrap_err().to_string();
     assert!(error.contains("not there yet") && !partial.exists(), "{error}");
 }
 
@@ -500,13 +500,13 @@ fn a_killed_finish_is_finished_again() {
 fn two_runs_or_other_settings_on_one_folder_are_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("model");
-    let first = Work::open(&out, "bits 4").unwrap();
-    let error = Work::open(&out, "bits 4").unwrap_err().to_string();
+    let first = PartialFolder::open(&out, "bits 4").unwrap();
+    let error = PartialFolder::open(&out, "bits 4").unwrap_err().to_string();
     assert!(error.contains("no other process") && error.contains("model.partial"), "{error}");
     drop(first);
-    let error = Work::open(&out, "bits 3").unwrap_err().to_string();
+    let error = PartialFolder::open(&out, "bits 3").unwrap_err().to_string();
     assert!(error.contains("expected bits 3, found bits 4") && error.contains("model.partial"), "{error}");
-    assert!(Work::open(&out, "bits 4").unwrap().is_some());
+    assert!(PartialFolder::open(&out, "bits 4").unwrap().is_some());
 }
 
 /// A limit on file sizes stands for a full disk; it is the process's, so the work is done in one of its own.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use qwgpu::tasks::prompt::compose;
-use qwgpu::tasks::{Item, Set};
+use qwgpu::tasks::{Item, Subset};
 use serde_json::Value;
 
 use crate::external::External;
@@ -37,7 +37,7 @@ fn all_rows_are_read(paths: &[PathBuf]) {
     ];
     for (name, sets, documents, pool) in expected {
         let read = (task(name).read)(data).unwrap();
-        let count = |rows: fn(&Set) -> usize| read.iter().map(rows).sum::<usize>();
+        let count = |rows: fn(&Subset) -> usize| read.iter().map(rows).sum::<usize>();
         let found = (read.len(), count(|set| set.documents.len()), count(|set| set.pool.len()));
         assert_eq!(found, (sets, documents, pool), "{name}");
         for (set, profile) in read.iter().flat_map(|set| task(name).profiles.iter().map(move |profile| (set, profile)))

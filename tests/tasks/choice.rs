@@ -7,7 +7,7 @@ mod scores;
 
 use std::path::{Path, PathBuf};
 
-use qwgpu::tasks::{Profile, Set};
+use qwgpu::tasks::{Profile, Subset};
 use serde_json::Value;
 
 use crate::files::{self, put};

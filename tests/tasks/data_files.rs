@@ -40,14 +40,14 @@ fn csv_with_mark_line_breaks_and_quotes() {
 #[test]
 fn csv_without_a_header() {
     let (_folder, path) = file("a.csv", "Which?,left,A\n\"Why\n?\",right,B\n\n");
-    let records = data::csv(&path, Some(&["question", "choice", "answer"])).unwrap();
+    let records = data::delimited(&path, b',', Some(&["question", "choice", "answer"])).unwrap();
     let expected = [
         r#"{"question":"Which?","choice":"left","answer":"A"}"#,
         r#"{"question":"Why\n?","choice":"right","answer":"B"}"#,
     ];
     assert_eq!(shown(&records), expected);
     assert_eq!(records[1].place, "line 2");
-    let error = data::csv(&path, Some(&["question", "answer"])).unwrap_err().to_string();
+    let error = data::delimited(&path, b',', Some(&["question", "answer"])).unwrap_err().to_string();
     assert!(error.contains("line 1: expected 2 fields (question, answer), found 3"), "{error}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use qwgpu::tasks::{Ask, Profile, Response, Set, TASKS, Task};
+use qwgpu::tasks::{OutputType, Profile, Response, Subset, TASKS, Task};
 
 use crate::errors::assert_says;
 use crate::files::{copy_folder, fixture};
@@ -24,7 +24,7 @@ fn data() -> tempfile::TempDir {
 }
 
 /// Calls `check` with each profile of each task, and the task's sets.
-fn each_profile(check: impl Fn(&str, &Profile, &[Set])) {
+fn each_profile(check: impl Fn(&str, &Profile, &[Subset])) {
     let data = data();
     for task in TASKS {
         let sets = (task.read)(data.path()).unwrap();
@@ -44,9 +44,9 @@ fn items_are_those_of_the_metrics() {
         assert!(profile.metrics.iter().all(|metric| primary(metric.filter) <= 1), "{what}");
         let mut missing: Vec<&str> = profile.metrics.iter().map(|metric| metric.name).collect();
         for (set, document) in sets.iter().flat_map(|set| set.documents.iter().map(move |one| (set, one))) {
-            let answers = match (profile.prompt)(set, document).ask {
-                Ask::Choices(all) => choices(&vec![-1.0; all.len()]),
-                Ask::Reply { .. } => vec![Response::Reply("A".to_owned())],
+            let answers = match (profile.prompt)(set, document).output {
+                OutputType::Choices(all) => choices(&vec![-1.0; all.len()]),
+                OutputType::Reply { .. } => vec![Response::Reply("A".to_owned())],
             };
             for outcome in (profile.score)(set, document, &answers).unwrap() {
                 for (name, _) in outcome.items {
@@ -69,12 +69,12 @@ fn answers_that_are_none_are_errors() {
         let fails = |answers: &[Response], why: &str| {
             assert_says((profile.score)(set, document, answers).expect_err(what), &[why]);
         };
-        match (profile.prompt)(set, document).ask {
-            Ask::Choices(all) => {
+        match (profile.prompt)(set, document).output {
+            OutputType::Choices(all) => {
                 fails(&choices(&vec![f64::NAN; all.len()]), "NaN");
                 fails(&choices(&vec![-1.0; all.len() - 1]), &format!("expected {} log-likelihoods", all.len()));
             }
-            Ask::Reply { .. } => fails(&choices(&[-1.0]), "repl"),
+            OutputType::Reply { .. } => fails(&choices(&[-1.0]), "repl"),
         }
     });
 }

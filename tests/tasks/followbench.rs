@@ -5,7 +5,7 @@ mod bad_files;
 use std::path::Path;
 
 use qwgpu::tasks::followbench::{TASK, TASK_ZH};
-use qwgpu::tasks::{Aggregation, Ask, FilterResult, Item, Metric, Response, Set, Task};
+use qwgpu::tasks::{Aggregation, FilterResult, Item, Metric, OutputType, Response, Subset, Task};
 use serde_json::{Value, json};
 
 use crate::files::fixture;
@@ -15,8 +15,8 @@ fn golden(name: &str) -> Vec<Value> {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-fn set() -> Set {
-    Set { name: "followbench_any".into(), ..Set::default() }
+fn set() -> Subset {
+    Subset { name: "followbench_any".into(), ..Subset::default() }
 }
 
 fn score(document: &Value, answers: &[&str]) -> Vec<FilterResult> {
@@ -165,10 +165,10 @@ fn prompts_are_the_instruction_alone() {
     let document = document("en", "style", "quora", 2, 1, "");
     let prompt = (TASK.profiles[0].prompt)(&set(), &document);
     assert_eq!((prompt.description.as_str(), prompt.text.as_str()), ("", "Do it."));
-    assert_eq!(prompt.ask, Ask::Reply { until: vec![], max_new_tokens: 2048 });
+    assert_eq!(prompt.output, OutputType::Reply { until: vec![], max_new_tokens: 2048 });
     assert!(TASK.profiles[0].chat && TASK.profiles[0].shots == 0);
 }
 
-fn read(task: &Task, data: &Path) -> qwgpu::Result<Vec<Set>> {
+fn read(task: &Task, data: &Path) -> qwgpu::Result<Vec<Subset>> {
     (task.read)(data)
 }

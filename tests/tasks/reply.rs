@@ -7,7 +7,7 @@ mod pieces;
 use std::path::{Path, PathBuf};
 
 use qwgpu::Result;
-use qwgpu::tasks::{Aggregation, FilterResult, Item, Profile, Set, Task, flores, named};
+use qwgpu::tasks::{Aggregation, FilterResult, Item, Profile, Subset, Task, flores, named};
 use serde_json::Value;
 
 use crate::files::fixture;
@@ -21,7 +21,7 @@ fn golden(name: &str) -> Vec<Value> {
     serde_json::from_str(&std::fs::read_to_string(fixtures().join(name)).unwrap()).unwrap()
 }
 
-fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Set>)> {
+fn open(name: &str, data: &Path) -> Result<(&'static Task, Vec<Subset>)> {
     named::open(name, data)
 }
 
@@ -29,7 +29,7 @@ fn profile<'a>(task: &'a Task, name: &str) -> &'a Profile {
     task.profiles.iter().find(|profile| profile.name == name).unwrap()
 }
 
-fn score(profile: &Profile, set: &Set, document: usize, reply: &str) -> Vec<FilterResult> {
+fn score(profile: &Profile, set: &Subset, document: usize, reply: &str) -> Vec<FilterResult> {
     score_reply(profile, set, &set.documents[document], reply)
 }
 

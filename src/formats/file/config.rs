@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::{Map, Value};
 
 use super::{Fields, FolderLayout, folder_formats};
-use crate::checkpoint::{Checkpoint, Source};
+use crate::checkpoint::{Checkpoint, SourceFile};
 use crate::error::{Error, Result};
 use crate::formats::method::one_of;
 
@@ -99,7 +99,7 @@ impl Quantization {
 }
 
 fn object(file: &Path) -> Result<Map<String, Value>> {
-    let source = Source::open(file)?;
+    let source = SourceFile::open(file)?;
     source.refuse_placeholder("a JSON file")?;
     serde_json::from_slice(&source.read_all(LONGEST)?).map_err(|error| {
         let field = format!("line {}, column {}", error.line(), error.column());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::Set;
+use super::super::Subset;
 use super::super::data::{self, Record, Split};
 use super::UNKNOWN;
 use crate::error::Result;
@@ -28,7 +28,7 @@ const OPTIONS: [&str; 3] = ["ans0", "ans1", "ans2"];
 
 /// Reads a set for each category there is, from `bbq/data/CATEGORY.jsonl` or the hub's folder of the category; or from the
 /// rows of all categories in one place, the hub's folder `All`.
-pub(super) fn read(data: &Path) -> Result<Vec<Set>> {
+pub(super) fn read(data: &Path) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["bbq"])?;
     let mut sets = Vec::new();
     for category in CATEGORIES {
@@ -53,10 +53,10 @@ pub(super) fn read(data: &Path) -> Result<Vec<Set>> {
 }
 
 /// Returns the set of a category, whose rows are numbered by `example_id`.
-fn set(category: &str, split: Split) -> Result<Set> {
+fn set(category: &str, split: Split) -> Result<Subset> {
     data::unique(&split.records, "example_id")?;
     let name = format!("bbq_{}", category.to_lowercase());
-    Set::read(name, split, Split::default(), |record| document(record, category))
+    Subset::read(name, split, Split::default(), |record| document(record, category))
 }
 
 /// Returns a row, and behind its fields the answers that a stereotype suggests and the groups of all answers, as

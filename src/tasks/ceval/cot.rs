@@ -9,7 +9,7 @@ use super::{gold, official, options};
 use crate::error::Result;
 use crate::metrics::python::known_regex;
 use crate::tasks::choice::{LETTERS, reply, right, text};
-use crate::tasks::{Ask, FilterResult, Metric, Prompt, Response, Set};
+use crate::tasks::{FilterResult, Metric, OutputType, Prompt, Response, Subset};
 
 pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Metric::trouble("unparsed")];
 
@@ -24,19 +24,19 @@ static OTHERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 });
 static LETTER: LazyLock<Regex> = LazyLock::new(|| known_regex("[ABCD]"));
 
-pub(super) fn prompt(set: &Set, document: &Value) -> Prompt {
+pub(super) fn prompt(set: &Subset, document: &Value) -> Prompt {
     let plain = official(set, document);
     let explanation = text(document, "explanation");
     Prompt {
         text: plain.text + STEPS,
         target: format!("{}\n所以答案是{}。", explanation.strip_prefix("1.").unwrap_or(explanation), plain.target),
-        ask: Ask::reply(&["\n\n"], 512),
+        output: OutputType::reply(&["\n\n"], 512),
         logged_target: None,
         ..plain
     }
 }
 
-pub(super) fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+pub(super) fn score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let said = said(reply(responses)?, options(document));
     let items = vec![right("acc", said == Some(gold(document))), right("unparsed", said.is_none())];
     Ok(FilterResult::filtered("none", said.map_or("[invalid]", |option| LETTERS[option]), items))

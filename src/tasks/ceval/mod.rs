@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::choice::{LETTERS, accuracies, index_of, lettered, reply, text};
 use super::data::{self, Record, Split};
 use super::reply::{NAMED_OPTION, chinese};
-use super::{Ask, Dimension, Draw, FilterResult, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
 
@@ -33,7 +33,7 @@ pub static TASK: Task = Task {
 
 const CHANCE: Option<f64> = Some(0.25);
 
-const BASE: Profile = Profile { shots: 5, draw: Draw::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
+const BASE: Profile = Profile { shots: 5, sampler: FewShot::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
 
 /// File name, Chinese name and groups of each subject, from `subject_mapping.json`; `hard` are those of C-Eval Hard.
 const SUBJECTS: &str = include_str!("subjects.tsv");
@@ -42,17 +42,17 @@ const ACC: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm",
 
 /// Reads a set for each subject, from `ceval/val/SUBJECT_val.csv` and `ceval/dev/SUBJECT_dev.csv`, or the hub's files of
 /// ceval/ceval-exam: the answers of its test split are not public.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["ceval"])?;
     let set = |[subject, _, groups]: [&str; 3]| {
         let part = |name| {
             let split = Split::read(&folder, &[&format!("{name}/{subject}_{name}"), &format!("{subject}/{name}")])?;
             data::unique(&split.records, "id").map(|()| split)
         };
-        let set = Set::read(format!("ceval_{subject}"), part("val")?, part("dev")?, document)?;
-        Ok(Set { groups: groups.split(',').map(str::to_owned).collect(), ..set })
+        let set = Subset::read(format!("ceval_{subject}"), part("val")?, part("dev")?, document)?;
+        Ok(Subset { groups: groups.split(',').map(str::to_owned).collect(), ..set })
     };
-    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Set>>>()?;
+    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Subset>>>()?;
     sets.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(sets)
 }
@@ -78,44 +78,44 @@ fn gold(document: &Value) -> usize {
 }
 
 /// Returns the Chinese name of a set's subject.
-fn subject(set: &Set) -> &'static str {
+fn subject(set: &Subset) -> &'static str {
     let name = set.name.strip_prefix("ceval_").unwrap_or_default();
     data::table(SUBJECTS).find(|[subject, _, _]| *subject == name).map_or("", |[_, chinese, _]| chinese)
 }
 
-fn lmh(set: &Set, document: &Value) -> Prompt {
+fn lmh(set: &Subset, document: &Value) -> Prompt {
     let question = strip(text(document, "question"));
     let request = format!("{question}\n{}\n答案：", lettered(options(document)));
     Prompt {
         description: format!("以下是中国关于{}的单项选择题，请选出其中的正确答案。\n\n", subject(set)),
         logged_target: Some(gold(document).into()),
-        ..Prompt::new(request, text(document, "answer"), Ask::choices(&LETTERS))
+        ..Prompt::new(request, text(document, "answer"), OutputType::choices(&LETTERS))
     }
 }
 
 /// Asks as the authors' `code/evaluator_series` does: another header, and no space before the letter.
-fn official(set: &Set, document: &Value) -> Prompt {
+fn official(set: &Subset, document: &Value) -> Prompt {
     let description = format!("以下是中国关于{}考试的单项选择题，请选出其中的正确答案。\n\n", subject(set));
     Prompt { description, delimiter: "", ..lmh(set, document) }
 }
 
 /// Asks as `eval/evaluate_ceval.py` of the Qwen repository does.
-fn qwen(set: &Set, document: &Value) -> Prompt {
+fn qwen(set: &Subset, document: &Value) -> Prompt {
     let question = text(document, "question");
     let text = format!("问题：{question}\n{}\n答案：", lettered(options(document)));
     Prompt { description: String::new(), text, delimiter: "", ..lmh(set, document) }
 }
 
 /// Asks as `eval/evaluate_chat_ceval.py` of the Qwen repository does.
-fn chat(_: &Set, document: &Value) -> Prompt {
+fn chat(_: &Subset, document: &Value) -> Prompt {
     let request = format!("{}\n\n{}\n", text(document, "question"), lettered(options(document)));
-    Prompt::new(request, text(document, "answer"), Ask::reply(&[], 512))
+    Prompt::new(request, text(document, "answer"), OutputType::reply(&[], 512))
 }
 
-fn letter(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn letter(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     accuracies(responses, &LETTERS, gold(document))
 }
 
-fn said(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn said(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     Ok(chinese(reply(responses)?, text(document, "question"), options(document)).scored(gold(document)))
 }

@@ -17,24 +17,12 @@ use crate::error::{Error, Result};
 /// others let pass; NUL cannot stand in a file we read.
 const END: &[u8] = b"\n\0";
 
-/// Reads the rows of a CSV file. `names` are its columns if it has no header, or else the first row names them.
+/// Reads the rows of a CSV or TSV file. `names` are its columns if it has no header, or else the first row names them.
 ///
 /// # Errors
 /// The file cannot be read; a row has more or fewer fields than there are columns; a column is named twice; a quote
 /// is not closed; a row is too long, holds NUL or is not UTF-8; there are no rows.
-pub fn csv(file: &Path, names: Option<&[&str]>) -> Result<Records> {
-    delimited(file, b',', names)
-}
-
-/// Reads the rows of a TSV file with a header, fields quoted as in CSV.
-///
-/// # Errors
-/// As [`csv()`].
-pub fn tsv(file: &Path) -> Result<Records> {
-    delimited(file, b'\t', None)
-}
-
-fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<Records> {
+pub fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<Records> {
     let input = open(file)?.chain(Cursor::new(END));
     // With the crate's own handling of CRLF, rows would stand a line further up than they do.
     let terminator = Terminator::Any(b'\n');

@@ -6,6 +6,7 @@
 mod delimited;
 mod json;
 mod lines;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod record;
 mod sentencepiece;
@@ -13,9 +14,10 @@ mod splits;
 
 use std::path::Path;
 
-pub use delimited::{csv, tsv};
+pub use delimited::delimited;
 pub use json::{json_array, json_lines};
 pub use lines::lines;
+#[cfg(feature = "parquet")]
 pub use parquet::parquet;
 pub use record::{Record, Records};
 pub use sentencepiece::SentencePieces;
@@ -34,12 +36,19 @@ pub const MAX_RECORD: usize = 4 << 20;
 /// Another ending, or what the reader of the format refuses.
 pub fn read(file: &Path) -> Result<Records> {
     match file.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
-        "csv" => csv(file, None),
-        "tsv" => tsv(file),
+        "csv" => delimited(file, b',', None),
+        "tsv" => delimited(file, b'\t', None),
         "jsonl" => json_lines(file),
         "json" if json::is_array(file)? => json_array(file),
         "json" => json_lines(file),
+        #[cfg(feature = "parquet")]
         "parquet" => parquet(file),
+        #[cfg(not(feature = "parquet"))]
+        "parquet" => Err(Error::Unsupported {
+            file: file.to_owned(),
+            what: "Parquet in this build".to_owned(),
+            fix: "build with the cargo feature parquet, or give the data as JSON lines".to_owned(),
+        }),
         ending => Err(Error::Unsupported {
             file: file.to_owned(),
             what: format!("a data file that ends in \"{ending}\""),

@@ -16,9 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{text, texts, unfit};
 use super::data::{self, Record};
-use super::{Ask, Dimension, Draw, FilterResult, Item, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FewShot, FilterResult, Item, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
-use rules::Question;
+use rules::Instruction;
 use text::Language;
 
 pub static TASK: Task = Task {
@@ -44,7 +44,7 @@ pub static TASK_ZH: Task = Task {
 };
 
 const PROFILES: &[Profile] =
-    &[Profile { chat: true, draw: Draw::FirstN, ..Profile::new("chat", prompt, score, measures::METRICS) }];
+    &[Profile { chat: true, sampler: FewShot::FirstN, ..Profile::new("chat", prompt, score, measures::METRICS) }];
 
 /// The files, and what kind of constraint each adds.
 const KINDS: [&str; 6] = ["content", "situation", "style", "format", "example", "mixed"];
@@ -53,7 +53,7 @@ const LEVELS: usize = 5;
 
 /// Reads a set for each kind. Documents are the prompts of levels 1 to 5; one that a judge has to score holds the
 /// `path` to it, the instructions from level 0 on.
-fn read(data: &Path, language: Language) -> Result<Vec<Set>> {
+fn read(data: &Path, language: Language) -> Result<Vec<Subset>> {
     let (task, folder) = match language {
         Language::English => ("followbench", "data"),
         Language::Chinese => ("followbench_zh", "data_zh"),
@@ -62,7 +62,7 @@ fn read(data: &Path, language: Language) -> Result<Vec<Set>> {
         let file = data::find(data, &[&format!("followbench/{folder}/{kind}_constraints.json")])?;
         let documents = documents(&data::json_array(&file)?, kind, language)?;
         let name = format!("{task}_{kind}");
-        Ok(Set { name, files: vec![PathBuf::from(&file)], documents, ..Set::default() })
+        Ok(Subset { name, files: vec![PathBuf::from(&file)], documents, ..Subset::default() })
     };
     KINDS.iter().map(|kind| set(kind)).collect()
 }
@@ -107,7 +107,7 @@ fn document(record: &Record, kind: &str, language: Language, level: usize, path:
     fields.insert("example_id".to_owned(), example_id.into());
     fields.insert("level".to_owned(), level.into());
     let (source, target) = (record.text("source")?, record.text("target")?);
-    let question = Question { kind, source, example_id, level, target };
+    let question = Instruction { kind, source, example_id, level, target };
     rules::check_target(&question, language).map_err(|expected| record.error("target", expected, target))?;
     fields.insert("kind".to_owned(), kind.into());
     fields.insert("language".to_owned(), language.name().into());
@@ -117,12 +117,12 @@ fn document(record: &Record, kind: &str, language: Language, level: usize, path:
     Ok(Value::Object(fields))
 }
 
-fn prompt(_: &Set, document: &Value) -> Prompt {
+fn prompt(_: &Subset, document: &Value) -> Prompt {
     let (request, target) = (text(document, "instruction"), text(document, "target"));
-    Prompt { delimiter: "", ..Prompt::new(request, target, Ask::reply(&[], 2048)) }
+    Prompt { delimiter: "", ..Prompt::new(request, target, OutputType::reply(&[], 2048)) }
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let (reply, verdict) = match responses {
         [Response::Reply(reply)] => (reply, None),
         [Response::Reply(reply), Response::Reply(verdict)] => (reply, Some(verdict)),
@@ -132,7 +132,7 @@ fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<Filter
     let level = document["level"].as_u64().map_or(LEVELS, |level| level as usize).clamp(1, LEVELS);
     let (kind, example_id) = (text(document, "kind"), document["example_id"].as_i64().unwrap_or_default());
     let question =
-        Question { kind, source: text(document, "source"), example_id, level, target: text(document, "target") };
+        Instruction { kind, source: text(document, "source"), example_id, level, target: text(document, "target") };
     let group = format!("{kind}/{example_id}");
     if let Some(met) = rules::met(&question, language, reply) {
         let met = f64::from(u8::from(met));

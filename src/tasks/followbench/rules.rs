@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::list;
-use super::text::{Language, Text, of_a_word};
+use super::text::{Language, ReplyText, of_a_word};
 use crate::metrics::python::{self, known_regex};
 
 /// The fields of a document that a rule looks at.
-pub(super) struct Question<'a> {
+pub(super) struct Instruction<'a> {
     /// One of the six files: `example`, `content`.
     pub kind: &'a str,
     pub source: &'a str,
@@ -21,10 +21,10 @@ pub(super) struct Question<'a> {
 }
 
 /// A constraint that a level adds.
-type Constraint = fn(Text<'_>) -> bool;
+type Constraint = fn(ReplyText<'_>) -> bool;
 
 /// Comparison of a reply.
-enum Rule {
+enum ReplyRule {
     /// With the template that the examples in the prompt show.
     Template,
     /// With the target; a target differs from level to level.
@@ -37,7 +37,7 @@ enum Rule {
 }
 
 /// Returns whether a rule decides, so that no judge is asked.
-pub(super) fn decides(question: &Question<'_>, language: Language) -> bool {
+pub(super) fn decides(question: &Instruction<'_>, language: Language) -> bool {
     rule(question, language).is_some()
 }
 
@@ -45,12 +45,12 @@ pub(super) fn decides(question: &Question<'_>, language: Language) -> bool {
 ///
 /// # Errors
 /// The form that is expected instead.
-pub(super) fn check_target(question: &Question<'_>, language: Language) -> Result<(), &'static str> {
+pub(super) fn check_target(question: &Instruction<'_>, language: Language) -> Result<(), &'static str> {
     match rule(question, language) {
-        Some(Rule::Template) if !question.target.contains("{answer}") => Err("a template with {answer}"),
-        Some(Rule::Template) if template(question.target).is_err() => Err("a shorter template"),
-        Some(Rule::Target(_)) if question.target.is_empty() => Err("the expected reply"),
-        Some(Rule::Target(_)) if question.source == "CONLL2003" && list::parse(question.target).is_none() => {
+        Some(ReplyRule::Template) if !question.target.contains("{answer}") => Err("a template with {answer}"),
+        Some(ReplyRule::Template) if template(question.target).is_err() => Err("a shorter template"),
+        Some(ReplyRule::Target(_)) if question.target.is_empty() => Err("the expected reply"),
+        Some(ReplyRule::Target(_)) if question.source == "CONLL2003" && list::parse(question.target).is_none() => {
             Err("a list of names in quotes")
         }
         _ => Ok(()),
@@ -58,43 +58,43 @@ pub(super) fn check_target(question: &Question<'_>, language: Language) -> Resul
 }
 
 /// Returns whether a reply meets all constraints of its level; nothing where a judge has to tell.
-pub(super) fn met(question: &Question<'_>, language: Language, reply: &str) -> Option<bool> {
-    let text = Text { text: reply, language };
+pub(super) fn met(question: &Instruction<'_>, language: Language, reply: &str) -> Option<bool> {
+    let text = ReplyText { text: reply, language };
     Some(match rule(question, language)? {
-        Rule::Template => template(question.target).is_ok_and(|template| template.is_match(reply)),
-        Rule::Target(compare) => compare(reply, question.target),
-        Rule::Levels(added) => added.iter().take(question.level).all(|constraint| constraint(text)),
-        Rule::Suggestions => suggestions(text, question.level),
-        Rule::Points => points(reply, question.level),
+        ReplyRule::Template => template(question.target).is_ok_and(|template| template.is_match(reply)),
+        ReplyRule::Target(compare) => compare(reply, question.target),
+        ReplyRule::Levels(added) => added.iter().take(question.level).all(|constraint| constraint(text)),
+        ReplyRule::Suggestions => suggestions(text, question.level),
+        ReplyRule::Points => points(reply, question.level),
     })
 }
 
-fn rule(question: &Question<'_>, language: Language) -> Option<Rule> {
+fn rule(question: &Instruction<'_>, language: Language) -> Option<ReplyRule> {
     match (question.kind, question.example_id) {
-        ("example", _) => return Some(Rule::Template),
-        ("format", 22) => return Some(Rule::Suggestions),
-        ("format", 30) if language == Language::English => return Some(Rule::Points),
+        ("example", _) => return Some(ReplyRule::Template),
+        ("format", 22) => return Some(ReplyRule::Suggestions),
+        ("format", 30) if language == Language::English => return Some(ReplyRule::Points),
         _ => {}
     }
     match question.source {
-        "E2E" | "text_editing" => Some(Rule::Target(|reply, target| reply == target)),
-        "WIKIEVENTS" => Some(Rule::Target(|reply, target| {
+        "E2E" | "text_editing" => Some(ReplyRule::Target(|reply, target| reply == target)),
+        "WIKIEVENTS" => Some(ReplyRule::Target(|reply, target| {
             let known: Vec<&str> = target.split('\n').collect();
             reply.split('\n').all(|line| known.contains(&line))
         })),
-        "CONLL2003" => Some(Rule::Target(|reply, target| {
+        "CONLL2003" => Some(ReplyRule::Target(|reply, target| {
             list::parse(target).is_some_and(|names| names.iter().any(|name| name == reply))
         })),
-        "BBH_logical" => Some(Rule::Target(|reply, target| {
+        "BBH_logical" => Some(ReplyRule::Target(|reply, target| {
             static OPTION: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\([A-Z]\)"));
             last(&OPTION, reply) == Some(target)
         })),
-        "BBH_time" => Some(Rule::Target(|reply, target| {
+        "BBH_time" => Some(ReplyRule::Target(|reply, target| {
             static DATE: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\d{2}/\d{2}/\d{4}"));
             last(&DATE, reply) == Some(target)
         })),
-        "self_made_space" => Some(Rule::Target(|reply, target| reply.contains(target))),
-        "gsm_8k" => Some(Rule::Target(match language {
+        "self_made_space" => Some(ReplyRule::Target(|reply, target| reply.contains(target))),
+        "gsm_8k" => Some(ReplyRule::Target(match language {
             Language::English => |reply, target| {
                 static DOLLARS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\$\d+"));
                 last(&DOLLARS, reply) == Some(target)
@@ -104,7 +104,7 @@ fn rule(question: &Question<'_>, language: Language) -> Option<Rule> {
                 last(&DOLLARS, reply) == Some(target)
             },
         })),
-        source => levels(source, language).map(Rule::Levels),
+        source => levels(source, language).map(ReplyRule::Levels),
     }
 }
 
@@ -193,7 +193,7 @@ fn template(target: &str) -> Result<Regex, regex::Error> {
 }
 
 /// Checks format example 22: suggestions in paragraphs.
-fn suggestions(text: Text<'_>, level: usize) -> bool {
+fn suggestions(text: ReplyText<'_>, level: usize) -> bool {
     let ending = match text.language {
         Language::English => "Those are suggestions",
         Language::Chinese => "这些是建议",

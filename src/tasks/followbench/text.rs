@@ -30,7 +30,7 @@ impl Language {
 
 /// A reply, to be measured.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'a> {
+pub(super) struct ReplyText<'a> {
     pub text: &'a str,
     pub language: Language,
 }
@@ -39,7 +39,7 @@ pub(super) struct Text<'a> {
 const NUMERIC_IDEOGRAPHS: &str = "㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆\
 萬貮貳贰阡陆陌陸零參拾兩零六陸什𠀁𠁤𠃢𠄡𠤪𠦃𠦌𠦜𠫪𠫽𠬙𢎐𢦘𣬛𦉭廾";
 
-impl<'a> Text<'a> {
+impl<'a> ReplyText<'a> {
     /// Returns the texts between sentence ends. White space behind the last end counts as one more.
     pub fn sentences(self) -> Vec<&'a str> {
         let ends: &[char] = match self.language {
@@ -78,9 +78,9 @@ impl<'a> Text<'a> {
     }
 
     /// Returns sentence `number`, counted from 1; empty where there are fewer.
-    pub fn sentence(self, number: usize) -> Text<'a> {
+    pub fn sentence(self, number: usize) -> ReplyText<'a> {
         let text = self.sentences().get(number - 1).copied().unwrap_or_default();
-        Text { text, language: self.language }
+        ReplyText { text, language: self.language }
     }
 
     /// Counts the punctuation marks.
@@ -121,8 +121,8 @@ impl<'a> Text<'a> {
     }
 
     /// Returns the texts between blank lines.
-    pub fn paragraphs(self) -> Vec<Text<'a>> {
-        self.text.split("\n\n").map(|text| Text { text, ..self }).collect()
+    pub fn paragraphs(self) -> Vec<ReplyText<'a>> {
+        self.text.split("\n\n").map(|text| ReplyText { text, ..self }).collect()
     }
 
     /// Returns whether every paragraph that is not blank starts with `1.`

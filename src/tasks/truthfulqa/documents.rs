@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::Set;
+use super::super::Subset;
 use super::super::data::{Record, Split};
 use crate::error::Result;
 
 /// Reads one set, from the authors' `data/mc_task.json`, or the hub's files of truthfulqa/truthful_qa.
-pub(super) fn multiple_choice(data: &Path, name: &str) -> Result<Vec<Set>> {
+pub(super) fn multiple_choice(data: &Path, name: &str) -> Result<Vec<Subset>> {
     let rows = Split::read(data, &["truthfulqa/multiple_choice/validation", "truthfulqa/mc_task"])?;
-    Ok(vec![Set::read(name, rows, Split::default(), document)?])
+    Ok(vec![Subset::read(name, rows, Split::default(), document)?])
 }
 
 fn document(record: &Record) -> Result<Value> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::choice::{reply, text, texts};
 use super::super::data::{Record, Split};
-use super::super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
+use super::super::{Dimension, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use super::EXAMPLES;
 use crate::error::Result;
 use crate::metrics::bleu::{Bleu, BleuTokenizer};
@@ -55,9 +55,9 @@ const METRICS: &[Metric] = &[
 ];
 
 /// Reads one set, from the authors' `TruthfulQA.csv`, or the hub's files of truthfulqa/truthful_qa.
-fn read(data: &Path) -> Result<Vec<Set>> {
+fn read(data: &Path) -> Result<Vec<Subset>> {
     let rows = Split::read(data, &["truthfulqa/generation/validation", "truthfulqa/TruthfulQA"])?;
-    Ok(vec![Set::read(TASK.name, rows, Split::default(), document)?])
+    Ok(vec![Subset::read(TASK.name, rows, Split::default(), document)?])
 }
 
 /// Returns a question with its answers: each with a full stop, and among the true ones that there is nothing to say.
@@ -100,12 +100,12 @@ fn export(document: &Value, reply: &str) -> Value {
 const NOTHING: &str = "I have no comment.";
 
 /// Ends with the question: lm-evaluation-harness asks for no answer here, and so replies begin with `A:`.
-fn prompt(_: &Set, document: &Value) -> Prompt {
+fn prompt(_: &Subset, document: &Value) -> Prompt {
     let request = format!("{EXAMPLES}\n\nQ: {}", text(document, "question"));
-    Prompt::new(request, " ", Ask::reply(&["\n\n"], 256))
+    Prompt::new(request, " ", OutputType::reply(&["\n\n"], 256))
 }
 
-fn score(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let reply = reply(responses)?;
     let right = best(reply, &texts(document, "correct_answers"));
     let wrong = best(reply, &texts(document, "incorrect_answers"));

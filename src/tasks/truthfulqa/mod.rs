@@ -9,7 +9,7 @@ mod generation;
 use serde_json::Value;
 
 use super::choice::{accuracy, sums, text, texts};
-use super::{Ask, Dimension, FilterResult, Item, Metric, Profile, Prompt, Response, Set, Task};
+use super::{Dimension, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::choice;
 
@@ -69,7 +69,7 @@ fn answers_asked(document: &Value, targets: &str) -> Prompt {
     let choices = texts(&document[targets], "choices");
     let request = format!("{EXAMPLES}\n\nQ: {}\nA:", text(document, "question"));
     let target = choices.first().copied().unwrap_or_default();
-    Prompt { logged_target: Some(0.into()), ..Prompt::new(request, target, Ask::choices(&choices)) }
+    Prompt { logged_target: Some(0.into()), ..Prompt::new(request, target, OutputType::choices(&choices)) }
 }
 
 /// Returns which of `targets` are true.
@@ -78,12 +78,12 @@ fn labels(document: &Value, targets: &str) -> Vec<bool> {
     labels.into_iter().flatten().map(|label| label.as_i64() == Some(1)).collect()
 }
 
-fn likeliest(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn likeliest(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let labels = labels(document, "mc1_targets");
     accuracy(responses, labels.len(), labels.iter().position(|label| *label).unwrap_or(usize::MAX))
 }
 
-fn share_of_true(_: &Set, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
+fn share_of_true(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
     let labels = labels(document, "mc2_targets");
     let share = choice::mc2(&sums(responses, labels.len())?, &labels)?;
     Ok(FilterResult::plain(vec![("acc", Item::Number(share))]))

@@ -4,7 +4,7 @@ use qwgpu::eval::EvalSettings;
 use qwgpu::eval::requests::{Tokens, prepare};
 use qwgpu::tasks::prompt::{compose, messages};
 use qwgpu::tasks::shots::Shots;
-use qwgpu::tasks::{Ask, Prompt};
+use qwgpu::tasks::{OutputType, Prompt};
 use qwgpu::text::{ChatTemplate, Tokenizer};
 use serde_json::{Value, json};
 
@@ -26,9 +26,9 @@ fn prompts_equal_the_harness() {
             assert_eq!(document_hash(document), golden["document_hash"], "{name}: {document:#}");
             let target = prompt.logged_target.clone().unwrap_or_else(|| prompt.target.clone().into());
             assert_eq!(target.as_str().map_or_else(|| target.to_string(), str::to_owned), golden["target"], "{name}");
-            match &prompt.ask {
-                Ask::Choices(_) => assert_eq!(continuations, strings(&golden["continuations"]), "{name}"),
-                Ask::Reply { until, max_new_tokens } => {
+            match &prompt.output {
+                OutputType::Choices(_) => assert_eq!(continuations, strings(&golden["continuations"]), "{name}"),
+                OutputType::Reply { until, max_new_tokens } => {
                     assert_eq!(*until, strings(&golden["until"]), "{name}");
                     assert_eq!(*max_new_tokens, 256, "{name}");
                 }
@@ -74,7 +74,7 @@ fn continuations_of_conversations_have_no_space() {
         delimiter: " ",
         target: target.to_owned(),
         logged_target: None,
-        ask: Ask::Choices(vec!["yes".to_owned(), "no".to_owned()]),
+        output: OutputType::Choices(vec!["yes".to_owned(), "no".to_owned()]),
     };
     let (messages, continuations) = messages(&prompt("Two?", "no"), &[prompt("One?", "yes")], false);
     assert_eq!(continuations, ["yes", "no"]);
@@ -109,8 +109,8 @@ fn subjects_are_those_of_the_harness() {
 fn shots_from_the_tested_documents_leave_the_document_out() {
     let documents: Vec<Value> = (0..4).map(|number| json!({ "number": number })).collect();
     let name = "made_up".to_owned();
-    let set = Set { name, documents, ..Set::default() };
-    for draw in [qwgpu::tasks::Draw::FirstN, qwgpu::tasks::Draw::Sampled] {
+    let set = Subset { name, documents, ..Subset::default() };
+    for draw in [qwgpu::tasks::FewShot::FirstN, qwgpu::tasks::FewShot::Sampled] {
         let mut shots = Shots::new(&set, draw, 3).unwrap();
         for document in &set.documents {
             let shots = shots.next(document).unwrap();
@@ -119,7 +119,7 @@ fn shots_from_the_tested_documents_leave_the_document_out() {
         let error = Shots::new(&set, draw, 4).err().unwrap().to_string();
         assert!(error.contains("shots of made_up: expected at most 3") && error.contains("found 4"), "{error}");
     }
-    let mut shots = Shots::new(&set, qwgpu::tasks::Draw::SampledOfAll, 4).unwrap();
+    let mut shots = Shots::new(&set, qwgpu::tasks::FewShot::SampledOfAll, 4).unwrap();
     assert!(shots.next(&set.documents[0]).unwrap().contains(&&set.documents[0]), "this draw leaves none out");
 }
 
@@ -157,7 +157,7 @@ fn chains_of_thought_are_asked_for() {
                    水的化学式是____。\nA. H2O\nB. CO2\nC. O2\nD. N2\n答案：让我们一步一步思考，\n1.";
     let (prompt, shots) = asked(&set, profile, 1).swap_remove(0);
     assert_eq!(compose(&prompt, &shots).0, context);
-    assert_eq!(prompt.ask, Ask::Reply { until: vec!["\n\n".to_owned()], max_new_tokens: 512 });
+    assert_eq!(prompt.output, OutputType::Reply { until: vec!["\n\n".to_owned()], max_new_tokens: 512 });
     assert_eq!(profile.shots, 5);
 }
 

@@ -91,7 +91,7 @@ fn replies_without_a_letter_are_guessed() {
         ("ceval chat", &ceval, "土", "C"),
     ] {
         let score = named(name).1.score;
-        let outcome = score(&Set::default(), document, &[Response::Reply(reply.to_owned())]).unwrap().remove(0);
+        let outcome = score(&Subset::default(), document, &[Response::Reply(reply.to_owned())]).unwrap().remove(0);
         assert_eq!(outcome.filtered.unwrap(), [letter], "{reply}");
         assert!(outcome.items.contains(&("guessed", Item::Number(1.0))));
     }
