@@ -19,6 +19,7 @@
 //!   their CPU references.
 //! - [`checkpoint`], [`text`]: files of models; tokenizers and chat templates.
 //! - [`emulator`]: an adapter that runs the shaders without a driver and finds their faults.
+//! - [`lab`]: shaders in the languages of drivers, and what AMD's compiler makes of them.
 //! - [`formats`]: how weights are held and multiplied, and the methods that quantize them.
 //! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
@@ -40,6 +41,7 @@ pub mod formats;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;
+pub mod lab;
 pub mod plan;
 pub mod progress;
 pub mod quantize;

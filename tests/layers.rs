@@ -24,6 +24,7 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("kernels", &["plan"]),
     ("formats", &["plan", "kernels", "checkpoint", "error"]),
     ("emulator", &["gpu", "formats", "plan", "progress", "error"]),
+    ("lab", &["gpu", "formats", "plan", "progress", "error"]),
     ("model", &["plan", "kernels", "formats", "checkpoint", "progress", "error"]),
     ("doctor", &["gpu", "model", "formats", "plan", "progress", "units", "error"]),
     (

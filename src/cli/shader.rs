@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output::{Outcome, columns, print_json, print_out};
 use super::progress::Bar;
 use crate::emulator::lab::{self, Selection, ShaderFault, ShaderProfile};
+use crate::lab::{compile, listing, radv, text::TextSelection};
 
 pub const HELP: &str = "\
 An emulated adapter runs the shaders themselves, with subgroups of any size, on any machine. It watches
@@ -17,7 +18,9 @@ Examples:
   qwgpu shader sanitize                                       # all kernels, all variants
   qwgpu shader sanitize --kernel matvec_grid --shaders my     # edited copies in my/
   qwgpu shader profile rms_norm --subgroup 32,64
-  qwgpu shader profile matvec_grid --variant subgroup --annotate";
+  qwgpu shader profile matvec_grid --variant subgroup --annotate
+  qwgpu shader compile --kernel matvec_grid                   # by AMD's compiler, without an AMD card
+  qwgpu shader emit matvec_grid --variant subgroup --width 4 --to msl";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,6 +34,38 @@ enum Command {
     Sanitize(Sanitize),
     /// Count instructions, memory requests, bank conflicts and barriers
     Profile(Profiling),
+    /// Print a shader as a driver gets it, or as instructions of an AMD card
+    Emit(Emission),
+    /// Compile for AMD cards, which need not be here: registers, spills, waves, instructions, time
+    Compile(Compilation),
+    #[command(hide = true)]
+    Radv,
+}
+
+#[derive(clap::Args)]
+struct Emission {
+    /// Kernels whose names begin so
+    kernel: String,
+    /// spirv, msl, hlsl or glsl, as wgpu writes it; aco: AMD's instructions
+    #[arg(long)]
+    to: listing::Target,
+    /// Write to this file instead, SPIR-V as the binary
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    chosen: TextSelection,
+}
+
+#[derive(clap::Args)]
+struct Compilation {
+    /// Kernels whose names begin so
+    #[arg(long, default_value = "", hide_default_value = true)]
+    kernel: String,
+    #[command(flatten)]
+    chosen: TextSelection,
+    /// Print a JSON list
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -92,10 +127,18 @@ impl Chosen {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let qwgpu = std::env::current_exe()?;
     match &args.command {
-        Command::Sanitize(args) => sanitize(args),
+        Command::Sanitize(args) => return sanitize(args),
         Command::Profile(args) => profile(args),
-    }
+        Command::Emit(a) => print_out(&listing::listing(&a.kernel, &a.chosen, a.to, a.out.as_deref(), &qwgpu)?),
+        Command::Compile(args) => {
+            let reports = compile::compile(&args.kernel, &args.chosen, &qwgpu, &mut Bar::new())?;
+            if args.json { print_json(&json!(reports)) } else { print_out(&columns(&compile::table(&reports))) }
+        }
+        Command::Radv => Ok(radv::serve(std::io::stdin().lock(), std::io::stdout().lock())?),
+    }?;
+    Ok(Outcome::Done)
 }
 
 fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
@@ -122,19 +165,14 @@ fn describe(fault: &ShaderFault) -> String {
     format!("{file}:{line}: {kind}: {message}\n    {kernel}/{variant}, case {case}, subgroups of {subgroup}\n")
 }
 
-fn profile(args: &Profiling) -> anyhow::Result<Outcome> {
+fn profile(args: &Profiling) -> anyhow::Result<()> {
     let selection = args.chosen.selection(Some(args.kernel.clone()));
     let profiles = lab::profile(&selection, &mut Bar::new())?;
-    if args.chosen.json {
-        print_json(&json!(profiles))?;
-    } else if args.annotate {
-        for profile in &profiles {
-            print_out(&annotate(profile))?;
-        }
-    } else {
-        print_out(&table(&profiles))?;
+    match (args.chosen.json, args.annotate) {
+        (true, _) => print_json(&json!(profiles)),
+        (_, true) => print_out(&profiles.iter().map(annotate).collect::<String>()),
+        _ => print_out(&table(&profiles)),
     }
-    Ok(Outcome::Done)
 }
 
 fn table(profiles: &[ShaderProfile]) -> String {

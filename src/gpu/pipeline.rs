@@ -130,6 +130,7 @@ pub fn compile(
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &constants,
+            // Every cell is written before it is read, and filling costs AMD's compiler minutes a shader.
             zero_initialize_workgroup_memory: false,
         },
         cache,

@@ -44,7 +44,7 @@ fn software() -> Option<String> {
 /// Returns every command without commands of its own, with the words that call it: `["bench", "kernels"]`.
 fn commands() -> Vec<(Vec<String>, clap::Command)> {
     fn add(command: &clap::Command, words: &[String], all: &mut Vec<(Vec<String>, clap::Command)>) {
-        for command in command.get_subcommands() {
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
             let words = [words, &[command.get_name().to_owned()]].concat();
             match command.has_subcommands() {
                 true => add(command, &words, all),
@@ -121,6 +121,7 @@ fn json_is_one_value_on_standard_output() {
         ("bench kernels", &["--filter", "rms_norm"]),
         ("shader sanitize", &["--kernel", "copy"]),
         ("shader profile", &["copy"]),
+        ("shader compile", &["--kernel", "copy"]),
         ("bench decode", &[&on_cpu[..], &["--prompt", "8", "--gen", "2", "--repeats", "1"]].concat()),
     ];
     let has_json = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some("json"));
@@ -130,6 +131,9 @@ fn json_is_one_value_on_standard_output() {
         assert!(name == "bench all" || runs.iter().any(|(known, _)| *known == name), "no run of {name}");
     }
     for (name, arguments) in runs {
+        if *name == "shader compile" && qwgpu::lab::radv::manifest().is_err() {
+            continue;
+        }
         let output = ends(0, name.split(' ').chain(arguments.iter().copied()).chain(["--json"]));
         let value = json(&output);
         assert!(value.is_object() || value.is_array(), "{name}: {value}");

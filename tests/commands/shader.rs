@@ -76,3 +76,53 @@ fn profile_counts_the_same_each_time() {
     let annotated = ends(0, ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--annotate"]);
     assert!(stdout(&annotated).contains("let value = x[from_row + c];"));
 }
+
+#[test]
+fn emit_prints_each_text_or_writes_the_one_chosen() {
+    let listing = stdout(&ends(0, ["shader", "emit", "copy", "--to", "msl"]));
+    assert!(listing.starts_with("=== copy/portable\n") && listing.contains("kernel void main_"), "{listing}");
+    let words = stdout(&ends(0, ["shader", "emit", "matvec_grid", "--variant", "subgroup", "--to", "spirv"]));
+    for width in [2, 3, 4, 8] {
+        assert!(words.contains(&format!("=== matvec_grid/subgroup/{width}\n")), "{width}");
+    }
+    assert!(words.contains("\nOpMemoryModel "), "{words}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.spv");
+    let chosen = ["shader", "emit", "copy", "--to", "spirv", "--out", file.to_str().unwrap()];
+    assert!(stdout(&ends(0, chosen)).is_empty());
+    assert_eq!(std::fs::read(&file).unwrap()[..4], 0x0723_0203u32.to_le_bytes());
+    let several = ends(2, ["shader", "emit", "matvec_grid", "--to", "spirv", "--out", file.to_str().unwrap()]);
+    assert!(stderr(&several).contains("matvec_grid/subgroup/4"), "{}", stderr(&several));
+    put(folder.path(), "copy.wgsl", "fn main() {");
+    let edited = ["shader", "emit", "copy", "--to", "msl", "--shaders", folder.path().to_str().unwrap()];
+    assert!(stderr(&ends(2, edited)).contains("kernel copy, variant portable"));
+    for wrong in [["--to", "wgsl"], ["--to", "aco"]] {
+        let named = ["shader", "emit", "copy", "--card", "voodoo2"].iter().chain(&wrong);
+        ends(2, named);
+    }
+}
+
+#[test]
+fn compile_reports_on_each_card_or_names_the_package() {
+    let chosen = ["shader", "compile", "--kernel", "matvec_grid", "--variant", "subgroup", "--width", "4"];
+    if qwgpu::lab::radv::manifest().is_err() {
+        assert!(stderr(&ends(3, chosen)).contains("mesa-vulkan-drivers"));
+        return;
+    }
+    let reports = json(&ends(0, chosen.iter().chain(&["--json"])));
+    let cards: Vec<_> = reports.as_array().unwrap().iter().map(|report| report["card"].as_str().unwrap()).collect();
+    assert_eq!(cards, ["gfx1100", "navi21"]);
+    for report in reports.as_array().unwrap() {
+        for key in ["vgprs", "waves", "valu_per_weight", "loads_before_wait", "seconds"] {
+            assert!(report[key].as_f64() > Some(0.0), "{key} in {report}");
+        }
+        let fixed = ["kernel", "variant", "width", "lds"].map(|key| report[key].clone());
+        assert_eq!(serde_json::json!(fixed), serde_json::json!(["matvec_grid", "subgroup", 4, 0]));
+    }
+    assert!(stdout(&ends(0, chosen)).contains("matvec_grid/subgroup/4 *"));
+    // What a card lacks has its reason instead of numbers.
+    let coop = json(&ends(0, ["shader", "compile", "--kernel", "matmul_int8", "--variant", "coop", "--json"]));
+    assert!(coop[0]["vgprs"].is_null() && coop[0]["error"].as_str().unwrap().contains("coop_matrix"), "{coop}");
+    let assembly = ends(0, ["shader", "emit", "copy", "--to", "aco", "--card", "navi21"]);
+    assert!(stdout(&assembly).contains("buffer_store_dwordx4"), "{}", stdout(&assembly));
+}

@@ -1,0 +1,90 @@
+//! Budgets of the shaders under AMD's compiler: no spilled registers, no load in a loop that nothing overlaps, no
+//! program that takes long to compile. One named test for each variant, width and card; ignored where Mesa's driver
+//! RADV is not there. docs/SHADERS.md has the seconds, which no test depends on.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::formats;
+use qwgpu::gpu::{Class, tuning};
+use qwgpu::lab::compile::{HAS, report};
+use qwgpu::lab::radv::{CARDS, Compiler, manifest};
+use qwgpu::lab::text::ShaderText;
+
+/// Loads in loops that are waited for at once, in kernels that are still to be mended: the most that any variant which
+/// runs on a card has. Lower a count when a kernel gets better; none may rise.
+static LONE_LOADS: &[(&str, u64)] = &[
+    ("rms_norm", 1),
+    ("attention_decode", 2),
+    ("attention_prefill", 2),
+    ("hessian", 2),
+    ("token_nll", 2),
+    ("argmax", 1),
+    ("matvec_bf16", 2),
+    ("matvec_grid", 2),
+    ("matvec_int8", 4),
+    ("matmul_int8", 4),
+    ("matvec_spqr", 9),
+    ("outliers_spqr", 1),
+    ("matvec_gguf", 2),
+];
+
+/// Version of Mesa that the counts are of. Another may put loads and waits elsewhere.
+const COUNTED: &str = "Mesa 22.3";
+
+/// Instructions that a program may have. The slowest of today's has 3,900 and takes half a second to compile, so that this
+/// keeps each well below five.
+const MOST_INSTRUCTIONS: u64 = 5000;
+
+/// Returns a test for each variant, width and card.
+pub fn tests() -> Vec<Test> {
+    let mut tests = Vec::new();
+    for card in &CARDS {
+        let qwgpu = Path::new(env!("CARGO_BIN_EXE_qwgpu"));
+        let compiler = manifest().and_then(|_| Compiler::start(card, qwgpu));
+        let missing = compiler.as_ref().err().map(ToString::to_string);
+        let compiler = Arc::new(Mutex::new(compiler.ok()));
+        for kernel in formats::kernels() {
+            for text in kernel.variants.iter().flat_map(|variant| ShaderText::all(kernel, variant, card.subgroup)) {
+                let (name, lacking) = (format!("{}/{}", text.name(), card.name), text.variant.needs.difference(HAS));
+                let shared = Arc::clone(&compiler);
+                let test = Test::test(name, move || match &mut *shared.lock().unwrap_or_else(|e| e.into_inner()) {
+                    Some(compiler) => check(compiler, &text),
+                    None => Err("no compiler".into()),
+                });
+                let reason = missing.clone().or((!lacking.is_empty()).then(|| format!("needs {lacking}")));
+                tests.push(match reason {
+                    Some(reason) => test.with_kind(reason).with_ignored_flag(true),
+                    None => test,
+                });
+            }
+        }
+    }
+    tests
+}
+
+fn check(compiler: &mut Compiler, text: &ShaderText) -> Result<(), Failed> {
+    let report = report(compiler, text, None)?;
+    if let Some(error) = report.error {
+        return Err(error.into());
+    }
+    let (Some(instructions), Some(spills), Some(lone)) = (report.instructions, report.spills, report.lone_loads) else {
+        return Err("the driver gives no statistics".into());
+    };
+    let allowed = LONE_LOADS.iter().find(|(kernel, _)| *kernel == text.kernel.name).map_or(0, |(_, count)| *count);
+    let mut faults = Vec::new();
+    if instructions > MOST_INSTRUCTIONS {
+        faults.push(format!("{instructions} instructions, expected at most {MOST_INSTRUCTIONS}: unroll less"));
+    }
+    // The other variants are for software drivers.
+    let (chosen, _) = tuning::choose(text.kernel, Class::Discrete, HAS, compiler.card.subgroup);
+    let runs_on_card = chosen.name == text.variant.name;
+    if runs_on_card && spills > 0 {
+        faults.push(format!("{spills} registers spilled"));
+    }
+    if runs_on_card && compiler.driver.version.starts_with(COUNTED) && lone > allowed {
+        faults.push(format!("{lone} loads in loops are waited for at once, expected at most {allowed}"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ").into()) }
+}
