@@ -33,6 +33,12 @@ ensure_adapter() {
 
 has_adapter() { [[ $(qwgpu devices --json) == *'"name"'* ]]; }
 
+# Mesa's driver for AMD cards, whose compiler needs none of them.
+ensure_radv() {
+    compgen -G "/usr/share/vulkan/icd.d/radeon_icd*.json" >/dev/null ||
+        install_packages libvulkan1 mesa-vulkan-drivers
+}
+
 command -v cargo >/dev/null || { echo "cargo is missing: see https://rustup.rs" >&2; exit 2; }
 command -v cc >/dev/null || install_packages gcc libc6-dev
 
