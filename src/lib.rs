@@ -19,9 +19,10 @@
 //!   their CPU references.
 //! - [`checkpoint`], [`text`]: files of models; tokenizers and chat templates.
 //! - [`emulator`]: an adapter that runs the shaders without a driver and finds their faults.
-//! - [`lab`]: shaders in the languages of drivers, and what AMD's compiler makes of them.
 //! - [`formats`]: how weights are held and multiplied, and the methods that quantize them.
 //! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
+//! - [`lab`]: shaders in the languages of drivers, what AMD's compiler makes of them, and the speed of a model on a card
+//!   that is not here.
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
 //! - [`tasks`], [`metrics`], [`eval`]: benchmarks as data, measures, and evaluations.
 //! - [`bench`](mod@bench), [`study`], [`report`]: speed and memory, studies, and their reports.

@@ -24,7 +24,6 @@ static LAYERS: &[(&str, &[&str])] = &[
     ("kernels", &["plan"]),
     ("formats", &["plan", "kernels", "checkpoint", "error"]),
     ("emulator", &["gpu", "formats", "plan", "progress", "error"]),
-    ("lab", &["gpu", "formats", "plan", "progress", "error"]),
     ("model", &["plan", "kernels", "formats", "checkpoint", "progress", "error"]),
     ("doctor", &["gpu", "model", "formats", "plan", "progress", "units", "error"]),
     (
@@ -69,6 +68,22 @@ static LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["doctor", "atomic_write", "generate", "gpu", "model", "formats", "plan", "progress", "error"]),
+    (
+        "lab",
+        &[
+            "emulator",
+            "gpu",
+            "model",
+            "generate",
+            "kernels",
+            "formats",
+            "plan",
+            "checkpoint",
+            "bench",
+            "progress",
+            "error",
+        ],
+    ),
     (
         "study",
         &[

@@ -39,6 +39,17 @@ pub struct ModelResult {
     pub scratch_bytes: u64,
     /// Peak memory of the process; only where it ran nothing else.
     pub peak_host_bytes: Option<u64>,
+    /// Speed that the shader lab predicts; only on a card that it lists.
+    #[serde(default)]
+    pub predicted: Option<PredictedSpeed>,
+}
+
+/// Predicted speed of a model on a card.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PredictedSpeed {
+    pub card: String,
+    pub prefill_tokens_per_s: f64,
+    pub decode_tokens_per_s: f64,
 }
 
 /// Speed of prefill or of decoding.
@@ -131,6 +142,7 @@ pub fn measure(
         cache_bytes,
         scratch_bytes,
         peak_host_bytes: None,
+        predicted: None,
     })
 }
 

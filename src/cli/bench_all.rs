@@ -14,6 +14,7 @@ use crate::date;
 use crate::error::Error;
 use crate::formats::{METHODS, Quant, QuantType};
 use crate::gpu::Class;
+use crate::lab::{Card, beside};
 
 /// Shapes measured where none are named; a software adapter gets the first alone.
 const SHAPES: &[&str] = &["random:qwen2.5-0.5b", "random:qwen2.5-7b"];
@@ -73,6 +74,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         models: Vec::new(),
         skipped: Vec::new(),
     };
+    let card = Card::of_adapter(&gpu.facts.name);
+    if card.is_none() {
+        note(&format!("{} is no card of `qwgpu shader predict`: nothing is predicted beside", gpu.facts.name));
+    }
     // Its memory is the models' now.
     drop(gpu);
     let (prompt, generated) = if software { (128, 8) } else { (512, 128) };
@@ -93,7 +98,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             device: args.device.clone(),
         };
         match measure_model(&model, prompt, generated, args.repeats) {
-            Ok(measured) => results.models.push(measured),
+            Ok(mut measured) => {
+                if let (Some(card), true) = (&card, shape.starts_with("random:")) {
+                    measured.predicted = Some(beside::speed(card, &measured, quant, &mut Bar::new())?);
+                }
+                results.models.push(measured);
+            }
             Err(e) if matches!(e.downcast_ref(), Some(Error::OutOfMemory { .. })) => {
                 note(&format!("{}: {e:#}", model.label()));
                 results.skipped.push(SkippedModel { model: model.label(), reason: format!("{e:#}") });
@@ -106,6 +116,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         print_json(&serde_json::to_value(&results)?)?;
     } else {
         summary(&results)?;
+        if let Some(card) = &card {
+            print_out(&format!("\n{}", aligned(&beside::table(card, &results.models))))?;
+        }
     }
     let (_, faults) = results.checked();
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Failed })

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::output::{Outcome, columns, print_json, print_out};
 use super::progress::Bar;
 use crate::emulator::lab::{self, Selection, ShaderFault, ShaderProfile};
-use crate::lab::{compile, listing, radv, text::TextSelection};
+use crate::formats::QuantType;
+use crate::lab::{Card, compile, listing, predict, radv, text::TextSelection};
 
 pub const HELP: &str = "\
 An emulated adapter runs the shaders themselves, with subgroups of any size, on any machine. It watches
@@ -20,7 +21,8 @@ Examples:
   qwgpu shader profile rms_norm --subgroup 32,64
   qwgpu shader profile matvec_grid --variant subgroup --annotate
   qwgpu shader compile --kernel matvec_grid                   # by AMD's compiler, without an AMD card
-  qwgpu shader emit matvec_grid --variant subgroup --width 4 --to msl";
+  qwgpu shader emit matvec_grid --variant subgroup --width 4 --to msl
+  qwgpu shader predict --card 'RTX 4090' --model random:qwen2.5-7b --quant gptq:4";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -38,6 +40,8 @@ enum Command {
     Emit(Emission),
     /// Compile for AMD cards, which need not be here: registers, spills, waves, instructions, time
     Compile(Compilation),
+    /// Predict the speed of a model on a card that is not here
+    Predict(Predicting),
     #[command(hide = true)]
     Radv,
 }
@@ -69,6 +73,28 @@ struct Compilation {
 }
 
 #[derive(clap::Args)]
+struct Predicting {
+    /// Card by its name; a wrong one lists all
+    #[arg(long)]
+    card: String,
+    /// Published shape: random:qwen2.5-7b
+    #[arg(long)]
+    model: String,
+    /// Quantization of the decoder layers, such as gptq:4
+    #[arg(long, value_name = "METHOD:BITS")]
+    quant: Option<QuantType>,
+    /// Keys that the decoded token sees [default: 4096, or less if the model was trained for less]
+    #[arg(long, value_name = "TOKENS")]
+    context: Option<usize>,
+    /// Predict the prefill of so many tokens, too
+    #[arg(long, value_name = "TOKENS")]
+    prompt: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 struct Sanitize {
     /// Kernels whose names begin so
     #[arg(long)]
@@ -83,6 +109,9 @@ struct Profiling {
     kernel: String,
     #[command(flatten)]
     chosen: Chosen,
+    /// Card whose cores the workgroups are set against, in --json
+    #[arg(long)]
+    card: Option<String>,
     /// Print the shader with its counts beside each line
     #[arg(long, conflicts_with = "json")]
     annotate: bool,
@@ -136,6 +165,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             let reports = compile::compile(&args.kernel, &args.chosen, &qwgpu, &mut Bar::new())?;
             if args.json { print_json(&json!(reports)) } else { print_out(&columns(&compile::table(&reports))) }
         }
+        Command::Predict(args) => {
+            let (card, lengths) = (Card::named(&args.card)?, [args.context, args.prompt]);
+            let predicted = predict(&card, &args.model, args.quant, lengths, &mut Bar::new())?;
+            if args.json { print_json(&json!(predicted)) } else { print_out(&predicted.text()) }
+        }
         Command::Radv => Ok(radv::serve(std::io::stdin().lock(), std::io::stdout().lock())?),
     }?;
     Ok(Outcome::Done)
@@ -167,7 +201,10 @@ fn describe(fault: &ShaderFault) -> String {
 
 fn profile(args: &Profiling) -> anyhow::Result<()> {
     let selection = args.chosen.selection(Some(args.kernel.clone()));
-    let profiles = lab::profile(&selection, &mut Bar::new())?;
+    let mut profiles = lab::profile(&selection, &mut Bar::new())?;
+    if let Some(card) = &args.card {
+        Card::named(card)?.place(&mut profiles);
+    }
     match (args.chosen.json, args.annotate) {
         (true, _) => print_json(&json!(profiles)),
         (_, true) => print_out(&profiles.iter().map(annotate).collect::<String>()),
@@ -176,21 +213,9 @@ fn profile(args: &Profiling) -> anyhow::Result<()> {
 }
 
 fn table(profiles: &[ShaderProfile]) -> String {
-    let titles = [
-        "case",
-        "instructions",
-        "float",
-        "int",
-        "requests",
-        "lines",
-        "fewest",
-        "moved",
-        "needed",
-        "banks",
-        "idle",
-        "costliest line",
-    ];
-    let mut rows = vec![titles.map(str::to_owned)];
+    let titles = "case|instructions|float|int|requests|lines|fewest|moved|needed|banks|idle|costliest line";
+    let titles: Vec<&str> = titles.split('|').collect();
+    let mut rows: Vec<[String; 12]> = vec![std::array::from_fn(|column| titles[column].to_owned())];
     for p in profiles {
         let class = |name: &str| p.instructions.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
         let total: u64 = p.instructions.values().filter_map(serde_json::Value::as_u64).sum();

@@ -26,7 +26,11 @@ impl Interpreter<'_> {
                     for at in *first as usize..*end as usize {
                         if self.settings.profile {
                             let bindings = &self.program.bindings;
-                            self.dependence.follow(&code.ops[at], &code.operands[at], some, bindings);
+                            let op = &code.ops[at];
+                            let known = self.dependence.follow(op, &code.operands[at], some, bindings);
+                            if let (true, Some(class)) = (known, op.class()) {
+                                self.counters.known[class as usize] += subgroups;
+                            }
                         }
                         self.op(&code.ops[at], code.lines[at]);
                     }
@@ -34,9 +38,9 @@ impl Interpreter<'_> {
                 Node::Block(nodes) => self.nodes(code, nodes),
                 Node::Segment(nodes) => self.segment(code, nodes),
                 Node::If { condition, accept, reject, line } => {
-                    self.count_branch(*line);
                     let chosen = Mask::of(self.register(*condition));
                     let entered = self.active;
+                    self.count_branch(*line, self.dependence.is_known(*condition));
                     let outer = self.dependence.enter(*condition, &[accept, reject]);
                     self.active = entered.and(chosen);
                     self.nodes(code, accept);
@@ -128,7 +132,7 @@ impl Interpreter<'_> {
         let outer = self.dependence.enter_scope(0);
         let mut iterations = 0;
         while !self.active.is_empty() {
-            self.count_branch(line);
+            self.count_branch(line, self.dependence.is_unrolled());
             self.nodes(code, body);
             let continued = std::mem::take(self.continued.last_mut().expect("pushed above"));
             self.active = self.active.or(continued);
@@ -140,6 +144,7 @@ impl Interpreter<'_> {
                 *last = last.or(leave);
                 self.active = self.active.without(leave);
             }
+            self.dependence.repeat(&outer);
             iterations += 1;
             if iterations > self.settings.loop_bound && !self.active.is_empty() {
                 let who = self.first_active();
@@ -204,8 +209,11 @@ impl Interpreter<'_> {
         self.active.subgroups(self.lanes, self.settings.subgroup) as u64
     }
 
-    fn count_branch(&mut self, line: u32) {
+    fn count_branch(&mut self, line: u32, known: bool) {
         let (subgroups, lanes) = (self.active_subgroups(), self.active.count() as u64);
+        if self.settings.profile && known {
+            self.counters.known[InstructionClass::Branch as usize] += subgroups;
+        }
         self.counters.count(InstructionClass::Branch, line, subgroups, lanes, self.settings.subgroup as u64);
     }
 }

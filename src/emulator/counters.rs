@@ -65,6 +65,8 @@ impl InstructionClass {
 pub struct Counters {
     /// By [`InstructionClass`].
     pub instructions: [u64; CLASSES],
+    /// Those of them whose result is known when the shader is compiled, which compilers leave out.
+    pub known: [u64; CLASSES],
     /// Operations times active lanes.
     pub lane_operations: u64,
     /// Lanes that subgroups have, times instructions.
@@ -136,28 +138,31 @@ impl Counters {
         self.by_line.entry(line).or_default().instructions += subgroups;
     }
 
-    /// Adds the counters of another dispatch.
-    pub fn add(&mut self, other: &Counters) {
+    /// Adds the counters of another dispatch `times` times.
+    pub fn add(&mut self, other: &Counters, times: u64) {
         for (sum, more) in self.instructions.iter_mut().zip(other.instructions) {
-            *sum += more;
+            *sum += more * times;
         }
-        self.lane_operations += other.lane_operations;
-        self.lane_slots += other.lane_slots;
-        self.workgroups += other.workgroups;
-        self.invocations += other.invocations;
-        self.barriers += other.barriers;
-        self.buffers.add(&other.buffers);
-        self.uniform.add(&other.uniform);
-        self.shared.add(&other.shared);
-        self.rereads += other.rereads;
+        for (sum, more) in self.known.iter_mut().zip(other.known) {
+            *sum += more * times;
+        }
+        self.lane_operations += other.lane_operations * times;
+        self.lane_slots += other.lane_slots * times;
+        self.workgroups += other.workgroups * times;
+        self.invocations += other.invocations * times;
+        self.barriers += other.barriers * times;
+        self.buffers.add(&other.buffers, times);
+        self.uniform.add(&other.uniform, times);
+        self.shared.add(&other.shared, times);
+        self.bank_conflicts += other.bank_conflicts * times;
+        self.rereads += other.rereads * times;
         self.dependent_loads = self.dependent_loads.max(other.dependent_loads);
-        self.waits += other.waits;
-        self.bank_conflicts += other.bank_conflicts;
+        self.waits += other.waits * times;
         for (&line, more) in &other.by_line {
             let sum = self.by_line.entry(line).or_default();
-            sum.instructions += more.instructions;
-            sum.requests += more.requests;
-            sum.lines += more.lines;
+            sum.instructions += more.instructions * times;
+            sum.requests += more.requests * times;
+            sum.lines += more.lines * times;
         }
     }
 
@@ -168,14 +173,14 @@ impl Counters {
 }
 
 impl Requests {
-    fn add(&mut self, other: &Requests) {
-        self.loads += other.loads;
-        self.stores += other.stores;
-        self.lanes += other.lanes;
-        self.lane_bytes += other.lane_bytes;
-        self.stored_bytes += other.stored_bytes;
-        self.sectors += other.sectors;
-        self.lines += other.lines;
-        self.fewest_lines += other.fewest_lines;
+    fn add(&mut self, other: &Requests, times: u64) {
+        self.loads += other.loads * times;
+        self.stores += other.stores * times;
+        self.lanes += other.lanes * times;
+        self.lane_bytes += other.lane_bytes * times;
+        self.stored_bytes += other.stored_bytes * times;
+        self.sectors += other.sectors * times;
+        self.lines += other.lines * times;
+        self.fewest_lines += other.fewest_lines * times;
     }
 }

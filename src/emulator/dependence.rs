@@ -7,6 +7,10 @@
 //! operands and of the conditions under which it is computed, and one more if it is loaded. A value read from workgroup
 //! memory has at least the chain of all that was written there before.
 //!
+//! A value is *known* when the shader is compiled if it comes from constants alone, such as the counter of a loop of
+//! constant length. Compilers unroll such loops and compute known values themselves. What is assigned in a branch whose
+//! condition is not known is unknown after it, and in a loop whose length is not, from its second turn on.
+//!
 //! A load is *under way* until a value that it gave is used; then all loads issued before have arrived. Each use of
 //! a load under way is a *wait*.
 
@@ -22,10 +26,7 @@ pub struct Operands {
 /// Chains and waits of the workgroup that runs.
 #[derive(Debug, Default)]
 pub(super) struct Dependence {
-    /// Chain of each register and matrix.
-    chain: Vec<u32>,
-    /// Number of the last load that each of them comes from; 0 for none.
-    load: Vec<u32>,
+    registers: Vec<Origin>,
     /// Loads issued so far, and those of them that have arrived.
     issued: u32,
     arrived: u32,
@@ -33,6 +34,10 @@ pub(super) struct Dependence {
     control: u32,
     /// Chain of the conditions under which invocations left the loop, and the function.
     left: [u32; 2],
+    /// The length of the innermost loop is not known.
+    rolled: bool,
+    /// Assignments so far.
+    assignments: u32,
     /// Chain of what was written to workgroup memory.
     shared: u32,
     /// Longest chain of a load so far.
@@ -41,58 +46,107 @@ pub(super) struct Dependence {
     pub waits: u64,
 }
 
+/// Where the value of a register or a matrix comes from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Origin {
+    chain: u32,
+    /// Number of the last load that it comes from; 0 for none.
+    load: u32,
+    /// It is not known when the shader is compiled.
+    unknown: bool,
+    /// Number of the last assignment to it as a variable.
+    assigned: u32,
+}
+
+/// What holds again after a branch: the chain of the conditions around it and, if its condition is not known, the
+/// assignments before it.
+pub(super) struct Outside {
+    control: u32,
+    assignments: Option<u32>,
+}
+
+/// What holds again after a loop or a function.
+pub(super) struct Scope {
+    assignments: u32,
+    control: u32,
+    left: u32,
+    rolled: bool,
+}
+
 impl Dependence {
     /// Returns the state before the first workgroup of a program of `registers` registers and matrices.
     pub fn new(registers: usize) -> Dependence {
-        Dependence { chain: vec![0; registers], load: vec![0; registers], ..Dependence::default() }
+        Dependence { registers: vec![Origin::default(); registers], ..Dependence::default() }
     }
 
-    /// Forgets the values of the last workgroup.
-    pub fn begin(&mut self) {
-        let Dependence { chain, load, longest, waits, .. } = std::mem::take(self);
-        *self = Dependence { chain, load, longest, waits, ..Dependence::default() };
-        self.chain.fill(0);
-        self.load.fill(0);
+    /// Forgets the values of the last workgroup; `inputs` are the registers that the dispatch sets.
+    pub fn begin<'a>(&mut self, inputs: impl Iterator<Item = &'a Reg>) {
+        let Dependence { registers, longest, waits, .. } = std::mem::take(self);
+        *self = Dependence { registers, longest, waits, ..Dependence::default() };
+        self.registers.fill(Origin::default());
+        inputs.for_each(|&reg| self.registers[reg as usize].unknown = true);
     }
 
-    /// Follows an operation of all invocations of the workgroup, or of some, where others keep what they have.
-    pub fn follow(&mut self, op: &Op, Operands { uses, defines }: &Operands, some: bool, bindings: &[Binding]) {
-        let mut chain = uses.iter().map(|&reg| self.chain[reg as usize]).fold(self.control, u32::max);
-        let mut load = uses.iter().map(|&reg| self.load[reg as usize]).fold(0, u32::max);
+    /// Follows an operation of all invocations of the workgroup, or of some, where others keep what they have. Returns
+    /// whether its result is known.
+    pub fn follow(&mut self, op: &Op, Operands { uses, defines }: &Operands, some: bool, bindings: &[Binding]) -> bool {
+        let mut result = Origin { chain: self.control, ..Origin::default() };
+        for origin in uses.iter().map(|&reg| self.registers[reg as usize]) {
+            result.chain = result.chain.max(origin.chain);
+            result.load = result.load.max(origin.load);
+            result.unknown |= origin.unknown;
+        }
         // What takes no instruction waits for nothing.
         if op.class().is_some() {
-            self.wait(load);
-            load = 0;
+            self.wait(result.load);
+            result.load = 0;
+        }
+        let pointer = match op {
+            Op::Load { pointer, .. } | Op::LoadMatrix { pointer, .. } | Op::Atomic { pointer, .. } => Some(pointer),
+            _ => None,
+        };
+        match pointer.map(|pointer| pointer.root) {
+            Some(Root::Buffer(buffer)) if bindings[buffer].uniform => result.unknown = true,
+            Some(Root::Buffer(_)) => {
+                result.chain += 1;
+                self.longest = self.longest.max(result.chain);
+                self.issued += 1;
+                result.load = self.issued;
+                result.unknown = true;
+            }
+            Some(_) => {
+                result.chain = result.chain.max(self.shared);
+                result.unknown = true;
+            }
+            None => {}
         }
         match op {
-            Op::Load { pointer, .. } | Op::LoadMatrix { pointer, .. } | Op::Atomic { pointer, .. } => {
-                match pointer.root {
-                    Root::Buffer(buffer) if bindings[buffer].uniform => {}
-                    Root::Buffer(_) => {
-                        chain += 1;
-                        self.longest = self.longest.max(chain);
-                        self.issued += 1;
-                        load = self.issued;
-                    }
-                    _ => chain = chain.max(self.shared),
+            Op::Store { pointer, .. } | Op::StoreMatrix { pointer, .. } | Op::Atomic { pointer, .. } => {
+                result.unknown = true;
+                if pointer.root == Root::Shared {
+                    self.shared = self.shared.max(result.chain);
                 }
             }
-            _ => {}
-        }
-        match op {
-            Op::Store { pointer, .. } | Op::StoreMatrix { pointer, .. } | Op::Atomic { pointer, .. }
-                if pointer.root == Root::Shared =>
-            {
-                self.shared = self.shared.max(chain);
+            Op::Length { .. } | Op::Ballot { .. } | Op::Gather { .. } | Op::Collective { .. } => result.unknown = true,
+            Op::MultiplyMatrix { .. } => result.unknown = true,
+            Op::Assign { .. } | Op::WriteLocal { .. } => {
+                self.assignments += 1;
+                result.assigned = self.assignments;
             }
             _ => {}
         }
         let keeps = matches!(op, Op::WriteLocal { .. }) || some && matches!(op, Op::Assign { .. });
         for &reg in defines {
-            let at = reg as usize;
-            let before = if keeps { [self.chain[at], self.load[at]] } else { [0; 2] };
-            [self.chain[at], self.load[at]] = [chain.max(before[0]), load.max(before[1])];
+            let register = &mut self.registers[reg as usize];
+            let before = if keeps { *register } else { Origin::default() };
+            *register = Origin {
+                chain: result.chain.max(before.chain),
+                load: result.load.max(before.load),
+                unknown: result.unknown || matches!(op, Op::WriteLocal { .. }) && before.unknown,
+                ..result
+            };
         }
+        !result.unknown
     }
 
     fn wait(&mut self, load: u32) {
@@ -102,41 +156,77 @@ impl Dependence {
         }
     }
 
-    /// Enters branches on `condition`. Returns the chain to leave them with.
-    pub fn enter(&mut self, condition: Reg, branches: &[&[Node]]) -> u32 {
-        let outer = self.control;
-        self.wait(self.load[condition as usize]);
-        self.control = outer.max(self.chain[condition as usize]);
+    /// Returns whether a condition is known.
+    pub fn is_known(&self, condition: Reg) -> bool {
+        !self.registers[condition as usize].unknown
+    }
+
+    /// Returns whether the length of the innermost loop is known so far.
+    pub fn is_unrolled(&self) -> bool {
+        !self.rolled
+    }
+
+    /// Enters branches on `condition`.
+    pub fn enter(&mut self, condition: Reg, branches: &[&[Node]]) -> Outside {
+        let origin = self.registers[condition as usize];
+        let assignments = origin.unknown.then_some(self.assignments);
+        let outside = Outside { control: self.control, assignments };
+        self.wait(origin.load);
+        self.control = self.control.max(origin.chain);
         for (left, leaves) in self.left.iter_mut().zip([leaves_loop, leaves_function]) {
             // Also the invocations that stay do so by the condition.
             if branches.iter().any(|nodes| leaves(nodes)) {
                 *left = self.control.max(*left);
             }
         }
-        outer
+        self.rolled |= origin.unknown && branches.iter().any(|nodes| leaves_loop(nodes));
+        outside
     }
 
-    /// Leaves branches that were entered under the chain `outer`.
-    pub fn leave(&mut self, outer: u32) {
-        self.control = self.left.into_iter().fold(outer, u32::max);
+    /// Leaves the branches.
+    pub fn leave(&mut self, outside: Outside) {
+        self.control = self.left.into_iter().fold(outside.control, u32::max);
+        if let Some(before) = outside.assignments {
+            self.forget(before);
+        }
     }
 
-    /// Enters a loop or a function: 0 or 1. Returns the state to leave it with.
-    pub fn enter_scope(&mut self, scope: usize) -> [u32; 2] {
-        [self.control, std::mem::take(&mut self.left[scope])]
+    /// Makes what was assigned since then unknown.
+    fn forget(&mut self, before: u32) {
+        if self.assignments > before {
+            let assigned = self.registers.iter_mut().filter(|register| register.assigned > before);
+            assigned.for_each(|register| register.unknown = true);
+        }
+    }
+
+    /// Begins another turn of a loop; where its length is not known, neither is what the last turn assigned.
+    pub fn repeat(&mut self, scope: &Scope) {
+        if self.rolled {
+            self.forget(scope.assignments);
+        }
+    }
+
+    /// Enters a loop or a function: 0 or 1.
+    pub fn enter_scope(&mut self, scope: usize) -> Scope {
+        let (left, rolled) = (std::mem::take(&mut self.left[scope]), self.rolled);
+        self.rolled &= scope == 1;
+        Scope { assignments: self.assignments, control: self.control, left, rolled }
     }
 
     /// Ends a turn of a loop that goes on or ends by `condition`.
     pub fn turn(&mut self, condition: Reg) {
-        self.wait(self.load[condition as usize]);
-        self.control = self.control.max(self.chain[condition as usize]);
+        let origin = self.registers[condition as usize];
+        self.wait(origin.load);
+        self.control = self.control.max(origin.chain);
         self.left[0] = self.left[0].max(self.control);
+        self.rolled |= origin.unknown;
     }
 
     /// Leaves a loop or a function.
-    pub fn leave_scope(&mut self, scope: usize, [outer, left]: [u32; 2]) {
-        self.left[scope] = left;
-        self.leave(outer);
+    pub fn leave_scope(&mut self, scope: usize, before: Scope) {
+        self.left[scope] = before.left;
+        self.rolled = before.rolled;
+        self.control = self.left.into_iter().fold(before.control, u32::max);
     }
 }
 

@@ -87,6 +87,12 @@ pub struct ShaderProfile {
     pub workgroups: u64,
     /// Invocations of the dispatch.
     pub invocations: u64,
+    /// Workgroups over the cores of a card, where one is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workgroups_per_core: Option<f64>,
+    /// Invocations over the cores of a card, where one is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocations_per_core: Option<f64>,
     /// Instructions of one lane for each 32-bit word that the dispatch stores; idle lanes count.
     pub instructions_per_output: f64,
     /// The same for each weight of a product.
@@ -299,7 +305,7 @@ impl Run {
         let mut total = Counters::default();
         let mut by_line = Vec::new();
         for step in emulator.executor.outcomes.iter().filter(|o| o.kernel.name == self.kernel.name) {
-            total.add(&step.outcome.counters);
+            total.add(&step.outcome.counters, 1);
             for (&line, counters) in &step.outcome.counters.by_line {
                 let (file, line) = folder::place(step.variant, &step.consts, line, shaders)?;
                 by_line.push((file, line, *counters));
@@ -335,6 +341,8 @@ impl Run {
             waits: total.waits,
             workgroups: total.workgroups,
             invocations: total.invocations,
+            workgroups_per_core: None,
+            invocations_per_core: None,
             instructions_per_output: per(total.buffers.stored_bytes / 4),
             instructions_per_weight: weights.map(per),
             idle_lanes: 1.0 - total.lane_operations as f64 / total.lane_slots.max(1) as f64,

@@ -215,7 +215,7 @@ impl Interpreter<'_> {
             self.set_builtin(*builtin, registers, id, groups);
         }
         self.active = self.all;
-        self.dependence.begin();
+        self.dependence.begin(program.builtins.iter().flat_map(|(_, registers)| registers));
         self.nodes(&program.main, &program.main.nodes);
     }
 

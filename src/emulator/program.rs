@@ -35,6 +35,18 @@ pub struct ShaderProgram {
     pub(super) main: Code,
 }
 
+impl ShaderProgram {
+    /// Returns the numbers of the bindings, in the order in which buffers are given.
+    pub fn binding_numbers(&self) -> impl Iterator<Item = usize> {
+        self.bindings.iter().map(|binding| binding.number as usize)
+    }
+
+    /// Returns the invocations of a workgroup.
+    pub fn invocations(&self) -> u32 {
+        self.workgroup.iter().product()
+    }
+}
+
 /// Body of a function.
 #[derive(Debug, Default)]
 pub struct Code {

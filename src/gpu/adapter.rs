@@ -1,12 +1,12 @@
 //! The adapters of this machine: their features, and the choice of one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::plan::Needs;
 
 /// Kinds of adapter that want different tuning; see [`super::tuning`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     Discrete,

@@ -126,3 +126,80 @@ fn compile_reports_on_each_card_or_names_the_package() {
     let assembly = ends(0, ["shader", "emit", "copy", "--to", "aco", "--card", "navi21"]);
     assert!(stdout(&assembly).contains("buffer_store_dwordx4"), "{}", stdout(&assembly));
 }
+
+fn predict(more: &[&str]) -> serde_json::Value {
+    let model = ["shader", "predict", "--model", "random:qwen2.5-0.5b", "--json"];
+    json(&ends(0, model.iter().chain(more)))
+}
+
+#[test]
+fn predictions_have_the_fields_of_the_contract_and_are_the_same_each_time() {
+    let asked = ["--card", "rtx 4090", "--quant", "gptq:4", "--context", "256", "--prompt", "40"];
+    let found = predict(&asked);
+    assert_eq!(found, predict(&asked));
+    assert!(found["notice"].as_str().unwrap().starts_with("Predicted, not measured"), "{found}");
+    for phase in [&found, &found["prefill"]] {
+        assert!(phase["tokens_per_s"].as_f64() > Some(0.0), "{phase}");
+        let share = phase["share_of_copy"].as_f64().unwrap();
+        assert!(share > 0.0 && share <= 1.0, "{phase}");
+        let steps = phase["steps"].as_array().unwrap();
+        let (mut seconds, mut dispatches) = (0.0, 0);
+        for step in steps {
+            assert!(step["kernel"].is_string() && step["limit"].is_string(), "{step}");
+            let count = step["count"].as_u64().unwrap();
+            seconds += step["microseconds"].as_f64().unwrap() * 1e-6 * count as f64;
+            dispatches += count;
+        }
+        assert_eq!(phase["dispatches"].as_u64(), Some(dispatches));
+        let tokens = phase["tokens"].as_f64().unwrap();
+        assert!((tokens / seconds / phase["tokens_per_s"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{phase}");
+    }
+    let longer = predict(&["--card", "RTX 4090", "--quant", "gptq:4", "--context", "2048"]);
+    assert!(longer["tokens_per_s"].as_f64() < found["tokens_per_s"].as_f64(), "more keys take more time");
+    let refused = ends(2, ["shader", "predict", "--card", "Voodoo", "--model", "random:qwen2.5-0.5b"]);
+    assert!(stderr(&refused).contains("RTX 4090"), "{}", stderr(&refused));
+}
+
+/// Tokens a second of prefill and decode on the software adapter of the list, two threads by their CPU time, measured
+/// on 2026-11-30 by `qwgpu bench decode --model random:qwen2.5-0.5b --prompt 128 --gen 16`.
+const MEASURED: [(&[&str], f64, f64); 2] = [(&[], 39.7, 7.4), (&["--quant", "gptq:4"], 41.6, 11.1)];
+
+#[test]
+fn predictions_for_the_software_adapter_are_within_a_factor_of_two() {
+    for (quant, prefill, decode) in MEASURED {
+        let asked = [&["--card", "llvmpipe", "--context", "136", "--prompt", "128"], quant].concat();
+        let found = predict(&asked);
+        for (phase, measured) in [(&found["prefill"], prefill), (&found, decode)] {
+            let ratio = phase["tokens_per_s"].as_f64().unwrap() / measured;
+            assert!(ratio > 0.5 && ratio < 2.0, "{quant:?}: predicted {ratio} of {measured} tokens/s");
+        }
+    }
+}
+
+#[test]
+fn every_figure_of_a_card_has_a_source() {
+    let text = include_str!("../../src/lab/cards.json");
+    let cards: serde_json::Value = serde_json::from_str(text).unwrap();
+    let parsed = qwgpu::lab::cards::cards();
+    assert_eq!(cards.as_array().unwrap().len(), parsed.len());
+    for (card, parsed) in cards.as_array().unwrap().iter().zip(&parsed) {
+        for (field, value) in card.as_object().unwrap() {
+            if ["name", "adapters", "class", "checked"].contains(&field.as_str()) {
+                continue;
+            }
+            let source = value[1].as_str().unwrap_or_default();
+            assert!(source.len() > 6, "{}: {field} has no source", parsed.name);
+        }
+        let positive = [&parsed.copy_gb_s, &parsed.cores, &parsed.clock_ghz, &parsed.lanes, &parsed.l1_bytes];
+        assert!(positive.iter().all(|figure| figure.0 > 0.0), "{}", parsed.name);
+        assert!(parsed.copy_gb_s.0 <= parsed.bandwidth_gb_s.0, "{}: a copy above the peak", parsed.name);
+        let has = parsed.has().unwrap();
+        let tiles = has.contains(qwgpu::plan::Needs::COOP_MATRIX);
+        assert!(!tiles || parsed.matrix_tflops.0 > 0.0, "{}: cooperative matrices without a rate", parsed.name);
+        for adapter in &parsed.adapters {
+            let found = qwgpu::lab::Card::of_adapter(&format!("Some {adapter} (driver)")).unwrap();
+            assert_eq!(found.name, parsed.name);
+        }
+    }
+    assert!(qwgpu::lab::Card::of_adapter("Voodoo 2").is_none());
+}

@@ -95,6 +95,34 @@ static COUNTED: &[Counted] = &[
         expected: &[("convert", 2), ("special", 2), ("float", 3), ("int", 2)],
     },
     Counted {
+        name: "a_loop_of_constant_length",
+        declarations: "",
+        body: "var a = x[i]; for (var n = 0u; n < 3u; n++) { a += n * 2u; } y[i] = a;",
+        // Known are four tests, three products and three sums of n; all branches are. The sums of a are not.
+        expected: &[("int", 13), ("known_int", 10), ("branch", 8), ("known_branch", 8)],
+    },
+    Counted {
+        name: "a_loop_of_loaded_length",
+        declarations: "",
+        body: "var a = 0u; for (var n = 0u; n < u.x + 2u; n++) { a += n * 2u; } y[i] = a;",
+        // Known is what comes before the first test or does not see it yet: the product and both sums of the first turn.
+        expected: &[("int", 17), ("known_int", 3), ("branch", 8), ("known_branch", 1)],
+    },
+    Counted {
+        name: "a_constant_loop_in_a_loop_of_loaded_length",
+        declarations: "",
+        body: "var a = x[i]; for (var n = 0u; n < u.x + 1u; n++) { for (var k = 0u; k < 2u; k++) { a += k; } } y[i] = a;",
+        // Two outer turns: each has three tests and two sums of k that are known. The first sum of n is, too.
+        expected: &[("int", 22), ("known_int", 11)],
+    },
+    Counted {
+        name: "a_value_of_a_loaded_branch",
+        declarations: "",
+        body: "var a = 1u; if (x[i] > 0u) { a = 2u + a; } y[i] = a * 2u;",
+        // Known is the sum within the branch, and the product after it no more.
+        expected: &[("int", 3), ("known_int", 1)],
+    },
+    Counted {
         name: "loads_of_one_turn",
         declarations: "",
         body: "let a = x[i]; let b = x[i + 32u]; y[i] = a + b;",
@@ -224,6 +252,8 @@ fn value(counters: &Counters, name: &str) -> u64 {
         "barriers" => counters.barriers,
         "lane_operations" => counters.lane_operations,
         "lane_slots" => counters.lane_slots,
+        "known_int" => counters.known[InstructionClass::Int as usize],
+        "known_branch" => counters.known[InstructionClass::Branch as usize],
         class => {
             let class = InstructionClass::ALL
                 .iter()

@@ -4,11 +4,12 @@
 mod counters;
 mod faults;
 mod matrices;
+mod sample;
 
 use libtest_mimic::Arguments;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests = faults::tests().into_iter().chain(counters::tests()).chain(matrices::tests());
+    let tests = faults::tests().into_iter().chain(counters::tests()).chain(matrices::tests()).chain(sample::tests());
     libtest_mimic::run(&arguments, tests.collect()).exit();
 }

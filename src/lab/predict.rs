@@ -1,0 +1,218 @@
+//! Speed of a model on a card, predicted from its plan and from counters of the emulated adapter.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::cards::{Card, cards};
+use super::outline::OutlinedModel;
+use super::roofline::{self, Limit};
+use super::sample;
+use crate::emulator::Counters;
+use crate::error::{Error, Result};
+use crate::formats::QuantType;
+use crate::generate::load::within;
+use crate::generate::{PassOutput, Spec};
+use crate::gpu::tuning;
+use crate::model::Source;
+use crate::plan::{Step, Variant};
+use crate::progress::Progress;
+
+/// Prediction of a model's speed on a card.
+#[derive(Clone, Debug, Serialize)]
+pub struct Prediction {
+    /// What this is, and how wrong it was where it was checked.
+    pub notice: String,
+    /// Name of the card.
+    pub card: String,
+    /// Name of the model.
+    pub model: String,
+    /// Keys that the decoded token sees, its own included.
+    pub context: usize,
+    /// Decoding of one token.
+    #[serde(flatten)]
+    pub decode: Phase,
+    /// Prefill of a prompt, where its length is given.
+    pub prefill: Option<Phase>,
+}
+
+/// Predicted speed of a phase.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    /// Tokens of the phase.
+    pub tokens: usize,
+    /// Tokens a second.
+    pub tokens_per_s: f64,
+    /// Share of the speed that the copy bandwidth would allow for the bytes that must move.
+    pub share_of_copy: f64,
+    /// Dispatches of the phase.
+    pub dispatches: usize,
+    /// Steps; those that all layers have stand once.
+    pub steps: Vec<StepTime>,
+}
+
+/// Predicted time of a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepTime {
+    /// Place in the model.
+    pub step: String,
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// Name of the variant that the card runs.
+    pub variant: &'static str,
+    /// Dispatches of the phase.
+    pub count: usize,
+    /// Time of one dispatch.
+    pub microseconds: f64,
+    /// What binds the dispatch.
+    pub limit: Limit,
+}
+
+/// Kernel, parameters and shapes of a step: equal ones cost the same.
+type Key = (&'static str, Vec<u8>, Vec<(&'static str, u32)>, [usize; 2]);
+
+struct Predictor<'a> {
+    card: &'a Card,
+    model: OutlinedModel,
+    known: HashMap<Key, (Counters, &'static Variant)>,
+}
+
+/// Predicts a decoded token that sees `context` keys, and the prefill of `prompt` tokens, of a published shape with
+/// random weights. None for `context` is 4096, or less if the model was trained for less.
+///
+/// # Errors
+/// The model is none of random weights; a length beyond what the model was trained for; what `progress` returns.
+pub fn predict(
+    card: &Card,
+    model: &str,
+    quant: Option<QuantType>,
+    [context, prompt]: [Option<usize>; 2],
+    progress: &mut dyn Progress,
+) -> Result<Prediction> {
+    let Spec::Random { name, config, .. } = Spec::parse(model)? else {
+        let fix = "name its shape; weights of other values take the same time";
+        return Err(Error::request("`model`", "random:NAME", model, fix));
+    };
+    let context = within("`context`", context, 4096, &config)?;
+    let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
+    let capacity = context.max(prompt.unwrap_or(0));
+    let chunk = tuning::prefill_chunk(card.class).min(capacity);
+    let source = Source::Random { seed: 0, quant };
+    let model = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
+    let mut predictor = Predictor { card, model, known: HashMap::new() };
+    let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;
+    let prefill = prompt.map(|prompt| {
+        // A chunk in the middle stands for all: attention's work grows steadily.
+        let (full, rest) = (prompt / chunk, prompt % chunk);
+        let chunks = [(chunk, full.saturating_sub(1) * chunk / 2, full), (rest, full * chunk, usize::from(rest > 0))];
+        predictor.phase(prompt, &chunks, PassOutput::Nothing, progress)
+    });
+    Ok(Prediction {
+        notice: notice(card),
+        card: card.name.clone(),
+        model: format!("random:{name}{}", quant.map_or(String::new(), |quant| format!(" {quant}"))),
+        context,
+        decode,
+        prefill: prefill.transpose()?,
+    })
+}
+
+/// Returns what a prediction for the card is, and how wrong it was.
+fn notice(card: &Card) -> String {
+    let what = "Predicted, not measured: a model of the card by the counters of the emulated adapter and the figures of \
+                src/lab/cards.json.";
+    if card.checked.is_empty() {
+        let known: Vec<String> = cards().into_iter().flat_map(|card| card.checked).collect();
+        return format!("{what} It was never checked on this card. Elsewhere: {}", known.join(" "));
+    }
+    format!("{what} Checked: {}", card.checked.join(" "))
+}
+
+impl Predictor<'_> {
+    /// Predicts passes of `rows` tokens after `start` others, `times` each, which process `tokens` together.
+    fn phase(
+        &mut self,
+        tokens: usize,
+        passes: &[(usize, usize, usize)],
+        output: PassOutput,
+        progress: &mut dyn Progress,
+    ) -> Result<Phase> {
+        let (mut seconds, mut bytes, mut dispatches, mut all) = (0.0, 0.0, 0, Vec::new());
+        for &(rows, start, times) in passes.iter().filter(|(_, _, times)| *times > 0) {
+            let steps = self.model.steps(rows, start, output)?;
+            // Steps of attention count the whole cache.
+            let seen = (start as f64 + (rows as f64 + 1.0) / 2.0) / self.model.context() as f64;
+            for (at, (step, count)) in steps.iter().enumerate() {
+                progress.at(&step.name, at as u64, steps.len() as u64)?;
+                let count = count * times;
+                let attends = step.kernel.name.starts_with("attention");
+                let share = if attends { seen.min(1.0) } else { 1.0 };
+                let streams = attends || step.weights().is_some();
+                let moved = step.bytes as f64 * share;
+                let (counters, variant) = self.counters(step, start)?;
+                let (time, limit) = roofline::time(self.card, &counters, (moved, streams));
+                seconds += time * count as f64;
+                bytes += moved * count as f64;
+                dispatches += count;
+                let (kernel, variant) = (step.kernel.name, variant.name);
+                let microseconds = time * 1e6;
+                all.push(StepTime { step: step.name.clone(), kernel, variant, count, microseconds, limit });
+            }
+        }
+        Ok(Phase {
+            tokens,
+            tokens_per_s: tokens as f64 / seconds,
+            share_of_copy: bytes / (self.card.copy_gb_s.0 * 1e9) / seconds,
+            dispatches,
+            steps: all,
+        })
+    }
+
+    /// Returns the counters of a step's dispatch, and the variant that the card runs.
+    fn counters(&mut self, step: &Step, start: usize) -> Result<(Counters, &'static Variant)> {
+        let consts: Vec<_> = step.consts.iter().copied().chain([("start", start as u32)]).collect();
+        let key = (step.kernel.name, step.params.clone(), consts, step.cells);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let subgroup = self.card.subgroup.0;
+        let (variant, consts) = tuning::choose(step.kernel, self.card.class, self.card.has()?, subgroup as u32);
+        let counters = sample::step(step, (variant, consts), subgroup, |tensor| self.model.words(tensor))?;
+        self.known.insert(key, (counters.clone(), variant));
+        Ok((counters, variant))
+    }
+}
+
+impl Prediction {
+    /// Returns the speeds, and the steps as tables.
+    pub fn text(&self) -> String {
+        let Prediction { notice, card, model, context, decode, prefill } = self;
+        let decode = format!("{model} on {card}, decode at {context} tokens: {}", decode.text());
+        let prefill = prefill.as_ref().map(|p| format!("\nprefill of {} tokens: {}", p.tokens, p.text()));
+        format!("{notice}\n\n{decode}{}", prefill.unwrap_or_default())
+    }
+}
+
+impl Phase {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{:.1} tokens/s predicted, {:.0} % of the copy bound, {} dispatches\n\n\
+             {:<36} {:<36} {:>10} {:>10}  {}\n",
+            self.tokens_per_s,
+            self.share_of_copy * 100.0,
+            self.dispatches,
+            "step",
+            "kernel",
+            "dispatches",
+            "µs each",
+            "limit"
+        );
+        for s in &self.steps {
+            let limit = serde_json::to_value(s.limit).ok().and_then(|v| v.as_str().map(str::to_owned));
+            let limit = limit.unwrap_or_default();
+            let kernel = format!("{}/{}", s.kernel, s.variant);
+            text += &format!("{:<36} {kernel:<36} {:>10} {:>10.1}  {limit}\n", s.step, s.count, s.microseconds);
+        }
+        text
+    }
+}

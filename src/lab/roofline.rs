@@ -1,0 +1,92 @@
+//! Time of a dispatch on a card: that of the limit which binds, and the cost of its launch.
+
+use serde::Serialize;
+
+use super::cards::Card;
+use crate::emulator::{Counters, InstructionClass};
+use crate::gpu::Class;
+
+/// What a dispatch waits for most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// Memory of the card, at the rate of a copy.
+    Bandwidth,
+    /// First cache: the lines that requests touch.
+    L1,
+    /// Workgroup memory and conflicts of its banks.
+    WorkgroupMemory,
+    /// Instructions of lanes.
+    Valu,
+    /// Cooperative matrices.
+    Matrix,
+    /// Loads that are used while under way, where too few workgroups run to hide that.
+    Latency,
+    /// Dispatch and barrier.
+    Launch,
+}
+
+/// Operations of a product of two 16x16 matrices.
+const MATRIX_FLOPS: f64 = 8192.0;
+/// Clocks of an operation between the lanes of a subgroup, in those of an addition: a few shuffles.
+const SUBGROUP_COST: f64 = 4.0;
+
+/// Returns the seconds of a dispatch that must move `bytes` once, and what binds it. Where it `streams`, its input comes
+/// from memory, and else from what other steps just wrote.
+///
+/// On a GPU the limits overlap, and the largest is the time. A software driver runs one after the other on the CPU, and
+/// moves each lane's bytes on its own, so that there the limits of the cores add up.
+pub fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> (f64, Limit) {
+    let software = card.class == Class::Software;
+    let clock = card.clock_ghz.0 * 1e9;
+    let workgroups = counters.workgroups.max(1) as f64;
+    // The core with the most workgroups is the last to end.
+    let turns = (workgroups / card.cores.0).ceil();
+    let of_core = |amount: f64| amount / workgroups * turns;
+    let width = card.subgroup.0 as f64;
+    let cost = |class: InstructionClass| match class {
+        InstructionClass::Float => card.float_cost.0,
+        InstructionClass::Convert => card.convert_cost.0,
+        InstructionClass::Special => card.special_cost.0,
+        InstructionClass::Subgroup => SUBGROUP_COST,
+        InstructionClass::Matrix | InstructionClass::Move => 0.0,
+        _ => 1.0,
+    };
+    let classes = InstructionClass::ALL.iter();
+    let instructions: f64 = classes
+        .map(|&class| cost(class) * (counters.instructions[class as usize] - counters.known[class as usize]) as f64)
+        .sum();
+    // Compilers keep what uniform buffers hold in registers.
+    let instructions = instructions - counters.uniform.loads as f64;
+    let moved = |requests: &crate::emulator::Requests, lines: u64| {
+        if software { requests.lane_bytes as f64 } else { 128.0 * lines as f64 }
+    };
+    let l1 = moved(&counters.buffers, counters.buffers.lines);
+    let shared = moved(&counters.shared, counters.shared.fewest_lines + counters.bank_conflicts);
+    let matrix = counters.instructions[InstructionClass::Matrix as usize] as f64 * MATRIX_FLOPS;
+    let invocations = (counters.invocations as f64 / workgroups).max(1.0);
+    let at_once = card.cores.0 * (card.resident.0 / invocations).floor().max(1.0);
+    // A compiler's loads in flight lie between one at a time, as written, and all that do not need each other.
+    let chain = counters.dependent_loads as f64;
+    let waits = chain + (counters.waits as f64 / workgroups - chain).max(0.0) / card.in_flight.0;
+    // What the step before wrote, or the same workgroup read, comes from a cache.
+    let again = if streams { counters.rereads as f64 / counters.buffers.sectors.max(1) as f64 } else { 1.0 };
+    let latency = card.latency_ns.0 * (1.0 - again) + card.cache_ns.0 * again;
+    let rounds = (workgroups / at_once).ceil();
+    let limits = [
+        (Limit::Bandwidth, bytes / (card.copy_gb_s.0 * 1e9)),
+        (Limit::L1, of_core(l1) / (card.l1_bytes.0 * clock)),
+        (Limit::WorkgroupMemory, of_core(shared) / (card.shared_bytes.0 * clock)),
+        (Limit::Valu, of_core(instructions * width) / (card.lanes.0 * clock)),
+        (
+            Limit::Matrix,
+            if matrix > 0.0 { of_core(matrix) * card.cores.0 / (card.matrix_tflops.0 * 1e12) } else { 0.0 },
+        ),
+        (Limit::Latency, rounds * waits * latency * 1e-9),
+    ];
+    let launch = (card.dispatch_us.0 + card.barrier_us.0) * 1e-6;
+    let (limit, most) = limits.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are limits");
+    let cores: f64 = limits[1..].iter().map(|(_, seconds)| seconds).sum();
+    let work = if software { most.max(cores) } else { most };
+    (launch + work, if launch > work { Limit::Launch } else { limit })
+}

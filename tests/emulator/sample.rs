@@ -1,0 +1,49 @@
+//! A few workgroups stand for a dispatch: their counters, scaled, are those of the whole.
+
+use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::emulator::{Counters, EmulatedAdapter, Emulator, EmulatorOptions, Schedule};
+use qwgpu::formats;
+use qwgpu::gpu::{Class, Options, tuning};
+use qwgpu::lab::sample;
+use qwgpu::plan::trial::check;
+use qwgpu::plan::{Case, Consts, Kernel, Tensor, Trial, Variant};
+
+const LANES: usize = 32;
+
+/// Kernels whose workgroups do the same but at the edges, whatever the values. Rows of others may begin within a line, or
+/// their values may choose what they do.
+const UNIFORM: [&str; 6] = ["copy", "fma", "matmul_bf16", "matmul_grid", "matvec_bf16", "matvec_grid"];
+
+/// Returns a test for each case of a uniform kernel, by the variants that a GPU runs.
+pub fn tests() -> Vec<Test> {
+    let kernels = formats::kernels().filter(|kernel| UNIFORM.contains(&kernel.name));
+    let cases =
+        kernels.flat_map(|kernel| kernel.cases.iter().filter(|case| !case.bench).map(move |case| (kernel, case)));
+    let test = |(kernel, case): (&'static Kernel, &'static Case)| {
+        Test::test(format!("sample/{}/{}", kernel.name, case.name), move || compare(kernel, case))
+    };
+    cases.map(test).collect()
+}
+
+fn compare(kernel: &'static Kernel, case: &Case) -> Result<(), Failed> {
+    let settings =
+        EmulatorOptions { sanitize: false, profile: true, ..EmulatorOptions::sanitizing(LANES, Schedule::Forward) };
+    let adapter = EmulatedAdapter::new(settings, Options::default());
+    let chosen: (&Variant, Consts) = tuning::choose(kernel, Class::Discrete, adapter.has(), LANES as u32);
+    let mut emulator = Emulator::new(adapter, u64::MAX);
+    check(kernel, case, &mut emulator)?;
+    let (trial, _) = Trial::new(case);
+    for (step, whole) in trial.plan.steps.iter().zip(&emulator.executor.outcomes) {
+        if step.kernel.name != kernel.name {
+            continue;
+        }
+        let zeros = |tensor: Tensor| vec![0; tensor.words().max(4).next_multiple_of(4)];
+        let sampled = sample::step(step, chosen.clone(), LANES, zeros)?;
+        // Sectors that other workgroups have read are known to the whole only.
+        let whole = Counters { rereads: sampled.rereads, ..whole.outcome.counters.clone() };
+        if sampled != whole {
+            return Err(format!("sampled {sampled:#?}, whole {whole:#?}").into());
+        }
+    }
+    Ok(())
+}
