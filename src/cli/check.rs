@@ -8,7 +8,7 @@ use super::progress::Bar;
 use super::values::count;
 use crate::error::Error;
 use crate::generate::{PassOutput, load_reference};
-use crate::plan::check::{Parting, Seen, check};
+use crate::plan::check::{StepCheck, check};
 use crate::progress::Progress;
 
 const HELP: &str = "\
@@ -62,13 +62,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let tokens = args.tokens;
     let ids: Vec<u32> = (0..=tokens as u32).map(|i| (i * 7919 + 785) % vocab).collect();
     let mut worst: Vec<(&str, Worst)> = Vec::new();
-    let mut parting = None;
+    let mut differing = None;
     let mut steps = 0;
     for (phase, ids) in [("prefill", &ids[..tokens]), ("decode", &ids[tokens..])] {
         loaded.engine.place(ids)?;
         reference.engine.place(ids)?;
         let (plan, _) = loaded.engine.plan(ids.len(), PassOutput::Token);
-        let mut seen = |s: Seen| {
+        let mut progress = |s: &StepCheck| {
             bar.at(&format!("{phase}: {}", s.step.name), s.number as u64, plan.steps.len() as u64)?;
             let name = s.step.kernel.name;
             let at = worst.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
@@ -82,16 +82,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             steps += 1;
             Ok(())
         };
-        let found = check(&plan, reference.engine.backend(), loaded.engine.backend(), &mut seen)?;
+        let found = check(&plan, reference.engine.backend(), loaded.engine.backend(), &mut progress)?;
         loaded.engine.skip(ids.len());
         reference.engine.skip(ids.len());
         if let Some(found) = found {
-            parting = Some((phase, found));
+            differing = Some((phase, found));
             break;
         }
     }
-    report(args, &loaded.run, steps, &worst, parting.as_ref())?;
-    Ok(if parting.is_none() { Outcome::Done } else { Outcome::Failed })
+    report(args, &loaded.run, steps, &worst, differing.as_ref())?;
+    Ok(if differing.is_none() { Outcome::Done } else { Outcome::Failed })
 }
 
 fn report(
@@ -99,33 +99,41 @@ fn report(
     run: &crate::generate::Run,
     steps: usize,
     worst: &[(&str, Worst)],
-    parting: Option<&(&str, Parting)>,
+    differing: Option<&(&str, StepCheck)>,
 ) -> anyhow::Result<()> {
     if args.json {
         let kernels: Vec<_> = worst
             .iter()
             .map(|(name, w)| json!({ "kernel": name, "steps": w.steps, "worst_nmse": w.nmse, "allowed": w.allowed }))
             .collect();
-        let first = parting.map(|(phase, p)| {
+        let first = differing.map(|(phase, p)| {
+            let [row, col] = p.at();
             json!({
-                "phase": phase, "step": p.step, "number": p.number, "kernel": p.kernel, "row": p.row, "col": p.col,
+                "phase": phase, "step": p.step.name, "number": p.number, "kernel": p.step.kernel.name, "row": row, "col": col,
                 "expected": p.expected, "found": p.found, "nmse": number(p.difference.nmse), "allowed": p.allowed,
             })
         });
         return print_json(&json!({
             "model": args.model.model, "adapter": run.adapter, "software": run.software, "path": run.path,
-            "steps": steps, "passed": parting.is_none(), "first_parting": first, "kernels": kernels,
+            "steps": steps, "passed": differing.is_none(), "first_parting": first, "kernels": kernels,
         }));
     }
     let mut text = format!("{:<20}{:>8}{:>14}{:>12}\n", "kernel", "steps", "worst nmse", "allowed");
     for (name, w) in worst {
         text += &format!("{name:<20}{:>8}{:>14.2e}{:>12.0e}\n", w.steps, w.nmse, w.allowed);
     }
-    text += &match parting {
+    text += &match differing {
         None => format!("all {steps} steps agree with the reference\n"),
         Some((phase, p)) => format!(
-            "FAILED in {phase} at step {}: {} (kernel {}): output[{}, {}] is {}, the reference has {}; nmse {:.2e}, allowed {:.0e}\n",
-            p.number, p.step, p.kernel, p.row, p.col, p.found, p.expected, p.difference.nmse, p.allowed
+            "FAILED in {phase} at step {}: {} (kernel {}): output{:?} is {}, the reference has {}; nmse {:.2e}, allowed {:.0e}\n",
+            p.number,
+            p.step.name,
+            p.step.kernel.name,
+            p.at(),
+            p.found,
+            p.expected,
+            p.difference.nmse,
+            p.allowed
         ),
     };
     print_out(&text)

@@ -7,23 +7,30 @@ pub fn pack(codes: &[u8], cols: usize, bits: u32) -> Vec<u32> {
     let row_words = cols * bits as usize / 32;
     let mut words = vec![0u32; codes.len() / cols * row_words];
     for (codes, words) in codes.chunks_exact(cols).zip(words.chunks_exact_mut(row_words)) {
-        for (c, &code) in codes.iter().enumerate() {
-            let (word, shift) = (c * bits as usize / 32, c as u32 * bits % 32);
-            words[word] |= u32::from(code) << shift;
-            if shift + bits > 32 {
-                words[word + 1] |= u32::from(code) >> (32 - shift);
-            }
-        }
+        codes.iter().enumerate().for_each(|(c, &code)| put(words, c * bits as usize, bits, code));
     }
     words
 }
 
+/// Writes `code` of `bits` at bit `at` of a stream that is 0 there.
+pub(super) fn put(words: &mut [u32], at: usize, bits: u32, code: u8) {
+    let (word, shift) = (at / 32, at as u32 % 32);
+    words[word] |= u32::from(code) << shift;
+    if shift + bits > 32 {
+        words[word + 1] |= u32::from(code) >> (32 - shift);
+    }
+}
+
+/// Reads `bits` at bit `at` of a stream.
+pub(super) fn take(words: &[u32], at: usize, bits: u32) -> u32 {
+    let (word, shift) = (at / 32, at as u32 % 32);
+    let high = if shift + bits > 32 { words[word + 1] << (32 - shift) } else { 0 };
+    (words[word] >> shift | high) & ((1 << bits) - 1)
+}
+
 /// Returns code number `at` of a row's words.
 pub fn code(words: &[u32], at: usize, bits: u32) -> u32 {
-    let (word, shift) = (at * bits as usize / 32, at as u32 * bits % 32);
-    let low = words[word] >> shift;
-    let high = if shift + bits > 32 { words[word + 1] << (32 - shift) } else { 0 };
-    (low | high) & ((1 << bits) - 1)
+    take(words, at * bits as usize, bits)
 }
 
 /// Returns W \[rows, cols\] from `stored(row, stored column)` and the order of the stored columns.

@@ -142,12 +142,29 @@ impl Linear {
 
     /// Adds the product as a new tensor \[m, rows\].
     pub fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        (self.format.product)(plan, name, input, self, Output::New)
+        self.product(plan, name, input, Output::New)
     }
 
     /// Adds the product to `y`.
     pub fn add_to(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor) {
-        (self.format.product)(plan, name, input, self, Output::Add(y));
+        self.product(plan, name, input, Output::Add(y));
+    }
+
+    fn product(&self, plan: &mut Plan, name: &str, input: &mut Activation, output: Output) -> Tensor {
+        let Linear { format, cols: k, ref row_blocks, layout, bias, .. } = *self;
+        let x = (format.input)(self, plan, name, input);
+        let args = LinearArgs { x, k, row_blocks, layout, bias, output };
+        let many = x.rows > 1;
+        let y = plan.linear(format.product[usize::from(many)], name, args);
+        if let Some(rest) = format.rest.filter(|_| many) {
+            rest(plan, name, args, y);
+        }
+        y
+    }
+
+    /// Returns the input with its columns in the order of the weight's.
+    pub(super) fn ordered_input(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
+        input.in_order(plan, name, self.order)
     }
 
     /// Adds the lookup of `token` \[1, m\] in an embedding: \[m, cols\] in f32.
@@ -157,11 +174,6 @@ impl Linear {
     pub fn embed(&self, plan: &mut Plan, token: Tensor) -> Tensor {
         let kernel = self.format.embed.expect("loading checked that the format holds embeddings");
         plan.embed(kernel, token, self.cols, &self.row_blocks, self.layout)
-    }
-
-    /// Returns the kernels' arguments for the product of x.
-    pub(super) fn args(&self, x: Tensor, output: Output) -> LinearArgs<'_> {
-        LinearArgs { x, k: self.cols, row_blocks: &self.row_blocks, layout: self.layout, bias: self.bias, output }
     }
 
     /// Returns the bytes of weight, bias and order.

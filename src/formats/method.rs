@@ -127,7 +127,9 @@ pub trait Solver {
     fn check(&self, bits: u32) -> Result<()>;
 
     /// Returns how the Hessian of `weight`'s inputs is factored. None: the method needs no factor.
-    fn factor(&self, weight: &Weight<'_>) -> Option<FactorOptions>;
+    fn factor(&self, _weight: &Weight<'_>) -> Option<FactorOptions> {
+        None
+    }
 
     /// Quantizes a weight.
     ///

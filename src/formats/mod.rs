@@ -38,7 +38,7 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 
-use crate::kernels::{KERNELS, Output, WeightLayout};
+use crate::kernels::{KERNELS, LinearArgs, WeightLayout};
 use crate::plan::{Element, Kernel, Plan, Tensor};
 
 pub use linear::{Activation, Linear};
@@ -51,8 +51,12 @@ pub struct Format {
     pub name: &'static str,
     /// Kernels that only this format has.
     pub kernels: &'static [&'static Kernel],
-    /// Adds a product by a weight of this format to a plan.
-    pub product: ProductFn,
+    /// Those of the product: of one row, and of many.
+    pub product: [&'static Kernel; 2],
+    /// Returns the input of the product as its kernels take it.
+    pub input: fn(&Linear, &mut Plan, &str, &mut Activation) -> Tensor,
+    /// Adds to y what the kernel for many rows leaves out: step name, arguments, y.
+    pub rest: Option<fn(&mut Plan, &str, LinearArgs, Tensor)>,
     /// Kernel that looks up tokens in an embedding of this format. None: the format holds no embeddings.
     pub embed: Option<&'static Kernel>,
     /// Returns whether a row's product depends on the other rows of its pass.
@@ -60,9 +64,6 @@ pub struct Format {
     /// Layouts in model folders. None: weights of this format are plain tensors of a checkpoint.
     pub folders: &'static [&'static file::FolderFormat],
 }
-
-/// Adds x · Wᵀ + bias: step name, input, weight, destination. Returns y \[m, rows\].
-pub type ProductFn = fn(&mut Plan, &str, &mut Activation, &Linear, Output) -> Tensor;
 
 /// Every format.
 pub static FORMATS: &[&Format] = &[&bf16::FORMAT, &grid::FORMAT, &int8::FORMAT, &spqr::FORMAT, &gguf::FORMAT];

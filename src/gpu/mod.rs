@@ -24,7 +24,7 @@ use crate::plan::{Kernel, Needs, Path, Step, Variant};
 use pipeline::Pipeline;
 
 /// Options of opening an adapter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Variants of kernels that may run.
     pub path: Path,
@@ -34,12 +34,6 @@ pub struct Options {
     pub without: Needs,
     /// A folder whose shaders replace the built-in ones of the same name.
     pub shaders: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { path: Path::Fast, webgpu_limits: false, without: Needs::empty(), shaders: None }
-    }
 }
 
 /// An opened adapter.
@@ -55,7 +49,7 @@ pub struct Gpu {
     forced: HashMap<&'static str, &'static Variant>,
     pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
     cache: Option<cache::Cache>,
-    residents: Vec<Resident>,
+    residents: Vec<wgpu::Buffer>,
     programs: Vec<Option<run::Program>>,
     /// Scratch memory, shared by all programs.
     slots: Vec<wgpu::Buffer>,
@@ -68,11 +62,6 @@ pub struct Gpu {
 
 /// Kernel, variant, and what the step specializes.
 type PipelineKey = (&'static str, &'static str, Vec<(&'static str, u32)>);
-
-struct Resident {
-    name: String,
-    buffer: wgpu::Buffer,
-}
 
 impl Gpu {
     /// Opens `adapter`.

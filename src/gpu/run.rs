@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pipeline::Pipeline;
-use super::{Gpu, Resident, memory};
+use super::{Gpu, memory};
 use crate::error::Result;
 use crate::plan::kernel::workgroups;
 use crate::plan::schedule::{self, Slots};
@@ -39,7 +39,7 @@ impl Gpu {
 
     fn buffer(&self, program: Option<ProgramId>, tensor: Tensor) -> &wgpu::Buffer {
         match tensor.place {
-            Place::Resident(r) => &self.residents[r as usize].buffer,
+            Place::Resident(r) => &self.residents[r as usize],
             Place::Scratch(s) => {
                 let program = self.program(program.expect("scratch belongs to a program"));
                 let buffers = program.kept.as_ref().unwrap_or(&self.slots);
@@ -123,15 +123,8 @@ impl Backend for Gpu {
         let place = Place::Resident(self.residents.len() as u32);
         let tensor = Tensor { place, rows, cols, element };
         let buffer = memory::storage(&self.device, name, tensor.bytes())?;
-        self.residents.push(Resident { name: name.to_owned(), buffer });
+        self.residents.push(buffer);
         Ok(tensor)
-    }
-
-    fn name(&self, tensor: Tensor) -> &str {
-        match tensor.place {
-            Place::Resident(r) => &self.residents[r as usize].name,
-            Place::Scratch(_) => "scratch",
-        }
     }
 
     fn max_tensor_bytes(&self) -> u64 {
@@ -263,7 +256,7 @@ impl Backend for Gpu {
     }
 
     fn memory(&self) -> (u64, u64) {
-        let residents = self.residents.iter().map(|r| r.buffer.size()).sum();
+        let residents = self.residents.iter().map(wgpu::Buffer::size).sum();
         (residents, self.slots.iter().map(wgpu::Buffer::size).sum())
     }
 }

@@ -20,9 +20,6 @@ pub trait Backend {
     /// [`crate::Error::OutOfMemory`] when the device refuses.
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor>;
 
-    /// Returns the name a resident tensor was created with.
-    fn name(&self, tensor: Tensor) -> &str;
-
     /// Returns the size of the largest tensor one step can bind, in bytes; larger ones are split by rows.
     fn max_tensor_bytes(&self) -> u64;
 

@@ -4,28 +4,25 @@ use super::compare::{Difference, compare};
 use super::{Backend, Element, Plan, Step};
 use crate::error::Result;
 
-/// A step whose output differs by more than it may.
+/// Comparison of a step's output with the reference.
 #[derive(Clone, Debug)]
-pub struct Parting {
+pub struct StepCheck {
     /// Number of the step in the plan.
     pub number: usize,
-    pub step: String,
-    pub kernel: &'static str,
-    /// Row and column of the largest difference.
-    pub row: usize,
-    pub col: usize,
+    pub step: Step,
+    pub difference: Difference,
+    pub allowed: f64,
+    /// Values of the reference and of the device where they differ most.
     pub expected: f32,
     pub found: f32,
-    pub difference: Difference,
-    pub allowed: f64,
 }
 
-/// Comparison of one step with the reference.
-pub struct Seen<'a> {
-    pub number: usize,
-    pub step: &'a Step,
-    pub difference: Difference,
-    pub allowed: f64,
+impl StepCheck {
+    /// Returns row and column of the largest difference.
+    pub fn at(&self) -> [usize; 2] {
+        let cols = self.step.output().cols;
+        [self.difference.at / cols, self.difference.at % cols]
+    }
 }
 
 /// Runs `plan` step by step on `reference` and on `device`, which hold the same tensors under the
@@ -33,16 +30,16 @@ pub struct Seen<'a> {
 /// output, so that a step is judged by its own error alone, at the device's tolerance for its kernel.
 /// Integer outputs must be equal.
 ///
-/// Gives the first step that parts; `seen` hears of every step and may stop the check.
+/// Returns the first step that differs by more than it may; `progress` is told of every step and may stop the check.
 pub fn check(
     plan: &Plan,
     reference: &mut dyn Backend,
     device: &mut dyn Backend,
-    seen: &mut dyn FnMut(Seen) -> Result<()>,
-) -> Result<Option<Parting>> {
+    progress: &mut dyn FnMut(&StepCheck) -> Result<()>,
+) -> Result<Option<StepCheck>> {
     let expected_program = reference.prepare(plan, true)?;
     let device_program = device.prepare(plan, true)?;
-    let mut parted = None;
+    let mut differing = None;
     for (number, step) in plan.steps.iter().enumerate() {
         reference.run_steps(expected_program, number..number + 1)?;
         device.run_steps(device_program, number..number + 1)?;
@@ -58,27 +55,18 @@ pub fn check(
         };
         let (e, f) = (as_values(&expected), as_values(&found));
         let difference = compare(&e, &f);
-        seen(Seen { number, step, difference, allowed })?;
-        // Written so that NaN parts too.
+        let at = difference.at;
+        let check = StepCheck { number, step: step.clone(), difference, allowed, expected: e[at], found: f[at] };
+        progress(&check)?;
+        // Written so that NaN differs too.
         let close = difference.nmse <= allowed;
         if !close {
-            let at = difference.at;
-            parted = Some(Parting {
-                number,
-                step: step.name.clone(),
-                kernel: step.kernel.name,
-                row: at / output.cols,
-                col: at % output.cols,
-                expected: e[at],
-                found: f[at],
-                difference,
-                allowed,
-            });
+            differing = Some(check);
             break;
         }
         reference.write(Some(expected_program), output, 0, &found)?;
     }
     reference.release(expected_program);
     device.release(device_program);
-    Ok(parted)
+    Ok(differing)
 }

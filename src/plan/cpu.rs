@@ -52,7 +52,6 @@ pub struct Cpu<E: Executor = Mode> {
     pub executor: E,
     max_tensor_bytes: u64,
     residents: Vec<Vec<u32>>,
-    names: Vec<String>,
     programs: Vec<Option<Program>>,
     /// Scratch, shared by the programs as on a GPU.
     slots: Vec<Vec<u32>>,
@@ -75,7 +74,6 @@ impl<E: Executor> Cpu<E> {
             executor,
             max_tensor_bytes,
             residents: Vec::new(),
-            names: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
             fetched: Vec::new(),
@@ -156,15 +154,7 @@ impl<E: Executor> Backend for Cpu<E> {
         })?;
         words.resize(tensor.words(), 0);
         self.residents.push(words);
-        self.names.push(name.to_owned());
         Ok(tensor)
-    }
-
-    fn name(&self, tensor: Tensor) -> &str {
-        match tensor.place {
-            Place::Resident(r) => &self.names[r as usize],
-            Place::Scratch(_) => "scratch",
-        }
     }
 
     fn max_tensor_bytes(&self) -> u64 {
@@ -181,7 +171,6 @@ impl<E: Executor> Backend for Cpu<E> {
 
     fn keep_residents(&mut self, kept: usize) {
         self.residents.truncate(kept);
-        self.names.truncate(kept);
     }
 
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {

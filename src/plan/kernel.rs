@@ -29,11 +29,12 @@ impl std::fmt::Display for Needs {
 }
 
 /// Variants that may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Path {
     /// Only those that need nothing.
     Portable,
     /// All that the adapter can run.
+    #[default]
     Fast,
 }
 
@@ -259,11 +260,6 @@ impl<'a> Io<'a> {
     /// Returns the words of an input.
     pub fn u32(&self, input: usize) -> &'a [u32] {
         self.inputs[input]
-    }
-
-    /// Returns an input as bf16 values.
-    pub fn bf16(&self, input: usize) -> &'a [half::bf16] {
-        bytemuck::cast_slice(self.inputs[input])
     }
 
     /// Returns the output as f32 values: what it had before, to be overwritten or added to.

@@ -1,6 +1,6 @@
 //! Memory of scratch tensors: two share it if their lives within a plan do not meet.
 
-use super::{Place, Plan};
+use super::{Place, Plan, Step, Tensor};
 
 /// A slot for every scratch tensor and the size each slot needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,39 +20,28 @@ pub fn assign(plan: &Plan, keep: bool) -> Slots {
             bytes: plan.scratch.iter().map(|t| t.bytes()).collect(),
         };
     }
+    let used = |step: &Step| -> Vec<usize> {
+        let scratch = |t: &Tensor| if let Place::Scratch(s) = t.place { Some(s as usize) } else { None };
+        step.bind.iter().filter_map(scratch).collect()
+    };
     let mut last_use = vec![0; plan.scratch.len()];
     for (number, step) in plan.steps.iter().enumerate() {
-        for tensor in &step.bind {
-            if let Place::Scratch(s) = tensor.place {
-                last_use[s as usize] = number;
-            }
-        }
+        used(step).into_iter().for_each(|s| last_use[s] = number);
     }
-    let mut slots = Slots { of: vec![usize::MAX; plan.scratch.len()], bytes: Vec::new() };
-    let mut free: Vec<usize> = Vec::new();
+    let (mut of, mut bytes, mut free) = (vec![None; plan.scratch.len()], Vec::new(), Vec::new());
     for (number, step) in plan.steps.iter().enumerate() {
-        let used = |t: &super::Tensor| match t.place {
-            Place::Scratch(s) => Some(s as usize),
-            Place::Resident(_) => None,
-        };
-        for s in step.bind.iter().filter_map(used) {
-            if slots.of[s] == usize::MAX {
-                slots.of[s] = take(&mut slots.bytes, &mut free, plan.scratch[s].bytes());
-            }
+        for s in used(step) {
+            of[s].get_or_insert_with(|| take(&mut bytes, &mut free, plan.scratch[s].bytes()));
         }
-        for s in step.bind.iter().filter_map(used) {
-            if last_use[s] == number && !free.contains(&slots.of[s]) {
-                free.push(slots.of[s]);
+        for s in used(step) {
+            let slot = of[s].expect("assigned above");
+            if last_use[s] == number && !free.contains(&slot) {
+                free.push(slot);
             }
         }
     }
-    for slot in &mut slots.of {
-        // A tensor no step binds needs no memory of its own.
-        if *slot == usize::MAX {
-            *slot = 0;
-        }
-    }
-    slots
+    // A tensor no step binds needs no memory of its own.
+    Slots { of: of.into_iter().map(Option::unwrap_or_default).collect(), bytes }
 }
 
 /// The smallest free slot that holds `need`, else the largest free one grown, else a new one.

@@ -103,3 +103,41 @@ fn damaged_weights_are_refused() {
         assert!(read(2, 2 * block.columns, &bytes).contains("row 1"), "{}", block.name);
     }
 }
+
+/// Every bit of a block is one bit of its codes or of its statistics.
+#[test]
+fn splitting_loses_no_bit_and_doubles_none() {
+    for block in BLOCKS {
+        let split = |bytes: &[u8]| {
+            let mut codes = vec![0; block.columns * block.bits() as usize / 8];
+            let mut stats = vec![0; block.stat_bytes()];
+            block.split(bytes, &mut codes, &mut stats);
+            [codes, stats].concat()
+        };
+        let mut bytes = vec![0; block.bytes];
+        let clear = split(&bytes);
+        let mut seen = vec![0; clear.len()];
+        for bit in 0..8 * block.bytes {
+            bytes[bit / 8] = 1 << (bit % 8);
+            let changed: Vec<u8> = split(&bytes).iter().zip(&clear).map(|(a, b)| a ^ b).collect();
+            bytes[bit / 8] = 0;
+            assert_eq!(changed.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1, "{}: bit {bit}", block.name);
+            seen.iter_mut().zip(changed).for_each(|(seen, changed)| *seen |= changed);
+        }
+        let bits: u32 = seen.iter().map(|byte: &u8| byte.count_ones()).sum();
+        assert_eq!(bits as usize, 8 * block.bytes, "{}: two bits in one place", block.name);
+    }
+}
+
+#[test]
+fn even_statistics_give_every_group_one_scale() {
+    for block in BLOCKS {
+        let mut stats = vec![0; block.stat_bytes()];
+        block.even_stats(0.5, &mut stats);
+        let first = block.scale_and_minimum(&stats, 0);
+        assert_eq!(first.0, 0.5, "{}", block.name);
+        for group in 0..block.columns / block.group {
+            assert_eq!(block.scale_and_minimum(&stats, group), first, "{}: group {group}", block.name);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Tensors of one quantized linear in a checkpoint.
 
+use std::ops::Range;
+
 use half::f16;
 
 use crate::checkpoint::{Checkpoint, NewTensor, TensorInfo};
@@ -85,6 +87,25 @@ impl LinearFile<'_> {
 
     pub(crate) fn words(&self, part: &str) -> Result<Vec<u32>> {
         self.bytes(part).map(|bytes| words(&bytes))
+    }
+
+    /// Reads a tensor of words by some rows of `row_words` at a time, which `take` is handed with their numbers.
+    pub(crate) fn pieces(
+        &self,
+        part: &str,
+        row_words: usize,
+        mut take: impl FnMut(Range<usize>, &[u32]),
+    ) -> Result<()> {
+        const PIECE: usize = 8 << 20;
+        let rows = self.info(part).map_or(0, TensorInfo::elements) / row_words;
+        let piece = (PIECE / (4 * row_words)).max(1);
+        let mut bytes = Vec::new();
+        for first in (0..rows).step_by(piece) {
+            let last = rows.min(first + piece);
+            self.checkpoint.tensors.read_bytes(&self.name(part), first * row_words..last * row_words, &mut bytes)?;
+            take(first..last, &words(&bytes));
+        }
+        Ok(())
     }
 
     pub(crate) fn u16s(&self, part: &str) -> Result<Vec<u16>> {

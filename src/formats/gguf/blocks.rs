@@ -275,32 +275,3 @@ impl Block {
         self.minimum.into_iter().for_each(|at| set(at, minimum));
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_and_statistics_are_the_whole_block() {
-        for block in BLOCKS {
-            let mut times = vec![0; block.bytes];
-            for &Field { at, bits, .. } in block.codes {
-                times[at..at + block.columns * bits as usize / 8].iter_mut().for_each(|n| *n += 1);
-            }
-            block.stats.iter().for_each(|range| times[range.clone()].iter_mut().for_each(|n| *n += 1));
-            assert!(times.iter().all(|&n| n == 1), "{}: {times:?}", block.name);
-            let stats: usize = block.stats.iter().map(|range| range.len()).sum();
-            assert_eq!(stats, block.ones.len(), "{}", block.name);
-        }
-    }
-
-    #[test]
-    fn ones_are_ones() {
-        for block in BLOCKS {
-            for group in 0..block.columns / block.group {
-                let minimum = i32::from(block.minimum.is_some());
-                assert_eq!((block.factors)(block.ones, group), (1, minimum), "{}: group {group}", block.name);
-            }
-        }
-    }
-}

@@ -13,28 +13,24 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::codes::code_words;
-use super::linear::{Activation, Linear};
+use super::linear::Linear;
 use super::{DeviceTensor, Format, QuantizedWeight};
 use crate::error::{Error, Result};
-use crate::kernels::{Output, WeightLayout};
+use crate::kernels::WeightLayout;
 use crate::plan::kernel::hash;
-use crate::plan::{Plan, Tensor};
 use blocks::Block;
 use layout::{dequantize_blocks, stat_words};
 
 pub static FORMAT: Format = Format {
     name: "gguf",
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &embed::KERNEL],
-    product,
+    product: [&matvec::KERNEL, &matmul::KERNEL],
+    input: Linear::ordered_input,
+    rest: None,
     embed: Some(&embed::KERNEL),
     rows_depend: |_| false,
     folders: &[],
 };
-
-fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
-    let kernel = if input.x.rows == 1 { &matvec::KERNEL } else { &matmul::KERNEL };
-    plan.linear(kernel, name, linear.args(input.x, output))
-}
 
 /// W [rows, cols] in blocks of one type.
 #[derive(Clone, Debug)]

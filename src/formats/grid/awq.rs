@@ -14,7 +14,7 @@ use super::Grid;
 use super::file::group_size;
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
-use crate::formats::file::linear::{LinearFile, words};
+use crate::formats::file::LinearFile;
 use crate::formats::file::{Fields, FolderFormat, FolderLayout, Notes, OTHERS};
 
 const BITS: u32 = 4;
@@ -22,8 +22,6 @@ const BITS: u32 = 4;
 const CODES: usize = 8;
 /// First bit of each output's code in a word.
 const SHIFTS: [u32; CODES] = [0, 16, 4, 20, 8, 24, 12, 28];
-/// Bytes of `qweight` read at a time.
-const PIECE: usize = 8 << 20;
 
 pub static FOLDER: FolderFormat = FolderFormat {
     quant_method: "awq",
@@ -102,19 +100,12 @@ fn code_of(word: u32, row: usize) -> u32 {
 fn codes(linear: &LinearFile) -> Result<Vec<u32>> {
     let (cols, file_words) = (linear.cols, linear.rows / CODES);
     let mut codes = vec![0; linear.rows * cols / CODES];
-    let name = linear.name("qweight");
-    let piece = (PIECE / (4 * file_words)).clamp(1, cols);
-    let mut bytes = Vec::new();
-    for first in (0..cols).step_by(piece) {
-        let last = (first + piece).min(cols);
-        linear.checkpoint.tensors.read_bytes(&name, first * file_words..last * file_words, &mut bytes)?;
-        let piece = words(&bytes);
+    linear.pieces("qweight", file_words, |columns, piece| {
         codes.par_chunks_mut(cols / CODES).enumerate().for_each(|(row, codes)| {
-            for c in first..last {
-                let word = piece[(c - first) * file_words + row / CODES];
-                codes[c / CODES] |= code_of(word, row) << (c % CODES * 4);
+            for (c, words) in columns.clone().zip(piece.chunks_exact(file_words)) {
+                codes[c / CODES] |= code_of(words[row / CODES], row) << (c % CODES * 4);
             }
         });
-    }
+    })?;
     Ok(codes)
 }

@@ -138,16 +138,11 @@ fn parse(fields: &Fields, notes: &Notes) -> Result<GptqFolder> {
         None | Some((_, "int32" | "torch.int32")) => (),
         Some((name, other)) => return Err(fields.unsupported(name, format!("{other:?}"), OTHERS)),
     }
+    let desc_act = fields.flag(&["desc_act"])?.unwrap_or(false);
     let folder = GptqFolder {
-        bits: fields.bits()?,
-        group_size: fields.group_size()?,
         sym: fields.flag(&["sym"])?,
-        desc_act: fields.flag(&["desc_act"])?.unwrap_or(false),
-        zeros,
-        damp_percent: None,
-        true_sequential: true,
-        static_groups: false,
         rules: rules(fields)?,
+        ..GptqFolder::new(fields.bits()?, fields.group_size()?, true, desc_act, zeros)
     };
     if folder.sym.is_none() {
         notes.add(format!("{}: {}sym is not given, taken as true", fields.file.display(), fields.within));

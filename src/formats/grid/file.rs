@@ -12,11 +12,9 @@ use crate::checkpoint::NewTensor;
 use crate::error::{Error, Result};
 use crate::formats::QuantizedWeight;
 use crate::formats::codes::{code, pack};
-use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, tensor, words};
+use crate::formats::file::linear::{LinearFile, bytes_of, bytes_of_halves, tensor};
 use crate::formats::file::{FolderLayout, Notes};
 
-/// Bytes of `qweight` read at a time.
-const PIECE: usize = 8 << 20;
 /// Rows that one core fills at a time: their words lie in one cache line of `qweight`.
 const BLOCK: usize = 16;
 
@@ -108,22 +106,15 @@ fn codes(linear: &LinearFile, bits: u32) -> Result<Vec<u32>> {
     let rows = linear.rows;
     let row_words = linear.cols * bits as usize / 32;
     let mut codes = vec![0; rows * row_words];
-    let name = linear.name("qweight");
-    let piece = (PIECE / (4 * rows)).clamp(1, row_words);
-    let mut bytes = Vec::new();
-    for first in (0..row_words).step_by(piece) {
-        let last = (first + piece).min(row_words);
-        linear.checkpoint.tensors.read_bytes(&name, first * rows..last * rows, &mut bytes)?;
-        let piece = words(&bytes);
+    linear.pieces("qweight", rows, |words, piece| {
         codes.par_chunks_mut(BLOCK * row_words).enumerate().for_each(|(block, codes)| {
-            for word in first..last {
-                let column = &piece[(word - first) * rows + block * BLOCK..];
-                for (row, &value) in codes.chunks_exact_mut(row_words).zip(column) {
+            for (word, piece) in words.clone().zip(piece.chunks_exact(rows)) {
+                for (row, &value) in codes.chunks_exact_mut(row_words).zip(&piece[block * BLOCK..]) {
                     row[word] = value;
                 }
             }
         });
-    }
+    })?;
     Ok(codes)
 }
 

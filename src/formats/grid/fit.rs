@@ -17,11 +17,6 @@ pub(super) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Returns the largest code.
-    fn maxq(&self) -> f32 {
-        ((1u32 << self.bits) - 1) as f32
-    }
-
     /// Returns the columns of a group in this weight.
     pub(super) fn group_size(&self, weight: &Weight<'_>) -> Result<usize> {
         if ![2, 3, 4, 8].contains(&self.bits) {
@@ -75,7 +70,7 @@ impl Fit<'_> {
 
     /// Returns the grids for a share of these ranges.
     fn grids(&self, low: &[f32], high: &[f32], share: f32) -> Grids {
-        let maxq = self.maxq();
+        let maxq = ((1u32 << self.bits) - 1) as f32;
         let grids = low.iter().zip(high).map(|(low, high)| {
             let (low, high) = (share * low, share * high);
             let mut scale = ((high - low) / maxq).max(f32::MIN_POSITIVE);

@@ -21,26 +21,21 @@ pub use options::{GPTQ, GptqOptions, GridOptions, GroupSize, RTN, RtnOptions};
 pub use rtn::rtn;
 
 use super::codes::{code, code_words, in_own_order, pack, pad_rows};
-use super::linear::{Activation, Linear};
+use super::linear::Linear;
 use super::{DeviceTensor, Format, QuantizedWeight};
-use crate::kernels::{Output, WeightLayout};
-use crate::plan::{Plan, Tensor};
+use crate::kernels::WeightLayout;
 use layout::{padded, zero_bits};
 
 pub static FORMAT: Format = Format {
     name: "grid",
     kernels: &[&matvec::KERNEL, &matmul::KERNEL],
-    product,
+    product: [&matvec::KERNEL, &matmul::KERNEL],
+    input: Linear::ordered_input,
+    rest: None,
     embed: None,
     rows_depend: |_| false,
     folders: &[&config::FOLDER, &awq::FOLDER],
 };
-
-fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
-    let x = input.in_order(plan, name, linear.order);
-    let kernel = if x.rows == 1 { &matvec::KERNEL } else { &matmul::KERNEL };
-    plan.linear(kernel, name, linear.args(x, output))
-}
 
 /// Weight on a uniform grid.
 #[derive(Clone, Debug, PartialEq)]

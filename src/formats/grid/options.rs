@@ -163,10 +163,6 @@ impl Solver for RtnOptions {
         self.grid.check()
     }
 
-    fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {
-        None
-    }
-
     fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
         rtn(weight, bits, &self.grid, calibration.hessian)
     }

@@ -16,7 +16,7 @@ pub use options::{Int8Options, METHOD, int8};
 
 use super::linear::{Activation, Linear};
 use super::{DeviceTensor, Format, QuantizedWeight};
-use crate::kernels::{Output, WeightLayout};
+use crate::kernels::WeightLayout;
 use crate::plan::{Element, Plan, Tensor};
 
 /// Inputs of at least this magnitude are outliers, unless a model says otherwise.
@@ -25,18 +25,18 @@ pub const THRESHOLD: f32 = 6.0;
 pub static FORMAT: Format = Format {
     name: "int8",
     kernels: &[&outliers::KERNEL, &quantize::KERNEL, &matvec::KERNEL, &matmul::KERNEL],
-    product,
+    product: [&matvec::KERNEL, &matmul::KERNEL],
+    input,
+    rest: None,
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.
     rows_depend: |layout| layout.threshold > 0.0,
     folders: &[&folder::FOLDER],
 };
 
-fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
+fn input(linear: &Linear, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
     let threshold = linear.layout.threshold;
-    let x = input.once(FORMAT.name, threshold, |x| quantize::quantize_rows(plan, name, x, threshold));
-    let kernel = if x.rows == 1 { &matvec::KERNEL } else { &matmul::KERNEL };
-    plan.linear(kernel, name, linear.args(x, output))
+    input.once(FORMAT.name, threshold, |x| quantize::quantize_rows(plan, name, x, threshold))
 }
 
 /// Weight of LLM.int8().

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::formats::method::{Calibration, Method, RunOptions, Solver};
 use crate::formats::solver::tile::round;
-use crate::formats::solver::{FactorOptions, Hessian, Quantized, Weight, all_finite};
+use crate::formats::solver::{Hessian, Quantized, Weight, all_finite};
 
 pub static METHOD: Method = Method {
     name: "int8",
@@ -54,10 +54,6 @@ impl Solver for Int8Options {
                 Err(Error::request("`threshold`", "a number of 0 or more", self.threshold, "bitsandbytes takes 6"))
             }
         }
-    }
-
-    fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {
-        None
     }
 
     fn quantize(&self, _: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {

@@ -7,7 +7,7 @@
 
 use half::f16;
 
-use crate::formats::codes::{code_words, unpack};
+use crate::formats::codes::{code_words, take, unpack};
 use crate::kernels::linear::{self, Params, WeightLayout};
 use crate::plan::{Kernel, Tensor, Trial};
 
@@ -24,12 +24,6 @@ pub(super) fn sparse_words(n: usize, outliers: usize) -> usize {
 /// Packs an outlier into a word.
 pub(super) fn outlier(column: u16, value: f16) -> u32 {
     u32::from(column) | u32::from(value.to_bits()) << 16
-}
-
-/// Reads `width` bits at bit `at` of a stream.
-fn bits(stream: &[u32], at: usize, width: u32) -> f32 {
-    let both = u64::from(stream[at / 32]) | stream.get(at / 32 + 1).map_or(0, |&high| u64::from(high) << 32);
-    (both >> (at % 32) & ((1 << width) - 1)) as f32
 }
 
 /// Writes row `n` as f32.
@@ -51,8 +45,8 @@ pub(super) fn dequantize_codes(weight: &[&[u32]], params: &Params, n: usize, row
     let block = &stat_codes[n / 16 * stat_words(k / group, layout)..];
     for (g, row) in row.chunks_exact_mut(group).enumerate() {
         let at = 8 * (2 * g + n / 8 % 2) * (scale_bits + zero_bits) as usize;
-        let scale_code = bits(block, at + n % 8 * scale_bits as usize, scale_bits);
-        let zero_code = bits(block, at + 8 * scale_bits as usize + n % 8 * zero_bits as usize, zero_bits);
+        let scale_code = take(block, at + n % 8 * scale_bits as usize, scale_bits) as f32;
+        let zero_code = take(block, at + 8 * scale_bits as usize + n % 8 * zero_bits as usize, zero_bits) as f32;
         let stats = &stats[(n / 16 * (k / group) + g) * 2..][..2];
         let half = |i: usize| f16::from_bits((stats[i / 2] >> (i % 2 * 16)) as u16).to_f32();
         let scale = half(0) * (scale_code - half(1));

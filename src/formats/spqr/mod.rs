@@ -17,33 +17,22 @@ pub use folder::{OutlierMeaning, SpqrFolder};
 pub use options::{METHOD, SpqrOptions};
 pub use solve::{outlier_share, spqr};
 
-use super::codes::{code, code_words, in_own_order, pad_rows};
-use super::linear::{Activation, Linear};
+use super::codes::{code, code_words, in_own_order, pad_rows, put};
+use super::linear::Linear;
 use super::{DeviceTensor, Format, QuantizedWeight};
-use crate::kernels::{Output, WeightLayout};
-use crate::plan::{Plan, Tensor};
+use crate::kernels::WeightLayout;
 use layout::{outlier, sparse_words, stat_words};
 
 pub static FORMAT: Format = Format {
     name: "spqr",
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS],
-    product,
+    product: [&matvec::KERNEL, &matmul::KERNEL],
+    input: Linear::ordered_input,
+    rest: Some(matmul::add_outlier_product),
     embed: None,
     rows_depend: |_| false,
     folders: &[&folder::FOLDER],
 };
-
-fn product(plan: &mut Plan, name: &str, input: &mut Activation, linear: &Linear, output: Output) -> Tensor {
-    let x = input.in_order(plan, name, linear.order);
-    let args = linear.args(x, output);
-    if x.rows == 1 {
-        return plan.linear(&matvec::KERNEL, name, args);
-    }
-    // Adding the outliers to the weights on their way to the multipliers would make lanes wait for each other.
-    let y = plan.linear(&matmul::KERNEL, name, args);
-    matmul::add_outlier_product(plan, name, args, y);
-    y
-}
 
 /// Weight of SpQR: w = s · (code - z) + outlier, with s = S_s · (scale code - S_z) and z = Z_s · (zero code - Z_z),
 /// all in f32.
@@ -100,12 +89,9 @@ impl Spqr {
         let mut words = vec![0u32; rows.len() / 16 * stride];
         for (at, block) in words.chunks_exact_mut(stride).enumerate() {
             let mut bit = 0;
-            let mut put = |code: u8, width: u32| {
-                block[bit / 32] |= u32::from(code) << (bit % 32);
-                if bit % 32 + width as usize > 32 {
-                    block[bit / 32 + 1] |= u32::from(code) >> (32 - bit % 32);
-                }
-                bit += width as usize;
+            let mut put = |code: u8, bits: u32| {
+                put(block, bit, bits, code);
+                bit += bits as usize;
             };
             for (group, half) in (0..self.groups()).flat_map(|group| [(group, 0), (group, 8)]) {
                 let first = group * self.rows + rows.start + at * 16 + half;

@@ -140,15 +140,17 @@ const fn linear(name: &'static str, [rows, cols]: [Size; 2], bias: Bias, input: 
     Slot::Linear { name, rows, cols, bias, input }
 }
 
-/// Llama's layer, which Mistral has too.
-const LLAMA_LAYER: &[Slot] = &[
-    norm("input_layernorm", Size::Hidden),
-    linear("self_attn.q_proj", [Size::Query, Size::Hidden], Bias::Attention, LinearInput::AttentionNorm),
-    linear("self_attn.k_proj", [Size::KeyValue, Size::Hidden], Bias::Attention, LinearInput::AttentionNorm),
-    linear("self_attn.v_proj", [Size::KeyValue, Size::Hidden], Bias::Attention, LinearInput::AttentionNorm),
-    linear("self_attn.o_proj", [Size::Hidden, Size::Query], Bias::Attention, LinearInput::Attention),
-    norm("post_attention_layernorm", Size::Hidden),
-    linear("mlp.gate_proj", [Size::Intermediate, Size::Hidden], Bias::Mlp, LinearInput::MlpNorm),
-    linear("mlp.up_proj", [Size::Intermediate, Size::Hidden], Bias::Mlp, LinearInput::MlpNorm),
-    linear("mlp.down_proj", [Size::Hidden, Size::Intermediate], Bias::Mlp, LinearInput::MlpActivation),
-];
+/// Returns Llama's layer, which others have too but for the biases: of q, k and v, of o, of the MLP.
+const fn llama_layer(qkv: Bias, o: Bias, mlp: Bias) -> [Slot; 9] {
+    [
+        norm("input_layernorm", Size::Hidden),
+        linear("self_attn.q_proj", [Size::Query, Size::Hidden], qkv, LinearInput::AttentionNorm),
+        linear("self_attn.k_proj", [Size::KeyValue, Size::Hidden], qkv, LinearInput::AttentionNorm),
+        linear("self_attn.v_proj", [Size::KeyValue, Size::Hidden], qkv, LinearInput::AttentionNorm),
+        linear("self_attn.o_proj", [Size::Hidden, Size::Query], o, LinearInput::Attention),
+        norm("post_attention_layernorm", Size::Hidden),
+        linear("mlp.gate_proj", [Size::Intermediate, Size::Hidden], mlp, LinearInput::MlpNorm),
+        linear("mlp.up_proj", [Size::Intermediate, Size::Hidden], mlp, LinearInput::MlpNorm),
+        linear("mlp.down_proj", [Size::Hidden, Size::Intermediate], mlp, LinearInput::MlpActivation),
+    ]
+}
