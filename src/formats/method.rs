@@ -100,13 +100,13 @@ pub(super) fn one_of(mut names: Vec<String>) -> String {
 
 /// Statistics of a weight's inputs during calibration.
 #[derive(Clone, Copy, Default)]
-pub struct Calibration<'a> {
+pub struct InputStatistics<'a> {
     pub hessian: Option<&'a Hessian>,
     /// The Hessian factored as [`Solver::factor`] asked.
     pub factor: Option<&'a Factor<'a>>,
 }
 
-impl<'a> Calibration<'a> {
+impl<'a> InputStatistics<'a> {
     /// Returns the factor.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ pub trait Solver {
     ///
     /// # Errors
     /// The weight's shape does not suit the options, or a number is not finite.
-    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized>;
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized>;
 
     /// Returns the layout of a folder with such weights.
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter>;

@@ -10,10 +10,10 @@ use super::batch::Batch;
 use super::sample::Sampler;
 use crate::error::{Error, Result};
 use crate::kernels::{NOT_FINITE, Reach};
-use crate::model::{Cache, Decoder, Rows};
+use crate::model::{Decoder, KvCache, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
-/// PassOutput of a pass, which fills the cache besides.
+/// Output of a pass, which fills the cache besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PassOutput {
     /// None.
@@ -42,7 +42,7 @@ pub struct Engine {
     pub(super) backend: Box<dyn Backend>,
     /// Weights.
     pub model: Decoder,
-    pub(super) cache: Cache,
+    pub(super) cache: KvCache,
     /// [1, chunk] each: a row's token, its position in the sequence, its number, and the token it should predict.
     pub(super) token: Tensor,
     position: Tensor,
@@ -78,7 +78,7 @@ impl Engine {
     /// [`Error::OutOfMemory`] when the device refuses; those of the shaders.
     pub fn new(mut backend: Box<dyn Backend>, model: Decoder, context: usize, chunk: usize) -> Result<Engine> {
         let b = &mut *backend;
-        let cache = Cache::new(b, &model.config, context)?;
+        let cache = KvCache::new(b, &model.config, context)?;
         let token = b.create("token", 1, chunk, Element::U32)?;
         let position = b.create("position", 1, chunk, Element::U32)?;
         let row = b.create("row", 1, chunk, Element::U32)?;

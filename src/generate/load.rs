@@ -7,7 +7,7 @@ use super::engine::Engine;
 use crate::checkpoint::{Checkpoint, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::formats::QuantType;
-use crate::model::{Config, Decoder, Source};
+use crate::model::{Config, Decoder, WeightSource};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
 use crate::text::{ChatTemplate, Message, Tokenizer};
@@ -152,11 +152,11 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint;
     let (config, source) = match spec {
-        Spec::Random { config, quant, .. } => ((**config).clone(), Source::Random { seed: 0, quant: *quant }),
+        Spec::Random { config, quant, .. } => ((**config).clone(), WeightSource::Random { seed: 0, quant: *quant }),
         Spec::Files { path, dequantize } => {
             checkpoint = Checkpoint::open(path)?;
             let config = Config::from_json(&checkpoint.config, &config_file(path))?;
-            (config, Source::Checkpoint { checkpoint: &checkpoint, dequantize: *dequantize })
+            (config, WeightSource::Checkpoint { checkpoint: &checkpoint, dequantize: *dequantize })
         }
     };
     let context = within("`context`", context, 4096, &config)?;
@@ -170,7 +170,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         run,
         engine: Engine::new(backend, model, context, chunk.min(context))?,
     };
-    if let Source::Checkpoint { checkpoint, .. } = source {
+    if let WeightSource::Checkpoint { checkpoint, .. } = source {
         let path = &checkpoint.path;
         loaded.generation = checkpoint.generation.clone();
         let tokenizer = tokenizer(checkpoint, path)?;

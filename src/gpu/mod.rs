@@ -50,7 +50,7 @@ pub struct Gpu {
     pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
     cache: Option<cache::Cache>,
     residents: Vec<wgpu::Buffer>,
-    programs: Vec<Option<run::Program>>,
+    programs: Vec<Option<run::BoundPlan>>,
     /// Scratch memory, shared by all programs.
     slots: Vec<wgpu::Buffer>,
     readback: memory::Readback,

@@ -16,7 +16,7 @@ pub struct Pipeline {
 }
 
 /// A shader file of a variant.
-pub struct File {
+pub struct ShaderFile {
     /// Its path in `shaders/` without the ending.
     pub stem: &'static str,
     pub text: std::borrow::Cow<'static, str>,
@@ -26,7 +26,7 @@ pub struct File {
 ///
 /// # Errors
 /// A file of the folder cannot be read.
-pub fn files(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<Vec<File>> {
+pub fn files(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Result<Vec<ShaderFile>> {
     let taken = variant.wgsl.iter().filter(|f| f.is_taken(consts));
     let read = taken.map(|file| {
         let edited: Option<PathBuf> = folder.map(|f| f.join(format!("{}.wgsl", file.stem))).filter(|p| p.exists());
@@ -34,7 +34,7 @@ pub fn files(variant: &Variant, consts: &Consts, folder: Option<&Path>) -> Resul
             Some(path) => std::fs::read_to_string(&path).map_err(Error::io(&path))?.into(),
             None => file.text.into(),
         };
-        Ok(File { stem: file.stem, text })
+        Ok(ShaderFile { stem: file.stem, text })
     });
     read.collect()
 }

@@ -19,7 +19,7 @@ const SUBMIT_COST: u64 = 20_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A plan bound to memory.
-pub(super) struct Program {
+pub(super) struct BoundPlan {
     steps: Vec<Bound>,
     slots: Slots,
     kept: Option<Vec<wgpu::Buffer>>,
@@ -33,7 +33,7 @@ struct Bound {
 }
 
 impl Gpu {
-    fn program(&self, program: ProgramId) -> &Program {
+    fn program(&self, program: ProgramId) -> &BoundPlan {
         self.programs[program.0].as_ref().expect("a released program")
     }
 
@@ -159,7 +159,7 @@ impl Backend for Gpu {
             self.programs.len() - 1
         });
         // In place before its steps, so that their bindings find the scratch buffers.
-        self.programs[id] = Some(Program { steps: Vec::new(), slots, kept });
+        self.programs[id] = Some(BoundPlan { steps: Vec::new(), slots, kept });
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (number, step) in plan.steps.iter().enumerate() {
             let pipeline = self.pipeline(step)?;

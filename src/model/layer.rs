@@ -2,7 +2,7 @@
 
 use super::families::Slot;
 use super::weights::Weights;
-use super::{Config, Source};
+use super::{Config, WeightSource};
 use crate::error::Result;
 use crate::formats::{Activation, Linear};
 use crate::kernels::Attention;
@@ -57,7 +57,7 @@ impl Layer {
     /// A tensor that is missing, damaged or of another shape; no memory on the device; what `progress` returns.
     pub fn load(
         config: &Config,
-        source: Source,
+        source: WeightSource,
         i: usize,
         backend: &mut dyn Backend,
         progress: &mut dyn Progress,

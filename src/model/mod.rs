@@ -8,7 +8,7 @@ pub mod weights;
 pub use config::Config;
 pub use families::{FAMILIES, Family};
 pub use layer::{Layer, Rows, Sequence};
-pub use weights::Source;
+pub use weights::WeightSource;
 
 use crate::error::Result;
 use crate::formats::{Activation, Linear};
@@ -27,7 +27,7 @@ pub struct Decoder {
 }
 
 /// Key-value cache, and the rotation table of positions.
-pub struct Cache {
+pub struct KvCache {
     /// \[capacity, kv heads · head_dim\] for each layer, keys rotated.
     k: Vec<Tensor>,
     /// \[capacity, kv heads · head_dim\] for each layer.
@@ -38,12 +38,12 @@ pub struct Cache {
     pub capacity: usize,
 }
 
-impl Cache {
+impl KvCache {
     /// Creates the tensors.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) when the device refuses.
-    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Cache> {
+    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<KvCache> {
         let mut make = |what: &str| -> Result<Vec<Tensor>> {
             let layers = 0..config.num_hidden_layers;
             layers
@@ -54,7 +54,7 @@ impl Cache {
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
         let table = rope_table(capacity, config.head_dim, config.rope_theta, &config.rope_scaling);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
-        Ok(Cache { k, v, rope, capacity })
+        Ok(KvCache { k, v, rope, capacity })
     }
 
     /// Returns the bytes of keys and values on the device.
@@ -70,7 +70,7 @@ impl Decoder {
     /// A tensor that is missing, damaged or of another shape; no memory on the device; what `progress` returns.
     pub fn load(
         config: Config,
-        source: Source,
+        source: WeightSource,
         backend: &mut dyn Backend,
         progress: &mut dyn Progress,
     ) -> Result<Decoder> {
@@ -92,7 +92,7 @@ impl Decoder {
 
     /// Adds embedding and layers for `token` \[1, m\], whose keys and values go into `cache`. Returns the output of
     /// the last layer \[m, hidden\], before the final norm.
-    pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &Cache) -> Tensor {
+    pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &KvCache) -> Tensor {
         let x = plan.within("model", |plan| self.embed_tokens.embed(plan, token));
         for (i, layer) in self.layers.iter().enumerate() {
             let sequence = Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] };

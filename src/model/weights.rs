@@ -18,7 +18,7 @@ use crate::progress::Progress;
 
 /// Source of a model's weights.
 #[derive(Clone, Copy)]
-pub enum Source<'a> {
+pub enum WeightSource<'a> {
     /// Checkpoint. Quantized weights and GGUF's blocks stay packed, other weights are rounded to bf16; with
     /// `dequantize` GGUF's blocks are, too.
     Checkpoint { checkpoint: &'a Checkpoint, dequantize: bool },
@@ -26,10 +26,10 @@ pub enum Source<'a> {
     Random { seed: u32, quant: Option<QuantType> },
 }
 
-impl<'a> Source<'a> {
+impl<'a> WeightSource<'a> {
     /// Returns a checkpoint whose blocks are widened to bf16.
-    pub fn dequantized(checkpoint: &'a Checkpoint) -> Source<'a> {
-        Source::Checkpoint { checkpoint, dequantize: true }
+    pub fn dequantized(checkpoint: &'a Checkpoint) -> WeightSource<'a> {
+        WeightSource::Checkpoint { checkpoint, dequantize: true }
     }
 }
 
@@ -37,7 +37,7 @@ impl<'a> Source<'a> {
 const PIECE: usize = 1 << 20;
 
 pub(super) struct Weights<'a> {
-    source: Source<'a>,
+    source: WeightSource<'a>,
     /// True if GGUF's blocks stay packed.
     packed: bool,
     quantization: Option<Quantization>,
@@ -51,20 +51,20 @@ pub(super) struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     pub fn new(
-        source: Source<'a>,
+        source: WeightSource<'a>,
         backend: &'a mut dyn Backend,
         progress: &'a mut dyn Progress,
         config: &Config,
     ) -> Result<Weights<'a>> {
         let (packed, quantization) = match source {
-            Source::Checkpoint { checkpoint, dequantize } => {
+            WeightSource::Checkpoint { checkpoint, dequantize } => {
                 check_layers(checkpoint, config)?;
                 (!dequantize && checkpoint.is_gguf(), Quantization::of(checkpoint)?)
             }
-            Source::Random { .. } => (false, None),
+            WeightSource::Random { .. } => (false, None),
         };
         let total = match source {
-            Source::Checkpoint { checkpoint, .. } if quantization.is_some() || packed => {
+            WeightSource::Checkpoint { checkpoint, .. } if quantization.is_some() || packed => {
                 checkpoint.tensors.file_bytes()
             }
             _ => bf16_bytes(config),
@@ -76,7 +76,7 @@ impl<'a> Weights<'a> {
     /// Loads a norm or bias [1, len] in f32: rounded to bf16 as every weight, but where blocks stay packed.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
         let words: Vec<u32> = match self.source {
-            Source::Checkpoint { checkpoint, .. } => {
+            WeightSource::Checkpoint { checkpoint, .. } => {
                 expect(checkpoint, name, &[len])?;
                 if self.packed {
                     let mut values = Vec::new();
@@ -88,7 +88,7 @@ impl<'a> Weights<'a> {
                     values.iter().map(|&half| u32::from(half) << 16).collect()
                 }
             }
-            Source::Random { .. } => {
+            WeightSource::Random { .. } => {
                 let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };
                 vec![value.to_bits(); len]
             }
@@ -112,10 +112,10 @@ impl<'a> Weights<'a> {
     /// Returns the weight in the format of a method. None: it is not quantized by one.
     fn quantized(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
         match (self.source, &self.quantization) {
-            (Source::Checkpoint { checkpoint, .. }, Some(quantization)) => {
+            (WeightSource::Checkpoint { checkpoint, .. }, Some(quantization)) => {
                 file::read(checkpoint, name, rows, cols, quantization)
             }
-            (Source::Random { quant: Some(quant @ QuantType::Method(_)), seed }, _) => {
+            (WeightSource::Random { quant: Some(quant @ QuantType::Method(_)), seed }, _) => {
                 Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
             }
             _ => Ok(None),
@@ -125,7 +125,7 @@ impl<'a> Weights<'a> {
     /// Returns the weight `name`.weight in GGUF's blocks. None: it is stored otherwise, or blocks are to be widened.
     fn blocks(&mut self, name: &str, rows: usize, cols: usize) -> Result<Option<Box<dyn QuantizedWeight>>> {
         match self.source {
-            Source::Checkpoint { checkpoint, .. } if self.packed => {
+            WeightSource::Checkpoint { checkpoint, .. } if self.packed => {
                 let weight = format!("{name}.weight");
                 let tensor = checkpoint.tensors.get(&weight);
                 let Some(block) = tensor.and_then(|tensor| Block::named(tensor.storage.name)) else { return Ok(None) };
@@ -135,7 +135,7 @@ impl<'a> Weights<'a> {
                 let blocks = Blocks::from_bytes(&checkpoint.path, &weight, block, [rows, cols], &bytes)?;
                 Ok(Some(Box::new(blocks)))
             }
-            Source::Random { quant: Some(quant @ QuantType::Block(_)), seed } => {
+            WeightSource::Random { quant: Some(quant @ QuantType::Block(_)), seed } => {
                 Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
             }
             _ => Ok(None),
@@ -159,7 +159,7 @@ impl<'a> Weights<'a> {
             return self.upload(name, &*blocks);
         }
         let weight = format!("{name}.weight");
-        if let Source::Checkpoint { checkpoint, .. } = self.source {
+        if let WeightSource::Checkpoint { checkpoint, .. } = self.source {
             expect(checkpoint, &weight, &[rows, cols])?;
         }
         let layout = WeightLayout::default();
@@ -184,8 +184,8 @@ impl<'a> Weights<'a> {
 
     fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
         match self.source {
-            Source::Checkpoint { checkpoint, .. } => self.copy(checkpoint, name, tensor, row0),
-            Source::Random { seed, .. } => {
+            WeightSource::Checkpoint { checkpoint, .. } => self.copy(checkpoint, name, tensor, row0),
+            WeightSource::Random { seed, .. } => {
                 let mut plan = Plan::new();
                 // The spread of a trained weight: products keep the scale of their inputs.
                 let scale = (3.0 / tensor.cols as f32).sqrt();

@@ -41,7 +41,11 @@ impl Executor for Mode {
     }
 
     fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
-        run_step(step.kernel, *self, &mut Io::new(&step.params, inputs, output));
+        let io = &mut Io::new(&step.params, inputs, output);
+        match &step.kernel.host {
+            Some(host) if *self == Mode::Host => (host.run)(io),
+            _ => (step.kernel.reference)(io),
+        }
         Ok(())
     }
 }
@@ -52,14 +56,14 @@ pub struct Cpu<E: Executor = Mode> {
     pub executor: E,
     max_tensor_bytes: u64,
     residents: Vec<Vec<u32>>,
-    programs: Vec<Option<Program>>,
+    programs: Vec<Option<PreparedPlan>>,
     /// Scratch, shared by the programs as on a GPU.
     slots: Vec<Vec<u32>>,
     fetched: Vec<(u64, Vec<u32>)>,
     next_fetch: u64,
 }
 
-struct Program {
+struct PreparedPlan {
     steps: Vec<Step>,
     slots: Slots,
     /// Its own memory, if it keeps every tensor.
@@ -88,7 +92,7 @@ impl<E: Executor> Cpu<E> {
         self.executor.run(step, inputs, output)
     }
 
-    fn program(&self, program: ProgramId) -> &Program {
+    fn program(&self, program: ProgramId) -> &PreparedPlan {
         self.programs[program.0].as_ref().expect("a released program")
     }
 
@@ -117,7 +121,7 @@ impl<E: Executor> Cpu<E> {
 fn words<'a>(
     residents: &'a [Vec<u32>],
     slots: &'a [Vec<u32>],
-    program: Option<&'a Program>,
+    program: Option<&'a PreparedPlan>,
     tensor: Tensor,
 ) -> &'a [u32] {
     let words = match tensor.place {
@@ -132,14 +136,6 @@ fn words<'a>(
         }
     };
     &words[..tensor.words()]
-}
-
-/// Computes one step by its reference, or by its host form if `mode` allows one.
-pub fn run_step(kernel: &Kernel, mode: Mode, io: &mut Io) {
-    match &kernel.host {
-        Some(host) if mode == Mode::Host => (host.run)(io),
-        _ => (kernel.reference)(io),
-    }
 }
 
 impl<E: Executor> Backend for Cpu<E> {
@@ -189,7 +185,7 @@ impl<E: Executor> Backend for Cpu<E> {
                 }
             }
         }
-        let program = Some(Program { steps: plan.steps.clone(), slots, kept });
+        let program = Some(PreparedPlan { steps: plan.steps.clone(), slots, kept });
         let id = self.programs.iter().position(Option::is_none).unwrap_or(self.programs.len());
         if id == self.programs.len() {
             self.programs.push(program);

@@ -9,17 +9,17 @@ use super::folder::{finish, piece, read_report};
 use super::job::Job;
 use super::report::{self, LayerReport, LinearReport};
 use super::search;
-use super::stages::{Calibrator, Sample};
+use super::stages::{CalibrationSample, Calibrator};
 use super::weights::{SharedFactor, factor_for, weight_values};
 use crate::checkpoint::{NewTensor, PartialFolder};
 use crate::error::Result;
 use crate::formats::file::{self, FolderWriter, Quantization};
 use crate::formats::linear::Orders;
-use crate::formats::method::{Calibration, MethodOptions, OutlierSearch};
+use crate::formats::method::{InputStatistics, MethodOptions, OutlierSearch};
 use crate::formats::solver::{Hessian, Weight};
 use crate::formats::{Linear, QuantizedWeight};
 use crate::model::families::LinearInput;
-use crate::model::{Layer, Source};
+use crate::model::{Layer, WeightSource};
 use crate::plan::Backend;
 use crate::progress::{Progress, StepProgress};
 
@@ -55,7 +55,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
-        let mut layer = Layer::load(&job.config, Source::dequantized(job.checkpoint), i, backend, &mut step)?;
+        let mut layer = Layer::load(&job.config, WeightSource::dequantized(job.checkpoint), i, backend, &mut step)?;
         let mut quantizer = LayerQuantizer {
             job,
             i,
@@ -124,7 +124,7 @@ impl<'a> LayerQuantizer<'a, '_> {
         &mut self,
         layer: &mut Layer,
         calibrator: Option<&Calibrator>,
-        samples: &mut [Sample],
+        samples: &mut [CalibrationSample],
     ) -> Result<(Vec<LinearReport>, Vec<NewTensor<'a>>)> {
         let mut entries = Vec::new();
         let mut solved = Vec::new();
@@ -178,8 +178,8 @@ impl<'a> LayerQuantizer<'a, '_> {
             Some(hessian) => factor_for(self.options, hessian, &weight, factor)?,
             None => None,
         };
-        let calibration = Calibration { hessian, factor };
-        let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, calibration)?;
+        let inputs = InputStatistics { hessian, factor };
+        let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, inputs)?;
         let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
         for note in &quantized.notes {
             self.progress.note(&format!("{name}: {note}"));
@@ -239,10 +239,10 @@ fn plain_error(values: &[f32], quantized: &dyn QuantizedWeight) -> f64 {
 }
 
 /// Returns the samples with their tokens' embeddings as residual streams.
-fn embed(job: &Job) -> Result<Vec<Sample>> {
+fn embed(job: &Job) -> Result<Vec<CalibrationSample>> {
     let hidden = job.config.hidden_size;
     let mut row = Vec::new();
-    let mut sample = |ids: &Vec<u32>| -> Result<Sample> {
+    let mut sample = |ids: &Vec<u32>| -> Result<CalibrationSample> {
         let mut x = Vec::with_capacity(ids.len() * hidden);
         for &id in ids {
             let first = id as usize * hidden;
@@ -250,7 +250,7 @@ fn embed(job: &Job) -> Result<Vec<Sample>> {
             job.checkpoint.tensors.read_bf16("model.embed_tokens.weight", first..first + hidden, &mut row)?;
             x.extend(row.iter().map(|&half| f32::from_bits(u32::from(half) << 16)));
         }
-        Ok(Sample { tokens: ids.len(), x, a: Vec::new() })
+        Ok(CalibrationSample { tokens: ids.len(), x, a: Vec::new() })
     };
     job.samples.iter().map(&mut sample).collect()
 }
@@ -262,7 +262,7 @@ fn found_threshold(
     work: &PartialFolder,
     backend: &mut dyn Backend,
     calibrator: &Calibrator,
-    samples: &[Sample],
+    samples: &[CalibrationSample],
     progress: &mut dyn Progress,
 ) -> Result<f32> {
     const FILE: &str = "threshold.json";

@@ -2,13 +2,13 @@
 //! fourth layer are solved at a range of thresholds on a few samples, and the threshold is interpolated.
 
 use super::job::Job;
-use super::stages::{Calibrator, Sample};
+use super::stages::{CalibrationSample, Calibrator};
 use super::weights::{factor_for, weight_values};
 use crate::error::Result;
 use crate::formats::method::OutlierSearch;
 use crate::formats::solver::Weight;
 use crate::model::families::LinearInput;
-use crate::model::{Layer, Source};
+use crate::model::{Layer, WeightSource};
 use crate::plan::Backend;
 use crate::progress::{Progress, StepProgress};
 
@@ -29,11 +29,11 @@ pub fn threshold(
     search: &OutlierSearch<'_>,
     backend: &mut dyn Backend,
     calibrator: &Calibrator,
-    samples: &[Sample],
+    samples: &[CalibrationSample],
     progress: &mut dyn Progress,
 ) -> Result<f32> {
-    let again = |s: &Sample| Sample { tokens: s.tokens, x: s.x.clone(), a: Vec::new() };
-    let mut samples: Vec<Sample> = samples.iter().take(SAMPLES).map(again).collect();
+    let again = |s: &CalibrationSample| CalibrationSample { tokens: s.tokens, x: s.x.clone(), a: Vec::new() };
+    let mut samples: Vec<CalibrationSample> = samples.iter().take(SAMPLES).map(again).collect();
     let thresholds: Vec<f32> = (0..TRIED).map(|i| LOWEST * 2f32.powi(i)).collect();
     let mut outliers = vec![0.0f64; thresholds.len()];
     let mut weights = 0.0f64;
@@ -43,7 +43,7 @@ pub fn threshold(
         let mut step = StepProgress::new(progress, "searching the outlier threshold", i, last + 1);
         step.alive()?;
         let kept = backend.residents();
-        let source = Source::dequantized(job.checkpoint);
+        let source = WeightSource::dequantized(job.checkpoint);
         let layer = Layer::load(&job.config, source, i, backend, &mut step)?;
         let looked_at = i % EVERY == 0;
         for input in LinearInput::ALL {

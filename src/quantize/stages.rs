@@ -18,7 +18,7 @@ use crate::progress::Progress;
 pub type Stage = Option<LinearInput>;
 
 /// Activations of a calibration sample, on the host.
-pub struct Sample {
+pub struct CalibrationSample {
     pub tokens: usize,
     /// Residual stream [tokens, hidden].
     pub x: Vec<f32>,
@@ -66,7 +66,7 @@ impl Calibrator {
         backend: &mut dyn Backend,
         layer: &Layer,
         stage: Stage,
-        samples: &mut [Sample],
+        samples: &mut [CalibrationSample],
         gather: Option<&str>,
         progress: &mut dyn Progress,
     ) -> Result<Option<Hessian>> {

@@ -7,7 +7,7 @@ use qwgpu::bench::tables::{self, bytes, figure};
 use qwgpu::bench::work::{self, Work};
 use qwgpu::bench::{Elapsed, Probe, Summary};
 use qwgpu::generate::Engine;
-use qwgpu::model::{Config, Decoder, Source};
+use qwgpu::model::{Config, Decoder, WeightSource};
 use qwgpu::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
 /// Backend of tensors without contents.
@@ -77,7 +77,7 @@ struct Counts {
 fn count(name: &str) -> Counts {
     let mut counter = Counter::default();
     let config = Config::published(name).unwrap();
-    let model = Decoder::load(config, Source::Random { seed: 0, quant: None }, &mut counter, &mut ()).unwrap();
+    let model = Decoder::load(config, WeightSource::Random { seed: 0, quant: None }, &mut counter, &mut ()).unwrap();
     let engine = Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap();
     let (weight_bytes, cache_bytes, _) = engine.memory();
     let (prefill, decode) = work::engine(&engine, 512, 128);

@@ -2,7 +2,7 @@
 
 use qwgpu::formats::codes::{code, pack};
 use qwgpu::formats::linear::Orders;
-use qwgpu::formats::method::Calibration;
+use qwgpu::formats::method::InputStatistics;
 use qwgpu::formats::solver::{Factor, Hessian, Weight};
 use qwgpu::formats::{Activation, Linear, METHODS, Method, Quant, QuantizedWeight, grid};
 use qwgpu::plan::cpu::{Cpu, Mode};
@@ -26,7 +26,7 @@ fn quantized(method: &'static Method, bits: u32) -> Box<dyn QuantizedWeight> {
         set_group_size(&mut settings, 32);
     }
     let factor = settings.options.factor(&weight).map(|options| Factor::new(&hessian, &options).unwrap());
-    let calibration = Calibration { hessian: Some(&hessian), factor: factor.as_ref() };
+    let calibration = InputStatistics { hessian: Some(&hessian), factor: factor.as_ref() };
     settings.options.quantize(bits, &weight, calibration).unwrap().weight
 }
 

@@ -24,7 +24,7 @@ pub struct Block {
     /// Offset that is subtracted from a code.
     offset: i32,
     /// Places of a code's bits, the lowest first.
-    codes: &'static [Field],
+    codes: &'static [BitField],
     /// Mask that is added to a code by xor: 128 makes a signed byte a code above an offset of 128.
     flip: u8,
     /// The bytes that are statistics.
@@ -41,14 +41,14 @@ pub struct Block {
 /// Some bits of each code: of every `span` columns, column i has those of byte `at` + i % n from bit i / n · `bits`
 /// on, in n = `span` · `bits` / 8 bytes.
 #[derive(Debug)]
-struct Field {
+struct BitField {
     at: usize,
     bits: u32,
     span: usize,
 }
 
-const fn field(at: usize, bits: u32, span: usize) -> Field {
-    Field { at, bits, span }
+const fn field(at: usize, bits: u32, span: usize) -> BitField {
+    BitField { at, bits, span }
 }
 
 /// Hands every block type to a macro: its entry, bits of a code, the shader of its statistics, and columns of the
@@ -227,7 +227,7 @@ impl Block {
         let mut wide = [0u8; 256];
         let wide = &mut wide[..self.columns];
         let mut below = 0;
-        for &Field { at, bits, span } in self.codes {
+        for &BitField { at, bits, span } in self.codes {
             let (bytes, mask) = (span * bits as usize / 8, ((1u32 << bits) - 1) as u8);
             for (wide, from) in wide.chunks_exact_mut(span).zip(block[at..].chunks_exact(bytes)) {
                 for (part, wide) in wide.chunks_exact_mut(bytes).enumerate() {

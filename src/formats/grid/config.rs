@@ -35,7 +35,7 @@ pub struct GptqFolder {
     pub true_sequential: bool,
     pub static_groups: bool,
     /// `dynamic`: settings of single modules, the first match counts.
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<ModuleRule>,
 }
 
 /// Storage of zeros.
@@ -48,7 +48,7 @@ pub enum Zeros {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Rule {
+pub(super) struct ModuleRule {
     module: Regex,
     /// Matching modules are not quantized.
     skip: bool,
@@ -151,7 +151,7 @@ fn parse(fields: &Fields, notes: &Notes) -> Result<GptqFolder> {
 }
 
 /// Reads the rules of `dynamic`: `{"+:regex": {"bits": 8, ...}, "-:regex": {}}`.
-fn rules(fields: &Fields) -> Result<Vec<Rule>> {
+fn rules(fields: &Fields) -> Result<Vec<ModuleRule>> {
     let map = match fields.find(&["dynamic"])? {
         None | Some((_, Value::Bool(false))) => return Ok(Vec::new()),
         Some((_, Value::Object(map))) if map.len() <= MOST_RULES => map,
@@ -185,7 +185,7 @@ fn rules(fields: &Fields) -> Result<Vec<Rule>> {
         };
         let own = Fields { map, file: fields.file, within: &within };
         let (bits, group_size) = (own.given_bits()?, own.given_group_size()?);
-        Ok(Rule { module, skip, bits, group_size, sym: own.flag(&["sym"])?, desc_act: own.flag(&["desc_act"])? })
+        Ok(ModuleRule { module, skip, bits, group_size, sym: own.flag(&["sym"])?, desc_act: own.flag(&["desc_act"])? })
     };
     map.iter().map(rule).collect()
 }

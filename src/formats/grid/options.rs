@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{Calibration, Method, RunOptions, Solver};
+use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
 
 pub static RTN: Method = Method {
@@ -163,8 +163,8 @@ impl Solver for RtnOptions {
         self.grid.check()
     }
 
-    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
-        rtn(weight, bits, &self.grid, calibration.hessian)
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
+        rtn(weight, bits, &self.grid, inputs.hessian)
     }
 
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {
@@ -230,8 +230,8 @@ impl Solver for GptqOptions {
         })
     }
 
-    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
-        gptq(weight, calibration.factor(weight)?, bits, self)
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
+        gptq(weight, inputs.factor(weight)?, bits, self)
     }
 
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {

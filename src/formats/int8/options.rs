@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{FORMAT, Int8, Int8Folder, THRESHOLD, random};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{Calibration, Method, RunOptions, Solver};
+use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
 use crate::formats::solver::tile::round;
 use crate::formats::solver::{Hessian, Quantized, Weight, all_finite};
 
@@ -56,8 +56,8 @@ impl Solver for Int8Options {
         }
     }
 
-    fn quantize(&self, _: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
-        int8(weight, self.threshold, calibration.hessian)
+    fn quantize(&self, _: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
+        int8(weight, self.threshold, inputs.hessian)
     }
 
     fn folder(&self, _: u32, run: &RunOptions) -> Box<dyn FolderWriter> {

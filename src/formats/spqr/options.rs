@@ -6,7 +6,7 @@ use super::folder::{OutlierMeaning, SpqrFolder};
 use super::{FORMAT, outlier_share, random, spqr};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{Calibration, Comparison, Method, MethodOptions, OutlierSearch, RunOptions, Solver};
+use crate::formats::method::{Comparison, InputStatistics, Method, MethodOptions, OutlierSearch, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp, spearman};
 
 pub static METHOD: Method = Method {
@@ -182,8 +182,8 @@ impl Solver for SpqrOptions {
         Some(FactorOptions { order, dead: Dead::Nothing, percdamp, damp_auto_increment })
     }
 
-    fn quantize(&self, bits: u32, weight: &Weight<'_>, calibration: Calibration<'_>) -> Result<Quantized> {
-        spqr(weight, calibration.factor(weight)?, bits, self)
+    fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
+        spqr(weight, inputs.factor(weight)?, bits, self)
     }
 
     fn folder(&self, bits: u32, _: &RunOptions) -> Box<dyn FolderWriter> {

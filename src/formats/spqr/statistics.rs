@@ -9,21 +9,21 @@ use crate::formats::solver::tile::round;
 pub(super) const TOGETHER: usize = 16;
 
 /// The real-valued grid of each row: w is near s · (code - z).
-pub(super) struct Grids {
+pub(super) struct RealGrids {
     pub(super) scales: Vec<f32>,
     pub(super) zeros: Vec<f32>,
 }
 
-impl Grids {
+impl RealGrids {
     /// Returns the grids of ranges, which need not contain zero.
-    fn new(low: &[f32], high: &[f32], maxq: f32) -> Grids {
+    fn new(low: &[f32], high: &[f32], maxq: f32) -> RealGrids {
         let grids = low.iter().zip(high).map(|(&low, &high)| {
             let (low, high) = if low == high { (-1.0, 1.0) } else { (low, high) };
             let scale = (high - low) / maxq;
             (scale, -low / scale)
         });
         let (scales, zeros) = grids.unzip();
-        Grids { scales, zeros }
+        RealGrids { scales, zeros }
     }
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Statistics {
     /// S_s, S_z, Z_s, Z_z of sixteen rows each.
     pub(super) stats: Vec<[f16; 4]>,
     /// Statistics that codes are chosen with.
-    pub(super) used: Grids,
+    pub(super) used: RealGrids,
     /// Statistics as the stored form decodes them: the same, except with `reference_f32_stats`.
-    pub(super) stored: Grids,
+    pub(super) stored: RealGrids,
 }
 
 /// The grids of `rows` rows over columns \[g\]\[rows\] of a group, with pivots U_cc, and outliers left out
@@ -57,13 +57,13 @@ pub(super) fn fit(
         columns = &kept;
     }
     let ranges = Ranges::new(columns, rows);
-    let exact = Grids::new(&ranges.low[0], &ranges.high[0], maxq);
+    let exact = RealGrids::new(&ranges.low[0], &ranges.high[0], maxq);
     let mut found = Statistics {
         scale_codes: Vec::with_capacity(rows),
         zero_codes: Vec::with_capacity(rows),
         stats: Vec::with_capacity(rows / TOGETHER),
-        used: Grids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
-        stored: Grids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
+        used: RealGrids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
+        stored: RealGrids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
     };
     for (scales, zeros) in exact.scales.chunks_exact(TOGETHER).zip(exact.zeros.chunks_exact(TOGETHER)) {
         let scale = Second::fit(scales, options.scale_bits, options.reference_f32_stats);
@@ -97,7 +97,7 @@ impl Second {
         let low = values.iter().fold(f32::INFINITY, |a, &x| a.min(x));
         let high = values.iter().fold(f32::NEG_INFINITY, |a, &x| a.max(x));
         if reference {
-            let Grids { scales, zeros } = Grids::new(&[low], &[high], maxq);
+            let RealGrids { scales, zeros } = RealGrids::new(&[low], &[high], maxq);
             return Second { s: scales[0], z: zeros[0], maxq };
         }
         let narrow = |x: f32| f16::from_f32(x.clamp(-65504.0, 65504.0)).to_f32();
@@ -158,11 +158,11 @@ impl Ranges {
 /// `threshold` with the mean of the row's other weights in the group.
 fn leave_out(columns: &mut [f32], rows: usize, pivots: &[f32], threshold: f32, maxq: f32) {
     let ranges = Ranges::new(columns, rows);
-    let base = errors(columns, rows, pivots, &Grids::new(&ranges.low[0], &ranges.high[0], maxq), maxq, None);
+    let base = errors(columns, rows, pivots, &RealGrids::new(&ranges.low[0], &ranges.high[0], maxq), maxq, None);
     let mut out = vec![false; columns.len()];
     for (i, out) in out.chunks_exact_mut(rows).enumerate() {
         let [low, high] = ranges.without(&columns[i * rows..][..rows]);
-        let without = errors(columns, rows, pivots, &Grids::new(&low, &high, maxq), maxq, Some(i));
+        let without = errors(columns, rows, pivots, &RealGrids::new(&low, &high, maxq), maxq, Some(i));
         let gains = base.iter().zip(&without).map(|(base, without)| base - without);
         out.iter_mut().zip(gains).for_each(|(out, gain)| *out = gain > threshold);
     }
@@ -181,7 +181,14 @@ fn leave_out(columns: &mut [f32], rows: usize, pivots: &[f32], threshold: f32, m
 }
 
 /// Σ ((ŵ - w) / U_cc)² of each row, without column `left_out`.
-fn errors(columns: &[f32], rows: usize, pivots: &[f32], grids: &Grids, maxq: f32, left_out: Option<usize>) -> Vec<f32> {
+fn errors(
+    columns: &[f32],
+    rows: usize,
+    pivots: &[f32],
+    grids: &RealGrids,
+    maxq: f32,
+    left_out: Option<usize>,
+) -> Vec<f32> {
     let mut sums = vec![0.0f32; rows];
     for (c, (column, pivot)) in columns.chunks_exact(rows).zip(pivots).enumerate() {
         if left_out == Some(c) {
