@@ -31,7 +31,7 @@ impl Params {
 pub struct Attention {
     /// [1, m]: row r sees the keys up to and with number `position[r]`.
     pub position: Tensor,
-    /// [m, 4]: where those lie in the cache, see [`Reach`].
+    /// [m, 4]: the slots of those keys in the cache, a [`Reach`] each.
     pub reach: Tensor,
     /// [m, heads · head_dim]
     pub q: Tensor,
@@ -45,18 +45,19 @@ pub struct Attention {
     pub window: Option<usize>,
 }
 
-/// Slots of a row's keys in the cache: sequences that begin alike share the slots of their beginning. Three
-/// runs are enough for what is asked here: what all have in common, a question, one of its answers.
+/// Slots of a row's keys in the cache, as three runs of keys in neighbouring slots. Sequences that begin alike share
+/// the slots of their beginning: the first run is a prompt's part common to all, the second a question, the rest one of
+/// its answers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Reach {
-    /// Keys before this one lie in the slots of their numbers,
+    /// End of the first run. Key j of it is in slot j.
     pub first: u32,
-    /// the next ones so many slots further,
+    /// Shift of the second run: key j of it is in slot j + `second_shift`.
     pub second_shift: u32,
-    /// up to this one;
+    /// End of the second run.
     pub second: u32,
-    /// the rest so many slots further than their numbers.
+    /// Shift of the keys after it.
     pub rest_shift: u32,
 }
 
@@ -64,7 +65,7 @@ impl Reach {
     /// Every key in the slot of its number: a sequence alone in the cache.
     pub const ALONE: Reach = Reach { first: u32::MAX, second_shift: 0, second: u32::MAX, rest_shift: 0 };
 
-    /// The slot of key `j`.
+    /// Returns the slot of key `j`.
     pub fn slot(&self, j: u32) -> u32 {
         match j {
             _ if j < self.first => j,
@@ -75,7 +76,7 @@ impl Reach {
 }
 
 impl Plan {
-    /// Attention by the kernel for this many rows.
+    /// Adds attention by the kernel for this many rows.
     pub fn attention(&mut self, name: &str, a: Attention) -> Tensor {
         let kernel = if a.q.rows == 1 { &KERNEL } else { &super::attention_prefill::KERNEL };
         self.attention_by(kernel, name, a)
@@ -142,7 +143,7 @@ pub static KERNEL: Kernel = Kernel {
     ],
 };
 
-/// A trial of attention: `m` rows from position `first` on; [heads, kv_heads, head_dim].
+/// Builds a trial of attention: `m` rows from position `first` on; [heads, kv_heads, head_dim].
 pub(super) fn attend(
     t: &mut Trial,
     kernel: &'static Kernel,
@@ -177,8 +178,8 @@ pub(super) fn attend_at(
     t.plan.attention_by(kernel, "", Attention { position, reach, q, k, v, head_dim, window })
 }
 
-/// `m` rows behind a common beginning of `shared` keys: sequences of one to nine rows each, some of which
-/// branch from the first one's end.
+/// Returns position and reach of `m` rows behind a common beginning of `shared` keys: sequences of one to nine rows
+/// each, some of which branch from the first one's end.
 pub(super) fn sharing(m: usize, shared: u32) -> Vec<(u32, Reach)> {
     let mut rows = Vec::new();
     let mut slot = shared;
@@ -223,15 +224,15 @@ pub(super) fn reference(io: &mut Io) {
     }
 }
 
-/// exp(score − the highest) in place; their sum.
+/// Replaces scores by exp(score − the highest). Returns the sum.
 fn exponents(scores: &mut [f32]) -> f32 {
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - highest).exp());
     scores.iter().sum()
 }
 
-/// The reference with its rows and key/value heads spread over the cores, some keys at a time for all heads that
-/// share them, compiled for the widest vectors there are.
+/// Computes the reference with its rows and key/value heads spread over the cores, some keys at a time for all heads
+/// that share them, compiled for the widest vectors there are.
 pub(super) fn host(io: &mut Io) {
     use rayon::prelude::*;
     let params: Params = io.params();

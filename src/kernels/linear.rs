@@ -229,7 +229,7 @@ pub(crate) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum:
     *y = sum + bias + before;
 }
 
-/// The definition of a product.
+/// Defines a product.
 pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
     let Inputs { params, x, weight, bias } = inputs(io);
     let k = params.k as usize;
@@ -243,7 +243,7 @@ pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
     }
 }
 
-/// A product of few rows, the columns spread over the cores.
+/// Computes a product of few rows, the columns spread over the cores.
 pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
     const COLS: usize = 64;
     let Inputs { params, x, weight, bias } = inputs(io);
@@ -263,7 +263,7 @@ pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
     }
 }
 
-/// With sixteen partial sums, which the compiler keeps in vector registers.
+/// Multiplies with sixteen partial sums, which the compiler keeps in vector registers.
 #[inline(always)]
 pub(crate) fn dot(x: &[f32], w: &[f32]) -> f32 {
     const LANES: usize = 16;
@@ -278,7 +278,7 @@ pub(crate) fn dot(x: &[f32], w: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// A product of many rows: each core widens some rows of the weight at a time and multiplies them by the `gemm`
+/// Computes a product of many rows: each core widens some rows of the weight at a time and multiplies them by the `gemm`
 /// crate.
 pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
     const PART: usize = 128;

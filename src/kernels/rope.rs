@@ -61,19 +61,14 @@ impl RopeScaling {
     }
 }
 
-/// Returns the radians that each pair of a head turns by from one position to the next, [head_dim / 2].
-fn frequencies(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f32> {
-    let mut frequencies: Vec<f32> =
-        (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32)).collect();
-    scaling.scale(&mut frequencies);
-    frequencies
-}
-
 /// Computes the angles' cosines and sines, [positions, head_dim]: half a row of each. The CPU does it,
 /// where sin and cos are good for large angles; angles are the f32 products of position and
 /// frequency, as the references have them.
 pub fn rope_table(positions: usize, head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f32> {
-    let frequencies = frequencies(head_dim, theta, scaling);
+    // Radians that each pair of a head turns by from one position to the next.
+    let mut frequencies: Vec<f32> =
+        (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32)).collect();
+    scaling.scale(&mut frequencies);
     let mut table = Vec::with_capacity(positions * head_dim);
     for position in 0..positions {
         let angles = frequencies.iter().map(|f| f64::from(position as f32 * f));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::generate::{Engine, PassOutput};
-use crate::model::{Config, Decoder, Source};
+use crate::model::{Config, Decoder, WeightSource};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Step, Tensor};
 use crate::progress::Progress;
 
@@ -27,10 +27,6 @@ impl Backend for Outline {
         let mut contents = self.contents.borrow_mut();
         contents.push(None);
         Ok(Tensor { place: Place::Resident(contents.len() as u32 - 1), rows, cols, element })
-    }
-
-    fn name(&self, _: Tensor) -> &str {
-        "outlined"
     }
 
     fn max_tensor_bytes(&self) -> u64 {
@@ -98,7 +94,7 @@ impl OutlinedModel {
     /// A tensor that is missing, damaged or of another shape; what `progress` returns.
     pub fn new(
         config: &Config,
-        source: Source,
+        source: WeightSource,
         max_binding: u64,
         [context, chunk]: [usize; 2],
         progress: &mut dyn Progress,

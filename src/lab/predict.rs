@@ -14,7 +14,7 @@ use crate::formats::QuantType;
 use crate::generate::load::within;
 use crate::generate::{PassOutput, Spec};
 use crate::gpu::tuning;
-use crate::model::Source;
+use crate::model::WeightSource;
 use crate::plan::{Step, Variant};
 use crate::progress::Progress;
 
@@ -97,7 +97,7 @@ pub fn predict(
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
     let chunk = tuning::prefill_chunk(card.class).min(capacity);
-    let source = Source::Random { seed: 0, quant };
+    let source = WeightSource::Random { seed: 0, quant };
     let model = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
     let mut predictor = Predictor { card, model, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;

@@ -8,8 +8,8 @@ const BLOCK: usize = 256;
 /// Rows that one task works on.
 const STRIP: usize = 128;
 
-/// For the symmetric A [n, n] = L · Lᵀ, of which the lower triangle is read, leaves L⁻¹ in the lower
-/// triangle; what is above the diagonal means nothing then. False where A is not positive definite.
+/// Replaces the lower triangle of the symmetric A [n, n] = L · Lᵀ, which alone is read, by L⁻¹. The values above the
+/// diagonal mean nothing afterwards. Returns false where A is not positive definite.
 pub(super) fn inverse_factor(a: &mut [f64], n: usize) -> bool {
     assert_eq!(a.len(), n * n);
     factor(a, n) && {
@@ -18,7 +18,7 @@ pub(super) fn inverse_factor(a: &mut [f64], n: usize) -> bool {
     }
 }
 
-/// Left-looking: a block of columns is brought up to date by one product with all columns before it,
+/// Factors A, left-looking: a block of columns is brought up to date by one product with all columns before it,
 /// which writes each element once. Blocks on the diagonal become the *inverses* of the factor's.
 fn factor(a: &mut [f64], n: usize) -> bool {
     for first in (0..n).step_by(BLOCK) {
@@ -52,7 +52,7 @@ fn factor(a: &mut [f64], n: usize) -> bool {
     true
 }
 
-/// From L with inverted blocks on the diagonal to L⁻¹, a block of rows at a time:
+/// Computes L⁻¹ from L with inverted blocks on the diagonal, a block of rows at a time:
 /// X\[i, j\] = -inverse\[i\] · sum of L\[i, k\] · X\[k, j\] over blocks k from j to i - 1.
 fn invert(a: &mut [f64], n: usize) {
     for first in (BLOCK..n).step_by(BLOCK) {
@@ -83,7 +83,7 @@ fn put(rows: &mut [f64], n: usize, first: usize, block: &[f64], b: usize) {
     }
 }
 
-/// Cholesky of one block [b, b]: L below, zeros above. False where a pivot is not positive.
+/// Factors one block [b, b]: L below, zeros above. Returns false where a pivot is not positive.
 fn small_factor(a: &mut [f64], b: usize) -> bool {
     for row in 0..b {
         let (above, current) = a.split_at_mut(row * b);
@@ -102,7 +102,7 @@ fn small_factor(a: &mut [f64], b: usize) -> bool {
     true
 }
 
-/// Inverse of a lower triangle [b, b] in place, row by row.
+/// Inverts a lower triangle [b, b] in place, row by row.
 fn small_invert(l: &mut [f64], b: usize) {
     let mut sums = vec![0.0; b];
     for row in 0..b {
@@ -121,7 +121,7 @@ fn small_invert(l: &mut [f64], b: usize) {
     }
 }
 
-/// In four chains, which the compiler turns into vectors.
+/// Multiplies in four chains, which the compiler turns into vectors.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (x, y) = (x.chunks_exact(4), y.chunks_exact(4));

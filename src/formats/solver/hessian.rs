@@ -156,12 +156,12 @@ impl<'h> Factor<'h> {
         self.hessian.n
     }
 
-    /// U \[n, n\], row by row.
+    /// Returns U \[n, n\], row by row.
     pub fn upper(&self) -> &[f32] {
         &self.upper
     }
 
-    /// U_cc of stored column c.
+    /// Returns U_cc of stored column c.
     pub fn pivot(&self, c: usize) -> f32 {
         self.upper[c * self.n() + c]
     }

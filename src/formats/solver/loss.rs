@@ -6,7 +6,7 @@ use super::{Hessian, Weight};
 use crate::formats::QuantizedWeight;
 use crate::kernels::product::{View, product};
 
-/// tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the squared error of the layer's outputs on the calibration inputs,
+/// Returns tr(ΔW H ΔWᵀ) / tr(W H Wᵀ): the squared error of the layer's outputs on the calibration inputs,
 /// as a share of their squares. Zero where both are.
 pub fn relative_error(weight: &Weight<'_>, quantized: &dyn QuantizedWeight, hessian: &Hessian) -> f64 {
     let stored = quantized.dequantize();
@@ -17,7 +17,7 @@ pub fn relative_error(weight: &Weight<'_>, quantized: &dyn QuantizedWeight, hess
     if error == 0.0 { 0.0 } else { error / size }
 }
 
-/// tr(D H Dᵀ) for D [.., n].
+/// Returns tr(D H Dᵀ) for D [.., n].
 fn energy(d: &[f32], hessian: &Hessian) -> f64 {
     const STRIP: usize = 64;
     const BLOCK: usize = 512;

@@ -6,7 +6,7 @@ use super::Weight;
 use crate::error::{Error, Result};
 use crate::kernels::product::{View, product};
 
-/// Indices of `values`, largest first; equal values keep their order.
+/// Returns the indices of `values`, largest first; equal values keep their order.
 pub(super) fn descending(values: &[f32]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..values.len() as u32).collect();
     order.sort_by(|&a, &b| values[b as usize].total_cmp(&values[a as usize]));

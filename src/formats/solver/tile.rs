@@ -12,7 +12,7 @@ pub(in crate::formats) const ROWS: usize = 64;
 /// Columns between two updates of all that is to the right.
 const BLOCK: usize = 128;
 
-/// Columns of a block such that every group starts at a block's start or lies within a block.
+/// Returns the columns of a block such that every group starts at a block's start or lies within a block.
 pub(in crate::formats) fn block(group: usize) -> usize {
     match group {
         1..BLOCK => BLOCK / group * group,
@@ -29,7 +29,7 @@ pub(in crate::formats) struct Tile {
 }
 
 impl Tile {
-    /// Rows from `first` on, columns in the order of `perm`.
+    /// Copies the rows from `first` on, columns in the order of `perm`.
     pub(in crate::formats) fn new(weight: &Weight<'_>, first: usize, perm: Option<&[u32]>) -> Tile {
         let (rows, cols) = (ROWS.min(weight.rows - first), weight.cols);
         let mut values = vec![0.0; rows * cols];

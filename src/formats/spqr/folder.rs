@@ -179,7 +179,7 @@ fn small_codes(linear: &LinearFile, part: &str, bits: u32) -> Result<Vec<u8>> {
     }
 }
 
-/// Row starts that count up to all outliers, and columns that increase within each row.
+/// Reads row starts, which count up to all outliers, and columns, which increase within each row.
 fn outlier_places(linear: &LinearFile, outliers: usize) -> Result<(Vec<u32>, Vec<u16>)> {
     let row_start = linear.words("spqr_rows")?;
     let ends = [(0, 0), (linear.rows, outliers)];

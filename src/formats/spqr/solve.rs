@@ -58,8 +58,8 @@ pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrO
     Ok(done)
 }
 
-/// The share of outliers that these options give, without what else [`spqr`] computes and on every
-/// `every`th 64 rows only: what a search for the threshold calls.
+/// Returns the share of outliers that these options give, from every `every`th tile of 64 rows. A search for the
+/// threshold calls it.
 pub fn outlier_share(
     weight: &Weight<'_>,
     factor: &Factor<'_>,
@@ -83,7 +83,7 @@ struct QuantizedTile {
     codes: Vec<f32>,
     /// A group each.
     statistics: Vec<Statistics>,
-    /// Row, column, value, in the order of columns.
+    /// Rows, columns and values, in the order of columns.
     outliers: Vec<(usize, u16, f16)>,
     loss: f64,
 }
@@ -102,7 +102,7 @@ fn solve_tiles(
         .collect()
 }
 
-/// The mean over columns of variance / U_cc²: the squared error of a column set to its mean.
+/// Returns the mean over columns of variance / U_cc²: the squared error of a column set to its mean.
 fn typical(weight: &Weight<'_>, factor: &Factor<'_>) -> f32 {
     let (rows, cols) = (weight.rows as f64, weight.cols);
     let mut means = vec![0.0f64; cols];

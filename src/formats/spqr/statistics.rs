@@ -1,4 +1,4 @@
-//! SpQR's two levels of statistics, and which weights would better not shape them.
+//! SpQR's two levels of statistics, and the outliers that are left out of their fit.
 
 use half::f16;
 
@@ -39,7 +39,7 @@ pub(super) struct Statistics {
     pub(super) stored: RealGrids,
 }
 
-/// The grids of `rows` rows over columns \[g\]\[rows\] of a group, with pivots U_cc, and outliers left out
+/// Fits the grids of `rows` rows to columns \[g\]\[rows\] of a group, with pivots U_cc, and outliers left out
 /// where the error without them is smaller by more than `threshold`.
 pub(super) fn fit(
     columns: &[f32],
@@ -119,7 +119,7 @@ impl Second {
     }
 }
 
-/// The code of w on a grid with a real zero. Clamped first, which is the same, so that `round` may be used.
+/// Returns the code of w on a grid with a real zero. Clamped first, which is the same, so that `round` may be used.
 pub(super) fn code(w: f32, scale: f32, zero: f32, maxq: f32) -> f32 {
     round((w / scale.max(1e-9) + zero).max(0.0).min(maxq))
 }
@@ -145,7 +145,7 @@ impl Ranges {
         Ranges { low, high }
     }
 
-    /// Ranges without these values, one of each row.
+    /// Returns the ranges without these values, one of each row.
     fn without(&self, column: &[f32]) -> [Vec<f32>; 2] {
         [&self.low, &self.high].map(|[first, second]| {
             let both = first.iter().zip(second).zip(column);
@@ -180,7 +180,7 @@ fn leave_out(columns: &mut [f32], rows: usize, pivots: &[f32], threshold: f32, m
     }
 }
 
-/// Σ ((ŵ - w) / U_cc)² of each row, without column `left_out`.
+/// Returns Σ ((ŵ - w) / U_cc)² of each row, without column `left_out`.
 fn errors(
     columns: &[f32],
     rows: usize,
