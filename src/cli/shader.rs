@@ -1,13 +1,15 @@
 //! `qwgpu shader`: what a shader does wrong and what it costs, on an emulated adapter.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::interrupt;
 use super::output::{Outcome, columns, print_json, print_out};
 use super::progress::Bar;
-use crate::emulator::lab::{self, Selection, ShaderFault, ShaderProfile};
+use crate::emulator::lab::{self, Selection, ShaderProfile};
+use crate::emulator::{ProfileChange, ShaderWatch, annotated};
 use crate::formats::QuantType;
 use crate::lab::{Card, compile, listing, predict, radv, text::TextSelection};
 
@@ -20,6 +22,7 @@ Examples:
   qwgpu shader sanitize --kernel matvec_grid --shaders my     # edited copies in my/
   qwgpu shader profile rms_norm --subgroup 32,64
   qwgpu shader profile matvec_grid --variant subgroup --annotate
+  qwgpu shader watch my rms_norm
   qwgpu shader compile --kernel matvec_grid                   # by AMD's compiler, without an AMD card
   qwgpu shader emit matvec_grid --variant subgroup --width 4 --to msl
   qwgpu shader predict --card 'RTX 4090' --model random:qwen2.5-7b --quant gptq:4";
@@ -36,6 +39,8 @@ enum Command {
     Sanitize(Sanitize),
     /// Count instructions, memory requests, bank conflicts and barriers
     Profile(Profiling),
+    /// Check, count and time edited shaders each time their files change
+    Watch(Watching),
     /// Print a shader as a driver gets it, or as instructions of an AMD card
     Emit(Emission),
     /// Compile for AMD cards, which need not be here: registers, spills, waves, instructions, time
@@ -115,10 +120,24 @@ struct Profiling {
     /// Print the shader with its counts beside each line
     #[arg(long, conflicts_with = "json")]
     annotate: bool,
+    /// Compare with the edited shaders of this folder: before and after
+    #[arg(long, value_name = "DIR", conflicts_with = "annotate")]
+    against: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
-struct Chosen {
+struct Watching {
+    /// Folder of edited shaders, which replace the built-in ones of the same name
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Kernels whose names begin so
+    kernel: String,
+    #[command(flatten)]
+    cases: Cases,
+}
+
+#[derive(clap::Args)]
+struct Cases {
     /// One variant instead of all
     #[arg(long)]
     variant: Option<String>,
@@ -128,6 +147,12 @@ struct Chosen {
     /// Lanes of a subgroup: 4, 8, 16, 32, 64 or 128
     #[arg(long, value_delimiter = ',', default_value = "32", value_parser = subgroup)]
     subgroup: Vec<usize>,
+}
+
+#[derive(clap::Args)]
+struct Chosen {
+    #[command(flatten)]
+    cases: Cases,
     /// Folder of edited shaders, which replace the built-in ones of the same name
     #[arg(long, value_name = "DIR")]
     shaders: Option<PathBuf>,
@@ -143,15 +168,10 @@ fn subgroup(text: &str) -> Result<usize, String> {
     }
 }
 
-impl Chosen {
-    fn selection(&self, kernel: Option<String>) -> Selection {
-        Selection {
-            kernel,
-            variant: self.variant.clone(),
-            case: self.case.clone(),
-            subgroups: self.subgroup.clone(),
-            shaders: self.shaders.clone(),
-        }
+impl Cases {
+    fn selection(&self, kernel: Option<String>, shaders: Option<PathBuf>) -> Selection {
+        let Cases { variant, case, subgroup } = self;
+        Selection { kernel, variant: variant.clone(), case: case.clone(), subgroups: subgroup.clone(), shaders }
     }
 }
 
@@ -160,6 +180,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Sanitize(args) => return sanitize(args),
         Command::Profile(args) => profile(args),
+        Command::Watch(args) => watch(args),
         Command::Emit(a) => print_out(&listing::listing(&a.kernel, &a.chosen, a.to, a.out.as_deref(), &qwgpu)?),
         Command::Compile(args) => {
             let reports = compile::compile(&args.kernel, &args.chosen, &qwgpu, &mut Bar::new())?;
@@ -176,13 +197,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
-    let selection = args.chosen.selection(args.kernel.clone());
+    let selection = args.chosen.cases.selection(args.kernel.clone(), args.chosen.shaders.clone());
     let faults = lab::sanitize(&selection, &mut Bar::new())?;
     if args.chosen.json {
         print_json(&json!(faults))?;
     } else {
         for fault in &faults {
-            print_out(&describe(fault))?;
+            print_out(&format!("{fault}\n"))?;
         }
         let count = match faults.len() {
             0 => "no faults".to_owned(),
@@ -194,21 +215,36 @@ fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
     Ok(if faults.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-fn describe(fault: &ShaderFault) -> String {
-    let ShaderFault { kernel, variant, case, subgroup, kind, file, line, message } = fault;
-    format!("{file}:{line}: {kind}: {message}\n    {kernel}/{variant}, case {case}, subgroups of {subgroup}\n")
-}
-
 fn profile(args: &Profiling) -> anyhow::Result<()> {
-    let selection = args.chosen.selection(Some(args.kernel.clone()));
+    let selection = args.chosen.cases.selection(Some(args.kernel.clone()), args.chosen.shaders.clone());
     let mut profiles = lab::profile(&selection, &mut Bar::new())?;
     if let Some(card) = &args.card {
         Card::named(card)?.place(&mut profiles);
     }
+    if let Some(folder) = &args.against {
+        let other = Selection { shaders: Some(folder.clone()), ..selection };
+        let changes = ProfileChange::pairs(profiles, lab::profile(&other, &mut Bar::new())?);
+        return match args.chosen.json {
+            true => print_json(&json!(changes)),
+            false => print_out(&changes.iter().map(ToString::to_string).collect::<String>()),
+        };
+    }
     match (args.chosen.json, args.annotate) {
         (true, _) => print_json(&json!(profiles)),
-        (_, true) => print_out(&profiles.iter().map(annotate).collect::<String>()),
+        (_, true) => print_out(&profiles.iter().map(annotated).collect::<String>()),
         _ => print_out(&table(&profiles)),
+    }
+}
+
+fn watch(args: &Watching) -> anyhow::Result<()> {
+    let selection = args.cases.selection(Some(args.kernel.clone()), None);
+    let mut watch = ShaderWatch::new(selection, args.folder.clone(), &mut Bar::new())?;
+    loop {
+        if let Some(text) = watch.poll(&mut Bar::new())? {
+            print_out(&text)?;
+        }
+        interrupt::check()?;
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -236,26 +272,4 @@ fn table(profiles: &[ShaderProfile]) -> String {
         ]);
     }
     columns(&rows)
-}
-
-/// Returns the shader's files with the counts of each line before it.
-fn annotate(profile: &ShaderProfile) -> String {
-    let counts: BTreeMap<(&str, u32), _> = profile.by_line.iter().map(|(f, l, c)| ((f.as_str(), *l), c)).collect();
-    let mut text = format!(
-        "{}/{}, case {}, subgroups of {}\n{:>12} {:>9} {:>9}\n",
-        profile.kernel, profile.variant, profile.case, profile.subgroup, "instructions", "requests", "lines"
-    );
-    for (file, shader) in &profile.files {
-        text += &format!("--- {file}\n");
-        for (at, line) in shader.lines().enumerate() {
-            let cell = |value: u64| if value == 0 { String::new() } else { value.to_string() };
-            let [instructions, requests, lines] = match counts.get(&(file.as_str(), at as u32 + 1)) {
-                Some(c) => [c.instructions, c.requests, c.lines].map(cell),
-                None => Default::default(),
-            };
-            text += format!("{instructions:>12} {requests:>9} {lines:>9}  {line}").trim_end();
-            text.push('\n');
-        }
-    }
-    text
 }

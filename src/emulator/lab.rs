@@ -135,6 +135,13 @@ impl Selection {
         Ok(())
     }
 
+    /// Returns the selected variants with their kernels.
+    pub(super) fn variants(&self) -> Result<Vec<(&'static Kernel, &'static Variant)>> {
+        let mut variants: Vec<_> = self.runs()?.iter().map(|run| (run.kernel, run.variant)).collect();
+        variants.dedup_by_key(|(kernel, variant)| (kernel.name, variant.name));
+        Ok(variants)
+    }
+
     fn runs(&self) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
         let named = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
@@ -202,6 +209,30 @@ pub fn profile(selection: &Selection, progress: &mut dyn Progress) -> Result<Vec
     }
     progress.at("done", runs.len() as u64, runs.len() as u64)?;
     Ok(profiles)
+}
+
+/// Counts one case of a variant. Returns nothing where the emulated adapter cannot run the variant.
+///
+/// # Errors
+/// The shader does not compile.
+pub(super) fn profile_case(
+    kernel: &'static Kernel,
+    variant: &'static Variant,
+    case: &'static Case,
+    subgroup: usize,
+) -> Result<Option<ShaderProfile>> {
+    Run { kernel, variant, case, subgroup }.profile(None)
+}
+
+impl std::fmt::Display for ShaderFault {
+    /// Writes place, kind and message, and below where it was found. A compiler's message has its own place.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ShaderFault { kernel, variant, case, subgroup, kind, file, line, message } = self;
+        if kind != "compile" {
+            write!(f, "{file}:{line}: {kind}: ")?;
+        }
+        write!(f, "{message}\n    {kernel}/{variant}, case {case}, subgroups of {subgroup}")
+    }
 }
 
 impl Run {

@@ -19,6 +19,7 @@ mod micro;
 mod packed;
 mod quantize;
 mod shader;
+mod shaders_page;
 mod study;
 mod study_matrix;
 mod word_perplexity;

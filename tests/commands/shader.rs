@@ -2,7 +2,10 @@
 
 use serde_json::json as value;
 
-use crate::command::{ends, json, stderr, stdout};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::command::{ends, json, qwgpu, stderr, stdout};
 use crate::files::put;
 use crate::micro;
 
@@ -202,4 +205,68 @@ fn every_figure_of_a_card_has_a_source() {
         }
     }
     assert!(qwgpu::lab::Card::of_adapter("Voodoo 2").is_none());
+}
+
+#[test]
+fn profile_compares_two_versions() {
+    let shader = include_str!("../../shaders/rms_norm.wgsl");
+    let (same, twice) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    put(same.path(), "rms_norm.wgsl", shader);
+    put(twice.path(), "rms_norm.wgsl", shader.replacen("let value = x[", "let value = x[from_row + c] * 0.0 + x[", 1));
+    let against = |folder: &tempfile::TempDir| {
+        let folder = folder.path().to_str().unwrap().to_owned();
+        let chosen = ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--against"].map(str::to_owned);
+        chosen.into_iter().chain([folder]).collect::<Vec<_>>()
+    };
+    let equal = stdout(&ends(0, against(&same)));
+    assert!(!equal.contains('%') && equal.contains("counters are equal"), "{equal}");
+    let text = stdout(&ends(0, against(&twice)));
+    // The last row of 100 columns takes four of the workgroup's subgroups: one more load for each.
+    let line = text.lines().find(|line| line.trim_start().starts_with("requests ")).expect("a line of requests");
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(numbers[1], numbers[0] + 4, "{text}");
+    let found = json(&ends(0, against(&twice).into_iter().chain(["--json".to_owned()])));
+    assert_eq!(found[0]["before"]["requests"], numbers[0]);
+    assert_eq!(found[0]["after"]["requests"], numbers[1]);
+}
+
+#[test]
+fn watch_tells_what_each_edit_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let shader = include_str!("../../shaders/rms_norm.wgsl");
+    put(folder.path(), "rms_norm.wgsl", shader);
+    let shaders = folder.path().to_str().unwrap();
+    let watch = ["shader", "watch", shaders, "rms_norm", "--case", "last_of_5x100"];
+    let mut child = qwgpu(watch).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // The lines of an edit, up to its last one.
+    let mut next = || {
+        let mut text = String::new();
+        loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the watch ended after {text}"));
+            text += &format!("{line}\n");
+            if [" takes ", "not timed", "stays the last good one"].iter().any(|end| line.contains(end)) {
+                return text;
+            }
+        }
+    };
+    let first = next();
+    assert!(first.starts_with("edit 1: good; before is the built-in version\n"), "{first}");
+    put(folder.path(), "rms_norm.wgsl", shader.replacen("squares += value", "squares += valeu", 1));
+    let broken = next();
+    let line = 1 + shader.lines().position(|line| line.contains("squares += value")).unwrap();
+    assert!(broken.contains(&format!("rms_norm.wgsl:{line}:20: ")) && broken.contains("valeu"), "{broken}");
+    assert!(broken.ends_with("edit 1 stays the last good one\n"), "{broken}");
+    put(folder.path(), "rms_norm.wgsl", shader.replacen("y[to_row + c] = weight", "y[to_row] = weight", 1));
+    let racy = next();
+    assert!(racy.contains("data-race") && racy.ends_with("edit 1 stays the last good one\n"), "{racy}");
+    put(folder.path(), "rms_norm.wgsl", shader.replacen("value * value", "value * value * 1.0", 1));
+    let good = next();
+    assert!(good.starts_with("edit 4: good; before is edit 1\n") && good.contains("instructions.float"), "{good}");
+    #[cfg(unix)]
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGINT).unwrap();
+    #[cfg(not(unix))]
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert!(cfg!(not(unix)) || status.code() == Some(130), "{status}");
 }
