@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use qwgpu::DeviceChoice;
+use qwgpu::bench::case_timer::CaseTimer;
 use qwgpu::bench::kernels::cases;
-use qwgpu::bench::walk::Walk;
 use qwgpu::bench::work::Work;
 use qwgpu::plan::Backend;
 
@@ -97,20 +97,20 @@ fn main() {
         for variant in variants {
             let mut ready = None;
             group.bench_function(BenchmarkId::new(variant.name, case.name), |bencher| {
-                let (walk, program) = ready.get_or_insert_with(|| {
-                    let walk = Walk::new(&mut gpu, case).expect("tensors on the device");
-                    let program = walk.prepare(&mut gpu, kernel, variant).expect("a shader that compiles");
-                    clock.work.set(walk.work);
-                    (walk, program)
+                let (timer, program) = ready.get_or_insert_with(|| {
+                    let timer = CaseTimer::new(&mut gpu, case).expect("tensors on the device");
+                    let program = timer.prepare(&mut gpu, kernel, variant).expect("a shader that compiles");
+                    clock.work.set(timer.work);
+                    (timer, program)
                 });
                 bencher.iter_custom(|runs| {
-                    let elapsed = walk.time(&mut gpu, *program, runs as usize).expect("a device that answers");
+                    let elapsed = timer.time(&mut gpu, *program, runs as usize).expect("a device that answers");
                     elapsed.seconds * 1e9 * runs as f64
                 });
             });
-            if let Some((walk, program)) = ready {
+            if let Some((timer, program)) = ready {
                 gpu.release(program);
-                walk.close(&mut gpu);
+                timer.close(&mut gpu);
             }
         }
         group.finish();

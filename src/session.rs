@@ -46,6 +46,10 @@ impl OpenOptions {
             let fix = "leave one of them out";
             return Err(Error::request("`quant`", "a method with `dequantize`", block.name, fix));
         }
+        if self.quant.is_none() && self.calibration.file.is_some() {
+            let fix = "add `quant`, or leave `calibration` out";
+            return Err(Error::request("`calibration`", "`quant` with it", "none", fix));
+        }
         Ok(match (Spec::parse(model)?, self.quant) {
             (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
             (Spec::Files { path, .. }, Some(QuantType::Method(quant))) => {

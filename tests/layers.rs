@@ -67,7 +67,10 @@ static LAYERS: &[(&str, &[&str])] = &[
             "error",
         ],
     ),
-    ("bench", &["doctor", "atomic_write", "generate", "gpu", "model", "formats", "plan", "progress", "error"]),
+    (
+        "bench",
+        &["doctor", "metrics", "atomic_write", "generate", "gpu", "model", "formats", "plan", "progress", "error"],
+    ),
     (
         "lab",
         &[

@@ -3,14 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::walk::Walk;
-use super::{Clock, Elapsed, Probe, Probes, Summary};
+use super::case_timer::CaseTimer;
+use super::{Clock, Elapsed, Probe, Probes};
 use crate::doctor::kernels::KernelCheck;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::generate::{Compute, DeviceChoice};
 use crate::gpu::{Class, Facts, Gpu, tuning};
-use crate::plan::{Backend, Case, Kernel, Needs, ProgramId};
+use crate::metrics::statistics::Summary;
+use crate::plan::{Backend, Case, Kernel, Needs, ProgramId, Variant};
 use crate::progress::Progress;
 
 /// Time of one variant of one case, or why there is none.
@@ -53,15 +54,14 @@ pub fn clock(gpu: &Gpu) -> Clock {
 /// # Errors
 /// Those of the device.
 pub fn probe(gpu: &mut Gpu) -> Result<Probes> {
-    let mut time = |name: &str| {
+    let mut probe = |name: &str| {
         let (kernel, case) = cases().find(|(kernel, _)| kernel.name == name).expect("the probes are in the list");
         let row = time_case(gpu, kernel, case)?.swap_remove(0);
         let time = row.time.ok_or_else(|| Error::DeviceLost(row.reason.unwrap_or_default()))?;
-        Ok((row.bytes, row.flops, time.best))
+        // A copy computes nothing.
+        Ok(Probe { amount: if row.flops > 0 { row.flops } else { row.bytes }, elapsed: time.best })
     };
-    let (bytes, _, copy) = time("copy")?;
-    let (_, flops, fma) = time("fma")?;
-    Ok(Probes { copy: Probe { amount: bytes, elapsed: copy }, fma: Probe { amount: flops, elapsed: fma } })
+    Ok(Probes { copy: probe("copy")?, fma: probe("fma")? })
 }
 
 /// Measures the rates of the adapter that a model will run on. The CPU reference has none.
@@ -98,14 +98,14 @@ pub fn time(gpu: &mut Gpu, filter: &str, progress: &mut dyn Progress) -> Result<
 }
 
 /// A variant under the clock.
-struct Timer {
-    row: usize,
+struct VariantTimer {
+    variant: &'static Variant,
     program: ProgramId,
     runs: usize,
     samples: Vec<Elapsed>,
 }
 
-impl Timer {
+impl VariantTimer {
     /// Returns the least seconds and the least CPU seconds.
     fn best(&self) -> Elapsed {
         let least = |f: fn(&Elapsed) -> Option<f64>| self.samples.iter().filter_map(f).min_by(f64::total_cmp);
@@ -116,52 +116,51 @@ impl Timer {
 fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case) -> Result<Vec<KernelTiming>> {
     let chosen = gpu.variant(kernel).0;
     let portable = tuning::choose(kernel, gpu.facts.class, Needs::empty(), 1).0;
-    let walk = Walk::new(gpu, case)?;
-    let mut rows = Vec::new();
-    let mut timers = Vec::new();
+    let case_timer = CaseTimer::new(gpu, case)?;
+    let (mut timers, mut reasons) = (Vec::new(), Vec::new());
     for variant in kernel.variants {
         let program = match gpu.can_run(variant) {
-            true => walk.prepare(gpu, kernel, variant).map_err(|e| e.to_string()),
+            true => case_timer.prepare(gpu, kernel, variant).map_err(|e| e.to_string()),
             false => Err(format!("needs {}", variant.needs)),
         };
-        if let Ok(program) = program {
-            timers.push(Timer { row: rows.len(), program, runs: walk.copies, samples: Vec::new() });
-        }
-        rows.push(KernelTiming {
-            kernel: kernel.name.into(),
-            case: case.name.into(),
-            variant: variant.name.into(),
-            chosen: std::ptr::eq(variant, chosen),
-            bytes: walk.work.bytes as u64,
-            flops: walk.work.flops as u64,
-            time: None,
-            reason: program.err(),
-        });
+        reasons.push(program.as_ref().err().cloned());
+        timers.extend(program.map(|program| VariantTimer {
+            variant,
+            program,
+            runs: case_timer.copies,
+            samples: Vec::new(),
+        }));
     }
-    let measured = sample(gpu, &walk, &mut timers);
-    for timer in &timers {
-        gpu.release(timer.program);
-    }
-    walk.close(gpu);
+    let measured = sample(gpu, &case_timer, &mut timers);
+    timers.iter().for_each(|timer| gpu.release(timer.program));
+    let work = case_timer.work;
+    case_timer.close(gpu);
     measured?;
 
-    let base = timers.iter().find(|t| rows[t.row].variant == portable.name).map(|t| t.best().cost());
-    for timer in &timers {
-        let best = timer.best();
-        rows[timer.row].time = Some(Timing {
-            best,
-            seconds: Summary::of(timer.samples.iter().map(|t| t.seconds)),
-            samples: timer.samples.len(),
-            runs: timer.runs,
-            speedup: base.map_or(1.0, |base| base / best.cost()),
-        });
-    }
-    Ok(rows)
+    let timer = |variant: &Variant| timers.iter().find(|timer| std::ptr::eq(timer.variant, variant));
+    let base = timer(portable).map(|timer| timer.best().cost());
+    let timing = |timer: &VariantTimer| {
+        let (best, samples) = (timer.best(), timer.samples.len());
+        let seconds = Summary::new(&timer.samples.iter().map(|t| t.seconds).collect::<Vec<_>>())?;
+        let speedup = base.map_or(1.0, |base| base / best.cost());
+        Some(Timing { best, seconds, samples, runs: timer.runs, speedup })
+    };
+    let row = |(variant, reason): (&Variant, Option<String>)| KernelTiming {
+        kernel: kernel.name.into(),
+        case: case.name.into(),
+        variant: variant.name.into(),
+        chosen: std::ptr::eq(variant, chosen),
+        bytes: work.bytes as u64,
+        flops: work.flops as u64,
+        time: timer(variant).and_then(timing),
+        reason,
+    };
+    Ok(kernel.variants.iter().zip(reasons).map(row).collect())
 }
 
-/// Takes samples of all variants by turns. A sample is long enough for the clock; a variant so slow that one walk is
+/// Takes samples of all variants by turns. A sample is long enough for the clock; a variant so slow that one pass is
 /// many samples long gets fewer.
-fn sample(gpu: &mut Gpu, walk: &Walk, timers: &mut [Timer]) -> Result<()> {
+fn sample(gpu: &mut Gpu, case_timer: &CaseTimer, timers: &mut [VariantTimer]) -> Result<()> {
     let software = gpu.facts.class == Class::Software;
     let (sample_s, total_s) = match (software, clock(gpu)) {
         (true, _) => (0.02, 0.8),
@@ -170,23 +169,23 @@ fn sample(gpu: &mut Gpu, walk: &Walk, timers: &mut [Timer]) -> Result<()> {
     };
     let mut wanted = Vec::new();
     for timer in &mut *timers {
-        // The first walk wakes the device; it counts only where there is no time for more.
-        let first = walk.time(gpu, timer.program, 1)?;
-        let seconds = first.seconds * walk.copies as f64;
+        // The first pass wakes the device; it counts only where there is no time for more.
+        let first = case_timer.time(gpu, timer.program, 1)?;
+        let seconds = first.seconds * case_timer.copies as f64;
         if seconds > total_s {
             timer.samples.push(first);
             wanted.push(usize::from(seconds < 4.0 * total_s));
             continue;
         }
-        let one = walk.time(gpu, timer.program, 1)?.seconds.max(1e-9);
-        timer.runs = ((sample_s / one).ceil() as usize).next_multiple_of(walk.copies);
+        let one = case_timer.time(gpu, timer.program, 1)?.seconds.max(1e-9);
+        timer.runs = ((sample_s / one).ceil() as usize).next_multiple_of(case_timer.copies);
         let samples = (total_s / (one * timer.runs as f64)) as usize;
         wanted.push(samples.clamp(3, 15));
     }
     for round in 0..wanted.iter().copied().max().unwrap_or(0) {
         for (timer, &wanted) in timers.iter_mut().zip(&wanted) {
             if round < wanted {
-                timer.samples.push(walk.time(gpu, timer.program, timer.runs)?);
+                timer.samples.push(case_timer.time(gpu, timer.program, timer.runs)?);
             }
         }
     }

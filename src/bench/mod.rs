@@ -4,12 +4,12 @@
 //! machine's CPU, which other programs may use too: there shares are taken of CPU time over all threads, which a busy
 //! machine changes little.
 
+pub mod case_timer;
 pub mod kernels;
 pub mod models;
 pub mod results;
 pub mod tables;
 pub mod usage;
-pub mod walk;
 pub mod work;
 
 use std::time::Instant;
@@ -91,33 +91,5 @@ impl Probe {
             _ => (elapsed.seconds, self.elapsed.seconds),
         };
         (amount / seconds) / (self.amount as f64 / own)
-    }
-}
-
-/// Summary of repeated measurements.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    pub median: f64,
-    pub min: f64,
-    pub max: f64,
-    /// Coefficient of variation: standard deviation over mean. Above 0.05 a difference says nothing.
-    pub cv: f64,
-}
-
-impl Summary {
-    /// Summarizes `values`; NaN where there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Summary {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_unstable_by(f64::total_cmp);
-        let n = values.len();
-        let at = |number: usize| values.get(number).copied().unwrap_or(f64::NAN);
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n.max(2) - 1) as f64;
-        Summary {
-            median: (at(n.saturating_sub(1) / 2) + at(n / 2)) / 2.0,
-            min: at(0),
-            max: at(n.saturating_sub(1)),
-            cv: variance.sqrt() / mean,
-        }
     }
 }

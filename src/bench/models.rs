@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::work::{self, Work};
-use super::{Elapsed, Stopwatch, Summary};
+use super::{Elapsed, Stopwatch};
 use crate::error::{Error, Result};
 use crate::generate::{Flow, Model};
+use crate::metrics::statistics::quantile;
 use crate::progress::Progress;
 
 /// Lengths and repeats of a measurement.
 #[derive(Clone, Copy, Debug)]
-pub struct Protocol {
+pub struct SpeedProtocol {
     /// Tokens of the prompt.
     pub prompt: usize,
     /// Tokens generated after it.
@@ -65,14 +66,14 @@ pub struct PhaseSpeed {
 }
 
 impl PhaseSpeed {
-    /// Summarizes the tokens a second.
-    pub fn summary(&self) -> Summary {
-        Summary::of(self.tokens_per_s.iter().copied())
+    /// Returns the median of the tokens a second; NaN where none were measured.
+    pub fn median(&self) -> f64 {
+        quantile(&self.tokens_per_s, 0.5).unwrap_or(f64::NAN)
     }
 
     /// Returns the time of one token.
     pub fn per_token(&self) -> Elapsed {
-        Elapsed { seconds: 1.0 / self.summary().median, cpu_seconds: self.cpu_ms_per_token.map(|ms| ms * 1e-3) }
+        Elapsed { seconds: 1.0 / self.median(), cpu_seconds: self.cpu_ms_per_token.map(|ms| ms * 1e-3) }
     }
 }
 
@@ -84,10 +85,10 @@ pub fn measure(
     model: &mut Model,
     name: &str,
     load_s: f64,
-    protocol: Protocol,
+    protocol: SpeedProtocol,
     progress: &mut dyn Progress,
 ) -> Result<ModelResult> {
-    let Protocol { prompt, generated, repeats } = protocol;
+    let SpeedProtocol { prompt, generated, repeats } = protocol;
     if prompt == 0 || generated == 0 || repeats == 0 {
         let found = format!("{prompt}, {generated} and {repeats}");
         return Err(Error::request("prompt, generated and repeats", "1 or more each", found, "give larger numbers"));
@@ -151,7 +152,7 @@ fn speed(runs: &[Elapsed], tokens: usize, work: Work) -> PhaseSpeed {
     let cpu: Option<Vec<f64>> = runs.iter().map(|run| run.cpu_seconds).collect();
     PhaseSpeed {
         tokens_per_s: runs.iter().map(|run| n / run.seconds).collect(),
-        cpu_ms_per_token: cpu.map(|cpu| Summary::of(cpu).median * 1e3 / n),
+        cpu_ms_per_token: cpu.and_then(|cpu| Some(quantile(&cpu, 0.5).ok()? * 1e3 / n)),
         bytes_per_token: work.bytes,
         flops_per_token: work.flops,
     }

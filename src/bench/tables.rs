@@ -7,9 +7,7 @@ use super::models::{ModelResult, PhaseSpeed};
 use super::results::Results;
 use super::{Clock, Probe, Probes};
 use crate::error::{Error, Result};
-
-/// Above this coefficient of variation a speed is marked as unsteady.
-const STEADY: f64 = 0.05;
+use crate::metrics::statistics::Summary;
 
 const BEGIN: &str = "<!-- begin: results -->\n";
 const END: &str = "<!-- end -->";
@@ -108,9 +106,9 @@ pub fn models(models: &[ModelResult], probes: Option<&Probes>) -> String {
 }
 
 fn range(speed: &PhaseSpeed) -> String {
-    let s = speed.summary();
-    let unsteady = if s.cv > STEADY { format!(", unsteady: cv {:.0} %", s.cv * 100.0) } else { String::new() };
-    format!("{} ({} to {}{unsteady})", figure(s.median), figure(s.min), figure(s.max))
+    let Some(s) = Summary::new(&speed.tokens_per_s) else { return "-".into() };
+    let unsteady = s.cv.filter(|_| !s.steady()).map(|cv| format!(", unsteady: cv {:.0} %", cv * 100.0));
+    format!("{} ({} to {}{})", figure(s.median), figure(s.min), figure(s.max), unsteady.unwrap_or_default())
 }
 
 /// Returns one line for each case, of the variant that plans run; with `all` one for each variant.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::bench_all;
 use super::measure::{aligned, measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
-use super::output::{Outcome, note, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
 use crate::bench::results::Results;
@@ -36,23 +36,23 @@ Examples:
 #[command(after_long_help = HELP)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    command: BenchCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum What {
+enum BenchCommand {
     /// Time each kernel on the shapes of models, all variants in turn
-    Kernels(Kernels),
+    Kernels(KernelArgs),
     /// Measure prefill and decode of a model: tokens per second and memory
-    Decode(Decode),
+    Decode(DecodeArgs),
     /// Check and time all kernels and models of random weights, and write a results file
     All(bench_all::Args),
     /// Write the tables of docs/PERFORMANCE.md from the results files
-    Table(Table),
+    Table(TableArgs),
 }
 
 #[derive(clap::Args)]
-struct Kernels {
+struct KernelArgs {
     /// Time only the cases whose kernel/case contains this
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     filter: String,
@@ -64,7 +64,7 @@ struct Kernels {
 }
 
 #[derive(clap::Args)]
-struct Decode {
+struct DecodeArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Tokens of the prompt
@@ -82,7 +82,7 @@ struct Decode {
 }
 
 #[derive(clap::Args)]
-struct Table {
+struct TableArgs {
     /// Folder of the results files
     #[arg(long, default_value = "benches/results", value_name = "DIR")]
     results: PathBuf,
@@ -91,16 +91,16 @@ struct Table {
     document: PathBuf,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    match &args.what {
-        What::Kernels(args) => time_kernels(args),
-        What::Decode(args) => decode(args),
-        What::All(args) => bench_all::run(args),
-        What::Table(args) => table(args),
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    match &args.command {
+        BenchCommand::Kernels(args) => time_kernels(args),
+        BenchCommand::Decode(args) => decode(args),
+        BenchCommand::All(args) => bench_all::run(args),
+        BenchCommand::Table(args) => table(args),
     }
 }
 
-fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
+fn time_kernels(args: &KernelArgs) -> anyhow::Result<ExitStatus> {
     let mut gpu = open(&args.device)?;
     let probes = kernels::probe(&mut gpu)?;
     let rows = kernels::time(&mut gpu, &args.filter, &mut Bar::new())?;
@@ -115,10 +115,10 @@ fn time_kernels(args: &Kernels) -> anyhow::Result<Outcome> {
         print_out(&format!("{}\n\n", tables::probes(&probes, clock)))?;
         print_out(&aligned(&tables::kernels(&rows, &probes, true)))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn decode(args: &Decode) -> anyhow::Result<Outcome> {
+fn decode(args: &DecodeArgs) -> anyhow::Result<ExitStatus> {
     let (adapter, probes) = kernels::probes(&args.model.device.choice())?.unzip();
     let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
     let model = ModelArgs { context: Some(context), ..args.model.clone() };
@@ -129,7 +129,7 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
             "adapter": adapter, "path": args.model.device.path.name(),
             "limits": args.model.device.limits.name(), "probes": probes, "measured": measured,
         }))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let lines = tables::models(std::slice::from_ref(&measured), probes.as_ref());
     let rows: Vec<Vec<&str>> = lines.lines().map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
@@ -139,10 +139,10 @@ fn decode(args: &Decode) -> anyhow::Result<Outcome> {
     if let Some(peak) = measured.peak_host_bytes {
         print_out(&format!("{:<34}{}\n", "host memory, most at once", binary_bytes(peak)))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn table(args: &Table) -> anyhow::Result<Outcome> {
+fn table(args: &TableArgs) -> anyhow::Result<ExitStatus> {
     let results = Results::read_all(&args.results)?;
     let old = read_text(&args.document)?;
     let new = tables::fill(&old, &args.document, &results)?;
@@ -150,5 +150,5 @@ fn table(args: &Table) -> anyhow::Result<Outcome> {
         std::fs::write(&args.document, new).map_err(|source| Error::Io { path: args.document.clone(), source })?;
     }
     note(&format!("{}: tables of {} results files", args.document.display(), results.len()));
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

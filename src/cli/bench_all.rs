@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::calibration::CalibrationArgs;
 use super::measure::{aligned, measure_model, open};
 use super::model::{DeviceArgs, ModelArgs};
-use super::output::{Outcome, note, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
 use crate::bench::results::{Results, SCHEMA, SkippedModel};
@@ -47,7 +47,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     // Now, not after minutes.
     if let Some(folder) = args.out.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         return Err(
@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     let (_, faults) = results.checked();
-    Ok(if faults == 0 { Outcome::Done } else { Outcome::Failed })
+    Ok(if faults == 0 { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 /// Returns the last method of each format, with its default bits.

@@ -10,10 +10,10 @@ use rustyline::{
     RepeatCount,
 };
 
-use super::interrupt::{self, Hold};
+use super::interrupt::{self, InterruptGuard};
 use super::model::ModelArgs;
 use super::options::with_options;
-use super::output::{Outcome, note, print_out};
+use super::output::{ExitStatus, note, print_out};
 use super::sampling::SamplingArgs;
 use super::values::{count, utf8};
 use crate::error::Error;
@@ -66,7 +66,7 @@ pub struct Args {
 
 /// Command of a line.
 #[derive(Debug, PartialEq)]
-enum Line<'a> {
+enum ChatLine<'a> {
     Nothing,
     Say(&'a str),
     Reset,
@@ -76,22 +76,22 @@ enum Line<'a> {
     Unknown(&'a str),
 }
 
-fn parse(line: &str) -> Line<'_> {
+fn parse(line: &str) -> ChatLine<'_> {
     if !line.starts_with('/') {
-        return if line.trim().is_empty() { Line::Nothing } else { Line::Say(line.trim()) };
+        return if line.trim().is_empty() { ChatLine::Nothing } else { ChatLine::Say(line.trim()) };
     }
     let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match (command, rest.trim()) {
-        ("/reset", "") => Line::Reset,
-        ("/system", "") => Line::System(None),
-        ("/system", text) => Line::System(Some(text)),
-        ("/help", "") => Line::Help,
-        ("/quit", "") => Line::Quit,
-        _ => Line::Unknown(command),
+        ("/reset", "") => ChatLine::Reset,
+        ("/system", "") => ChatLine::System(None),
+        ("/system", text) => ChatLine::System(Some(text)),
+        ("/help", "") => ChatLine::Help,
+        ("/quit", "") => ChatLine::Quit,
+        _ => ChatLine::Unknown(command),
     }
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     args.model.expect_tokenizer()?;
     let mut model = args.model.load()?;
     let recommended = Sampling::recommended(&model.generation, Path::new(&args.model.model))?;
@@ -104,26 +104,26 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     while let Some(line) = input.next()? {
         match parse(&line) {
-            Line::Nothing => {}
-            Line::Say(text) => say(&mut conversation, &mut model, text, &options)?,
-            Line::Reset => {
+            ChatLine::Nothing => {}
+            ChatLine::Say(text) => say(&mut conversation, &mut model, text, &options)?,
+            ChatLine::Reset => {
                 conversation.reset();
                 note("the conversation starts afresh");
             }
-            Line::System(text) => {
+            ChatLine::System(text) => {
                 conversation.set_system(text);
                 note(if text.is_some() { "system message set" } else { "system message removed" });
             }
-            Line::Help => note(COMMANDS),
-            Line::Quit => break,
-            Line::Unknown(command) => note(&format!("unknown command {command}; /help lists them")),
+            ChatLine::Help => note(COMMANDS),
+            ChatLine::Quit => break,
+            ChatLine::Unknown(command) => note(&format!("unknown command {command}; /help lists them")),
         }
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: &ReplyOptions) -> anyhow::Result<()> {
-    let hold: Hold = interrupt::hold();
+    let hold: InterruptGuard = interrupt::hold();
     let result = conversation.say(model, text, options, &mut |piece| {
         if interrupt::pressed() {
             return Ok(Flow::Stop);
@@ -233,12 +233,12 @@ mod tests {
 
     #[test]
     fn lines_are_messages_or_commands() {
-        assert_eq!(parse("  "), Line::Nothing);
-        assert_eq!(parse(" /etc is a folder "), Line::Say("/etc is a folder"));
-        assert_eq!(parse("/system Be brief. "), Line::System(Some("Be brief.")));
-        assert_eq!(parse("/system"), Line::System(None));
-        assert_eq!(parse("/quit"), Line::Quit);
-        assert_eq!(parse("/quit now"), Line::Unknown("/quit"));
-        assert_eq!(parse("/etc"), Line::Unknown("/etc"));
+        assert_eq!(parse("  "), ChatLine::Nothing);
+        assert_eq!(parse(" /etc is a folder "), ChatLine::Say("/etc is a folder"));
+        assert_eq!(parse("/system Be brief. "), ChatLine::System(Some("Be brief.")));
+        assert_eq!(parse("/system"), ChatLine::System(None));
+        assert_eq!(parse("/quit"), ChatLine::Quit);
+        assert_eq!(parse("/quit now"), ChatLine::Unknown("/quit"));
+        assert_eq!(parse("/etc"), ChatLine::Unknown("/etc"));
     }
 }

@@ -3,13 +3,10 @@
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::output::{Outcome, print_json, print_out};
+use super::output::{ExitStatus, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
-use crate::error::Error;
-use crate::generate::{PassOutput, load_reference};
-use crate::plan::check::{StepCheck, check};
-use crate::progress::Progress;
+use crate::generate::{ModelCheck, Run, check_model};
 
 const HELP: &str = "\
 Examples:
@@ -37,76 +34,20 @@ pub struct Args {
     json: bool,
 }
 
-/// The worst a kernel did over all its steps.
-#[derive(Default)]
-struct Worst {
-    steps: usize,
-    nmse: f64,
-    allowed: f64,
-}
-
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut bar = Bar::new();
     let spec = args.model.options().spec(&args.model.model, &mut bar)?;
     let mut loaded = args.model.load_spec(&spec, &mut bar)?;
-    // One prefill, then a step of its own.
-    let most = loaded.engine.chunk().min(loaded.engine.context() - 1);
-    if args.tokens > most {
-        let fix = "a chunk of the prompt and one more token must fit";
-        return Err(Error::request("--tokens", format!("at most {most}"), args.tokens, fix).into());
-    }
-    let mut reference = load_reference(&spec, &mut loaded.engine, &mut bar)?;
-
-    // Any tokens will do, as long as they differ; the last one is left for the decode step.
-    let vocab = loaded.engine.model.config.vocab_size.min(100_000) as u32;
-    let tokens = args.tokens;
-    let ids: Vec<u32> = (0..=tokens as u32).map(|i| (i * 7919 + 785) % vocab).collect();
-    let mut worst: Vec<(&str, Worst)> = Vec::new();
-    let mut differing = None;
-    let mut steps = 0;
-    for (phase, ids) in [("prefill", &ids[..tokens]), ("decode", &ids[tokens..])] {
-        loaded.engine.place(ids)?;
-        reference.engine.place(ids)?;
-        let (plan, _) = loaded.engine.plan(ids.len(), PassOutput::Token);
-        let mut progress = |s: &StepCheck| {
-            bar.at(&format!("{phase}: {}", s.step.name), s.number as u64, plan.steps.len() as u64)?;
-            let name = s.step.kernel.name;
-            let at = worst.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-                worst.push((name, Worst::default()));
-                worst.len() - 1
-            });
-            let w = &mut worst[at].1;
-            w.steps += 1;
-            w.nmse = w.nmse.max(s.difference.nmse);
-            w.allowed = s.allowed;
-            steps += 1;
-            Ok(())
-        };
-        let found = check(&plan, reference.engine.backend(), loaded.engine.backend(), &mut progress)?;
-        loaded.engine.skip(ids.len());
-        reference.engine.skip(ids.len());
-        if let Some(found) = found {
-            differing = Some((phase, found));
-            break;
-        }
-    }
-    report(args, &loaded.run, steps, &worst, differing.as_ref())?;
-    Ok(if differing.is_none() { Outcome::Done } else { Outcome::Failed })
+    let found = check_model(&spec, &mut loaded.engine, args.tokens, &mut bar)?;
+    drop(bar);
+    report(args, &loaded.run, &found)?;
+    Ok(if found.differing.is_none() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
-fn report(
-    args: &Args,
-    run: &crate::generate::Run,
-    steps: usize,
-    worst: &[(&str, Worst)],
-    differing: Option<&(&str, StepCheck)>,
-) -> anyhow::Result<()> {
+fn report(args: &Args, run: &Run, found: &ModelCheck) -> anyhow::Result<()> {
+    let steps: usize = found.kernels.iter().map(|kernel| kernel.steps).sum();
     if args.json {
-        let kernels: Vec<_> = worst
-            .iter()
-            .map(|(name, w)| json!({ "kernel": name, "steps": w.steps, "worst_nmse": w.nmse, "allowed": w.allowed }))
-            .collect();
-        let first = differing.map(|(phase, p)| {
+        let first = found.differing.as_ref().map(|(phase, p)| {
             let [row, col] = p.at();
             json!({
                 "phase": phase, "step": p.step.name, "number": p.number, "kernel": p.step.kernel.name, "row": row, "col": col,
@@ -115,14 +56,14 @@ fn report(
         });
         return print_json(&json!({
             "model": args.model.model, "adapter": run.adapter, "software": run.software, "path": run.path,
-            "steps": steps, "passed": differing.is_none(), "first_parting": first, "kernels": kernels,
+            "steps": steps, "passed": first.is_none(), "first_parting": first, "kernels": found.kernels,
         }));
     }
     let mut text = format!("{:<20}{:>8}{:>14}{:>12}\n", "kernel", "steps", "worst nmse", "allowed");
-    for (name, w) in worst {
-        text += &format!("{name:<20}{:>8}{:>14.2e}{:>12.0e}\n", w.steps, w.nmse, w.allowed);
+    for k in &found.kernels {
+        text += &format!("{:<20}{:>8}{:>14.2e}{:>12.0e}\n", k.kernel, k.steps, k.worst_nmse, k.allowed);
     }
-    text += &match differing {
+    text += &match &found.differing {
         None => format!("all {steps} steps agree with the reference\n"),
         Some((phase, p)) => format!(
             "FAILED in {phase} at step {}: {} (kernel {}): output{:?} is {}, the reference has {}; nmse {:.2e}, allowed {:.0e}\n",

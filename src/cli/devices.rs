@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::output::{Outcome, print_json, print_out};
+use super::output::{ExitStatus, print_json, print_out};
 use crate::error::Error;
 use crate::formats;
 use crate::gpu::{self, tuning};
@@ -28,7 +28,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let adapters = gpu::adapters();
     if args.json {
         let list: Vec<_> = adapters
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let reason = "this machine shows none".to_owned();
         return Err(Error::NoAdapter { reason, fix: "`qwgpu doctor` says what is missing".into() }.into());
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// The variant and constants each kernel would run with.

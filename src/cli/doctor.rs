@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::options::with_options;
-use super::output::{Outcome, print_json, print_out};
+use super::output::{ExitStatus, print_json, print_out};
 use super::progress::Bar;
 use crate::doctor::diagnose;
 
@@ -27,7 +27,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut diagnosis = diagnose(&mut Bar::new())?;
     for finding in &mut diagnosis.findings {
         finding.fix = finding.fix.take().map(|fix| with_options(&fix));
@@ -49,5 +49,5 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         })?;
     }
     diagnosis.adapter?;
-    Ok(if can_run { Outcome::Done } else { Outcome::Failed })
+    Ok(if can_run { ExitStatus::Done } else { ExitStatus::Failed })
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::json;
 
 use super::eval_table::{prompts, table};
 use super::model::ModelArgs;
-use super::output::{Outcome, note, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::{count, shard};
 use crate::checkpoint::Checkpoint;
@@ -59,7 +60,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    what: What,
+    tasks: TaskArgs,
     /// Folder for the answers, results and samples
     #[arg(long, value_name = "DIR", required_unless_present = "show_prompt")]
     out: Option<PathBuf>,
@@ -77,14 +78,14 @@ pub struct Args {
     /// Print the first prompt of each set and stop
     #[arg(long)]
     show_prompt: bool,
-    /// Print the results as JSON
+    /// Print the results as JSON; with --shard the file of its answers and their number
     #[arg(long)]
     json: bool,
 }
 
 // No doc comment: clap would take it for the command's.
 #[derive(clap::Args, Clone, Debug)]
-struct What {
+struct TaskArgs {
     /// Tasks, with commas between them
     #[arg(long, value_name = "TASKS", value_delimiter = ',', required = true)]
     tasks: Vec<String>,
@@ -158,8 +159,8 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
     // Nothing is computed for a look at the prompts.
     let run = if args.show_prompt { None } else { Some(options.device.open()?.run) };
     let (path, adapter) = run.map(|run| (run.path.to_owned(), run.adapter)).unwrap_or_default();
-    let What { tasks, data, profile, shots, limit, max_new_tokens, fewshot_as_multiturn, prefix_token } =
-        args.what.clone();
+    let TaskArgs { tasks, data, profile, shots, limit, max_new_tokens, fewshot_as_multiturn, prefix_token } =
+        args.tasks.clone();
     Ok(EvalSettings {
         model,
         dequantize,
@@ -179,13 +180,13 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
     })
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     args.model.expect_tokenizer()?;
     let mut bar = Bar::new();
     let evaluation = Evaluation::prepare(settings(args, &mut bar)?)?;
     if args.show_prompt {
         print_out(&prompts(&evaluation.tasks))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let out = args.out.as_ref().context("--out is required")?;
     std::fs::create_dir_all(out).map_err(Error::io(out))?;
@@ -199,32 +200,39 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if evaluation.missing(shard, &journal).next().is_some() {
         let context = Some(evaluation.settings.context);
         let model = ModelArgs { context, ..args.model.clone() };
-        // What --quant made has been found already.
+        // TaskArgs --quant made has been found already.
         let EvalSettings { model: path, dequantize, .. } = evaluation.settings.clone();
         let mut model = model.load_spec(&Spec::Files { path, dequantize }, &mut bar)?;
         evaluation.run(&mut model, shard, &mut journal, !args.no_share, &mut bar)?;
     }
-    // What the model said is written down even if its judge failed.
+    // TaskArgs the model said is written down even if its judge failed.
     let judged = judge.map_or(Ok(()), |judge| evaluation.judge(&judge, shard, &mut journal, &mut bar));
     drop(bar);
     let outcome = match args.shard {
         None => finish(&evaluation.finish(journal.responses(), journal.begun), out, args.json)?,
-        Some(_) => Outcome::Done,
+        Some(_) => ExitStatus::Done,
     };
     judged?;
     if args.shard.is_some() {
-        note("this share is done; when all are, run `qwgpu merge` with the same --out");
+        if args.json {
+            let requests = evaluation.tasks.iter().flat_map(|task| &task.sets).flat_map(|set| &set.requests);
+            let answers = requests.filter(|request| journal.responses().contains_key(&request.key)).count();
+            print_json(
+                &json!({ "journal": path, "shard": format!("{}/{}", shard.index + 1, shard.count), "answers": answers }),
+            )?;
+        }
+        note("this shard is done; when all are, run `qwgpu merge` with the same --out");
     }
     Ok(outcome)
 }
 
-pub fn merge(args: &MergeArgs) -> anyhow::Result<Outcome> {
+pub fn merge(args: &MergeArgs) -> anyhow::Result<ExitStatus> {
     let (evaluation, merged) = Evaluation::merge(&args.out)?;
     finish(&evaluation.finish(&merged.responses, merged.begun), &args.out, args.json)
 }
 
 /// Writes results and samples and prints the table. Documents without a score, or without a verdict of the judge, fail it.
-fn finish(run: &EvalRun, out: &Path, json: bool) -> anyhow::Result<Outcome> {
+fn finish(run: &EvalRun, out: &Path, json: bool) -> anyhow::Result<ExitStatus> {
     let results = run.results();
     let path = run.write(out)?;
     if json {
@@ -237,5 +245,5 @@ fn finish(run: &EvalRun, out: &Path, json: bool) -> anyhow::Result<Outcome> {
     if unjudged > 0 {
         note(&format!("{unjudged} replies have no verdict of the judge; run the same again with --judge"));
     }
-    Ok(if run.unscored() + unjudged > 0 { Outcome::Failed } else { Outcome::Done })
+    Ok(if run.unscored() + unjudged > 0 { ExitStatus::Failed } else { ExitStatus::Done })
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::interrupt;
 use super::model::ModelArgs;
-use super::output::{Outcome, note, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::sampling::SamplingArgs;
 use super::values::{count, utf8};
 use crate::bench::usage;
@@ -60,7 +60,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let sampling = args.sampling.over(Sampling::GREEDY)?;
     let prompt = match &args.prompt_file {
         Some(path) => read_text(path)?,
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         note(&summary(&model, &ids, &reply, first_token_s));
         interrupt::check()?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn prompt_ids(args: &Args, model: &Model, prompt: &str) -> anyhow::Result<Vec<u32>> {

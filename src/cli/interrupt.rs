@@ -40,14 +40,14 @@ pub fn check() -> Result<()> {
 }
 
 /// While it lives, the first Ctrl-C stops what the program does and not the program.
-pub struct Hold(());
+pub struct InterruptGuard(());
 
-pub fn hold() -> Hold {
+pub fn hold() -> InterruptGuard {
     HELD.store(true, Ordering::SeqCst);
-    Hold(())
+    InterruptGuard(())
 }
 
-impl Drop for Hold {
+impl Drop for InterruptGuard {
     fn drop(&mut self) {
         HELD.store(false, Ordering::SeqCst);
         PRESSED.store(0, Ordering::SeqCst);

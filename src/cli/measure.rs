@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::model::{DeviceArgs, ModelArgs, PathArg};
 use super::output::note;
 use super::progress::Bar;
-use crate::bench::models::{ModelResult, Protocol, measure};
+use crate::bench::models::{ModelResult, SpeedProtocol, measure};
 use crate::error::Error;
 use crate::generate::Run;
 use crate::gpu::Gpu;
@@ -31,7 +31,7 @@ pub fn measure_model(
     let mut loaded = model.load()?;
     let load_s = start.elapsed().as_secs_f64();
     let repeats = repeats.unwrap_or(if loaded.run.software { 2 } else { 5 });
-    let protocol = Protocol { prompt, generated, repeats };
+    let protocol = SpeedProtocol { prompt, generated, repeats };
     Ok(measure(&mut loaded, &model.label(), load_s, protocol, &mut Bar::new())?)
 }
 

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::method_args::{add_options, explain};
-use self::output::Outcome;
+use self::output::ExitStatus;
 use crate::error::Error;
 
 /// Run, quantize and evaluate language models on any GPU, by compute shaders in WGSL
@@ -121,8 +121,8 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Ex
         Command::Shader(args) => shader::run(&args),
     };
     match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(ExitStatus::Done) => ExitCode::SUCCESS,
+        Ok(ExitStatus::Failed) => ExitCode::from(1),
         Err(error) => {
             let code = exit_code(&error);
             // The interruption is the user's own doing: no message needed.

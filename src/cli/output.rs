@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use super::interrupt;
 
 /// The end of a command without an error.
-pub enum Outcome {
+pub enum ExitStatus {
     Done,
     /// A check or comparison failed; it has been printed.
     Failed,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::model::ModelArgs;
-use super::output::{Outcome, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
 use crate::error::Error;
@@ -43,8 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "TOKENS", value_parser = count)]
     window: Option<usize>,
     /// Definition of the perplexity
-    #[arg(long, value_enum, default_value_t = Protocol::Windows)]
-    protocol: Protocol,
+    #[arg(long, value_enum, default_value_t = PerplexityProtocol::Windows)]
+    protocol: PerplexityProtocol,
     /// Token in front of a page, for --protocol word
     #[arg(long, value_name = "ID", required_if_eq("protocol", "word"))]
     prefix_token: Option<u32>,
@@ -60,15 +60,22 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Protocol {
+enum PerplexityProtocol {
     /// Windows that do not overlap, as in papers on quantization
     Windows,
     /// Whole pages and per word, as in lm-evaluation-harness
     Word,
 }
 
-/// Perplexity per word of whole pages.
-fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
+/// Says that the text has fewer windows or pages than were asked for.
+fn note_fewer(option: &str, asked: Option<usize>, found: usize) {
+    if let Some(asked) = asked.filter(|asked| *asked > found) {
+        note(&format!("{option} {asked}: the text has {found}, and all are measured"));
+    }
+}
+
+/// Measures the perplexity per word of whole pages.
+fn by_words(args: &Args, prefix: u32) -> anyhow::Result<ExitStatus> {
     if args.windows.is_some() {
         let fix = "give --pages, or leave --protocol out";
         return Err(Error::request("--windows", "--protocol windows with it", "--protocol word", fix).into());
@@ -81,6 +88,7 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
     let mut model = args.model.load()?;
     let pages = word_perplexity::pages(&text);
     let pages = &pages[..args.pages.unwrap_or(usize::MAX).min(pages.len())];
+    note_fewer("--pages", args.pages, pages.len());
     let total = word_perplexity::measure(&mut model, pages, prefix, &mut Bar::new())?;
     if args.json {
         print_json(&json!({
@@ -110,11 +118,11 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<Outcome> {
             total.tokens,
         ))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    if let (Protocol::Word, Some(prefix)) = (args.protocol, args.prefix_token) {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    if let (PerplexityProtocol::Word, Some(prefix)) = (args.protocol, args.prefix_token) {
         return by_words(args, prefix);
     }
     let text = read_text(&args.text)?;
@@ -129,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Err(Error::request("--window", format!("at most {most} tokens"), window, fix).into());
     }
     let windows = perplexity::windows(&ids, window, args.windows)?;
+    note_fewer("--windows", args.windows, windows.len());
     let nll = perplexity::window_nlls(&mut model.engine, &windows, &mut Bar::new())?;
     let ppl = perplexity::perplexity(&nll);
     let (weights, cache, scratch) = model.engine.memory();
@@ -165,5 +174,5 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             window
         ))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

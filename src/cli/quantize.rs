@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use super::calibration::CalibrationArgs;
 use super::method_args::MethodArgs;
 use super::model::DeviceArgs;
-use super::output::{Outcome, print_json, print_out};
+use super::output::{ExitStatus, print_json, print_out};
 use super::progress::Bar;
 use crate::formats::method::{Quant, RunOptions};
 use crate::quantize::Settings;
@@ -68,7 +68,7 @@ fn trained(model: &str) -> Result<PathBuf, &'static str> {
     }
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let MethodArgs { method, options } = args.method.clone();
     let bits = args.bits.unwrap_or(method.default_bits);
     let quant = Quant::new(method, bits).map_err(|why| anyhow!("--bits {bits}: {why}"))?;
@@ -81,5 +81,5 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         print_out(&(summary(&report, &args.out) + "\n"))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

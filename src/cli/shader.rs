@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::interrupt;
-use super::output::{Outcome, columns, print_json, print_out};
+use super::output::{ExitStatus, columns, print_json, print_out};
 use super::progress::Bar;
 use crate::emulator::lab::{self, Selection, ShaderProfile};
 use crate::emulator::{ProfileChange, ShaderWatch, annotated};
@@ -30,11 +30,11 @@ Examples:
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: ShaderCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Command {
+enum ShaderCommand {
     /// Find races, accesses out of bounds, divergent barriers and other faults
     Sanitize(Sanitize),
     /// Count instructions, memory requests, bank conflicts and barriers
@@ -175,28 +175,28 @@ impl Cases {
     }
 }
 
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let qwgpu = std::env::current_exe()?;
     match &args.command {
-        Command::Sanitize(args) => return sanitize(args),
-        Command::Profile(args) => profile(args),
-        Command::Watch(args) => watch(args),
-        Command::Emit(a) => print_out(&listing::listing(&a.kernel, &a.chosen, a.to, a.out.as_deref(), &qwgpu)?),
-        Command::Compile(args) => {
+        ShaderCommand::Sanitize(args) => return sanitize(args),
+        ShaderCommand::Profile(args) => profile(args),
+        ShaderCommand::Watch(args) => watch(args),
+        ShaderCommand::Emit(a) => print_out(&listing::listing(&a.kernel, &a.chosen, a.to, a.out.as_deref(), &qwgpu)?),
+        ShaderCommand::Compile(args) => {
             let reports = compile::compile(&args.kernel, &args.chosen, &qwgpu, &mut Bar::new())?;
             if args.json { print_json(&json!(reports)) } else { print_out(&columns(&compile::table(&reports))) }
         }
-        Command::Predict(args) => {
+        ShaderCommand::Predict(args) => {
             let (card, lengths) = (Card::named(&args.card)?, [args.context, args.prompt]);
             let predicted = predict(&card, &args.model, args.quant, lengths, &mut Bar::new())?;
             if args.json { print_json(&json!(predicted)) } else { print_out(&predicted.text()) }
         }
-        Command::Radv => Ok(radv::serve(std::io::stdin().lock(), std::io::stdout().lock())?),
+        ShaderCommand::Radv => Ok(radv::serve(std::io::stdin().lock(), std::io::stdout().lock())?),
     }?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
+fn sanitize(args: &Sanitize) -> anyhow::Result<ExitStatus> {
     let selection = args.chosen.cases.selection(args.kernel.clone(), args.chosen.shaders.clone());
     let faults = lab::sanitize(&selection, &mut Bar::new())?;
     if args.chosen.json {
@@ -212,7 +212,7 @@ fn sanitize(args: &Sanitize) -> anyhow::Result<Outcome> {
         };
         print_out(&format!("{count}\n"))?;
     }
-    Ok(if faults.is_empty() { Outcome::Done } else { Outcome::Failed })
+    Ok(if faults.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn profile(args: &Profiling) -> anyhow::Result<()> {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::calibration::CalibrationArgs;
 use super::method_args::method_parser;
 use super::model::{DeviceArgs, PathArg};
-use super::output::{Outcome, columns, note, print_out};
+use super::output::{ExitStatus, columns, note, print_out};
 use super::progress::Bar;
-use super::values::{count, lengths, preset};
+use super::values::{count, lengths};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
-use crate::study::{Cost, Matrix, Preset, Study, StudySettings};
+use crate::study::{Cost, Matrix, Study, StudySettings};
 use crate::units::binary_bytes;
 
 const HELP: &str = "\
@@ -47,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", required = true)]
     model: Vec<String>,
     /// Experiment: correlation, outliers or efficiency
-    #[arg(long, value_name = "PRESET", value_parser = preset)]
-    preset: Option<Preset>,
+    #[arg(long, value_name = "PRESET", value_parser = Matrix::experiment)]
+    preset: Option<Matrix>,
     /// Methods, with commas between them [default: int8,gptq,spqr]
     #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = method_parser())]
     methods: Option<Vec<&'static Method>>,
@@ -118,7 +118,7 @@ pub struct Args {
 
 impl Args {
     fn settings(&self, arguments: &[OsString]) -> StudySettings {
-        let matrix = Matrix::new(self.preset);
+        let matrix = self.preset.clone().unwrap_or_default();
         StudySettings {
             models: self.model.clone(),
             matrix: Matrix {
@@ -163,16 +163,16 @@ fn command(arguments: &[OsString]) -> String {
     format!("qwgpu {}", arguments.join(" "))
 }
 
-pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
     let mut bar = Bar::new();
     let study = Study::prepare(args.settings(arguments))?;
     print_out(&plan(&study.cost(&mut bar)?))?;
     if args.plan {
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let found = study.run(&mut bar)?;
     note(&format!("report: {}", args.out.join("report.html").display()));
-    Ok(if found.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
+    Ok(if found.failures.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 /// Formats the forms and their cost.

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use crate::eval::Shard;
 use crate::plan::Needs;
-use crate::study::Preset;
 
 /// Parses a whole number of one or more.
 pub fn count(text: &str) -> Result<usize, String> {
@@ -29,13 +28,7 @@ pub fn feature(text: &str) -> Result<Needs, String> {
     Needs::from_name(&text.to_uppercase().replace('-', "_")).ok_or_else(|| format!("known features: {}", known()))
 }
 
-/// Parses the name of a study's experiment.
-pub fn preset(text: &str) -> Result<Preset, String> {
-    let names: Vec<&str> = Preset::ALL.into_iter().map(Preset::name).collect();
-    Preset::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
-}
-
-/// Parses a share of documents: 2/3 is the second of three.
+/// Parses a shard of the documents: 2/3 is the second of three.
 pub fn shard(text: &str) -> Result<Shard, String> {
     let parse = || {
         let (index, count) = text.split_once('/')?;

@@ -113,12 +113,8 @@ fn cache_folder() -> Finding {
         Ok(()) => Finding::ok("cache", format!("compiled shaders are kept in {}", folder.display())),
         Err(error) => {
             let message = format!("{}: {error}: every start compiles the shaders", folder.display());
-            Finding::new(
-                Level::Slow,
-                "cache",
-                message,
-                "make the folder writable, or set XDG_CACHE_HOME to one that is",
-            )
+            let fix = "make the folder writable, or set XDG_CACHE_HOME to one that is";
+            Finding::new(Level::Slow, "cache", message, fix)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #[doc(hidden)]
 pub mod batch;
+mod check;
 #[doc(hidden)]
 pub mod conversation;
 #[doc(hidden)]
@@ -18,6 +19,7 @@ pub mod reply;
 pub mod sample;
 
 pub use batch::{BatchQuestion, TokenScore};
+pub use check::{KernelDifference, ModelCheck, check_model};
 pub use conversation::Conversation;
 pub use device::{Compute, DeviceChoice, Opened, Run};
 pub use engine::{Engine, Flow, PassOutput};

@@ -1,6 +1,7 @@
 //! Means and the errors of scores, as lm-evaluation-harness 0.4.13 computes them.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::random::Random;
 use crate::error::{Error, Result};
@@ -129,6 +130,33 @@ pub fn quantile(values: &[f64], share: f64) -> Result<f64> {
     let low = position as usize;
     let high = sorted.len().min(low + 2) - 1;
     Ok(sorted[low] + (sorted[high] - sorted[low]) * (position - low as f64))
+}
+
+/// Summary of repeated measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Coefficient of variation: standard deviation over mean. Absent below two values.
+    pub cv: Option<f64>,
+}
+
+impl Summary {
+    /// Coefficient of variation above which a difference says nothing.
+    pub const STEADY: f64 = 0.05;
+
+    /// Summarizes `values`. None: there are none, or one is not finite.
+    pub fn new(values: &[f64]) -> Option<Summary> {
+        let at = |share| quantile(values, share).ok();
+        let cv = standard_deviation(values).ok().zip(mean(values).ok()).map(|(deviation, mean)| deviation / mean);
+        Some(Summary { median: at(0.5)?, min: at(0.0)?, max: at(1.0)?, cv })
+    }
+
+    /// Returns whether the values vary by at most [`Summary::STEADY`], so that they may be compared.
+    pub fn steady(&self) -> bool {
+        self.cv.is_some_and(|cv| cv <= Summary::STEADY)
+    }
 }
 
 /// Returns the sum from the first to the last, as Python's `sum` up to 3.11.

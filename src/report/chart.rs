@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, AxisRange};
 use super::number::extent;
-use super::svg::{Anchor, CHARACTER, Drawing, Mark, Place, Svg, WIDTH, fit, heading, width};
+use super::svg::{Anchor, CHARACTER, Coordinates, Drawing, Mark, Svg, WIDTH, fit, heading, width};
 
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
@@ -10,7 +10,7 @@ const PLOT: f64 = 200.0;
 const LINE: f64 = 16.0;
 
 /// Draws the heading, and the legend of `names`, whose marks `mark` draws, and returns where they end.
-fn head(svg: &mut Svg, title: &str, names: &[&str], mark: impl Fn(&mut Svg, usize, Place)) -> f64 {
+fn head(svg: &mut Svg, title: &str, names: &[&str], mark: impl Fn(&mut Svg, usize, Coordinates)) -> f64 {
     let (mut bottom, mut left) = (12.0, 0.0);
     for line in heading(title) {
         svg.text("strong", (0.0, bottom), Anchor::Start, &line);
@@ -104,7 +104,7 @@ impl Chart {
             corners.windows(2).for_each(|pair| labels.occupy(pair[0], pair[1], 1.0));
         }
         for series in &series {
-            let placed: Vec<(Place, &Point)> =
+            let placed: Vec<(Coordinates, &Point)> =
                 series.points.iter().filter(shown).map(|point| (place(point.x, point.y), point)).collect();
             if series.joined && placed.len() > 1 {
                 let class = format!("curve c{}", series.mark.shape % super::svg::SHAPES);
@@ -171,11 +171,11 @@ struct Labels {
 
 impl Labels {
     /// Takes the box around two corners, with a margin.
-    fn occupy(&mut self, (x, y): Place, (u, v): Place, air: f64) {
+    fn occupy(&mut self, (x, y): Coordinates, (u, v): Coordinates, air: f64) {
         self.taken.push((x.min(u) - air, y.min(v) - air, x.max(u) + air, y.max(v) + air));
     }
 
-    fn area((x, y): Place, anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
+    fn area((x, y): Coordinates, anchor: Anchor, text: &str) -> (f64, f64, f64, f64) {
         let wide = width(text);
         let left = match anchor {
             Anchor::Start => x,
@@ -185,14 +185,14 @@ impl Labels {
         (left, y - 9.0, left + wide, y + 3.0)
     }
 
-    fn free(&self, at: Place, anchor: Anchor, text: &str) -> bool {
+    fn free(&self, at: Coordinates, anchor: Anchor, text: &str) -> bool {
         let (left, top, right, bottom) = Labels::area(at, anchor, text);
         let inside = left >= LEFT && right <= WIDTH && top >= self.top - 8.0 && bottom <= self.bottom + 2.0;
         inside && self.taken.iter().all(|(l, t, r, b)| right < *l || *r < left || bottom < *t || *b < top)
     }
 
     /// Writes `text` at the first of `spots` that is free, if any is, and takes it.
-    fn write(&mut self, svg: &mut Svg, text: &str, spots: &[(Place, Anchor)]) {
+    fn write(&mut self, svg: &mut Svg, text: &str, spots: &[(Coordinates, Anchor)]) {
         let free = spots.iter().find(|(at, anchor)| self.free(*at, *anchor, text));
         if let Some((at, anchor)) = free.filter(|_| !text.is_empty()) {
             self.taken.push(Labels::area(*at, *anchor, text));

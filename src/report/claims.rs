@@ -1,10 +1,10 @@
 //! The claims of the paper (Jin et al. 2024), each judged by a rule.
 
-use super::Findings;
+use super::Analysis;
+use super::compare::{Change, ChangeVerdict};
 use super::correlate::{LEAST_RUNS, MeanCorrelation, mean};
 use super::data::{Perplexity, Purpose, RunResult, Score};
 use super::number::{self, extent};
-use super::standings::{Standing, Standings};
 
 /// Methods of the claims.
 const GPTQ: &str = "gptq";
@@ -13,23 +13,25 @@ const SPQR: &str = "spqr";
 /// Text of the claims: name, claim, rule, and the reason why the claim is untested where no run has the numbers.
 static TEXT: &str = include_str!("claims.txt");
 
-/// Judges a claim: findings, and the reason why it is untested if no run has the numbers.
-type Judge = fn(&Findings<'_>, &str) -> (ClaimOutcome, String);
+/// Judges a claim by an analysis; the text is the reason why it is untested where no run has the numbers.
+type ClaimRule = fn(&Analysis<'_>, &str) -> (ClaimOutcome, String);
 
 /// All claims by name, in the order of the paper.
-static CLAIMS: &[(&str, Judge)] = &[
-    ("four_bits", |findings, _| {
-        Standings::new(findings, &[4]).judge(&[Standing::Comparable], &[Standing::Worse, Standing::Beyond])
+static CLAIMS: &[(&str, ClaimRule)] = &[
+    ("four_bits", |analysis, _| {
+        LossVerdicts::new(analysis, &[4]).judge(&[LossVerdict::Comparable], &[LossVerdict::Worse, LossVerdict::Beyond])
     }),
-    ("three_bits", |findings, _| Standings::new(findings, &[3, 2]).judge(&[Standing::Worse], &[Standing::Comparable])),
+    ("three_bits", |analysis, _| {
+        LossVerdicts::new(analysis, &[3, 2]).judge(&[LossVerdict::Worse], &[LossVerdict::Comparable])
+    }),
     ("perplexity_predicts", perplexity_predicts),
     ("larger_beats_smaller", larger_beats_smaller),
-    ("gptq_fails", |findings, untested| collapse(findings, GPTQ, Purpose::Preset, true, untested)),
-    ("spqr_works", |findings, untested| collapse(findings, SPQR, Purpose::Preset, false, untested)),
+    ("gptq_fails", |analysis, untested| collapse(analysis, GPTQ, Purpose::Preset, true, untested)),
+    ("spqr_works", |analysis, untested| collapse(analysis, SPQR, Purpose::Preset, false, untested)),
     ("spqr_needs_outliers", spqr_needs_outliers),
     ("outliers_grow", outliers_grow),
     ("true_bits", true_bits),
-    ("equal_bits", |findings, untested| collapse(findings, SPQR, Purpose::EqualBits, false, untested)),
+    ("equal_bits", |analysis, untested| collapse(analysis, SPQR, Purpose::EqualBits, false, untested)),
     ("slower", slower),
     ("saves_nothing", saves_nothing),
 ];
@@ -65,13 +67,13 @@ pub struct Claim {
 }
 
 /// Judges all claims, in the order of the paper.
-pub fn claims(findings: &Findings<'_>) -> Vec<Claim> {
-    let claim = |(name, judge): &(&'static str, Judge)| {
+pub fn claims(analysis: &Analysis<'_>) -> Vec<Claim> {
+    let claim = |(name, judge): &(&'static str, ClaimRule)| {
         let text = TEXT.split("\n\n").find(|text| text.lines().next() == Some(name)).unwrap_or_default();
         let mut lines = text.lines().skip(1);
         let mut line = || lines.next().unwrap_or_default();
         let (claim, rule, untested) = (line(), line(), line());
-        let (outcome, evidence) = judge(findings, untested);
+        let (outcome, evidence) = judge(analysis, untested);
         Claim { name, claim, rule, outcome, evidence }
     };
     CLAIMS.iter().map(claim).collect()
@@ -98,7 +100,7 @@ fn judge_every(cases: impl Iterator<Item = (bool, String)>, lead: &str, untested
 }
 
 /// Returns whether more than half passed.
-pub(super) fn most(passed: usize, all: usize) -> bool {
+fn most(passed: usize, all: usize) -> bool {
     passed * 2 > all
 }
 
@@ -111,16 +113,16 @@ fn count<T>(items: &[T], test: impl Fn(&T) -> bool) -> (usize, usize) {
 }
 
 /// Returns the quantized runs of a method with its default options.
-fn presets<'a>(findings: &Findings<'a>, method: &str) -> impl Iterator<Item = &'a RunResult> {
-    findings.study.runs.iter().filter(move |run| run.method == method && run.is_quantized_preset())
+fn presets<'a>(analysis: &Analysis<'a>, method: &str) -> impl Iterator<Item = &'a RunResult> {
+    analysis.study.runs.iter().filter(move |run| run.method == method && run.is_quantized_preset())
 }
 
 /// Fewest runs that have not collapsed of a coefficient that judges the claim.
 const PREDICTED_RUNS: usize = 5;
 
-fn perplexity_predicts(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let found = mean(&findings.related, true, PREDICTED_RUNS);
-    let all = match mean(&findings.related, false, LEAST_RUNS) {
+fn perplexity_predicts(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+    let found = mean(&analysis.relations, true, PREDICTED_RUNS);
+    let all = match mean(&analysis.relations, false, LEAST_RUNS) {
         None => format!("Over all runs no coefficient has {LEAST_RUNS} runs."),
         Some(MeanCorrelation { absolute, count, .. }) => {
             let absolute = number::fixed(absolute, 4);
@@ -135,8 +137,8 @@ fn perplexity_predicts(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome
     (outcome, format!("Mean of r with its sign: {signed} over {count}, {wrong} of the wrong sign. {all}"))
 }
 
-fn larger_beats_smaller(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let runs = &findings.study.runs;
+fn larger_beats_smaller(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+    let runs = &analysis.study.runs;
     let mut pairs = Vec::new();
     for small in runs.iter().filter(|run| run.is_baseline()) {
         for large in runs.iter().filter(|run| !run.is_baseline() && run.parameters > small.parameters) {
@@ -164,7 +166,7 @@ fn larger_beats_smaller(findings: &Findings<'_>, untested: &str) -> (ClaimOutcom
 /// Judges the claim that all 2-bit runs of a kind collapse on some text, or that none does on any. The evidence has the
 /// worst perplexity of each.
 fn collapse(
-    findings: &Findings<'_>,
+    analysis: &Analysis<'_>,
     method: &str,
     purpose: Purpose,
     collapsed: bool,
@@ -172,30 +174,30 @@ fn collapse(
 ) -> (ClaimOutcome, String) {
     let wanted = |run: &&RunResult| run.method == method && run.purpose == purpose && run.bits == 2;
     let case = |run: &RunResult| {
-        let rises = || findings.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
+        let rises = || analysis.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
         // No number is worse than any number.
         let size = |ratio: f64| if ratio.is_nan() { f64::INFINITY } else { ratio };
         let worst = rises().max_by(|a, b| size(a.ratio).total_cmp(&size(b.ratio)))?.perplexity;
-        let beside = wider_gptq(findings, run, worst).filter(|_| purpose == Purpose::EqualBits).unwrap_or_default();
+        let beside = wider_gptq(analysis, run, worst).filter(|_| purpose == Purpose::EqualBits).unwrap_or_default();
         let text = format!("{}: {} on {}{beside}", run.full_title(), number::perplexity(worst.value), worst.text);
         Some((rises().any(|rise| rise.collapsed) == collapsed, text))
     };
-    judge_every(findings.study.runs.iter().filter(wanted).filter_map(case), "At worst: ", untested)
+    judge_every(analysis.study.runs.iter().filter(wanted).filter_map(case), "At worst: ", untested)
 }
 
 /// Returns the perplexity of the model by GPTQ with one bit more than `run`.
-fn wider_gptq(findings: &Findings<'_>, run: &RunResult, perplexity: &Perplexity) -> Option<String> {
-    let wider = presets(findings, GPTQ).find(|other| (&other.model, other.bits) == (&run.model, run.bits + 1))?;
+fn wider_gptq(analysis: &Analysis<'_>, run: &RunResult, perplexity: &Perplexity) -> Option<String> {
+    let wider = presets(analysis, GPTQ).find(|other| (&other.model, other.bits) == (&run.model, run.bits + 1))?;
     let value = number::perplexity(wider.perplexity_like(perplexity)?.value);
     Some(format!(" ({}: {value})", wider.title()))
 }
 
-fn spqr_needs_outliers(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn spqr_needs_outliers(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
     let mut cases = Vec::new();
-    let runs = &findings.study.runs;
+    let runs = &analysis.study.runs;
     for changed in runs.iter().filter(|run| run.method == SPQR && run.purpose == Purpose::Ablation) {
         let same = |run: &&RunResult| (&run.model, run.bits) == (&changed.model, changed.bits);
-        let Some(preset) = presets(findings, SPQR).find(same) else { continue };
+        let Some(preset) = presets(analysis, SPQR).find(same) else { continue };
         cases.extend(changed.perplexities.iter().filter_map(|perplexity| {
             let ratio = perplexity.value / preset.perplexity_like(perplexity)?.value;
             let times = number::fixed(ratio, 2);
@@ -206,9 +208,9 @@ fn spqr_needs_outliers(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome
     judge_every(cases.into_iter(), "", untested)
 }
 
-fn outliers_grow(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn outliers_grow(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
     let case = |model: &str| {
-        let runs = presets(findings, SPQR).filter(|run| run.model == model);
+        let runs = presets(analysis, SPQR).filter(|run| run.model == model);
         let mut shares: Vec<(u32, f64)> =
             runs.filter_map(|run| Some((run.bits, run.outliers.as_ref()?.share))).collect();
         shares.sort_by_key(|(bits, _)| std::cmp::Reverse(*bits));
@@ -216,19 +218,19 @@ fn outliers_grow(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, Stri
         let rising = shares.windows(2).all(|pair| pair[0].1 < pair[1].1);
         (shares.len() >= 2).then(|| (rising, format!("{model}: {}", list.join(", "))))
     };
-    judge_every(findings.study.models().into_iter().filter_map(case), "", untested)
+    judge_every(analysis.study.models().into_iter().filter_map(case), "", untested)
 }
 
-fn true_bits(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn true_bits(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
     let case = |run: &RunResult| {
         let bits = run.true_bits?;
         Some((bits >= 4.0, format!("{}: {}", run.full_title(), number::fixed(bits, 2))))
     };
-    judge_every(presets(findings, SPQR).filter(|run| run.bits == 2).filter_map(case), "", untested)
+    judge_every(presets(analysis, SPQR).filter(|run| run.bits == 2).filter_map(case), "", untested)
 }
 
-fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let decoding = findings.study.decoding(RunResult::is_quantized_preset);
+fn slower(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+    let decoding = analysis.study.decoding(RunResult::is_quantized_preset);
     let text = decoding.text();
     // Those that vary may be the slow ones, so a minority shows nothing.
     if decoding.all() > 2 * decoding.ratios.len() {
@@ -243,10 +245,83 @@ fn slower(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
     })
 }
 
-fn saves_nothing(findings: &Findings<'_>, untested: &str) -> (ClaimOutcome, String) {
-    let shares: Vec<f64> = presets(findings, SPQR).filter_map(|run| findings.study.weight_share(run)).collect();
+fn saves_nothing(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+    let shares: Vec<f64> = presets(analysis, SPQR).filter_map(|run| analysis.study.weight_share(run)).collect();
     judge(count(&shares, |share| *share >= 0.95), every, untested, || {
         let (least, most) = extent(shares.iter().copied()).unwrap_or((1.0, 1.0));
         format!("From {} to {} of the 16-bit bytes.", number::percent(least), number::percent(most))
     })
+}
+
+/// Largest loss of a comparable score, in points.
+const COMPARABLE: f64 = 2.0;
+
+/// Conclusion from a comparison about a loss of 2 points, the margin of the claims.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum LossVerdict {
+    /// The 16-bit score is not above guessing and has nothing to lose.
+    Guessing,
+    /// The whole interval is within the margin, significant or not.
+    Comparable,
+    /// Significantly worse after Holm's correction.
+    Worse,
+    /// The whole interval is beyond the margin, but the loss is not significant after Holm's correction.
+    Beyond,
+    /// The interval has both.
+    Open,
+}
+
+impl Change<'_> {
+    fn loss_verdict(&self) -> LossVerdict {
+        if !self.before.above_guessing() {
+            return LossVerdict::Guessing;
+        }
+        let losses = self.interval.map(|(low, high)| match self.score.higher_is_better {
+            true => (-high, -low),
+            false => (low, high),
+        });
+        match losses {
+            Some((_, most)) if most <= COMPARABLE => LossVerdict::Comparable,
+            _ if self.verdict() == ChangeVerdict::Worse => LossVerdict::Worse,
+            Some((least, _)) if least > COMPARABLE => LossVerdict::Beyond,
+            _ => LossVerdict::Open,
+        }
+    }
+}
+
+/// LossVerdicts of the presets' main scores at some widths.
+pub struct LossVerdicts(Vec<LossVerdict>);
+
+impl LossVerdicts {
+    /// Judges the scores of presets at these bits.
+    pub fn new(analysis: &Analysis<'_>, bits: &[u32]) -> LossVerdicts {
+        let wanted = |change: &&Change<'_>| {
+            change.score.is_main() && change.run.is_quantized_preset() && bits.contains(&change.run.bits)
+        };
+        LossVerdicts(analysis.changes.iter().filter(wanted).map(Change::loss_verdict).collect())
+    }
+
+    /// Counts the scores with one of these verdicts.
+    pub fn count(&self, verdicts: &[LossVerdict]) -> usize {
+        self.0.iter().filter(|one| verdicts.contains(one)).count()
+    }
+
+    /// Judges a claim: it held if more than half of the scores support it, and fell if at least half contradict it.
+    fn judge(&self, support: &[LossVerdict], contradict: &[LossVerdict]) -> (ClaimOutcome, String) {
+        let [worse, skipped] = [LossVerdict::Worse, LossVerdict::Guessing].map(|verdict| self.count(&[verdict]));
+        let all = self.0.len() - skipped;
+        let outcome = match self.count(contradict) {
+            _ if most(self.count(support), all) => ClaimOutcome::Held,
+            fell if all > 0 && 2 * fell >= all => ClaimOutcome::Fell,
+            _ => ClaimOutcome::Untested,
+        };
+        let text = format!(
+            "Of {all} scores {} are shown comparable, {} shown worse ({worse} of them significantly), {} open; {skipped} \
+             skipped as not above guessing in 16 bits.",
+            self.count(&[LossVerdict::Comparable]),
+            self.count(&[LossVerdict::Worse, LossVerdict::Beyond]),
+            self.count(&[LossVerdict::Open]),
+        );
+        (outcome, text)
+    }
 }

@@ -117,54 +117,34 @@ fn correct<'a>(all: impl Iterator<Item = (Option<f64>, &'a mut Option<f64>)>) ->
 
 fn change<'a>(run: &'a RunResult, score: &'a Score, before: &'a Score) -> Result<Change<'a>> {
     let points = 100.0 / score.scale;
-    let mut change = Change {
-        run,
-        score,
-        before,
-        test: Test::Untested,
-        pairs: 0,
-        difference: score.points() - before.points(),
-        interval: None,
-        p: None,
-        corrected: None,
-        equivalence: None,
-    };
     let pairs = pairs(score, before);
-    if pairs.len() >= 2 {
-        let differences: Vec<f64> = pairs.iter().map(|(after, before)| (after - before) * points).collect();
-        let alike = differences.iter().all(|difference| *difference == differences[0]);
-        let within = if alike && differences[0].abs() < MARGIN {
-            // Without a spread a t test would be sure of two documents already.
-            (1.0 - MARGIN / 100.0).powf(differences.len() as f64)
-        } else {
-            equivalence(&differences, MARGIN)?
-        };
-        change.pairs = pairs.len();
-        change.difference = mean(&differences)?;
-        if pairs.iter().all(|&(after, before)| [after, before].iter().all(|v| *v == 0.0 || *v == 1.0)) {
-            let only = |side: f64| differences.iter().filter(|d| **d * side > 0.0).count() as u64;
-            let (low, high) = paired_shares(only(-1.0), only(1.0), pairs.len() as u64);
-            change.test = Test::McNemar;
-            change.interval = Some((low * points, high * points));
-            change.p = Some(mcnemar(only(-1.0), only(1.0)));
-            change.equivalence = Some(within);
-        } else if pairs.len() >= FEWEST {
-            let found = bootstrap(&differences)?;
-            change.test = Test::Bootstrap;
-            // Resamples of the same difference have no spread, which shows nothing of the documents not asked.
-            change.interval = (!alike).then_some((found.low, found.high));
-            change.p = Some(found.p);
-            change.equivalence = Some(within);
-        }
-    } else if let (Some(after), Some(before)) = (score.stderr, before.stderr) {
-        let error = after.hypot(before) * points;
-        if error.is_finite() && error > 0.0 {
-            change.test = Test::Unpaired;
-            change.interval = Some((change.difference - Z * error, change.difference + Z * error));
-            change.p = Some(chi_square_upper((change.difference / error).powi(2)));
-        }
-    }
-    Ok(change)
+    let paired = !pairs.is_empty();
+    let differences: Vec<f64> = pairs.iter().map(|(after, before)| (after - before) * points).collect();
+    let difference = if paired { mean(&differences)? } else { score.points() - before.points() };
+    let alike = differences.iter().all(|difference| *difference == differences[0]);
+    let within = || match differences[0] {
+        // Without a spread a t test would be sure of two documents already.
+        one if alike && one.abs() < MARGIN => Ok((1.0 - MARGIN / 100.0).powf(differences.len() as f64)),
+        _ => equivalence(&differences, MARGIN),
+    };
+    let right_or_wrong = |(after, before): &(f64, f64)| [after, before].into_iter().all(|v| *v == 0.0 || *v == 1.0);
+    let (test, interval, p, equivalence) = if paired && pairs.iter().all(right_or_wrong) {
+        let only = |side: f64| differences.iter().filter(|d| **d * side > 0.0).count() as u64;
+        let (low, high) = paired_shares(only(-1.0), only(1.0), pairs.len() as u64);
+        (Test::McNemar, Some((low * points, high * points)), Some(mcnemar(only(-1.0), only(1.0))), Some(within()?))
+    } else if pairs.len() >= FEWEST {
+        let found = bootstrap(&differences)?;
+        // Resamples of the same difference have no spread, which shows nothing of the documents not asked.
+        (Test::Bootstrap, (!alike).then_some((found.low, found.high)), Some(found.p), Some(within()?))
+    } else {
+        let error = score.stderr.zip(before.stderr).map(|(after, before)| after.hypot(before) * points);
+        let error = error.filter(|error| !paired && error.is_finite() && *error > 0.0);
+        let interval = error.map(|error| (difference - Z * error, difference + Z * error));
+        let p = error.map(|error| chi_square_upper((difference / error).powi(2)));
+        (if error.is_some() { Test::Unpaired } else { Test::Untested }, interval, p, None)
+    };
+    let pairs = pairs.len();
+    Ok(Change { run, score, before, test, pairs, difference, interval, p, corrected: None, equivalence })
 }
 
 /// Returns the bootstrap of a mean difference.
@@ -174,13 +154,15 @@ fn bootstrap(differences: &[f64]) -> Result<PairedDifference> {
     })
 }
 
-/// Returns the values of the documents that have one in both runs. Runs with other documents or prompts have none.
+/// Returns the values of the documents that have one in both runs, from two documents on. Runs with other documents or
+/// prompts have none.
 fn pairs(after: &Score, before: &Score) -> Vec<(f64, f64)> {
     if after.digest != before.digest || after.items.len() != before.items.len() {
         return Vec::new();
     }
     let both = after.items.iter().zip(&before.items).filter_map(|(after, before)| Some(((*after)?, (*before)?)));
-    both.filter(|(after, before)| after.is_finite() && before.is_finite()).collect()
+    let both: Vec<_> = both.filter(|(after, before)| after.is_finite() && before.is_finite()).collect();
+    if both.len() < 2 { Vec::new() } else { both }
 }
 
 /// Perplexity against the baseline's.

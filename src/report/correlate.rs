@@ -5,7 +5,7 @@ use crate::metrics::correlation::{Correlation, pearson, spearman};
 use crate::metrics::statistics;
 
 /// Perplexity on a text and score of a task over the runs of a model.
-pub struct Related<'a> {
+pub struct Relation<'a> {
     pub model: &'a str,
     pub text: &'a Perplexity,
     pub score: &'a Score,
@@ -23,6 +23,7 @@ pub struct Related<'a> {
 /// Coefficients of correlation. Fewer than three runs, or runs all alike, have none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coefficients {
+    pub runs: usize,
     /// Pearson's r of perplexity and score.
     pub plain: Option<Correlation>,
     /// Pearson's r of the perplexity's logarithm and score.
@@ -36,6 +37,7 @@ impl Coefficients {
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
         let logarithms: Vec<f64> = x.iter().map(|x| x.ln()).collect();
         Coefficients {
+            runs: points.len(),
             plain: pearson(&x, &y).ok(),
             logarithm: pearson(&logarithms, &y).ok(),
             rank: spearman(&x, &y).ok(),
@@ -44,37 +46,27 @@ impl Coefficients {
 }
 
 /// Returns every model, text and main score with a run that has both numbers.
-pub(super) fn related(study: &StudyResult) -> Vec<Related<'_>> {
-    let mut all = Vec::new();
-    for model in study.models() {
-        for text in study.texts() {
-            all.extend(study.main_scores().into_iter().filter_map(|score| relate(study, model, text, score)));
-        }
-    }
-    all
+pub(super) fn relations(study: &StudyResult) -> Vec<Relation<'_>> {
+    let (texts, scores) = (study.texts(), study.main_scores());
+    let pairs = texts.iter().flat_map(|text| scores.iter().map(move |score| (*text, *score)));
+    let of_model = |model| pairs.clone().filter_map(move |(text, score)| relate(study, model, text, score));
+    study.models().into_iter().flat_map(of_model).collect()
 }
 
-fn relate<'a>(study: &'a StudyResult, model: &'a str, text: &'a Perplexity, score: &'a Score) -> Option<Related<'a>> {
-    let both = |run: &'a RunResult| Some((run, run.perplexity_like(text)?, run.score_like(score)?.points()));
-    let found: Vec<_> = study.of(model).filter_map(both).collect();
-    let (finite, odd): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|(_, perplexity, _)| perplexity.value.is_finite());
-    if finite.is_empty() {
-        return None;
-    }
+fn relate<'a>(study: &'a StudyResult, model: &'a str, text: &'a Perplexity, score: &'a Score) -> Option<Relation<'a>> {
     let baseline = study.of(model).find(|run| run.is_baseline()).and_then(|run| run.perplexity_like(text));
-    let collapsed = |perplexity: &Perplexity| baseline.is_some_and(|baseline| perplexity.collapsed(baseline));
-    let values = |keep: &dyn Fn(&Perplexity) -> bool| -> Vec<(f64, f64)> {
-        finite.iter().filter(|(_, p, _)| keep(p)).map(|(_, p, points)| (p.value, *points)).collect()
-    };
-    let sound = values(&|perplexity| !collapsed(perplexity));
-    Some(Related {
+    let both = |run: &'a RunResult| Some((run, run.perplexity_like(text)?, run.score_like(score)?.points()));
+    let (finite, odd): (Vec<_>, Vec<_>) = study.of(model).filter_map(both).partition(|(_, p, _)| p.value.is_finite());
+    let sound = finite.iter().filter(|(_, p, _)| !baseline.is_some_and(|baseline| p.collapsed(baseline)));
+    let sound: Vec<(f64, f64)> = sound.map(|(_, p, points)| (p.value, *points)).collect();
+    let all: Vec<(f64, f64)> = finite.iter().map(|(_, p, points)| (p.value, *points)).collect();
+    (!all.is_empty()).then(|| Relation {
         model,
         text,
         score,
-        collapsed: finite.len() - sound.len(),
+        collapsed: all.len() - sound.len(),
         left_out: odd.len(),
-        all: Coefficients::new(&values(&|_| true)),
+        all: Coefficients::new(&all),
         sound: Coefficients::new(&sound),
         points: finite.iter().map(|(run, perplexity, points)| (*run, perplexity.value, *points)).collect(),
     })
@@ -97,11 +89,11 @@ pub const LEAST_RUNS: usize = 4;
 
 /// Returns the mean over models, texts and tasks of the coefficients of at least `least` runs, without the collapsed
 /// runs if `sound`. None: there is no such coefficient.
-pub fn mean(related: &[Related<'_>], sound: bool, least: usize) -> Option<MeanCorrelation> {
-    let turned = related.iter().filter_map(|related| {
-        let found = if sound { related.sound.plain } else { related.all.plain };
+pub fn mean(relations: &[Relation<'_>], sound: bool, least: usize) -> Option<MeanCorrelation> {
+    let turned = relations.iter().filter_map(|relation| {
+        let found = if sound { relation.sound.plain } else { relation.all.plain };
         let r = found.filter(|found| found.pairs >= least)?.r;
-        Some(if related.score.higher_is_better { -r } else { r })
+        Some(if relation.score.higher_is_better { -r } else { r })
     });
     let turned: Vec<f64> = turned.collect();
     let absolute: Vec<f64> = turned.iter().map(|r| r.abs()).collect();

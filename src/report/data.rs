@@ -28,7 +28,7 @@ pub struct StudyResult {
     pub note: Option<String>,
     /// Forms that could not be measured, such as `Qwen2.5-7B gptq-2`, and the error.
     #[serde(default)]
-    pub failures: Vec<Fact>,
+    pub failures: Vec<NamedValue>,
     /// Forms still to be measured.
     #[serde(default)]
     pub missing: Vec<String>,
@@ -54,19 +54,26 @@ pub struct Conditions {
     pub speed_protocol: String,
     /// Digests of models, tokenizers and texts.
     #[serde(default)]
-    pub digests: Vec<Fact>,
+    pub digests: Vec<NamedValue>,
     #[serde(default)]
-    pub seeds: Vec<Fact>,
+    pub seeds: Vec<NamedValue>,
     /// Other facts for readers.
     #[serde(default)]
-    pub others: Vec<Fact>,
+    pub others: Vec<NamedValue>,
 }
 
 /// Named value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
+pub struct NamedValue {
     pub name: String,
     pub value: String,
+}
+
+impl NamedValue {
+    /// Names a value.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> NamedValue {
+        NamedValue { name: name.into(), value: value.into() }
+    }
 }
 
 /// Measurements of a model in one form.
@@ -85,7 +92,7 @@ pub struct RunResult {
     pub purpose: Purpose,
     /// Options that differ from the method's defaults: `group size` 128.
     #[serde(default)]
-    pub options: Vec<Fact>,
+    pub options: Vec<NamedValue>,
     pub outliers: Option<OutlierResult>,
     #[serde(default)]
     pub memory: Memory,

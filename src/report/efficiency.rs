@@ -2,40 +2,33 @@
 
 use maud::{Markup, html};
 
-use super::Findings;
+use super::Analysis;
 use super::data::{Purpose, RunResult, SpeedResult};
 use super::figures::Figures;
-use super::html::{Table, cell, grid, link, linked, number as number_cell, number_or_dash, true_bits, words};
+use super::html::{cell, grid, link, linked, number as number_cell, number_or_dash, row, table, true_bits, words};
 use super::number::{self, extent};
-use super::run::RateSummary;
+use super::run::speed_ratio;
+use crate::metrics::statistics::Summary;
 
 /// Returns the memory and speed of every run.
-pub(super) fn memory_speed(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
+pub(super) fn memory_speed(analysis: &Analysis<'_>, figures: &mut Figures<'_>) -> Markup {
     let head = ["run", "true bits", "weights", "keys and values", "scratch", "host peak (RSS)"];
-    let mut memory = Table::new("Memory. Each column is measured separately", head);
-    let head = [
-        "run",
-        "prompt/generated",
-        "prefill, tok/s",
-        "decode, tok/s",
-        "decode against 16 bits",
-        "bytes a token",
-        "share of copy bandwidth",
-        "first token, cold",
-    ];
-    let mut speed = Table::new("Speed at batch 1, greedy: median, and least to most of the repeats", head);
-    for run in &findings.study.runs {
+    let memory = analysis.study.runs.iter().map(|run| {
         let m = &run.memory;
         let bytes = [m.weights, m.kv, m.scratch, m.host_rss_peak];
         let bytes = bytes.map(|bytes| linked(m.samples.as_deref(), &number::or_missing(bytes, number::bytes)));
-        memory.row(&run.full_title(), std::iter::once(true_bits(run)).chain(bytes));
-        if run.speeds.is_empty() {
-            speed.row(&run.full_title(), head[1..].iter().map(|_| number_cell(number::MISSING)));
-        }
-        for found in &run.speeds {
-            speed.row(&run.full_title(), speed_cells(findings, run, found));
-        }
-    }
+        row(&run.full_title(), std::iter::once(true_bits(run)).chain(bytes))
+    });
+    let memory = table("Memory. Each column is measured separately", head, memory);
+    let head = "run|prompt/generated|prefill, tok/s|decode, tok/s|decode against 16 bits|bytes a token|\
+                share of copy bandwidth|first token, cold";
+    let speed = analysis.study.runs.iter().flat_map(|run| {
+        let missing = || row(&run.full_title(), head.split('|').skip(1).map(|_| number_cell(number::MISSING)));
+        let speeds = run.speeds.iter().map(|speed| row(&run.full_title(), speed_cells(analysis, run, speed)));
+        speeds.chain(run.speeds.is_empty().then(missing)).collect::<Vec<_>>()
+    });
+    let caption = "Speed at batch 1, greedy: median, and least to most of the repeats";
+    let speed = table(caption, head.split('|'), speed);
     let drawn = [
         figures.memory(),
         figures.rate("Decoding, tokens a second", 3, |run| Some(&run.speeds.first()?.decode)),
@@ -43,22 +36,22 @@ pub(super) fn memory_speed(findings: &Findings<'_>, figures: &mut Figures<'_>) -
         figures.bandwidth(),
     ];
     html! {
-        (memory)
+        @if let Some(table) = memory { (table) }
         p {
             "Rates are compared only where both runs vary by 5 % or less (coefficient of variation). A number links to \
              the file of its measurement."
         }
-        (speed)
+        @if let Some(table) = speed { (table) }
         (grid(&drawn.into_iter().flatten().collect::<Vec<_>>()))
     }
 }
 
-fn speed_cells(findings: &Findings<'_>, run: &RunResult, speed: &SpeedResult) -> [Markup; 7] {
+fn speed_cells(analysis: &Analysis<'_>, run: &RunResult, speed: &SpeedResult) -> [Markup; 7] {
     let samples = speed.samples.as_deref();
-    let before = findings.study.baseline(run).and_then(|baseline| baseline.speed_like(speed));
-    let against = match (RateSummary::new(&speed.decode), before.and_then(|before| RateSummary::new(&before.decode))) {
+    let before = analysis.study.baseline(run).and_then(|baseline| baseline.speed_like(speed));
+    let against = match (Summary::new(&speed.decode), before.and_then(|before| Summary::new(&before.decode))) {
         _ if run.is_baseline() => number_or_dash(None),
-        (Some(after), Some(before)) => match after.over(&before) {
+        (Some(after), Some(before)) => match speed_ratio(&after, &before) {
             Ok(ratio) => number_cell(&format!("× {}", number::fixed(ratio, 2))),
             Err(reason) => words(&reason),
         },
@@ -76,19 +69,19 @@ fn speed_cells(findings: &Findings<'_>, run: &RunResult, speed: &SpeedResult) ->
 }
 
 fn rate(repeats: &[f64], samples: Option<&str>) -> Markup {
-    let Some(rates) = RateSummary::new(repeats) else { return number_cell(number::MISSING) };
+    let Some(rates) = Summary::new(repeats) else { return number_cell(number::MISSING) };
     let text = |rate: f64| number::fixed(rate, if rate < 1000.0 { 1 } else { 0 });
     let unsteady = (!rates.steady()).then_some("worse");
     cell(&html! {
         (link(samples, &text(rates.median)))
-        small { (text(rates.least)) " to " (text(rates.most)) }
-        small class=[unsteady] { "varies: " (number::or_missing(rates.variation, number::percent)) }
+        small { (text(rates.min)) " to " (text(rates.max)) }
+        small class=[unsteady] { "varies: " (number::or_missing(rates.cv, number::percent)) }
     })
 }
 
 /// Returns the scores of all models against their sizes.
-pub(super) fn size(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
-    let scores = findings.study.main_scores();
+pub(super) fn size(analysis: &Analysis<'_>, figures: &mut Figures<'_>) -> Markup {
+    let scores = analysis.study.main_scores();
     let drawn: Vec<Markup> = scores.iter().filter_map(|score| figures.score_bytes(score)).collect();
     html! {
         @if drawn.is_empty() {
@@ -104,12 +97,11 @@ pub(super) fn size(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup
 }
 
 /// Returns the outliers by layer and bits.
-pub(super) fn outliers(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
-    let study = findings.study;
+pub(super) fn outliers(analysis: &Analysis<'_>, figures: &mut Figures<'_>) -> Markup {
+    let study = analysis.study;
     let head = ["run", "true bits", "share", "threshold", "layers, least to most"];
-    let mut table = Table::new("Weights kept in 16 bits", head);
-    for run in &study.runs {
-        let Some(outliers) = &run.outliers else { continue };
+    let rows = study.runs.iter().filter_map(|run| {
+        let outliers = run.outliers.as_ref()?;
         let layers = extent(outliers.layers.iter().copied());
         let layers = layers.map(|(least, most)| format!("{} to {}", number::percent(least), number::percent(most)));
         let cells = [
@@ -118,18 +110,18 @@ pub(super) fn outliers(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Ma
             number_or_dash(outliers.threshold.map(|threshold| threshold.to_string())),
             number_cell(&number::or_missing(layers, |text| text)),
         ];
-        table.row(&run.full_title(), cells);
-    }
-    if table.is_empty() {
+        Some(row(&run.full_title(), cells))
+    });
+    let Some(table) = table("Weights kept in 16 bits", head, rows) else {
         return html! { p { "No run has outliers." } };
-    }
+    };
     let drawn: Vec<Markup> = study.models().into_iter().filter_map(|model| figures.outlier_layers(model)).collect();
     html! { (table) (grid(&drawn)) }
 }
 
 /// Returns every score and perplexity against true bits.
-pub(super) fn bits(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
-    let study = findings.study;
+pub(super) fn bits(analysis: &Analysis<'_>, figures: &mut Figures<'_>) -> Markup {
+    let study = analysis.study;
     let models = study.models().into_iter().map(|model| {
         let texts = study.texts().into_iter().filter_map(|text| figures.perplexity_bits(model, text));
         let mut drawn: Vec<Markup> = texts.collect();
@@ -152,30 +144,25 @@ pub(super) fn bits(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup
 }
 
 /// Returns the ablations, each beside its method's preset at the same bits.
-pub(super) fn ablation(findings: &Findings<'_>) -> Markup {
-    let study = findings.study;
-    let changed: Vec<&RunResult> = study.runs.iter().filter(|run| run.purpose == Purpose::Ablation).collect();
-    if changed.is_empty() {
-        return html! { p { "No run changes an option to measure what it contributes." } };
-    }
+pub(super) fn ablation(analysis: &Analysis<'_>) -> Markup {
+    let study = analysis.study;
+    let changed = || study.runs.iter().filter(|run| run.purpose == Purpose::Ablation);
     let same = |a: &RunResult, b: &RunResult| (&a.model, &a.method, a.bits) == (&b.model, &b.method, b.bits);
     let (texts, scores) = (study.texts(), study.main_scores());
     let titles = texts.iter().map(|text| text.title()).chain(scores.iter().map(|score| score.title()));
     let head = ["run", "true bits", "outliers"].map(str::to_owned).into_iter().chain(titles);
-    let mut table = Table::new("Perplexity, and points of 100", head);
-    for run in study.runs.iter().filter(|run| !run.is_baseline() && changed.iter().any(|other| same(other, run))) {
+    let shown = study.runs.iter().filter(|run| !run.is_baseline() && changed().any(|other| same(other, run)));
+    let rows = shown.map(|run| {
         let outliers = run.outliers.as_ref();
         let share = number::or_missing(outliers.map(|outliers| outliers.share), number::percent);
         let perplexities = texts.iter().map(|text| run.perplexity_like(text).map(|p| number::perplexity(p.value)));
         let points = scores.iter().map(|score| run.score_like(score).map(|s| number::fixed(s.points(), 1)));
         let numbers = perplexities.chain(points).map(|text| number_cell(&number::or_missing(text, |text| text)));
         let first = [true_bits(run), linked(outliers.and_then(|outliers| outliers.samples.as_deref()), &share)];
-        table.row(&run.full_title(), first.into_iter().chain(numbers));
-    }
-    html! {
-        p {
-            "Each changed run with its method's default run at the same bits."
-        }
-        (table)
+        row(&run.full_title(), first.into_iter().chain(numbers))
+    });
+    match table("Perplexity, and points of 100", head, rows) {
+        None => html! { p { "No run changes an option to measure what it contributes." } },
+        Some(table) => html! { p { "Each changed run with its method's default run at the same bits." } (table) },
     }
 }

@@ -4,24 +4,20 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::chart::{Bars, Chart, Point, RunBar, Series};
-use super::correlate::Related;
+use super::correlate::Relation;
 use super::data::{Perplexity, Purpose, RunResult, Score, StudyResult};
-use super::run::{RateSummary, first_of};
+use super::number;
+use super::run::{first_of, method_title};
 use super::svg::{Drawing, Mark, SHAPES};
-use super::{methods, number};
 use crate::metrics::correlation::Correlation;
-
-/// Drawing and its name among the files.
-pub(super) struct Figure {
-    pub slug: String,
-    pub drawing: Drawing,
-}
+use crate::metrics::statistics::Summary;
 
 /// The figures so far, numbered so that their names differ. Each method returns a figure as an element of the page, or
 /// None if no run has its numbers.
 pub(super) struct Figures<'a> {
     study: &'a StudyResult,
-    pub all: Vec<Figure>,
+    /// Names among the files, and drawings.
+    pub all: Vec<(String, Drawing)>,
 }
 
 /// Common widths, as ticks.
@@ -84,14 +80,14 @@ impl<'a> Figures<'a> {
                 }
             }
         };
-        self.all.push(Figure { slug, drawing });
+        self.all.push((slug, drawing));
         Some(figure)
     }
 
     /// Returns the name and mark of a run's series. A method has the shape of its place in the study; all ablations
     /// share the last shape.
     fn kind(&self, run: &RunResult) -> (String, Mark) {
-        let title = methods::title(&run.method);
+        let title = method_title(&run.method);
         let shape = self.study.methods().iter().position(|method| *method == run.method).unwrap_or(0) % (SHAPES - 1);
         match run.purpose {
             Purpose::Preset => (title.to_owned(), Mark { shape, hollow: false }),
@@ -139,24 +135,24 @@ impl<'a> Figures<'a> {
     }
 
     /// Draws a score against a perplexity.
-    pub(super) fn related(&mut self, related: &Related<'_>) -> Option<Markup> {
-        let runs = related.points.iter().map(|(run, _, _)| *run);
+    pub(super) fn relation(&mut self, relation: &Relation<'_>) -> Option<Markup> {
+        let runs = relation.points.iter().map(|(run, _, _)| *run);
         let series = self.series(runs, |run| {
-            let (_, x, y) = related.points.iter().find(|(other, _, _)| std::ptr::eq(*other, run))?;
+            let (_, x, y) = relation.points.iter().find(|(other, _, _)| std::ptr::eq(*other, run))?;
             Some(Point { x: *x, y: *y, label: run.bits.to_string(), title: run.title() })
         });
-        let title = format!("{}: {}", related.model, related.score.title());
-        let x = Axis::log(&format!("perplexity, {}", related.text.text), short);
-        let chart = Chart::new(title, x, points_axis(related.score), series);
+        let title = format!("{}: {}", relation.model, relation.score.title());
+        let x = Axis::log(&format!("perplexity, {}", relation.text.text), short);
+        let chart = Chart::new(title, x, points_axis(relation.score), series);
         let r = |found: Option<Correlation>| {
             found.map_or_else(|| "too few runs".to_owned(), |found| number::fixed(found.r, 3))
         };
         let caption = format!(
             "Points of 100 against perplexity. Pearson's r of ln perplexity: {}; without collapsed runs: {}.",
-            r(related.all.logarithm),
-            r(related.sound.logarithm)
+            r(relation.all.logarithm),
+            r(relation.sound.logarithm)
         );
-        let words = format!("correlation {} {} {}", related.score.task, related.text.text, related.model);
+        let words = format!("correlation {} {} {}", relation.score.task, relation.text.text, relation.model);
         self.add(&words, &caption, chart.draw())
     }
 
@@ -222,18 +218,14 @@ impl<'a> Figures<'a> {
     pub(super) fn memory(&mut self) -> Option<Markup> {
         let caption = "Bytes of the engine's buffers by use. The table above also has the peak memory of the process.";
         let parts = [("weights", 2), ("keys and values", 1), ("scratch", 5)];
-        self.bars(
-            ("memory", "Memory on the device", caption),
-            &parts,
-            |b| number::bytes(b as u64),
-            |run| {
-                let parts = [run.memory.weights, run.memory.kv, run.memory.scratch].map(|part| part.map(|p| p as f64));
-                let lacking = parts.iter().any(Option::is_none) && parts.iter().any(Option::is_some);
-                let sum = parts.iter().flatten().copied().reduce(|a, b| a + b);
-                let text = number::or_missing(sum, |sum| number::bytes(sum as u64));
-                (parts.to_vec(), None, if lacking { format!("{text}, in part") } else { text })
-            },
-        )
+        let text = |bytes| number::bytes(bytes as u64);
+        self.bars(("memory", "Memory on the device", caption), &parts, text, |run| {
+            let parts = [run.memory.weights, run.memory.kv, run.memory.scratch].map(|part| part.map(|p| p as f64));
+            let lacking = parts.iter().any(Option::is_none) && parts.iter().any(Option::is_some);
+            let sum = parts.iter().flatten().copied().reduce(|a, b| a + b);
+            let note = number::or_missing(sum, text);
+            (parts.to_vec(), None, if lacking { format!("{note}, in part") } else { note })
+        })
     }
 
     /// Draws a rate of every run.
@@ -245,13 +237,10 @@ impl<'a> Figures<'a> {
     ) -> Option<Markup> {
         let caption = "Median of the repeats; whiskers from least to most.";
         self.bars((title, title, caption), &[("median", class)], short_rate, |run| {
-            let rates = repeats(run).and_then(RateSummary::new);
-            let whisker = rates.filter(|rates| rates.most > rates.least).map(|rates| (rates.least, rates.most));
-            (
-                vec![rates.map(|rates| rates.median)],
-                whisker,
-                number::or_missing(rates, |rates| short_rate(rates.median)),
-            )
+            let rates = repeats(run).and_then(Summary::new);
+            let whisker = rates.filter(|rates| rates.max > rates.min).map(|rates| (rates.min, rates.max));
+            let median = rates.map(|rates| rates.median);
+            (vec![median], whisker, number::or_missing(median, short_rate))
         })
     }
 

@@ -52,39 +52,28 @@ pub(super) fn true_bits(run: &RunResult) -> Markup {
     number(&number::or_missing(run.true_bits, |bits| number::fixed(bits, 2)))
 }
 
-/// Table that scrolls inside the page. The first cell of a row names it.
-pub(super) struct Table {
-    caption: String,
-    head: Vec<String>,
-    rows: Vec<Markup>,
+/// Returns a row of a table: its name and its cells.
+pub(super) fn row(name: &str, cells: impl IntoIterator<Item = Markup>) -> Markup {
+    html! { tr { th scope="row" { (name) } @for cell in cells { (cell) } } }
 }
 
-impl Table {
-    pub(super) fn new(caption: impl Into<String>, head: impl IntoIterator<Item = impl Into<String>>) -> Table {
-        Table { caption: caption.into(), head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
-    }
-
-    pub(super) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Markup>) {
-        self.rows.push(html! { tr { th scope="row" { (name) } @for cell in cells { (cell) } } });
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
-impl Render for Table {
-    fn render(&self) -> Markup {
-        html! {
-            div.scroll tabindex="0" role="region" aria-label=(self.caption) {
-                table {
-                    caption { (self.caption) }
-                    thead { tr { @for head in &self.head { th scope="col" { (head) } } } }
-                    tbody { @for row in &self.rows { (row) } }
-                }
+/// Returns a table that scrolls inside the page. None: it has no rows.
+pub(super) fn table(
+    caption: &str,
+    head: impl IntoIterator<Item = impl Render>,
+    rows: impl IntoIterator<Item = Markup>,
+) -> Option<Markup> {
+    let rows: Vec<Markup> = rows.into_iter().collect();
+    let table = html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption { (caption) }
+                thead { tr { @for head in head { th scope="col" { (head) } } } }
+                tbody { @for row in &rows { (row) } }
             }
         }
-    }
+    };
+    (!rows.is_empty()).then_some(table)
 }
 
 /// Returns figures side by side.
@@ -92,25 +81,13 @@ pub(super) fn grid(figures: &[Markup]) -> Markup {
     html! { @if !figures.is_empty() { div.figures { @for figure in figures { (figure) } } } }
 }
 
-/// Returns a list of terms and their meanings.
-pub(super) fn terms<'a>(terms: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
-    html! { dl { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
-}
-
 /// Returns content that a reader unfolds.
 pub(super) fn folded(summary: &str, content: &Markup) -> Markup {
     html! { details { summary { (summary) } (content) } }
 }
 
-/// Part of the page under a heading, which the contents link to by `id`.
-pub(super) struct Section {
-    pub id: &'static str,
-    pub title: &'static str,
-    pub content: Markup,
-}
-
-/// Returns the whole page.
-pub(super) fn page(title: &str, before: &Markup, sections: &[Section]) -> Markup {
+/// Returns the whole page. A section has an id, which the contents link to, a title and its content.
+pub(super) fn page(title: &str, before: &Markup, sections: &[(&str, &str, Markup)]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -125,10 +102,10 @@ pub(super) fn page(title: &str, before: &Markup, sections: &[Section]) -> Markup
                 main {
                     h1 { (title) }
                     nav aria-label="Contents" {
-                        ol { @for part in sections { li { a href={ "#" (part.id) } { (part.title) } } } }
+                        ol { @for (id, title, _) in sections { li { a href={ "#" (id) } { (title) } } } }
                     }
                     (before)
-                    @for Section { id, title, content } in sections {
+                    @for (id, title, content) in sections {
                         section id=(id) { h2 { (title) } (content) }
                     }
                 }

@@ -10,11 +10,10 @@ pub mod data;
 mod efficiency;
 mod figures;
 mod html;
-mod methods;
-mod number;
+#[doc(hidden)]
+pub mod number;
 mod quality;
 pub mod run;
-pub mod standings;
 mod summary;
 mod svg;
 
@@ -23,29 +22,27 @@ use std::path::Path;
 use crate::atomic_write;
 use crate::error::{Error, Result};
 use data::{Perplexity, Score, StudyResult};
-use figures::{Figure, Figures};
-use html::Section;
+use figures::Figures;
+use svg::Drawing;
 
 /// Conclusions from a study's numbers.
-pub struct Findings<'a> {
+pub struct Analysis<'a> {
     pub study: &'a StudyResult,
     pub changes: Vec<compare::Change<'a>>,
     pub rises: Vec<compare::Rise<'a>>,
-    pub related: Vec<correlate::Related<'a>>,
+    pub relations: Vec<correlate::Relation<'a>>,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> Analysis<'a> {
     /// Compares and correlates the numbers of a study.
     ///
     /// # Errors
     /// A number outside its range, by its path in study.json.
-    pub fn new(study: &'a StudyResult) -> Result<Findings<'a>> {
-        let wrong = |[field, expected, found]: [String; 3]| {
-            Error::request(field, expected, found, "correct the study's results")
-        };
-        study.check().map_err(wrong)?;
+    pub fn new(study: &'a StudyResult) -> Result<Analysis<'a>> {
+        let fix = "correct the study's results";
+        study.check().map_err(|[field, expected, found]| Error::request(field, expected, found, fix))?;
         let (changes, rises) = (compare::changes(study)?, compare::rises(study)?);
-        Ok(Findings { study, changes, rises, related: correlate::related(study) })
+        Ok(Analysis { study, changes, rises, relations: correlate::relations(study) })
     }
 
     /// Returns the comparison of a score of the study.
@@ -59,12 +56,12 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// Returns the text of a file.
-type Content = fn(&Findings<'_>) -> String;
+/// Function that returns the text of a file.
+type Content = fn(&Analysis<'_>) -> String;
 
 /// The report's files of data.
 static TABLES: &[(&str, Content)] = &[
-    ("study.json", |findings| serde_json::to_string_pretty(findings.study).expect("a study is plain data") + "\n"),
+    ("study.json", |analysis| serde_json::to_string_pretty(analysis.study).expect("a study is plain data") + "\n"),
     ("scores.csv", csv::scores),
     ("perplexity.csv", csv::perplexities),
     ("memory_speed.csv", csv::memory_speed),
@@ -78,46 +75,45 @@ static TABLES: &[(&str, Content)] = &[
 /// # Errors
 /// A number outside its range, and files that cannot be written.
 pub fn write(study: &StudyResult, folder: &Path) -> Result<()> {
-    let findings = Findings::new(study)?;
-    let (page, figures) = page(&findings);
+    let analysis = Analysis::new(study)?;
+    let (page, figures) = page(&analysis);
     let drawings = folder.join("figures");
     std::fs::create_dir_all(&drawings).map_err(Error::io(&drawings))?;
     // Those of an earlier report may have other numbers.
     for entry in std::fs::read_dir(&drawings).map_err(Error::io(&drawings))? {
         let old = entry.map_err(Error::io(&drawings))?.path();
-        let ours = |name: &str| name.starts_with('f') && figures.iter().all(|figure| figure.slug != name);
-        if old.extension().is_some_and(|e| e == "svg") && old.file_stem().and_then(|n| n.to_str()).is_some_and(ours) {
+        let name = old.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".svg"));
+        if name.is_some_and(|name| name.starts_with('f') && figures.iter().all(|(slug, _)| slug != name)) {
             std::fs::remove_file(&old).map_err(Error::io(&old))?;
         }
     }
-    for Figure { slug, drawing } in &figures {
+    for (slug, drawing) in &figures {
         atomic_write::write(&drawings.join(format!("{slug}.svg")), html::printable(&drawing.file(slug)))?;
     }
     for (name, content) in TABLES {
-        atomic_write::write(&folder.join(name), content(&findings))?;
+        atomic_write::write(&folder.join(name), content(&analysis))?;
     }
     atomic_write::write(&folder.join("report.html"), html::printable(&page))
 }
 
 /// Returns the page and the figures it shows.
-fn page(findings: &Findings<'_>) -> (String, Vec<Figure>) {
-    let study = findings.study;
-    let claims = claims::claims(findings);
+fn page(analysis: &Analysis<'_>) -> (String, Vec<(String, Drawing)>) {
+    let study = analysis.study;
+    let claims = claims::claims(analysis);
     let mut figures = Figures::new(study);
     let sections = [
-        ("summary", "Summary", summary::summary(findings, &claims)),
-        ("scores", "Scores", quality::scores(findings)),
-        ("perplexities", "Perplexities", quality::perplexities(findings)),
-        ("correlations", "Perplexity against score", quality::correlations(findings, &mut figures)),
-        ("cost", "Memory and speed", efficiency::memory_speed(findings, &mut figures)),
-        ("size", "Quality against size", efficiency::size(findings, &mut figures)),
-        ("outliers", "Outliers", efficiency::outliers(findings, &mut figures)),
-        ("bits", "Quality against true bits", efficiency::bits(findings, &mut figures)),
-        ("ablation", "What outliers and small groups contribute", efficiency::ablation(findings)),
+        ("summary", "Summary", summary::summary(analysis, &claims)),
+        ("scores", "Scores", quality::scores(analysis)),
+        ("perplexities", "Perplexities", quality::perplexities(analysis)),
+        ("correlations", "Perplexity against score", quality::correlations(analysis, &mut figures)),
+        ("cost", "Memory and speed", efficiency::memory_speed(analysis, &mut figures)),
+        ("size", "Quality against size", efficiency::size(analysis, &mut figures)),
+        ("outliers", "Outliers", efficiency::outliers(analysis, &mut figures)),
+        ("bits", "Quality against true bits", efficiency::bits(analysis, &mut figures)),
+        ("ablation", "What outliers and small groups contribute", efficiency::ablation(analysis)),
         ("conditions", "How it was measured", summary::conditions(study)),
         ("claims", "The paper's claims", summary::claims(&claims)),
-    ]
-    .map(|(id, title, content)| Section { id, title, content });
+    ];
     let before = maud::html! { (summary::notes(study)) (summary::glossary(study)) };
     (html::page(&study.title, &before, &sections).into_string(), figures.all)
 }

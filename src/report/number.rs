@@ -18,7 +18,7 @@ fn odd(value: f64) -> Option<String> {
 }
 
 /// Returns a number with this many decimals, a true minus sign, and commas between thousands: -1234.5 as `−1,234.5`.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+pub fn fixed(value: f64, decimals: usize) -> String {
     if let Some(odd) = odd(value) {
         return odd;
     }
@@ -34,13 +34,13 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// Returns [`fixed`] with a sign even above 0.
-pub(super) fn signed(value: f64, decimals: usize) -> String {
+pub fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if text.starts_with('−') || value.is_nan() { text } else { format!("+{text}") }
 }
 
 /// Returns a number with four significant digits: 8.123, 12.35, 1,235.
-pub(super) fn perplexity(value: f64) -> String {
+pub fn perplexity(value: f64) -> String {
     let decimals = match value {
         value if value < 10.0 => 3,
         value if value < 100.0 => 2,
@@ -51,7 +51,7 @@ pub(super) fn perplexity(value: f64) -> String {
 }
 
 /// Returns a share from 0 to 1 as per cent.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let value = share * 100.0;
     let decimals = match value.abs() {
         size if size >= 10.0 => 1,
@@ -62,7 +62,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Returns bytes in units of powers of 1000.
-pub(super) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     match steps.iter().find(|(step, _)| bytes as f64 >= *step) {
         Some((step, unit)) => format!("{} {unit}", fixed(bytes as f64 / step, 2)),
@@ -80,7 +80,7 @@ pub(super) fn parameters(count: u64) -> String {
 }
 
 /// Returns `0.013`, or `< 0.001`.
-pub(super) fn probability(p: f64) -> String {
+pub fn probability(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { fixed(p, 3) }
 }
 
@@ -141,22 +141,5 @@ pub(super) mod any_list {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
         Vec::<Any>::deserialize(deserializer)?.into_iter().map(Any::value).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(fixed(-1_234_567.891, 1), "−1,234,567.9");
-        assert_eq!((fixed(999.95, 1), fixed(-0.04, 1)), ("1,000.0".to_owned(), "0.0".to_owned()));
-        assert_eq!((signed(0.25, 1), signed(-2.0, 1)), ("+0.2".to_owned(), "−2.0".to_owned()));
-        assert_eq!((perplexity(8.1234), perplexity(38214.3)), ("8.123".to_owned(), "38,214".to_owned()));
-        assert_eq!((perplexity(f64::INFINITY), fixed(f64::NAN, 2)), ("∞".to_owned(), "NaN".to_owned()));
-        assert_eq!((percent(0.11336), percent(0.00003)), ("11.3 %".to_owned(), "0.0030 %".to_owned()));
-        assert_eq!((bytes(988_097_824), bytes(999)), ("988.10 MB".to_owned(), "999 B".to_owned()));
-        assert_eq!((probability(0.0004), probability(0.0768)), ("< 0.001".to_owned(), "0.077".to_owned()));
     }
 }

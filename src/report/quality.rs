@@ -2,12 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::Findings;
+use super::Analysis;
 use super::compare::{ChangeVerdict, LEVEL, Rise};
-use super::correlate::{Coefficients, LEAST_RUNS, Related, mean};
-use super::data::Score;
+use super::correlate::{Coefficients, LEAST_RUNS, Relation, mean};
+use super::data::{RunResult, Score};
 use super::figures::Figures;
-use super::html::{Table, cell, folded, grid, link, linked, number as number_cell, number_or_dash, true_bits, words};
+use super::html::{
+    cell, folded, grid, link, linked, number as number_cell, number_or_dash, row, table, true_bits, words,
+};
 use super::number;
 use crate::metrics::correlation::Correlation;
 
@@ -21,13 +23,13 @@ fn range((low, high): (f64, f64), text: impl Fn(f64) -> String) -> String {
     format!("{} to {}", text(low), text(high))
 }
 
-fn head(first: &[&str], titles: impl Iterator<Item = String>) -> Vec<String> {
-    first.iter().map(|&title| title.to_owned()).chain(titles).collect()
+fn head(titles: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    ["run", "true bits"].into_iter().map(str::to_owned).chain(titles)
 }
 
 /// Returns the scores of each model's runs and their comparison with 16 bits.
-pub(super) fn scores(findings: &Findings<'_>) -> Markup {
-    let study = findings.study;
+pub(super) fn scores(analysis: &Analysis<'_>) -> Markup {
+    let study = analysis.study;
     let main = study.main_scores();
     if main.is_empty() {
         return html! { p { "No scores were measured." } };
@@ -39,24 +41,21 @@ pub(super) fn scores(findings: &Findings<'_>) -> Markup {
             let documents = number::or_missing(span(documents), |span| format!("{span} documents"));
             format!("{} ({}, {} shot{better}; {documents})", score.title(), score.profile, score.shots)
         });
-        let mut table = Table::new(format!("{model}: scores"), head(&["run", "true bits"], titles));
-        for run in study.of(model) {
+        let run_row = |run: &RunResult| {
             let cells = main.iter().map(|score| match run.score_like(score) {
-                Some(score) => score_cell(findings, score),
+                Some(score) => score_cell(analysis, score),
                 None => number_cell(number::MISSING),
             });
-            table.row(&run.title(), std::iter::once(true_bits(run)).chain(cells));
-        }
-        if main.iter().any(|score| score.chance.is_some()) {
-            let chances = main
-                .iter()
-                .map(|score| number_or_dash(score.chance.map(|chance| number::fixed(chance * 100.0 / score.scale, 1))));
-            table.row("guessing", std::iter::once(words("")).chain(chances));
-        }
-        table
+            row(&run.title(), std::iter::once(true_bits(run)).chain(cells))
+        };
+        let guessing = main.iter().any(|score| score.chance.is_some()).then(|| {
+            let chance = |score: &&Score| Some(number::fixed(score.chance? * 100.0 / score.scale, 1));
+            row("guessing", std::iter::once(words("")).chain(main.iter().map(|score| number_or_dash(chance(score)))))
+        });
+        table(&format!("{model}: scores"), head(titles), study.of(model).map(run_row).chain(guessing))
     });
     let comparisons = [("All comparisons with 16 bits", true), ("Parts of tasks and further metrics", false)]
-        .map(|(summary, main)| (summary, comparisons(findings, summary, main)));
+        .map(|(summary, main)| (summary, comparisons(analysis, summary, main)));
     html! {
         p {
             "Points of 100. ▼ worse and ▲ better than the model's 16-bit run at p < 0.05 after Holm's correction over \
@@ -66,10 +65,8 @@ pub(super) fn scores(findings: &Findings<'_>) -> Markup {
              sets, folded below, link to their documents. Scores with fractions, such as ROUGE, are tested from 10 \
              pairs on. Compare only within a column; its head gives profile and shots."
         }
-        @for table in tables { (table) }
-        @for (summary, table) in &comparisons {
-            @if !table.is_empty() { (folded(summary, &html! { (table) })) }
-        }
+        @for table in tables.flatten() { (table) }
+        @for (summary, table) in &comparisons { @if let Some(table) = table { (folded(summary, table)) } }
     }
 }
 
@@ -79,13 +76,10 @@ fn span(counts: impl Iterator<Item = u64> + Clone) -> Option<String> {
     Some(if least == most { least } else { format!("{least} to {most}") })
 }
 
-fn score_cell(findings: &Findings<'_>, score: &Score) -> Markup {
-    let change = findings.change(score);
-    let below = match (change, score.stderr) {
-        (Some(change), _) => Some(number::signed(change.difference, 1)),
-        (None, Some(error)) => Some(format!("± {}", number::fixed(error * 100.0 / score.scale, 1))),
-        (None, None) => None,
-    };
+fn score_cell(analysis: &Analysis<'_>, score: &Score) -> Markup {
+    let change = analysis.change(score);
+    let error = || Some(format!("± {}", number::fixed(score.stderr? * 100.0 / score.scale, 1)));
+    let below = change.map(|change| number::signed(change.difference, 1)).or_else(error);
     let faults = [(score.errors, "in error"), (score.truncated, "truncated"), (score.ties, "tied")];
     let faults: Vec<String> = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     cell(&html! {
@@ -102,17 +96,12 @@ fn score_cell(findings: &Findings<'_>, score: &Score) -> Markup {
 }
 
 /// Returns every comparison of the main scores, or of the others.
-fn comparisons(findings: &Findings<'_>, caption: &str, main: bool) -> Table {
-    let mut table = Table::new(
-        caption,
-        "run|score|value|difference|95 % interval|test|pairs|p|p, Holm|p, beyond ±1 point|".split('|'),
-    );
-    let all = findings.study.runs.iter().flat_map(|run| run.scores.iter().map(move |score| (run, score)));
-    for (run, score) in all.filter(|(_, score)| score.is_main() == main) {
-        let change = findings.change(score);
-        if change.is_none() && main {
-            continue;
-        }
+fn comparisons(analysis: &Analysis<'_>, caption: &str, main: bool) -> Option<Markup> {
+    let head = "run|score|value|difference|95 % interval|test|pairs|p|p, Holm|p, beyond ±1 point|".split('|');
+    let all = analysis.study.runs.iter().flat_map(|run| run.scores.iter().map(move |score| (run, score)));
+    let all = all.map(|(run, score)| (run, score, analysis.change(score)));
+    let shown = all.filter(|(_, score, change)| score.is_main() == main && (change.is_some() || !main));
+    let rows = shown.map(|(run, score, change)| {
         let points = |value: f64| number::signed(value, 1);
         let p = |p: Option<f64>| number_or_dash(p.map(number::probability));
         let verdict = change.map(|change| match change.verdict() {
@@ -133,14 +122,14 @@ fn comparisons(findings: &Findings<'_>, caption: &str, main: bool) -> Table {
             p(change.and_then(|change| change.equivalence)),
             words(verdict.unwrap_or("–")),
         ];
-        table.row(&run.full_title(), cells);
-    }
-    table
+        row(&run.full_title(), cells)
+    });
+    table(caption, head, rows)
 }
 
 /// Returns the perplexities of each model's runs.
-pub(super) fn perplexities(findings: &Findings<'_>) -> Markup {
-    let study = findings.study;
+pub(super) fn perplexities(analysis: &Analysis<'_>) -> Markup {
+    let study = analysis.study;
     let texts = study.texts();
     if texts.is_empty() {
         return html! { p { "No perplexities were measured." } };
@@ -154,16 +143,15 @@ pub(super) fn perplexities(findings: &Findings<'_>) -> Markup {
             let tokens = number::or_missing(tokens, |span| format!("{span} tokens scored"));
             format!("{}: {}{tokens}", text.title(), windows.unwrap_or_default())
         });
-        let mut table = Table::new(format!("{model}: perplexities"), head(&["run", "true bits"], titles));
-        for run in study.of(model) {
+        let rows = study.of(model).map(|run| {
             let cells = texts.iter().map(|text| {
                 let Some(perplexity) = run.perplexity_like(text) else { return number_cell(number::MISSING) };
                 let value = link(perplexity.samples.as_deref(), &number::perplexity(perplexity.value));
-                cell(&html! { (value) @if let Some(rise) = findings.rise(perplexity) { (ratio(rise)) } })
+                cell(&html! { (value) @if let Some(rise) = analysis.rise(perplexity) { (ratio(rise)) } })
             });
-            table.row(&run.title(), std::iter::once(true_bits(run)).chain(cells));
-        }
-        table
+            row(&run.title(), std::iter::once(true_bits(run)).chain(cells))
+        });
+        table(&format!("{model}: perplexities"), head(titles), rows)
     });
     html! {
         p {
@@ -172,35 +160,34 @@ pub(super) fn perplexities(findings: &Findings<'_>) -> Markup {
              Below 10 windows there is no test, no interval and no mark. Perplexities of different protocols or \
              windows cannot be compared."
         }
-        @for table in tables { (table) }
-        (distances(findings))
+        @for table in tables.flatten() { (table) }
+        (distances(analysis))
     }
 }
 
 /// Returns the distance of each run's predictions from the 16-bit run's.
-fn distances(findings: &Findings<'_>) -> Markup {
+fn distances(analysis: &Analysis<'_>) -> Markup {
     let head = ["run", "true bits", "text", "tokens", "mean", "99.9 %", "same first choice", "RMS Δp"];
-    let tables = findings.study.models().into_iter().map(|model| {
-        let mut table = Table::new(format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), head);
-        for run in findings.study.of(model) {
-            for (perplexity, distance) in run.perplexities.iter().filter_map(|p| Some((p, p.distance?))) {
-                let linked = |text: String| linked(perplexity.distance_samples.as_deref(), &text);
-                let percent = |share: f64| linked(format!("{} %", number::fixed(share * 100.0, 1)));
-                let cells = [
-                    true_bits(run),
-                    words(&perplexity.text),
-                    number_cell(&distance.positions.to_string()),
-                    linked(number::fixed(distance.mean, 4)),
-                    linked(number::fixed(distance.quantile_999, 3)),
-                    percent(distance.same_top),
-                    percent(distance.rms_difference),
-                ];
-                table.row(&run.title(), cells);
-            }
-        }
-        table
+    let tables = analysis.study.models().into_iter().map(|model| {
+        let all = analysis.study.of(model).flat_map(|run| run.perplexities.iter().map(move |found| (run, found)));
+        let rows = all.filter_map(|(run, perplexity)| {
+            let distance = perplexity.distance?;
+            let linked = |text: String| linked(perplexity.distance_samples.as_deref(), &text);
+            let percent = |share: f64| linked(format!("{} %", number::fixed(share * 100.0, 1)));
+            let cells = [
+                true_bits(run),
+                words(&perplexity.text),
+                number_cell(&distance.positions.to_string()),
+                linked(number::fixed(distance.mean, 4)),
+                linked(number::fixed(distance.quantile_999, 3)),
+                percent(distance.same_top),
+                percent(distance.rms_difference),
+            ];
+            Some(row(&run.title(), cells))
+        });
+        table(&format!("{model}: Kullback-Leibler divergence from 16 bits, in nats"), head, rows)
     });
-    let tables: Vec<Table> = tables.filter(|table| !table.is_empty()).collect();
+    let tables: Vec<Markup> = tables.flatten().collect();
     html! {
         @if !tables.is_empty() {
             p {
@@ -229,34 +216,30 @@ fn ratio(rise: &Rise<'_>) -> Markup {
 }
 
 /// Returns the correlations of perplexity and score.
-pub(super) fn correlations(findings: &Findings<'_>, figures: &mut Figures<'_>) -> Markup {
-    if findings.related.is_empty() {
+pub(super) fn correlations(analysis: &Analysis<'_>, figures: &mut Figures<'_>) -> Markup {
+    if analysis.relations.is_empty() {
         return html! { p { "No model has both a perplexity and a score, so nothing can be correlated." } };
     }
     let means = [("all runs", false), ("without collapsed runs", true)].map(|(name, sound)| {
-        let mean = mean(&findings.related, sound, LEAST_RUNS);
+        let mean = mean(&analysis.relations, sound, LEAST_RUNS);
         let text = mean.map_or_else(|| format!("none has {LEAST_RUNS} runs"), |mean| mean.text());
         format!("Mean Pearson coefficient, {name}: {text}.")
     });
     let head = ["score", "text", "runs", "n", "Pearson", "Pearson of ln", "Spearman"];
-    let tables = findings.study.models().into_iter().map(|model| {
-        let mut table = Table::new(format!("{model}: perplexity against score"), head);
-        for related in findings.related.iter().filter(|related| related.model == model) {
-            let runs = match related.left_out {
+    let tables = analysis.study.models().into_iter().map(|model| {
+        let rows = analysis.relations.iter().filter(|relation| relation.model == model).flat_map(|relation| {
+            let runs = match relation.left_out {
                 0 => "all".to_owned(),
                 odd => format!("all but {odd} without a finite perplexity"),
             };
-            let (title, all) = (related.score.title(), related.points.len());
-            table.row(&title, coefficients(related, &runs, &related.all, all));
-            if related.collapsed > 0 {
-                table.row(&title, coefficients(related, "without collapsed", &related.sound, all - related.collapsed));
-            }
-        }
-        table
+            let sound = (relation.collapsed > 0).then(|| coefficients(relation, "without collapsed", &relation.sound));
+            std::iter::once(coefficients(relation, &runs, &relation.all)).chain(sound)
+        });
+        table(&format!("{model}: perplexity against score"), head, rows)
     });
-    let first = findings.related.first().map(|related| related.text.key());
-    let drawn = findings.related.iter().filter(|r| Some(r.text.key()) == first && r.points.len() > 1);
-    let drawn: Vec<Markup> = drawn.filter_map(|related| figures.related(related)).collect();
+    let first = analysis.relations.first().map(|relation| relation.text.key());
+    let drawn = analysis.relations.iter().filter(|r| Some(r.text.key()) == first && r.points.len() > 1);
+    let drawn: Vec<Markup> = drawn.filter_map(|relation| figures.relation(relation)).collect();
     html! {
         p {
             "Over all runs of a model, the 16-bit one among them: Pearson's r of perplexity, of its logarithm, and \
@@ -270,12 +253,12 @@ pub(super) fn correlations(findings: &Findings<'_>, figures: &mut Figures<'_>) -
             "In the means r is above 0 where a lower perplexity goes with a better score; |r| leaves signs out, as the \
              paper does. Coefficients of fewer than 4 runs are left out."
         }
-        @for table in tables.filter(|table| !table.is_empty()) { (table) }
+        @for table in tables.flatten() { (table) }
         (grid(&drawn))
     }
 }
 
-fn coefficients(related: &Related<'_>, runs: &str, found: &Coefficients, count: usize) -> Vec<Markup> {
+fn coefficients(relation: &Relation<'_>, runs: &str, found: &Coefficients) -> Markup {
     let coefficient = |found: Option<Correlation>| match found {
         None => number_or_dash(None),
         Some(found) => {
@@ -286,7 +269,7 @@ fn coefficients(related: &Related<'_>, runs: &str, found: &Coefficients, count: 
             })
         }
     };
-    let mut cells = vec![words(&related.text.text), words(runs), number_cell(&count.to_string())];
-    cells.extend([found.plain, found.logarithm, found.rank].map(coefficient));
-    cells
+    let count = number_cell(&found.runs.to_string());
+    let numbers = [found.plain, found.logarithm, found.rank].map(coefficient);
+    row(&relation.score.title(), [words(&relation.text.text), words(runs), count].into_iter().chain(numbers))
 }

@@ -1,20 +1,18 @@
 //! Numbers derived from one run, or from a run and its baseline.
 
-use super::data::{BASELINE, Perplexity, Purpose, RunResult, Score, SpeedResult, StudyResult};
-use super::{methods, number};
+use super::data::{BASELINE, PACKED, Perplexity, Purpose, RunResult, Score, SpeedResult, StudyResult};
+use super::number;
+use crate::formats::Method;
 use crate::metrics::distributions::Z;
-use crate::metrics::statistics::{mean, quantile, standard_deviation, standard_error};
+use crate::metrics::statistics::{Summary, standard_error};
 
 /// Multiple of its baseline's perplexity above which a run has collapsed.
 const COLLAPSE: f64 = 10.0;
 
-/// Largest coefficient of variation of repeats that are compared.
-const STEADY: f64 = 0.05;
-
 impl RunResult {
     /// Returns the run's name in tables: method, bits and options, such as `GPTQ 2 bit, group size 128`.
     pub fn title(&self) -> String {
-        let method = methods::title(&self.method);
+        let method = method_title(&self.method);
         if self.is_baseline() {
             return method.to_owned();
         }
@@ -116,48 +114,24 @@ impl Score {
     }
 }
 
-/// Rates of the repeats of a measurement, in tokens a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RateSummary {
-    pub median: f64,
-    pub least: f64,
-    pub most: f64,
-    /// Coefficient of variation: standard deviation over mean. Absent below two repeats.
-    pub variation: Option<f64>,
-}
-
-impl RateSummary {
-    /// Summarizes repeats. None: there are none, or one is not finite.
-    pub fn new(repeats: &[f64]) -> Option<RateSummary> {
-        let at = |share| quantile(repeats, share).ok();
-        let variation = standard_deviation(repeats).ok().zip(mean(repeats).ok()).map(|(sd, mean)| sd / mean);
-        Some(RateSummary { median: at(0.5)?, least: at(0.0)?, most: at(1.0)?, variation })
-    }
-
-    /// Returns whether the repeats vary by 5 % at most, so that they may be compared.
-    pub(super) fn steady(&self) -> bool {
-        self.variation.is_some_and(|variation| variation <= STEADY)
-    }
-
-    /// Returns this median over the other's.
-    ///
-    /// # Errors
-    /// The reason why the two are not compared.
-    pub fn over(&self, other: &RateSummary) -> Result<f64, String> {
-        for rates in [self, other] {
-            let Some(variation) = rates.variation else { return Err("not compared: one repeat only".to_owned()) };
-            if !rates.steady() {
-                return Err(format!("not compared: varies by {}", number::percent(variation)));
-            }
+/// Returns the median of `after` over that of `before`.
+///
+/// # Errors
+/// The reason why the two are not compared.
+pub fn speed_ratio(after: &Summary, before: &Summary) -> Result<f64, String> {
+    for rates in [after, before] {
+        let Some(variation) = rates.cv else { return Err("not compared: one repeat only".to_owned()) };
+        if !rates.steady() {
+            return Err(format!("not compared: varies by {}", number::percent(variation)));
         }
-        Ok(self.median / other.median)
     }
+    Ok(after.median / before.median)
 }
 
 impl SpeedResult {
     /// Returns the bytes read a second while decoding over those of a copy.
     pub fn share_of_copy(&self) -> Option<f64> {
-        Some(self.bytes_per_token? as f64 * RateSummary::new(&self.decode)?.median / self.copy_bandwidth?)
+        Some(self.bytes_per_token? as f64 * Summary::new(&self.decode)?.median / self.copy_bandwidth?)
     }
 }
 
@@ -196,18 +170,16 @@ impl StudyResult {
 
     /// Compares the decoding of runs with their 16-bit runs, by the first speed of each.
     pub(super) fn decoding(&self, wanted: impl Fn(&RunResult) -> bool) -> Decoding<'_> {
-        let mut decoding = Decoding { ratios: Vec::new(), left_out: 0 };
-        for run in self.runs.iter().filter(|run| !run.is_baseline() && wanted(run)) {
-            let Some((speed, after)) = run.speeds.first().and_then(|s| Some((s, RateSummary::new(&s.decode)?))) else {
-                continue;
-            };
-            let before = self.baseline(run).and_then(|baseline| RateSummary::new(&baseline.speed_like(speed)?.decode));
-            match before.and_then(|before| after.over(&before).ok()) {
-                Some(ratio) => decoding.ratios.push((run, ratio)),
-                None => decoding.left_out += 1,
-            }
-        }
-        decoding
+        let ratio = |run: &RunResult| {
+            let speed = run.speeds.first()?;
+            let after = Summary::new(&speed.decode)?;
+            let before = self.baseline(run).and_then(|baseline| Summary::new(&baseline.speed_like(speed)?.decode));
+            Some(before.and_then(|before| speed_ratio(&after, &before).ok()))
+        };
+        let runs = self.runs.iter().filter(|run| !run.is_baseline() && wanted(run));
+        let all: Vec<_> = runs.filter_map(|run| Some((run, ratio(run)?))).collect();
+        let ratios: Vec<_> = all.iter().filter_map(|(run, ratio)| Some((*run, (*ratio)?))).collect();
+        Decoding { left_out: all.len() - ratios.len(), ratios }
     }
 
     /// Returns a perplexity of each text and protocol.
@@ -257,4 +229,21 @@ fn first_by<T>(values: impl Iterator<Item = T>, same: impl Fn(&T, &T) -> bool) -
         }
     }
     found
+}
+
+/// Returns a method's title, and what it does in one sentence or two. None: the method is unknown here.
+pub(super) fn describe(method: &str) -> Option<(&'static str, &'static str)> {
+    match Method::find(method) {
+        Some(known) => Some((known.title, known.description)),
+        None if method == BASELINE => Some(("BF16", "Weights in 16 bits, without quantization: the baseline.")),
+        None if method == PACKED => {
+            Some(("GGUF", "The blocks of a GGUF file as they are; the width is that of its true bits."))
+        }
+        None => None,
+    }
+}
+
+/// Returns a method's title, or its name if the method is unknown here.
+pub(super) fn method_title(method: &str) -> &str {
+    describe(method).map_or(method, |(title, _)| title)
 }

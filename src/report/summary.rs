@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::Findings;
+use super::Analysis;
 use super::claims::{Claim, ClaimOutcome};
 use super::compare::ChangeVerdict;
 use super::correlate::{LEAST_RUNS, mean};
 use super::data::{RunResult, StudyResult};
-use super::html::{folded, terms};
-use super::run::first_of;
-use super::{methods, number};
+use super::html::folded;
+use super::number;
+use super::run::{describe, first_of};
 use crate::metrics::statistics;
 
 fn plural(count: usize, one: &str) -> String {
@@ -30,8 +30,7 @@ pub(super) fn notes(study: &StudyResult) -> Markup {
 
 /// Returns what each method of the study does, and the terms that a reader may not know.
 pub(super) fn glossary(study: &StudyResult) -> Markup {
-    let methods = study.methods().into_iter();
-    let methods = methods.filter_map(|name| Some((methods::title(name), methods::description(name)?)));
+    let methods = study.methods().into_iter().filter_map(describe);
     let others = [
         (
             "true bits",
@@ -44,16 +43,17 @@ pub(super) fn glossary(study: &StudyResult) -> Markup {
             "The source of a benchmark's prompts and scoring: the lm-evaluation-harness (lmh) or qwgpu itself (own).",
         ),
     ];
-    folded("Methods and terms", &terms(methods.chain(others)))
+    let terms = html! { dl { @for (term, meaning) in methods.chain(others) { dt { (term) } dd { (meaning) } } } };
+    folded("Methods and terms", &terms)
 }
 
 /// Returns the study in a few sentences, the broadest first.
-pub(super) fn summary(findings: &Findings<'_>, claims: &[Claim]) -> Markup {
-    html! { ul.summary { @for sentence in sentences(findings, claims) { li { (sentence) } } } }
+pub(super) fn summary(analysis: &Analysis<'_>, claims: &[Claim]) -> Markup {
+    html! { ul.summary { @for sentence in sentences(analysis, claims) { li { (sentence) } } } }
 }
 
-fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
-    let study = findings.study;
+fn sentences(analysis: &Analysis<'_>, claims: &[Claim]) -> Vec<String> {
+    let study = analysis.study;
     let (models, texts, scores) = (study.models().len(), study.texts().len(), study.main_scores());
     let tasks = first_of(scores.iter().map(|score| score.task.as_str())).len();
     let mut sentences = vec![format!(
@@ -68,13 +68,13 @@ fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
     }
     let mut widths = first_of(study.runs.iter().filter(|run| run.is_quantized_preset()).map(|run| run.bits));
     widths.sort_unstable_by(|a, b| b.cmp(a));
-    sentences.extend(widths.into_iter().filter_map(|bits| width(findings, bits)));
-    let collapsed = first_of(findings.rises.iter().filter(|rise| rise.collapsed).map(|rise| rise.run.full_title()));
+    sentences.extend(widths.into_iter().filter_map(|bits| width(analysis, bits)));
+    let collapsed = first_of(analysis.rises.iter().filter(|rise| rise.collapsed).map(|rise| rise.run.full_title()));
     if !collapsed.is_empty() {
         sentences.push(format!("Above ten times the 16-bit perplexity, or not finite: {}.", collapsed.join("; ")));
     }
     for (runs, sound) in [("all runs", false), ("without collapsed runs", true)] {
-        if let Some(mean) = mean(&findings.related, sound, LEAST_RUNS) {
+        if let Some(mean) = mean(&analysis.relations, sound, LEAST_RUNS) {
             sentences.push(format!("Mean Pearson coefficient of perplexity and score, {runs}: {}.", mean.text()));
         }
     }
@@ -91,9 +91,9 @@ fn sentences(findings: &Findings<'_>, claims: &[Claim]) -> Vec<String> {
 }
 
 /// Returns what became of the scores at a width.
-fn width(findings: &Findings<'_>, bits: u32) -> Option<String> {
+fn width(analysis: &Analysis<'_>, bits: u32) -> Option<String> {
     let of_width = |run: &RunResult| run.is_quantized_preset() && run.bits == bits;
-    let changes = findings.changes.iter().filter(|change| change.score.is_main() && of_width(change.run));
+    let changes = analysis.changes.iter().filter(|change| change.score.is_main() && of_width(change.run));
     let tested: Vec<_> = changes.filter(|change| change.p.is_some()).collect();
     let mean = statistics::mean(&tested.iter().map(|change| -change.loss()).collect::<Vec<_>>()).ok()?;
     let count = |verdict| tested.iter().filter(|change| change.verdict() == verdict).count();
@@ -128,11 +128,10 @@ fn extremes(study: &StudyResult) -> Vec<String> {
         }
         return sentences;
     }
-    let ends = [
-        ("Fastest decoding", rates.iter().max_by(|a, b| a.1.total_cmp(&b.1))),
-        ("Slowest", rates.iter().min_by(|a, b| a.1.total_cmp(&b.1))),
-    ];
-    for (name, (run, ratio)) in ends.into_iter().filter_map(|(name, end)| Some((name, end?))) {
+    let fastest = rates.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let slowest = rates.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    for (name, end) in [("Fastest decoding", fastest), ("Slowest", slowest)] {
+        let Some((run, ratio)) = end else { continue };
         let (run, times) = (run.full_title(), number::fixed(*ratio, 2));
         let count = rates.len();
         sentences.push(format!("{name} of the {count} quantized runs with a speed: {run}, {times} times 16 bits."));
@@ -152,18 +151,14 @@ pub(super) fn conditions(study: &StudyResult) -> Markup {
         ("perplexity", &conditions.perplexity_protocol),
         ("speed", &conditions.speed_protocol),
     ];
-    let mut facts: Vec<(String, String)> = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    for model in study.models() {
-        let parameters = study.of(model).next().map_or_else(String::new, |run| number::parameters(run.parameters));
-        facts.push((model.to_owned(), format!("{parameters} parameters")));
-    }
-    for (name, list) in [("seed ", &conditions.seeds), ("digest ", &conditions.digests), ("", &conditions.others)] {
-        facts.extend(list.iter().map(|fact| (format!("{name}{}", fact.name), fact.value.clone())));
-    }
+    let lists = [("seed ", &conditions.seeds), ("digest ", &conditions.digests), ("", &conditions.others)];
+    let parameters = |model| number::parameters(study.of(model).next().map_or(0, |run| run.parameters));
     html! {
         dl {
             dt { "command" } dd { code { (conditions.command) } }
-            @for (name, value) in &facts { dt { (name) } dd { (value) } }
+            @for (name, value) in fixed { dt { (name) } dd { (value) } }
+            @for model in study.models() { dt { (model) } dd { (parameters(model)) " parameters" } }
+            @for (name, list) in lists { @for fact in list { dt { (name) (fact.name) } dd { (fact.value) } } }
         }
         p {
             "Statistics: McNemar's test for documents that are right or wrong, exact below 25 that differ, with the \

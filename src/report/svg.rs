@@ -31,8 +31,8 @@ pub(super) enum Anchor {
     End,
 }
 
-/// Place in a drawing: x to the right, y downwards.
-pub(super) type Place = (f64, f64);
+/// Coordinates in a drawing: x to the right, y downwards.
+pub(super) type Coordinates = (f64, f64);
 
 /// Drawing that grows element by element.
 #[derive(Default)]
@@ -44,7 +44,7 @@ fn tenths(value: f64) -> String {
     format!("{value:.1}")
 }
 
-fn places(places: impl Iterator<Item = Place>) -> String {
+fn places(places: impl Iterator<Item = Coordinates>) -> String {
     places.map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
 }
 
@@ -58,16 +58,16 @@ impl Svg {
         self.body.push('\n');
     }
 
-    pub(super) fn line(&mut self, class: &str, (x1, y1): Place, (x2, y2): Place) {
+    pub(super) fn line(&mut self, class: &str, (x1, y1): Coordinates, (x2, y2): Coordinates) {
         self.push(html! { line class=(class) x1=(tenths(x1)) y1=(tenths(y1)) x2=(tenths(x2)) y2=(tenths(y2)) {} });
     }
 
-    pub(super) fn rect(&mut self, class: &str, (x, y): Place, (width, height): (f64, f64), title: &str) {
+    pub(super) fn rect(&mut self, class: &str, (x, y): Coordinates, (width, height): (f64, f64), title: &str) {
         let [x, y, width, height] = [x, y, width, height].map(tenths);
         self.push(html! { rect class=(class) x=(x) y=(y) width=(width) height=(height) { (tooltip(title)) } });
     }
 
-    pub(super) fn text(&mut self, class: &str, (x, y): Place, anchor: Anchor, text: &str) {
+    pub(super) fn text(&mut self, class: &str, (x, y): Coordinates, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -76,13 +76,13 @@ impl Svg {
         self.push(html! { text class=(class) x=(tenths(x)) y=(tenths(y)) text-anchor=(anchor) { (text) } });
     }
 
-    pub(super) fn path(&mut self, class: &str, corners: &[Place]) {
+    pub(super) fn path(&mut self, class: &str, corners: &[Coordinates]) {
         self.push(html! { polyline class=(class) points=(places(corners.iter().copied())) {} });
     }
 
     /// Adds a mark of a series. It shows `title` when pointed at.
-    pub(super) fn mark(&mut self, mark: Mark, (x, y): Place, title: &str) {
-        let corners: &[Place] = match mark.shape % SHAPES {
+    pub(super) fn mark(&mut self, mark: Mark, (x, y): Coordinates, title: &str) {
+        let corners: &[Coordinates] = match mark.shape % SHAPES {
             0 => &[],
             1 => &[(-4.0, -4.0), (4.0, -4.0), (4.0, 4.0), (-4.0, 4.0)],
             2 => &[(0.0, -5.2), (4.8, 3.8), (-4.8, 3.8)],

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::forms::Form;
-use super::machine::Machine;
+use super::adapters::StudyAdapters;
+use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::settings::StudySettings;
-use super::step::Step;
-use crate::bench::models::{Protocol, measure};
+use super::step::cached;
+use crate::bench::models::{SpeedProtocol, measure};
 use crate::error::{Error, Result};
 use crate::eval::journal::NUMERICS;
 use crate::eval::requests::SubsetRequests;
@@ -29,6 +29,7 @@ pub struct Cost {
 /// The cost of one form of a model.
 #[derive(Clone, Debug)]
 pub struct ModelCost {
+    /// Name of the model.
     pub name: String,
     /// Number of its forms.
     pub forms: usize,
@@ -42,23 +43,6 @@ pub struct ModelCost {
     pub bytes: u64,
 }
 
-impl ModelCost {
-    fn new(model: &StudyModel, settings: &StudySettings, forms: &[Form]) -> ModelCost {
-        let texts = model.texts.iter().map(|(_, ids)| ids.len() + settings.kl_tokens.min(model.window)).sum();
-        let sets = || model.evaluation.iter().flat_map(|evaluation| &evaluation.tasks).flat_map(|task| &task.sets);
-        let written = sets().map(SubsetRequests::reply_tokens).sum();
-        let all: usize = sets().map(SubsetRequests::tokens).sum();
-        ModelCost {
-            name: model.name.clone(),
-            forms: model.forms(forms).count(),
-            perplexity_tokens: texts,
-            prompt_tokens: all.saturating_sub(written),
-            reply_tokens: written,
-            bytes: 2 * model.parameters,
-        }
-    }
-}
-
 impl Cost {
     /// Counts tokens, and measures the first model's rates if they are not known.
     ///
@@ -66,28 +50,39 @@ impl Cost {
     /// Those of the device that more bits or less memory would not mend; what `progress` returns.
     pub fn new(
         settings: &StudySettings,
-        machine: &Machine,
+        adapters: &StudyAdapters,
         models: &[StudyModel],
-        forms: &[Form],
+        forms: &[ModelForm],
         progress: &mut dyn Progress,
     ) -> Result<Cost> {
         let first = &models[0];
         // A model that does not fit in 16 bits may fit in fewer.
-        let rates = match rates(settings, machine, first, progress) {
+        let rates = match rates(settings, adapters, first, progress) {
             Err(error) if !ends_study(&error) => Err(error.to_string()),
             rates => Ok(rates?),
         };
         let [read, written] = rates.clone().unwrap_or([1.0; 2]);
-        let costs: Vec<ModelCost> = models.iter().map(|model| ModelCost::new(model, settings, forms)).collect();
-        let mut seconds = 0.0;
-        for (model, cost) in models.iter().zip(&costs) {
+        let mut cost =
+            Cost { forms: forms.iter().map(|form| form.name.clone()).collect(), models: Vec::new(), rates, hours: 0.0 };
+        for model in models {
+            let sets = || model.evaluation.iter().flat_map(|evaluation| &evaluation.tasks).flat_map(|task| &task.sets);
+            let reply_tokens = sets().map(SubsetRequests::reply_tokens).sum();
+            let tokens: usize = sets().map(SubsetRequests::tokens).sum();
+            let texts = model.texts.iter().map(|(_, ids)| ids.len() + settings.kl_tokens.min(model.window));
+            let one = ModelCost {
+                name: model.name.clone(),
+                forms: model.forms(forms).count(),
+                perplexity_tokens: texts.sum(),
+                prompt_tokens: tokens.saturating_sub(reply_tokens),
+                reply_tokens,
+                bytes: 2 * model.parameters,
+            };
+            let seconds = (one.perplexity_tokens + one.prompt_tokens) as f64 / read + reply_tokens as f64 / written;
             let larger = model.parameters as f64 / first.parameters as f64;
-            let of_form =
-                (cost.perplexity_tokens + cost.prompt_tokens) as f64 / read + cost.reply_tokens as f64 / written;
-            seconds += larger * of_form * cost.forms as f64;
+            cost.hours += larger * seconds * one.forms as f64 / 3600.0;
+            cost.models.push(one);
         }
-        let forms = forms.iter().map(|form| form.name.clone()).collect();
-        Ok(Cost { forms, models: costs, rates, hours: seconds / 3600.0 })
+        Ok(cost)
     }
 }
 
@@ -104,16 +99,16 @@ pub(super) fn ends_study(error: &Error) -> bool {
 /// Measures the tokens a second that the 16-bit model reads and writes, now or before.
 fn rates(
     settings: &StudySettings,
-    machine: &Machine,
+    adapters: &StudyAdapters,
     model: &StudyModel,
     progress: &mut dyn Progress,
 ) -> Result<[f64; 2]> {
     let path = settings.device.path;
-    Step::new(&settings.out, json!([NUMERICS, model.digest, path.name(), machine.scores])).done("rate", || {
+    cached(&settings.out.join("rate.json"), json!([NUMERICS, model.digest, path.name(), adapters.scores]), || {
         let mut loaded = model.load(&model.path, false, settings, path, progress)?;
         let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
-        let protocol = Protocol { prompt, generated: 8, repeats: 1 };
+        let protocol = SpeedProtocol { prompt, generated: 8, repeats: 1 };
         let measured = measure(&mut loaded, &model.name, 0.0, protocol, progress)?;
-        Ok([measured.prefill, measured.decode].map(|speed| speed.summary().median))
+        Ok([measured.prefill, measured.decode].map(|speed| speed.median()))
     })
 }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::adapters::StudyAdapters;
 use super::conditions::digest;
 use super::cost::ends_study;
-use super::forms::Form;
-use super::machine::Machine;
+use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::scores::scores;
 use super::settings::StudySettings;
-use super::step::Step;
-use super::texts::Text;
+use super::step::cached;
+use super::texts::StudyText;
 use crate::atomic_write;
-use crate::bench::models::{ModelResult, Protocol, measure};
+use crate::bench::models::{ModelResult, SpeedProtocol, measure};
 use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
 use crate::digest::sha256;
@@ -26,17 +26,17 @@ use crate::generate::{Compute, Model};
 use crate::metrics::information::Distance;
 use crate::progress::Progress;
 use crate::quantize::model_digest;
-use crate::quantize::session::{REPORT, cached};
+use crate::quantize::session::{self, REPORT};
 use crate::report::data::{
-    BASELINE, Conditions, Fact, Memory, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
+    BASELINE, Conditions, Memory, NamedValue, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
 };
 
 /// One form of one model under measurement.
 pub struct FormRun<'a> {
     settings: &'a StudySettings,
-    machine: &'a Machine,
+    adapters: &'a StudyAdapters,
     model: &'a StudyModel,
-    form: &'a Form,
+    form: &'a ModelForm,
     /// The files that are run.
     path: PathBuf,
     digest: String,
@@ -54,9 +54,9 @@ impl<'a> FormRun<'a> {
     /// Those of the quantization; the folder cannot be made.
     pub fn new(
         settings: &'a StudySettings,
-        machine: &'a Machine,
+        adapters: &'a StudyAdapters,
         model: &'a StudyModel,
-        form: &'a Form,
+        form: &'a ModelForm,
         conditions: &mut Conditions,
         progress: &'a mut dyn Progress,
     ) -> Result<FormRun<'a>> {
@@ -64,15 +64,15 @@ impl<'a> FormRun<'a> {
             None => model.path.clone(),
             Some(quant) => {
                 let device = settings.device_on(settings.device.path);
-                cached(&model.path, quant.clone(), &settings.calibration, &device, progress)?
+                session::cached(&model.path, quant.clone(), &settings.calibration, &device, progress)?
             }
         };
         let folder = settings.out.join("runs").join(&model.name).join(&form.name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let files = model_digest(&Checkpoint::open(&path)?)?;
         let digest = if form.packed { format!("{files}, blocks packed") } else { files };
-        conditions.digests.push(Fact { name: format!("{} {}", model.name, form.name), value: digest.clone() });
-        Ok(FormRun { settings, machine, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
+        conditions.digests.push(NamedValue::new(form.name_of(&model.name), &digest));
+        Ok(FormRun { settings, adapters, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
     }
 
     /// Returns the model on this path, of which one at a time is held, and the progress.
@@ -86,9 +86,10 @@ impl<'a> FormRun<'a> {
         Ok((&mut self.loaded.as_mut().expect("just loaded").1, self.progress))
     }
 
-    fn step(&self, on: Compute, more: Value) -> Step {
-        let adapter = if on == self.settings.device.path { &self.machine.scores } else { &self.machine.speed };
-        Step::new(&self.folder, json!([NUMERICS, self.digest, on.name(), adapter, self.model.context, more]))
+    /// Returns the key of a result that was measured on this path.
+    fn key(&self, on: Compute, more: Value) -> Value {
+        let adapter = if on == self.settings.device.path { &self.adapters.scores } else { &self.adapters.speed };
+        json!([NUMERICS, self.digest, on.name(), adapter, self.model.context, more])
     }
 
     /// Measures everything of this form; `evaluation` has the benchmarks' requests.
@@ -106,35 +107,26 @@ impl<'a> FormRun<'a> {
         let scores = evaluation.map_or(Ok(Vec::new()), |evaluation| self.scores(evaluation))?;
         // Before memory: scratch tensors are there once a model has run.
         let speeds = self.speeds()?;
-        let memory = self.step(speed_path, Value::Null).done("memory", || {
+        let memory = cached(&self.file("memory"), self.key(speed_path, Value::Null), || {
             let (weights, kv, scratch) = self.loaded(speed_path)?.0.engine.memory();
-            let peak = usage::peak_bytes().filter(|_| self.own_peak);
-            Ok(Memory {
-                weights: Some(weights),
-                kv: Some(kv),
-                scratch: Some(scratch),
-                host_rss_peak: peak,
-                ..Memory::default()
-            })
+            let host_rss_peak = usage::peak_bytes().filter(|_| self.own_peak);
+            let [weights, kv, scratch] = [weights, kv, scratch].map(Some);
+            Ok(Memory { weights, kv, scratch, host_rss_peak, samples: None })
         })?;
         let memory = Memory { samples: Some(self.link("memory.json")), ..memory };
         let report = std::fs::read(self.path.join(REPORT)).ok();
-        if let Some(report) = &report {
-            atomic_write::write(&self.folder.join(REPORT), report)?;
-        }
+        report.iter().try_for_each(|report| atomic_write::write(&self.folder.join(REPORT), report))?;
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
-        let outliers = report
-            .as_ref()
-            .filter(|_| self.form.settings.as_ref().is_some_and(|s| s.quant.method.has_outliers))
-            .map(|report| {
-                let layers = report["layers"].as_array().into_iter().flatten();
-                OutlierResult {
-                    share: report["outlier_share"].as_f64().unwrap_or(0.0),
-                    layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
-                    threshold: report["outlier_threshold"].as_f64(),
-                    samples: Some(self.link(REPORT)),
-                }
-            });
+        let has_outliers = self.form.settings.as_ref().is_some_and(|settings| settings.quant.method.has_outliers);
+        let outliers = report.as_ref().filter(|_| has_outliers).map(|report| {
+            let layers = report["layers"].as_array().into_iter().flatten();
+            OutlierResult {
+                share: report["outlier_share"].as_f64().unwrap_or(0.0),
+                layers: layers.filter_map(|layer| layer["outlier_share"].as_f64()).collect(),
+                threshold: report["outlier_threshold"].as_f64(),
+                samples: Some(self.link(REPORT)),
+            }
+        });
         let true_bits = match &report {
             Some(report) => report["bits_per_weight"].as_f64(),
             None if self.form.packed => model.gguf_bits,
@@ -156,12 +148,12 @@ impl<'a> FormRun<'a> {
         })
     }
 
-    fn perplexity(&mut self, text: &Text, ids: &[u32]) -> Result<Perplexity> {
+    fn perplexity(&mut self, text: &StudyText, ids: &[u32]) -> Result<Perplexity> {
         let name = format!("perplexity-{}", text.name);
         let samples = self.link(&format!("{name}.json"));
         let path = self.settings.device.path;
         let length = self.model.window;
-        self.step(path, json!([length, digest(ids)])).done(&name, || {
+        cached(&self.file(&name), self.key(path, json!([length, digest(ids)])), || {
             let (model, progress) = self.loaded(path)?;
             let windows: Vec<&[u32]> = ids.chunks_exact(length).collect();
             let nll = perplexity::window_nlls(&mut model.engine, &windows, progress)?;
@@ -183,19 +175,18 @@ impl<'a> FormRun<'a> {
 
     /// Measures the distance from the 16-bit model's predictions of the first tokens of `window`. There is none for
     /// that model itself, nor where this form gives no numbers.
-    fn distance(&mut self, text: &Text, window: &[u32]) -> Result<Option<Distance>> {
+    fn distance(&mut self, text: &StudyText, window: &[u32]) -> Result<Option<Distance>> {
         let tokens = &window[..self.settings.kl_tokens.min(window.len())];
         if self.form.method == BASELINE || tokens.len() < 2 {
             return Ok(None);
         }
         let (settings, model, path) = (self.settings, self.model, self.settings.device.path);
         let what = json!([&model.digest, digest(tokens)]);
-        let step = self.step(path, what.clone());
-        step.done(&format!("divergence-{}", text.name), || {
+        cached(&self.file(&format!("divergence-{}", text.name)), self.key(path, what.clone()), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
             let folder = settings.out.join("runs").join(&model.name).join(BASELINE);
-            let reference = Step::new(&folder, json!([NUMERICS, path.name(), self.machine.scores, what]));
-            let reference = reference.done(&format!("predictions-{}", text.name), || {
+            let key = json!([NUMERICS, path.name(), self.adapters.scores, what]);
+            let reference = cached(&folder.join(format!("predictions-{}.json", text.name)), key, || {
                 self.loaded = None;
                 let mut bf16 = model.load(&model.path, false, settings, path, self.progress)?;
                 divergence::predictions(&mut bf16.engine, tokens)
@@ -212,14 +203,18 @@ impl<'a> FormRun<'a> {
         })
     }
 
+    /// Returns the file of a result.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.json"))
+    }
+
     /// Returns a file of this form's folder as the report links it.
     fn link(&self, file: &str) -> String {
         format!("runs/{}/{}/{file}", self.model.name, self.form.name)
     }
 
     fn scores(&mut self, evaluation: &mut Evaluation) -> Result<Vec<Score>> {
-        let label = format!("{} {}", self.model.name, self.form.name);
-        evaluation.retarget(&self.path, !self.form.packed, &label)?;
+        evaluation.retarget(&self.path, !self.form.packed, &self.form.name_of(&self.model.name))?;
         // A form that is quantized otherwise, or computed elsewhere, is another one.
         let who = sha256(serde_json::to_vec(&evaluation.identity).expect("names and digests"));
         let path = self.folder.join(format!("journal-{}.jsonl", &who[..8]));
@@ -251,12 +246,12 @@ impl<'a> FormRun<'a> {
         if prompt == 0 || generated == 0 {
             return Ok(Vec::new());
         }
-        let name = format!("{} {}", self.model.name, self.form.name);
+        let name = self.form.name_of(&self.model.name);
         let path = self.settings.speed_path();
-        let copy_bandwidth = self.machine.bandwidth;
-        let speed = self.step(path, json!([prompt, generated])).done("speed", || {
+        let copy_bandwidth = self.adapters.bandwidth;
+        let speed = cached(&self.file("speed"), self.key(path, json!([prompt, generated])), || {
             let (model, progress) = self.loaded(path)?;
-            let protocol = Protocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
+            let protocol = SpeedProtocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
             let m: ModelResult = match measure(model, &name, 0.0, protocol, progress) {
                 // A model that gives no numbers writes no tokens.
                 Err(Error::NotFinite { .. }) => return Ok(None),

@@ -1,11 +1,12 @@
 //! A model of a study: what is known of it without its weights.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::forms::Form;
-use super::machine::Machine;
+use super::adapters::StudyAdapters;
+use super::matrix::ModelForm;
 use super::settings::StudySettings;
-use super::texts::Text;
+use super::texts::StudyText;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::eval::{EvalSettings, Evaluation, perplexity};
@@ -13,7 +14,7 @@ use crate::generate::{Compute, Model, load};
 use crate::model::Config;
 use crate::progress::Progress;
 use crate::quantize::model_digest;
-use crate::report::data::Fact;
+use crate::report::data::NamedValue;
 use crate::session::OpenOptions;
 
 /// A model of a study.
@@ -31,7 +32,7 @@ pub struct StudyModel {
     /// Bits of a weight of the decoder layers in a GGUF file; None for a folder.
     pub gguf_bits: Option<f64>,
     /// The tokens of each text's windows, one after another.
-    pub texts: Vec<(&'static Text, Vec<u32>)>,
+    pub texts: Vec<(&'static StudyText, Vec<u32>)>,
     pub window: usize,
     pub context: usize,
     /// The requests of the benchmarks.
@@ -43,7 +44,7 @@ impl StudyModel {
     ///
     /// # Errors
     /// No such model, text or data; settings that do not fit the model.
-    pub fn open(name: &str, settings: &StudySettings, machine: &Machine) -> Result<StudyModel> {
+    pub fn open(name: &str, settings: &StudySettings, adapters: &StudyAdapters) -> Result<StudyModel> {
         let path = PathBuf::from(name);
         let checkpoint = Checkpoint::open(&path)?;
         let tokenizer = load::tokenizer(&checkpoint, &path)?;
@@ -52,7 +53,7 @@ impl StudyModel {
         let window = load::within("`window`", settings.window, 2048, &config)?;
         let mut texts = Vec::new();
         for text in &settings.matrix.texts {
-            let text = Text::named(text)?;
+            let text = StudyText::named(text)?;
             let ids = tokenizer.encode(&text.read(&settings.data)?)?;
             let windows = perplexity::windows(&ids, window, settings.windows)?;
             texts.push((text, windows.concat()));
@@ -65,7 +66,7 @@ impl StudyModel {
             label: name.clone(),
             context,
             path: settings.device.path.name().to_owned(),
-            adapter: machine.scores.clone(),
+            adapter: adapters.scores.clone(),
             tasks: settings.matrix.tasks.clone(),
             data: settings.data.clone(),
             shots: settings.shots,
@@ -89,7 +90,7 @@ impl StudyModel {
     }
 
     /// Returns those of `forms` that the model can have: only a GGUF file has blocks.
-    pub fn forms<'a>(&self, forms: &'a [Form]) -> impl Iterator<Item = &'a Form> + use<'a> {
+    pub fn forms<'a>(&self, forms: &'a [ModelForm]) -> impl Iterator<Item = &'a ModelForm> + use<'a> {
         let gguf = self.gguf_bits.is_some();
         forms.iter().filter(move |form| gguf || !form.packed)
     }
@@ -113,9 +114,9 @@ impl StudyModel {
     }
 
     /// Returns what the report says of the model's files: the 16-bit form holds what they hold, which may be fewer bits.
-    pub fn facts(&self) -> Vec<Fact> {
-        let fact = |name: &str, value: &str| Fact { name: format!("{} {name}", self.name), value: value.to_owned() };
-        vec![fact("is stored in", &self.stored), fact("context", &self.context.to_string())]
+    pub fn facts(&self) -> Vec<NamedValue> {
+        let [stored, context] = ["is stored in", "context"].map(|what| format!("{} {what}", self.name));
+        vec![NamedValue::new(stored, &self.stored), NamedValue::new(context, self.context.to_string())]
     }
 }
 
@@ -129,14 +130,11 @@ fn layer_bits(checkpoint: &Checkpoint) -> f64 {
 
 /// Lists the formats of a checkpoint's weights with their shares, the largest first.
 fn stored(checkpoint: &Checkpoint) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for tensor in checkpoint.tensors.infos() {
-        let name = tensor.storage.name;
-        match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += tensor.elements(),
-            None => counts.push((name, tensor.elements())),
-        }
+        *counts.entry(tensor.storage.name).or_default() += tensor.elements();
     }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let all: usize = counts.iter().map(|(_, count)| count).sum();
     let share = |(name, count): &(&str, usize)| format!("{name} {:.1} %", *count as f64 * 100.0 / all.max(1) as f64);

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use super::adapters::StudyAdapters;
 use super::conditions::conditions;
 use super::cost::{Cost, ends_study};
 use super::form_run::FormRun;
-use super::forms::Form;
-use super::machine::Machine;
+use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::settings::StudySettings;
 use crate::error::{Error, Result};
 use crate::formats::Method;
 use crate::progress::Progress;
-use crate::report::data::{self, Fact, SCHEMA};
+use crate::report::data::{self, NamedValue, SCHEMA};
 use crate::report::write;
 
 /// The report takes seconds to write, so that forms measured before do not each write one.
@@ -21,9 +21,9 @@ const REWRITE: Duration = Duration::from_secs(60);
 /// A study that is ready to run: its forms, its models without their weights, and the requests of its benchmarks.
 pub struct Study {
     settings: StudySettings,
-    machine: Machine,
+    adapters: StudyAdapters,
     models: Vec<StudyModel>,
-    forms: Vec<Form>,
+    forms: Vec<ModelForm>,
 }
 
 impl Study {
@@ -34,23 +34,19 @@ impl Study {
     pub fn prepare(settings: StudySettings) -> Result<Study> {
         let forms = settings.matrix.forms()?;
         std::fs::create_dir_all(&settings.out).map_err(Error::io(&settings.out))?;
-        let calibrated = |form: &Form| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
+        let calibrated = |form: &ModelForm| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
         if settings.calibration.file.is_none() && forms.iter().any(calibrated) {
-            let fix = "give a text, .jsonl or .json; `methods` int8,rtn does without";
-            return Err(Error::request(
-                "`calibration`",
-                format!("a file for {}", Method::calibrated_names()),
-                "none",
-                fix,
-            ));
+            let expected = format!("a file for {}", Method::calibrated_names());
+            let fix = "give a text, .jsonl or .json, or leave them out of `methods`";
+            return Err(Error::request("`calibration`", expected, "none", fix));
         }
         if settings.models.is_empty() {
             return Err(Error::request("`models`", "a model", "none", "give one or more"));
         }
-        let machine = Machine::new(&settings)?;
+        let adapters = StudyAdapters::new(&settings)?;
         let mut models: Vec<StudyModel> = Vec::new();
         for name in &settings.models {
-            let model = StudyModel::open(name, &settings, &machine)?;
+            let model = StudyModel::open(name, &settings, &adapters)?;
             if models.iter().any(|other| other.name == model.name) {
                 let fix = "give the folders different names: results are kept and shown by them";
                 return Err(Error::request("`model`", "models with different names", &model.name, fix));
@@ -62,7 +58,7 @@ impl Study {
             let fix = "leave `packed` out, or add a .gguf file";
             return Err(Error::request("`packed`", "a GGUF file among the models", names, fix));
         }
-        Ok(Study { settings, machine, models, forms })
+        Ok(Study { settings, adapters, models, forms })
     }
 
     /// Returns what the study will cost.
@@ -70,7 +66,7 @@ impl Study {
     /// # Errors
     /// As [`Cost::new`].
     pub fn cost(&self, progress: &mut dyn Progress) -> Result<Cost> {
-        Cost::new(&self.settings, &self.machine, &self.models, &self.forms, progress)
+        Cost::new(&self.settings, &self.adapters, &self.models, &self.forms, progress)
     }
 
     /// Measures every form of every model that is not measured yet, and writes the report. A form that cannot be
@@ -79,36 +75,36 @@ impl Study {
     /// # Errors
     /// Those that would end every form; what `progress` returns.
     pub fn run(mut self, progress: &mut dyn Progress) -> Result<data::StudyResult> {
-        self.machine.probe(&self.settings)?;
-        let Study { settings, machine, mut models, forms } = self;
+        self.adapters.probe(&self.settings)?;
+        let Study { settings, adapters, mut models, forms } = self;
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         let mut study = data::StudyResult {
             schema: SCHEMA,
             title: format!("What quantization costs: {}", names.join(", ")),
             note: settings.note.clone(),
-            conditions: conditions(&settings, &machine, &models),
+            conditions: conditions(&settings, &adapters, &models),
             runs: Vec::new(),
             failures: Vec::new(),
-            missing: models.iter().flat_map(|m| m.forms(&forms).map(|form| form_name(m, form))).collect(),
+            missing: models.iter().flat_map(|m| m.forms(&forms).map(|form| form.name_of(&m.name))).collect(),
         };
         let all = study.missing.len();
         let (mut written, mut elapsed) = (Instant::now(), Vec::new());
         for model in &mut models {
             let mut evaluation = model.evaluation.take();
             for form in model.forms(&forms) {
-                let name = form_name(model, form);
+                let name = form.name_of(&model.name);
                 let left = study.missing.len();
                 let hours = elapsed.iter().sum::<f64>() / elapsed.len() as f64 * left as f64 / 3600.0;
                 let eta = if elapsed.is_empty() { String::new() } else { format!(", about {hours:.1} hours left") };
                 progress.note(&format!("== {name}: {} of {all}{eta}", all - left + 1));
                 let start = Instant::now();
-                let run = FormRun::new(&settings, &machine, model, form, &mut study.conditions, progress);
+                let run = FormRun::new(&settings, &adapters, model, form, &mut study.conditions, progress);
                 match run.and_then(|run| run.run(evaluation.as_mut())) {
                     Ok(run) => study.runs.push(run),
                     Err(error) if ends_study(&error) => return Err(error),
                     Err(error) => {
                         progress.note(&format!("{name} is left out: {error}"));
-                        study.failures.push(Fact { name: name.clone(), value: error.to_string() });
+                        study.failures.push(NamedValue::new(&name, error.to_string()));
                     }
                 }
                 study.missing.retain(|other| *other != name);
@@ -124,8 +120,4 @@ impl Study {
         write(&study, &settings.out)?;
         Ok(study)
     }
-}
-
-fn form_name(model: &StudyModel, form: &Form) -> String {
-    format!("{} {}", model.name, form.name)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// A text that perplexity is measured on.
-pub struct Text {
+pub struct StudyText {
     /// The name that settings use.
     pub name: &'static str,
     /// The name that tables show.
@@ -17,31 +17,31 @@ pub struct Text {
 }
 
 /// All texts.
-pub static TEXTS: &[Text] = &[
-    Text {
+pub static TEXTS: &[StudyText] = &[
+    StudyText {
         name: "wikitext2",
         title: "WikiText2",
         files: &["wikitext2/wikitext-2-raw/wiki.test.raw", "wikitext-2-raw/wiki.test.raw"],
         join: |_, text| Ok(wikitext(text)),
     },
-    Text {
+    StudyText {
         name: "ptb",
         title: "PTB",
         files: &["ptb/ptb.test.txt"],
         join: |_, text| Ok(text.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
     },
-    Text { name: "c4", title: "C4", files: &["c4/c4_demo.jsonl", "c4/c4-validation.jsonl"], join: c4 },
+    StudyText { name: "c4", title: "C4", files: &["c4/c4_demo.jsonl", "c4/c4-validation.jsonl"], join: c4 },
 ];
 
 /// Documents of C4 that are read at most.
 const DOCUMENTS: usize = 1100;
 
-impl Text {
+impl StudyText {
     /// Finds the text of this name.
     ///
     /// # Errors
     /// There is none.
-    pub fn named(name: &str) -> Result<&'static Text> {
+    pub fn named(name: &str) -> Result<&'static StudyText> {
         TEXTS.iter().find(|text| text.name == name).ok_or_else(|| {
             let known: Vec<&str> = TEXTS.iter().map(|text| text.name).collect();
             Error::request("`texts`", format!("some of {}", known.join(", ")), name, "correct the name")
@@ -70,19 +70,14 @@ fn wikitext(text: &str) -> String {
 }
 
 fn c4(path: &Path, text: &str) -> Result<String> {
-    let documents = text.lines().take(DOCUMENTS).enumerate().map(|(number, line)| {
+    let document = |(number, line): (usize, &str)| {
         let bad = |found: String| {
-            let place = format!("line {}", number + 1);
-            Error::malformed(
-                path,
-                place,
-                "a JSON object with a string in \"text\"",
-                found,
-                "take the file as published",
-            )
+            let expected = "a JSON object with a string in \"text\"";
+            Error::malformed(path, format!("line {}", number + 1), expected, found, "take the file as published")
         };
         let value: Value = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
         value["text"].as_str().map(str::to_owned).ok_or_else(|| bad("none".into()))
-    });
+    };
+    let documents = text.lines().take(DOCUMENTS).enumerate().map(document);
     Ok(documents.collect::<Result<Vec<_>>>()?.join(" "))
 }

@@ -267,6 +267,10 @@ fn ppl_prints_one_object() {
     assert!(result["weight_bytes"].is_u64());
     assert!(stdout(&ends(0, ppl.iter().chain(&["32"]))).contains("perplexity"));
     assert!(stderr(&ends(2, ppl.iter().chain(&["400"]))).contains("expected at least 400 tokens"));
+    // More windows than there are: it says how many there were.
+    let all = ends(0, ppl.iter().chain(&["32", "--windows", "999999", "--json"]));
+    let windows = json(&all)["windows"].to_string();
+    assert!(stderr(&all).contains(&format!("--windows 999999: the text has {windows}, and all")), "{}", stderr(&all));
 }
 
 #[test]
@@ -306,6 +310,10 @@ fn bad_usage_ends_with_2_and_says_why() {
         (vec!["ppl", "--model", "random:qwen2.5-7b", "--text", file!()], "tokenizer"),
         (vec!["chat", "--model", "random:qwen2.5-7b"], "tokenizer"),
         (vec!["ppl", "--model", "M", "--text", "/no/such/text"], "/no/such/text"),
+        (
+            vec!["generate", "--model", "M", "--prompt", "a", "--calibration", file!()],
+            "add --quant, or leave --calibration",
+        ),
         (vec!["generate", "--model", "M"], "--prompt"),
         (vec!["generate", "--model", "M", "--prompt-file", "/no/such/prompt"], "/no/such/prompt"),
         (vec!["generate", "--model", "M", "--prompt", "", "--raw", "--path", "cpu"], "at least one token"),

@@ -110,7 +110,12 @@ fn shares_and_kills_and_sharing_change_nothing() {
     let shares = tempfile::tempdir().unwrap();
     for share in ["1/3", "2/3", "3/3"] {
         fails(merge(shares.path()));
-        done(eval(data.path(), shares.path(), &["--shard", share]));
+        let written = ended(0, eval(data.path(), shares.path(), &["--shard", share, "--json"]).output().unwrap());
+        let written: Value = serde_json::from_slice(&written.stdout).unwrap();
+        assert_eq!(written["shard"], share);
+        let journal = std::fs::read_to_string(written["journal"].as_str().unwrap()).unwrap();
+        // A line tells what the answers are of.
+        assert_eq!(written["answers"].as_u64().unwrap() as usize, journal.lines().count() - 1);
     }
     done(merge(shares.path()));
     assert_same(&expected, &files(shares.path()), "three shares");

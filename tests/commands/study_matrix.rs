@@ -4,8 +4,8 @@ use std::path::Path;
 
 use qwgpu::formats::{METHODS, Method};
 use qwgpu::report::data::Purpose;
-use qwgpu::study::texts::{TEXTS, Text};
-use qwgpu::study::{Form, Matrix};
+use qwgpu::study::texts::{StudyText, TEXTS};
+use qwgpu::study::{Matrix, ModelForm};
 
 use crate::files::put;
 
@@ -41,7 +41,7 @@ fn every_method_has_a_form_at_each_of_its_widths() {
 #[test]
 fn equal_bits_count_everything() {
     let matrix = Matrix { methods: METHODS.to_vec(), bits: vec![2], equal_bits: true, ..Matrix::default() };
-    let mut equal: Vec<Form> = matrix.forms().unwrap();
+    let mut equal: Vec<ModelForm> = matrix.forms().unwrap();
     equal.retain(|form| form.purpose == Purpose::EqualBits);
     assert!(!equal.is_empty());
     for form in equal {
@@ -54,12 +54,12 @@ fn equal_bits_count_everything() {
 fn blank_rows_of_wikitext_are_empty_and_others_keep_their_end() {
     let data = tempfile::tempdir().unwrap();
     put(data.path(), "wikitext-2-raw/wiki.test.raw", " \n = A = \n \n b \n");
-    assert_eq!(Text::named("wikitext2").unwrap().read(data.path()).unwrap(), "\n\n = A = \n\n\n\n\n b \n");
+    assert_eq!(StudyText::named("wikitext2").unwrap().read(data.path()).unwrap(), "\n\n = A = \n\n\n\n\n b \n");
 }
 
 #[test]
 fn a_missing_text_is_named() {
     let error = TEXTS[1].read(Path::new("/nowhere")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/ptb/ptb.test.txt"), "{error}");
-    assert!(Text::named("other").is_err());
+    assert!(StudyText::named("other").is_err());
 }

@@ -1,10 +1,12 @@
 //! Every derived number against its Python original, or by hand.
 
-use qwgpu::report::Findings;
+use qwgpu::metrics::statistics::Summary;
+use qwgpu::report::Analysis;
 use qwgpu::report::compare::{ChangeVerdict, Test};
 use qwgpu::report::correlate::{LEAST_RUNS, mean};
 use qwgpu::report::data::StudyResult;
-use qwgpu::report::run::RateSummary;
+use qwgpu::report::number::{bytes, fixed, percent, perplexity, probability, signed};
+use qwgpu::report::run::speed_ratio;
 use serde_json::Value;
 
 use super::{fixture, study};
@@ -22,9 +24,9 @@ fn near(found: f64, expected: &Value, what: &str) {
 #[test]
 fn comparisons_equal_the_originals() {
     let (study, expected) = (study(), expected());
-    let findings = Findings::new(&study).unwrap();
+    let analysis = Analysis::new(&study).unwrap();
     let model = study.models()[0];
-    let found: Vec<_> = findings.changes.iter().filter(|change| change.run.model == model).collect();
+    let found: Vec<_> = analysis.changes.iter().filter(|change| change.run.model == model).collect();
     let all = expected["changes"].as_array().unwrap();
     assert_eq!(found.len(), all.len());
     for (change, expected) in found.iter().zip(all) {
@@ -52,8 +54,8 @@ fn comparisons_equal_the_originals() {
 #[test]
 fn correction_is_over_the_whole_table_of_a_model() {
     let study = study();
-    let findings = Findings::new(&study).unwrap();
-    let of_model: Vec<_> = findings.changes.iter().filter(|c| c.run.model == study.models()[0]).collect();
+    let analysis = Analysis::new(&study).unwrap();
+    let of_model: Vec<_> = analysis.changes.iter().filter(|c| c.run.model == study.models()[0]).collect();
     let least = of_model.iter().min_by(|a, b| a.p.unwrap().total_cmp(&b.p.unwrap())).unwrap();
     assert_eq!(least.corrected.unwrap(), (least.p.unwrap() * of_model.len() as f64).min(1.0));
     assert!(of_model.iter().all(|change| change.corrected.unwrap() >= change.p.unwrap()));
@@ -62,11 +64,11 @@ fn correction_is_over_the_whole_table_of_a_model() {
 #[test]
 fn correlations_equal_the_originals() {
     let (study, expected) = (study(), expected());
-    let findings = Findings::new(&study).unwrap();
+    let analysis = Analysis::new(&study).unwrap();
     let model = study.models()[0];
     for expected in expected["relations"].as_array().unwrap() {
         let (text, task) = (expected["text"].as_str().unwrap(), expected["task"].as_str().unwrap());
-        let mut all = findings.related.iter();
+        let mut all = analysis.relations.iter();
         let found = all.find(|r| r.model == model && r.text.text == text && r.score.task == task).unwrap();
         assert_eq!(found.points.len() as u64, expected["n"].as_u64().unwrap(), "{text} {task}");
         let sound = (found.points.len() - found.collapsed) as u64;
@@ -82,8 +84,8 @@ fn correlations_equal_the_originals() {
             }
         }
     }
-    let found = mean(&findings.related, false, LEAST_RUNS).unwrap();
-    let all = findings.related.iter().filter_map(|r| r.all.plain).filter(|r| r.pairs >= 4);
+    let found = mean(&analysis.relations, false, LEAST_RUNS).unwrap();
+    let all = analysis.relations.iter().filter_map(|r| r.all.plain).filter(|r| r.pairs >= 4);
     let by_hand: Vec<f64> = all.map(|r| -r.r).collect();
     assert_eq!(found.count, by_hand.len());
     assert!((found.signed - by_hand.iter().sum::<f64>() / found.count as f64).abs() < 1e-12);
@@ -93,20 +95,29 @@ fn correlations_equal_the_originals() {
 #[test]
 fn repeats_equal_numpy() {
     let (study, expected) = (study(), expected());
-    let spread = RateSummary::new(&study.runs[1].speeds[0].decode).unwrap();
-    near(spread.median, &expected["decode"]["median"], "median");
-    near(spread.variation.unwrap(), &expected["decode"]["variation"], "variation");
+    let rates = Summary::new(&study.runs[1].speeds[0].decode).unwrap();
+    near(rates.median, &expected["decode"]["median"], "median");
+    near(rates.cv.unwrap(), &expected["decode"]["variation"], "variation");
+}
+
+#[test]
+fn summaries_have_no_variation_of_one_value() {
+    let s = Summary::new(&[4.0, 1.0, 2.0, 5.0]).unwrap();
+    assert_eq!((s.median, s.min, s.max), (3.0, 1.0, 5.0));
+    // Deviations -2, -1, 1, 2 around 3: variance 10 / 3.
+    assert!((s.cv.unwrap() - (10.0f64 / 3.0).sqrt() / 3.0).abs() < 1e-12);
+    assert_eq!(Summary::new(&[7.0]).unwrap().cv, None);
+    assert_eq!((Summary::new(&[]), Summary::new(&[1.0, f64::NAN])), (None, None));
 }
 
 #[test]
 fn what_varies_or_was_run_once_is_not_compared() {
-    let steady = RateSummary::new(&[10.0, 10.1, 9.9]).unwrap();
-    assert_eq!(steady.over(&RateSummary::new(&[20.0, 20.2, 19.8]).unwrap()), Ok(0.5));
-    let shaky = RateSummary::new(&[10.0, 12.0, 8.0]).unwrap();
-    assert_eq!(shaky.over(&steady), Err("not compared: varies by 20.0 %".to_owned()));
-    assert_eq!(steady.over(&shaky), Err("not compared: varies by 20.0 %".to_owned()));
-    assert_eq!(RateSummary::new(&[10.0]).unwrap().over(&steady), Err("not compared: one repeat only".to_owned()));
-    assert_eq!(RateSummary::new(&[]), None);
+    let summary = |rates: &[f64]| Summary::new(rates).unwrap();
+    let (steady, shaky) = (summary(&[10.0, 10.1, 9.9]), summary(&[10.0, 12.0, 8.0]));
+    assert_eq!(speed_ratio(&steady, &summary(&[20.0, 20.2, 19.8])), Ok(0.5));
+    assert_eq!(speed_ratio(&shaky, &steady), Err("not compared: varies by 20.0 %".to_owned()));
+    assert_eq!(speed_ratio(&steady, &shaky), Err("not compared: varies by 20.0 %".to_owned()));
+    assert_eq!(speed_ratio(&summary(&[10.0]), &steady), Err("not compared: one repeat only".to_owned()));
 }
 
 #[test]
@@ -122,8 +133,8 @@ fn share_of_copy_is_bytes_read_over_bytes_copied() {
 #[test]
 fn perplexities_against_the_baseline() {
     let study = study();
-    let findings = Findings::new(&study).unwrap();
-    for rise in &findings.rises {
+    let analysis = Analysis::new(&study).unwrap();
+    for rise in &analysis.rises {
         let collapsed = rise.run.method == "gptq" && rise.run.bits == 2;
         assert_eq!(rise.collapsed, collapsed, "{} {}", rise.run.full_title(), rise.perplexity.text);
         assert_eq!(rise.interval.is_some(), rise.perplexity.value.is_finite());
@@ -144,7 +155,7 @@ fn no_significant_difference_is_not_equality() {
         score.items = (0..all).map(|i| Some(f64::from(i >= wrong))).collect();
         (score.documents, score.value) = (all as u64, 1.0 - wrong as f64 / all as f64);
     };
-    let verdict = |study: &StudyResult| Findings::new(study).unwrap().changes[0].verdict();
+    let verdict = |study: &StudyResult| Analysis::new(study).unwrap().changes[0].verdict();
     ask(&mut study, 0, 50, 100);
     ask(&mut study, 1, 53, 100);
     assert_eq!(verdict(&study), ChangeVerdict::Open);
@@ -153,13 +164,13 @@ fn no_significant_difference_is_not_equality() {
         ask(&mut study, 0, all / 2, all);
         ask(&mut study, 1, all / 2, all);
         assert_eq!(verdict(&study), expected, "{all}");
-        let p = Findings::new(&study).unwrap().changes[0].equivalence.unwrap();
+        let p = Analysis::new(&study).unwrap().changes[0].equivalence.unwrap();
         assert!((p - 0.99f64.powi(all as i32)).abs() < 1e-12, "{all}: {p}");
     }
     ask(&mut study, 0, 50, 100);
     ask(&mut study, 1, 50, 100);
     // By hand: (0 + 1)/102 on both sides, so 0 ± 1.96·√(2/102/102).
-    let (low, high) = Findings::new(&study).unwrap().changes[0].interval.unwrap();
+    let (low, high) = Analysis::new(&study).unwrap().changes[0].interval.unwrap();
     assert!((low + 2.7174584791).abs() < 1e-9 && (high - 2.7174584791).abs() < 1e-9, "{low} to {high}");
     ask(&mut study, 1, 70, 100);
     assert_eq!(verdict(&study), ChangeVerdict::Worse);
@@ -174,10 +185,10 @@ fn documents_that_differ_or_failed_are_not_paired() {
     study.runs[1].scores[1].items[3] = None;
     study.runs[2].scores[0].items.clear();
     study.runs[2].scores[0].stderr = None;
-    let findings = Findings::new(&study).unwrap();
+    let analysis = Analysis::new(&study).unwrap();
     let of = |run: usize, score: usize| {
         let wanted = &study.runs[run].scores[score];
-        findings.changes.iter().find(|change| std::ptr::eq(change.score, wanted)).unwrap()
+        analysis.changes.iter().find(|change| std::ptr::eq(change.score, wanted)).unwrap()
     };
     assert_eq!((of(1, 0).test, of(1, 0).pairs), (Test::Unpaired, 0));
     assert_eq!((of(1, 1).test, of(1, 1).pairs), (Test::McNemar, 118));
@@ -194,13 +205,25 @@ fn a_bootstrap_wants_ten_pairs() {
         run.perplexities.iter_mut().for_each(|perplexity| perplexity.windows.truncate(9));
         run.perplexities[0].windows.push(3.0);
     }
-    let findings = Findings::new(&study).unwrap();
-    for change in findings.changes.iter().filter(|change| change.score.metric == "rougeL") {
+    let analysis = Analysis::new(&study).unwrap();
+    for change in analysis.changes.iter().filter(|change| change.score.metric == "rougeL") {
         assert_eq!((change.test, change.pairs, change.p, change.interval), (Test::Untested, 9, None, None));
         assert_eq!((change.equivalence, change.verdict()), (None, ChangeVerdict::Open));
     }
-    for rise in findings.rises.iter().filter(|rise| rise.perplexity.value.is_finite()) {
+    for rise in analysis.rises.iter().filter(|rise| rise.perplexity.value.is_finite()) {
         let enough = rise.perplexity.windows.len() == 10;
         assert_eq!((rise.p.is_some(), rise.interval.is_some()), (enough, enough), "{}", rise.perplexity.text);
     }
+}
+
+#[test]
+fn numbers_read_well() {
+    assert_eq!(fixed(-1_234_567.891, 1), "−1,234,567.9");
+    assert_eq!((fixed(999.95, 1), fixed(-0.04, 1)), ("1,000.0".to_owned(), "0.0".to_owned()));
+    assert_eq!((signed(0.25, 1), signed(-2.0, 1)), ("+0.2".to_owned(), "−2.0".to_owned()));
+    assert_eq!((perplexity(8.1234), perplexity(38214.3)), ("8.123".to_owned(), "38,214".to_owned()));
+    assert_eq!((perplexity(f64::INFINITY), fixed(f64::NAN, 2)), ("∞".to_owned(), "NaN".to_owned()));
+    assert_eq!((percent(0.11336), percent(0.00003)), ("11.3 %".to_owned(), "0.0030 %".to_owned()));
+    assert_eq!((bytes(988_097_824), bytes(999)), ("988.10 MB".to_owned(), "999 B".to_owned()));
+    assert_eq!((probability(0.0004), probability(0.0768)), ("< 0.001".to_owned(), "0.077".to_owned()));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use qwgpu::report;
-use qwgpu::report::data::{Fact, Purpose, RunResult, StudyResult};
+use qwgpu::report::data::{NamedValue, Purpose, RunResult, StudyResult};
 
 use super::{fixture, study};
 
@@ -90,13 +90,13 @@ fn hostile_names_stay_text() {
     let hostile = "<script>alert(1)</script>\" onload='x' & \u{1}\u{7f} ]]> 模型 ../../x";
     let mut study = study();
     (study.title, study.note) = (hostile.to_owned(), Some(hostile.to_owned()));
-    study.conditions.others.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
+    study.conditions.others.push(NamedValue { name: hostile.to_owned(), value: hostile.to_owned() });
     study.conditions.command = hostile.to_owned();
-    study.failures.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
+    study.failures.push(NamedValue { name: hostile.to_owned(), value: hostile.to_owned() });
     study.missing.push(hostile.to_owned());
     for run in &mut study.runs {
         run.model += hostile;
-        run.options.push(Fact { name: hostile.to_owned(), value: hostile.to_owned() });
+        run.options.push(NamedValue { name: hostile.to_owned(), value: hostile.to_owned() });
         for score in &mut run.scores {
             (score.task, score.metric) = (format!("{}{hostile}", score.task), hostile.to_owned());
             score.samples = Some("javascript:alert(1)".to_owned());
@@ -138,7 +138,7 @@ fn one_run_none_and_forty() {
             if index >= templates.len() {
                 run.method = "rtn".to_owned();
                 run.true_bits = Some(2.0 + index as f64 / 4.0);
-                run.options.push(Fact { name: "group size".to_owned(), value: index.to_string() });
+                run.options.push(NamedValue { name: "group size".to_owned(), value: index.to_string() });
             }
             run.purpose = if index % 7 == 6 { Purpose::Ablation } else { run.purpose };
             // The bootstrap is tested elsewhere and takes its time.
@@ -220,7 +220,7 @@ fn what_is_unfinished_or_failed_comes_first() {
         !page.contains("Not finished") && !page.contains("Not measured:") && !page.contains("could not be measured")
     );
     study.missing = vec!["Made-up 4B gptq-2".to_owned(), "Made-up 4B spqr-2".to_owned()];
-    study.failures = vec![Fact { name: "Made-up 1B gptq-3".to_owned(), value: "out of memory".to_owned() }];
+    study.failures = vec![NamedValue { name: "Made-up 1B gptq-3".to_owned(), value: "out of memory".to_owned() }];
     let (folder, page) = written(&study);
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
     let missing = at("Not finished: still to be measured are Made-up 4B gptq-2, Made-up 4B spqr-2.");

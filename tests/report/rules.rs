@@ -1,14 +1,13 @@
 //! The claims' rules, each with a case on either side.
 
-use qwgpu::report::Findings;
-use qwgpu::report::claims::{Claim, ClaimOutcome, claims};
+use qwgpu::report::Analysis;
+use qwgpu::report::claims::{Claim, ClaimOutcome, LossVerdict, LossVerdicts, claims};
 use qwgpu::report::data::{Purpose, RunResult, StudyResult};
-use qwgpu::report::standings::{Standing, Standings};
 
 use super::study;
 
 fn claim(study: &StudyResult, name: &str) -> Claim {
-    claims(&Findings::new(study).unwrap()).into_iter().find(|claim| claim.name == name).unwrap()
+    claims(&Analysis::new(study).unwrap()).into_iter().find(|claim| claim.name == name).unwrap()
 }
 
 fn outcome(study: &StudyResult, name: &str) -> ClaimOutcome {
@@ -56,7 +55,7 @@ fn claims_follow_their_rules() {
     gptq.perplexities.iter_mut().for_each(|p| p.value = 30.0);
     assert_eq!(outcome(&study, "gptq_fails"), Fell);
     study.runs.truncate(1);
-    assert!(claims(&Findings::new(&study).unwrap()).iter().all(|claim| claim.outcome == Untested));
+    assert!(claims(&Analysis::new(&study).unwrap()).iter().all(|claim| claim.outcome == Untested));
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn widths_are_judged_by_intervals_not_by_noise() {
 fn what_is_not_above_guessing_has_nothing_to_lose() {
     let mut study = lost(4, 400, 0);
     let guessing =
-        |study: &StudyResult| Standings::new(&Findings::new(study).unwrap(), &[4]).count(&[Standing::Guessing]);
+        |study: &StudyResult| LossVerdicts::new(&Analysis::new(study).unwrap(), &[4]).count(&[LossVerdict::Guessing]);
     // 0.75 less 1.96 · 0.02165 is 0.7076.
     for (chance, higher, skipped) in
         [(0.7, true, 0), (0.71, true, 1), (0.8, true, 1), (0.8, false, 0), (0.79, false, 1)]
@@ -163,9 +162,9 @@ fn perplexity_predicts_only_with_the_right_sign() {
 fn means_leave_out_coefficients_of_three_runs() {
     use qwgpu::report::correlate::{LEAST_RUNS, mean};
     let study = predicted(&[(8.0, 0.6), (9.0, 0.55), (10.0, 0.5)]);
-    let findings = Findings::new(&study).unwrap();
-    assert!(findings.related[0].all.plain.is_some());
-    assert_eq!(mean(&findings.related, false, LEAST_RUNS), None);
+    let analysis = Analysis::new(&study).unwrap();
+    assert!(analysis.relations[0].all.plain.is_some());
+    assert_eq!(mean(&analysis.relations, false, LEAST_RUNS), None);
 }
 
 #[test]
@@ -198,7 +197,7 @@ fn each_claim_has_its_own_reason_and_names_the_worst_text() {
     assert!(equal.contains(&format!("100.0 on {text} (GPTQ 3 bit: ")), "{equal}");
     assert!(claim(&study, "gptq_fails").evidence.contains("∞ on C4"), "no number is worse than any");
     study.runs.truncate(1);
-    let all = claims(&Findings::new(&study).unwrap());
+    let all = claims(&Analysis::new(&study).unwrap());
     assert!(all.iter().all(|claim| !claim.claim.is_empty() && !claim.rule.is_empty()));
     let mut reasons: Vec<String> = all.into_iter().map(|claim| claim.evidence).collect();
     assert!(reasons.iter().all(|reason| !reason.is_empty() && reason != "No runs for it."));
