@@ -110,12 +110,7 @@ fn shares_and_kills_and_sharing_change_nothing() {
     let shares = tempfile::tempdir().unwrap();
     for share in ["1/3", "2/3", "3/3"] {
         fails(merge(shares.path()));
-        let written = ended(0, eval(data.path(), shares.path(), &["--shard", share, "--json"]).output().unwrap());
-        let written: Value = serde_json::from_slice(&written.stdout).unwrap();
-        assert_eq!(written["shard"], share);
-        let journal = std::fs::read_to_string(written["journal"].as_str().unwrap()).unwrap();
-        // A line tells what the answers are of.
-        assert_eq!(written["answers"].as_u64().unwrap() as usize, journal.lines().count() - 1);
+        done(eval(data.path(), shares.path(), &["--shard", share]));
     }
     done(merge(shares.path()));
     assert_same(&expected, &files(shares.path()), "three shares");
@@ -146,6 +141,18 @@ fn kills_change_nothing() {
     }
     done(asking("tiny-qwen", data.path(), killed.path(), &few));
     assert_same(&files(whole.path()), &files(killed.path()), "after five kills");
+}
+
+#[test]
+fn a_shard_prints_where_its_answers_are() {
+    let (data, out) = (data(), tempfile::tempdir().unwrap());
+    let few = ["--context", "100", "--tasks", "snli", "--limit", "5", "--shard", "2/2", "--json"];
+    let ended = ended(0, asking("tiny-qwen", data.path(), out.path(), &few).output().unwrap());
+    let written: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let journal = out.path().join("journal-2-of-2.jsonl");
+    assert_eq!(written, json!({ "journal": journal, "shard": "2/2", "answers": 2 }));
+    // One more line says what the answers are of.
+    assert_eq!(std::fs::read_to_string(journal).unwrap().lines().count(), 3);
 }
 
 #[test]
