@@ -33,8 +33,8 @@ static LONE_LOADS: &[(&str, u64)] = &[
 /// Version of Mesa that the counts are of. Another may put loads and waits elsewhere.
 const COUNTED: &str = "Mesa 22.3";
 
-/// Instructions that a program may have. The slowest of today's has 3,900 and takes half a second to compile, so that this
-/// keeps each well below five.
+/// Instructions that a program may have; the largest of today's has 3,900. It bounds the size alone: a short program
+/// can take minutes to compile, which `qwgpu shader compile` shows and no test can hold without a clock.
 const MOST_INSTRUCTIONS: u64 = 5000;
 
 /// Returns a test for each variant, width and card.
@@ -44,6 +44,11 @@ pub fn tests() -> Vec<Test> {
         let qwgpu = Path::new(env!("CARGO_BIN_EXE_qwgpu"));
         let compiler = manifest().and_then(|_| Compiler::start(card, qwgpu));
         let missing = compiler.as_ref().err().map(ToString::to_string);
+        let version = compiler.as_ref().map_or(String::new(), |compiler| compiler.driver.version.clone());
+        if missing.is_none() && !version.starts_with(COUNTED) {
+            let test = Test::test(format!("lone_loads/{}", card.name), || Ok(()));
+            tests.push(test.with_kind(format!("counts are of {COUNTED}, this is {version}")).with_ignored_flag(true));
+        }
         let compiler = Arc::new(Mutex::new(compiler.ok()));
         for kernel in formats::kernels() {
             for text in kernel.variants.iter().flat_map(|variant| ShaderText::all(kernel, variant, card.subgroup)) {
