@@ -1,6 +1,6 @@
 // Validates WGSL with Tint, through Dawn's null backend: no GPU needed. tests/shaders runs it.
 //   node scripts/tint.mjs PATH/TO/node_modules/webgpu/index.js < modules.json
-// Reads [{name, wgsl, constants}], prints {name: message}; an empty message is a pass.
+// Reads [{name, wgsl, constants, entries}], prints {name: message}; an empty message is a pass.
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
@@ -11,11 +11,13 @@ const wanted = ['subgroups', 'shader-f16'].filter((feature) => adapter.features.
 const device = await adapter.requestDevice({ requiredFeatures: wanted });
 
 const verdicts = {};
-for (const { name, wgsl, constants } of JSON.parse(readFileSync(0, 'utf8'))) {
+for (const { name, wgsl, constants, entries } of JSON.parse(readFileSync(0, 'utf8'))) {
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ code: wgsl });
   // The pipeline applies the constants, which some rules wait for.
-  device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main', constants } });
+  for (const entryPoint of entries) {
+    device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint, constants } });
+  }
   const error = await device.popErrorScope();
   const { messages } = await module.getCompilationInfo();
   const lines = messages

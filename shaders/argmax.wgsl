@@ -1,48 +1,73 @@
-// y[r] = the lowest index of the largest of x[r, 0 .. cols], or 0xffffffff if any of them is NaN or
-// infinite. One workgroup does a row.
+// y[r] = the lowest index of the largest of x[r, 0 .. cols], or 0xffffffff if any of them is NaN or infinite.
+// A row is cut into SPLITS parts; each leaves the bits of its largest value and the value's index, of which `merge`
+// takes the best.
 struct Params { cols: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+@group(0) @binding(3) var<storage, read_write> parts: array<vec2<u32>>;
 
 override WG: u32 = 256;
-var<workgroup> values: array<f32, WG>;
-var<workgroup> indices: array<u32, WG>;
+override SPLITS: u32 = 128;
+var<workgroup> candidates: array<vec2<u32>, WG>;
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y * params.stride;
-    var best = -3.4e38;
-    // Above every index, so that any value wins over it.
-    var at = 0xfffffffeu;
-    var not_finite = false;
-    for (var i = lane; i < params.cols; i += WG) {
-        let value = x[row + i];
-        // By its bits: a compiler may assume that no value is NaN.
-        not_finite |= (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
-        if value > best {
-            best = value;
-            at = i;
-        }
-    }
-    values[lane] = select(best, 3.4e38, not_finite);
-    indices[lane] = select(at, 0xffffffffu, not_finite);
+// The index is above every other, so that any value wins over it.
+fn nothing() -> vec2<u32> {
+    return vec2(bitcast<u32>(-3.4e38), 0xfffffffeu);
+}
+
+fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let higher = bitcast<f32>(b.x) > bitcast<f32>(a.x);
+    let earlier = b.x == a.x && b.y < a.y;
+    return select(a, b, a.y != 0xffffffffu && (higher || earlier || b.y == 0xffffffffu));
+}
+
+// The best of a workgroup, in its first invocation.
+fn reduce(own: vec2<u32>, lane: u32) -> vec2<u32> {
+    candidates[lane] = own;
     workgroupBarrier();
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         if lane < half {
-            let other = indices[lane + half];
-            let mine = indices[lane];
-            let higher = values[lane + half] > values[lane];
-            let earlier = values[lane + half] == values[lane] && other < mine;
-            if mine != 0xffffffffu && (higher || earlier || other == 0xffffffffu) {
-                values[lane] = values[lane + half];
-                indices[lane] = other;
-            }
+            candidates[lane] = better(candidates[lane], candidates[lane + half]);
         }
         workgroupBarrier();
     }
-    if lane == 0u {
-        y[group.y] = indices[0];
+    return candidates[0];
+}
+
+fn candidate(row: u32, i: u32, end: u32) -> vec2<u32> {
+    if i >= end { return nothing(); }
+    return vec2(bitcast<u32>(x[row * params.stride + i]), i);
+}
+
+fn checked(a: vec2<u32>) -> vec2<u32> {
+    // By its bits: a compiler may assume that no value is NaN.
+    let finite = (a.x & 0x7f800000u) != 0x7f800000u;
+    // Zeros of both signs are equal, by their bits as well.
+    return select(vec2(0u, 0xffffffffu), vec2(select(a.x, 0u, a.x == 0x80000000u), a.y), finite);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let part = (params.cols + SPLITS - 1u) / SPLITS;
+    let end = min((group.z + 1u) * part, params.cols);
+    var best = nothing();
+    for (var i = group.z * part + lane; i < end; i += 4u * WG) {
+        let a = candidate(group.y, i, end);
+        let b = candidate(group.y, i + WG, end);
+        let c = candidate(group.y, i + 2u * WG, end);
+        let d = candidate(group.y, i + 3u * WG, end);
+        best = better(best, better(better(checked(a), checked(b)), better(checked(c), checked(d))));
     }
+    best = reduce(best, lane);
+    if lane == 0u { parts[group.y * SPLITS + group.z] = best; }
+}
+
+@compute @workgroup_size(WG)
+fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    var best = nothing();
+    for (var i = lane; i < SPLITS; i += WG) { best = better(best, parts[group.y * SPLITS + i]); }
+    best = reduce(best, lane);
+    if lane == 0u { y[group.y] = best.y; }
 }

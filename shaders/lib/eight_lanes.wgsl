@@ -1,4 +1,4 @@
-// Sums over eight lanes. Needs SUBGROUP and a workgroup of eight lanes.
+// Sums over eight lanes that follow each other in one subgroup. Needs SUBGROUP.
 
 fn sum_of_lanes(value: f32) -> f32 {
     let two = value + subgroupShuffleXor(value, 1u);

@@ -11,7 +11,7 @@ use super::{DispatchResult, EmulatorOptions, folder, lower, run};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Options, pipeline, tuning};
 use crate::plan::cpu::{Cpu, Executor};
-use crate::plan::kernel::workgroups;
+use crate::plan::kernel::dispatches;
 use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
 
 /// Backend that runs shaders by emulation.
@@ -59,7 +59,8 @@ pub struct EmulatedAdapter {
 type Key = (&'static str, &'static str, Vec<(&'static str, u32)>);
 
 struct Compiled {
-    program: ShaderProgram,
+    /// By entry point.
+    programs: HashMap<&'static str, ShaderProgram>,
     variant: &'static Variant,
     consts: Consts,
 }
@@ -114,27 +115,31 @@ impl EmulatedAdapter {
         let consts = consts.specialized(&step.consts);
         let folder = self.options.shaders.as_deref();
         let text = pipeline::source(variant, &consts, folder)?;
-        let program = match compile(&text, &consts) {
-            Ok(program) => program,
-            Err(error) => {
-                let (file, line) = folder::place(variant, &consts, error.line, folder)?;
-                let source = text.lines().nth(error.line as usize - usize::from(error.line > 0)).unwrap_or_default();
-                let message = format!("{file}:{line}:{}: {}\n    {}", error.column, error.message, source.trim());
-                self.failed = Some((file, line));
-                return Err(Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message });
-            }
-        };
-        let compiled = Rc::new(Compiled { program, variant, consts });
+        let mut programs = HashMap::new();
+        for (entry, _) in dispatches(variant, &consts, step.cells) {
+            let program = match compile(&text, &consts, entry) {
+                Ok(program) => program,
+                Err(error) => {
+                    let (file, line) = folder::place(variant, &consts, error.line, folder)?;
+                    let source = text.lines().nth(error.line as usize - usize::from(error.line > 0)).unwrap_or_default();
+                    let message = format!("{file}:{line}:{}: {}\n    {}", error.column, error.message, source.trim());
+                    self.failed = Some((file, line));
+                    return Err(Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message });
+                }
+            };
+            programs.insert(entry, program);
+        }
+        let compiled = Rc::new(Compiled { programs, variant, consts });
         self.programs.insert(key, Rc::clone(&compiled));
         Ok(compiled)
     }
 }
 
-/// Compiles a shader's text with these values of its overrides.
+/// Compiles an entry point of a shader's text with these values of its overrides.
 ///
 /// # Errors
 /// The compiler's message.
-pub fn compile(text: &str, consts: &Consts) -> std::result::Result<ShaderProgram, CompileError> {
+pub fn compile(text: &str, consts: &Consts, entry: &str) -> std::result::Result<ShaderProgram, CompileError> {
     let unplaced = |message: String| CompileError { message, ..CompileError::default() };
     let at = |place: Option<naga::SourceLocation>, message: String| match place {
         Some(place) => CompileError { line: place.line_number, column: place.line_position, message },
@@ -147,7 +152,7 @@ pub fn compile(text: &str, consts: &Consts) -> std::result::Result<ShaderProgram
         .validate(&module)
         .map_err(|e| at(e.location(text), causes(e.as_inner())))?;
     let constants = pipeline::constants(consts, &module).into_iter().map(|(name, value)| (name.to_owned(), value));
-    let entry = Some((naga::ShaderStage::Compute, "main"));
+    let entry = Some((naga::ShaderStage::Compute, entry));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants.collect())
         .map_err(|e| unplaced(causes(&e)))?;
     lower(&module, &info, text).map_err(|(line, message)| CompileError { line, column: u32::from(line > 0), message })
@@ -170,38 +175,41 @@ impl Executor for EmulatedAdapter {
 
     fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
         let compiled = self.compiled(step)?;
-        let program = &compiled.program;
-        let groups = workgroups(step.cells, (compiled.variant.tile)(&compiled.consts));
         let params: Vec<u32> = bytemuck::pod_collect_to_vec(&step.params);
         let mut padded_output = output.to_vec();
         pad(&mut padded_output);
         let padded: Vec<Vec<u32>> = inputs.iter().map(|words| copy_padded(words)).collect();
-        let mut rest = Some(&mut padded_output[..]);
-        let mut buffers = Vec::new();
-        for binding in &program.bindings {
-            let number = binding.number as usize;
-            let words = match number {
-                0 => Words::Read(&params),
-                n if n <= inputs.len() => match padded[n - 1].as_slice() {
-                    [] => Words::Read(inputs[n - 1]),
-                    padded => Words::Read(padded),
-                },
-                _ => match rest.take() {
-                    Some(output) => Words::Write(output),
-                    None => return Err(Error::DeviceLost(format!("{}: no binding {number}", step.name))),
-                },
-            };
-            let bytes = words.get().len() as u32 * 4;
-            let watched = binding.writable && self.settings.sanitize;
-            buffers.push(Buffer { words, shadow: if watched { Shadow::new(bytes, 4) } else { Shadow::default() } });
+        // NaN, so that a part which nobody wrote shows.
+        let mut parts = vec![u32::MAX; step.part_words * compiled.consts.splits() as usize];
+        for (entry, groups) in dispatches(compiled.variant, &compiled.consts, step.cells) {
+            let program = &compiled.programs[entry];
+            let mut written = [Some(&mut padded_output[..]), Some(&mut parts[..])];
+            let mut buffers = Vec::new();
+            for binding in &program.bindings {
+                let number = binding.number as usize;
+                let words = match number {
+                    0 => Words::Read(&params),
+                    n if n <= inputs.len() => match padded[n - 1].as_slice() {
+                        [] => Words::Read(inputs[n - 1]),
+                        padded => Words::Read(padded),
+                    },
+                    n => match written.get_mut(n - inputs.len() - 1).and_then(Option::take) {
+                        Some(words) => Words::Write(words),
+                        None => return Err(Error::DeviceLost(format!("{}: no binding {number}", step.name))),
+                    },
+                };
+                let bytes = words.get().len() as u32 * 4;
+                let watched = binding.writable && self.settings.sanitize;
+                buffers.push(Buffer { words, shadow: if watched { Shadow::new(bytes, 4) } else { Shadow::default() } });
+            }
+            let outcome = run(program, self.settings, groups, buffers).map_err(Error::DeviceLost)?;
+            if self.settings.profile || self.settings.sanitize || !outcome.findings.all.is_empty() {
+                let (step, kernel) = (step.name.clone(), step.kernel);
+                let (variant, consts) = (compiled.variant, compiled.consts.clone());
+                self.outcomes.push(StepResult { step, kernel, variant, consts, outcome });
+            }
         }
-        let outcome = run(program, self.settings, groups, buffers).map_err(Error::DeviceLost)?;
         output.copy_from_slice(&padded_output[..output.len()]);
-        if self.settings.profile || self.settings.sanitize || !outcome.findings.all.is_empty() {
-            let (step, kernel) = (step.name.clone(), step.kernel);
-            let (variant, consts) = (compiled.variant, compiled.consts.clone());
-            self.outcomes.push(StepResult { step, kernel, variant, consts, outcome });
-        }
         Ok(())
     }
 }

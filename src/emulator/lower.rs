@@ -63,7 +63,7 @@ pub(super) struct Lowering<'a> {
     pub line: u32,
 }
 
-/// Lowers the entry point `main` of a validated module whose overrides are set. `text` is the module's source.
+/// Lowers the one entry point of a validated module whose overrides are set. `text` is the module's source.
 ///
 /// # Errors
 /// The line, and what the emulator cannot run.
@@ -91,10 +91,9 @@ pub fn lower(module: &Module, info: &naga::valid::ModuleInfo, text: &str) -> Res
 impl<'a> Lowering<'a> {
     fn program(&mut self) -> Result<ShaderProgram, String> {
         let module = self.module;
-        let at = module.entry_points.iter().position(|e| e.name == "main").ok_or("no entry point `main`")?;
         let (bindings, shared_bytes) = self.declare_globals()?;
-        let entry = &module.entry_points[at];
-        let (builtins, mut frame) = self.entry(&entry.function, self.info.get_entry_point(at))?;
+        let entry = module.entry_points.first().ok_or("the module has no entry point")?;
+        let (builtins, mut frame) = self.entry(&entry.function, self.info.get_entry_point(0))?;
         let nodes = self.body(&mut frame, 0)?;
         let halves = module.types.iter().any(|(_, t)| matches!(t.inner, TypeInner::Scalar(s) if s.width == 2));
         let mut functions = std::mem::take(&mut self.functions);

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::plan::kernel::dispatches;
 use crate::plan::{Consts, Kernel, Variant};
 
 /// A compiled variant.
 pub struct Pipeline {
-    pub compute: wgpu::ComputePipeline,
+    /// An entry point each, in the order of `plan::kernel::dispatches`.
+    pub entries: Vec<wgpu::ComputePipeline>,
     pub layout: wgpu::BindGroupLayout,
     pub variant: &'static Variant,
     pub consts: Consts,
@@ -115,29 +117,32 @@ pub fn compile(
     } else {
         device.create_shader_module(descriptor)
     };
-    let entries = layout_entries(&parsed);
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let layout = device
+        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &layout_entries(&parsed) });
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: None,
         bind_group_layouts: &[Some(&layout)],
         immediate_size: 0,
     });
     let constants = constants(&consts, &parsed);
-    let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(variant.wgsl[0].stem),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &constants,
-            // Every cell is written before it is read, and filling costs AMD's compiler minutes a shader.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache,
-    });
+    let entry = |(entry, _)| {
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(variant.wgsl[0].stem),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // Every cell is written before it is read, and filling costs AMD's compiler minutes a shader.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache,
+        })
+    };
+    let entries = dispatches(variant, &consts, [1, 1]).into_iter().map(entry).collect();
     match pollster::block_on(scope.pop()) {
         Some(error) => Err(fail(error.to_string())),
-        None => Ok(Pipeline { compute, layout, variant, consts, folds: folds(&parsed) }),
+        None => Ok(Pipeline { entries, layout, variant, consts, folds: folds(&parsed) }),
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::pipeline::Pipeline;
 use super::{Gpu, memory};
 use crate::error::Result;
-use crate::plan::kernel::workgroups;
+use crate::plan::kernel::dispatches;
 use crate::plan::schedule::{self, Slots};
-use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
+use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Step, Tensor};
 
 /// Operations after which recorded work is submitted, so that no submission comes near a driver's
 /// watchdog: a tenth of a second on an adapter of 200 GFLOP/s.
@@ -28,7 +28,8 @@ pub(super) struct BoundPlan {
 struct Bound {
     pipeline: Arc<Pipeline>,
     bindings: wgpu::BindGroup,
-    groups: [u32; 3],
+    /// Of each entry point.
+    groups: Vec<[u32; 3]>,
     cost: u64,
 }
 
@@ -107,9 +108,11 @@ impl Gpu {
         let mut pass =
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: timestamps });
         for step in &self.program(program).steps[steps] {
-            pass.set_pipeline(&step.pipeline.compute);
             pass.set_bind_group(0, &step.bindings, &[]);
-            pass.dispatch_workgroups(step.groups[0], step.groups[1], step.groups[2]);
+            for (entry, [x, y, z]) in step.pipeline.entries.iter().zip(&step.groups) {
+                pass.set_pipeline(entry);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
         }
     }
 
@@ -145,7 +148,13 @@ impl Backend for Gpu {
     }
 
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
-        let slots = schedule::assign(plan, keep);
+        let mut slots = schedule::assign(plan, keep);
+        // One slot for the parts of all steps that are split.
+        let parts = |step: &Step| {
+            let splits = self.variant(step.kernel).1.specialized(&step.consts).splits();
+            u64::from(splits) * step.part_words as u64 * 4
+        };
+        slots.bytes.extend(plan.steps.iter().map(parts).max().filter(|&bytes| bytes > 0));
         let kept = if keep {
             let make = |&bytes| memory::storage(&self.device, "scratch", bytes);
             Some(slots.bytes.iter().map(make).collect::<Result<Vec<_>>>()?)
@@ -173,9 +182,15 @@ impl Backend for Gpu {
                     step.params.len() as u64,
                 )),
             }];
-            for (at, &tensor) in step.bind.iter().enumerate() {
-                let buffer = self.buffer(Some(ProgramId(id)), tensor);
-                let size = memory::padded(tensor.bytes()).min(buffer.size());
+            let mut bound: Vec<(&wgpu::Buffer, u64)> =
+                step.bind.iter().map(|t| (self.buffer(Some(ProgramId(id)), *t), t.bytes())).collect();
+            if pipeline.consts.splits() > 0 {
+                let program = self.program(ProgramId(id));
+                let last = program.slots.bytes.len() - 1;
+                bound.push((&program.kept.as_ref().unwrap_or(&self.slots)[last], program.slots.bytes[last]));
+            }
+            for (at, (buffer, bytes)) in bound.into_iter().enumerate() {
+                let size = memory::padded(bytes).min(buffer.size());
                 entries.push(wgpu::BindGroupEntry {
                     binding: at as u32 + 1,
                     resource: wgpu::BindingResource::Buffer(whole(buffer, 0, size)),
@@ -186,9 +201,9 @@ impl Backend for Gpu {
                 layout: &pipeline.layout,
                 entries: &entries,
             });
-            let tile = (pipeline.variant.tile)(&pipeline.consts);
-            let groups = workgroups(step.cells, tile);
-            let counts = groups[2] == 1 || pipeline.folds;
+            let dispatches = dispatches(pipeline.variant, &pipeline.consts, step.cells);
+            let groups: Vec<_> = dispatches.into_iter().map(|(_, groups)| groups).collect();
+            let counts = pipeline.folds || pipeline.entries.len() > 1 || groups[0][2] == 1;
             assert!(counts, "{}: {:?} cells fold, and its shader has no num_workgroups", step.kernel.name, step.cells);
             steps.push(Bound { pipeline, bindings, groups, cost: step.flops + step.bytes });
         }

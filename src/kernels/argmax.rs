@@ -15,14 +15,15 @@ impl Plan {
         assert!(cols <= x.cols, "{name}: {cols} of {x:?}");
         y.expect("token", 1, x.rows, Element::U32);
         let params = Params { cols: cols as u32, stride: x.cols as u32 };
-        self.add(&KERNEL, name, params, &[x, y], [x.rows, 1], (x.rows * cols) as u64);
+        let step = self.add(&KERNEL, name, params, &[x, y], [x.rows, 1], (x.rows * cols) as u64);
+        step.part_words = 2 * x.rows;
     }
 }
 
 pub static KERNEL: Kernel = Kernel {
     name: "argmax",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("argmax"), &[("WG", 256)], |_| [1, 1], 0.0)],
+    variants: &[Variant::portable(wgsl!("argmax"), &[("WG", 256), ("SPLITS", 128)], |_| [1, 1], 0.0)],
     reference,
     host: None,
     cases: &[
@@ -30,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("70", |t| argmax(t, 1, 70, 70, &[])),
         Case::test("3_rows_of_333", |t| argmax(t, 3, 340, 333, &[(400, f32::INFINITY)])),
         Case::test("tie", |t| argmax(t, 1, 900, 900, &[(711, 2.0), (130, 2.0), (386, 2.0)])),
+        Case::test("tie_of_parts", |t| argmax(t, 2, 9_000, 9_000, &[(8_999, 2.0), (7_031, 2.0), (9_080, 3.0)])),
         Case::test("padding", |t| argmax(t, 1, 900, 700, &[(800, 2.0)])),
         Case::test("nan", |t| argmax(t, 1, 900, 900, &[(500, f32::NAN), (3, 2.0)])),
         Case::test("infinity", |t| argmax(t, 1, 900, 900, &[(899, f32::NEG_INFINITY)])),

@@ -18,6 +18,9 @@ params! {
     }
 }
 
+/// Workgroups among which a row's keys are split.
+const WORKGROUPS: usize = 256;
+
 impl Params {
     /// Returns the numbers of the keys that a row at `position` sees.
     fn keys(&self, position: u32) -> std::ops::Range<u32> {
@@ -102,23 +105,45 @@ impl Plan {
         };
         // Counted at full context; a shorter one does less.
         let flops = 4 * (m * a.k.rows.min(a.window.unwrap_or(usize::MAX)) * width) as u64;
-        self.add(kernel, name, params, &[a.position, a.reach, a.q, a.k, a.v, y], [m, heads], flops);
+        let step = self.add(kernel, name, params, &[a.position, a.reach, a.q, a.k, a.v, y], [m, heads], flops);
+        // The most heads of a key/value head that a workgroup takes; and enough parts to fill large GPUs.
+        let together = (1..=8).rev().find(|n| (heads / kv_heads).is_multiple_of(*n)).unwrap_or(1);
+        let splits = WORKGROUPS.div_ceil(heads / together);
+        let quads = dim.div_ceil(32).next_power_of_two().max(2);
+        let consts = [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits)];
+        step.consts = consts.map(|(name, value)| (name, value as u32)).to_vec();
+        step.part_words = m * heads * (dim + 4);
         y
     }
 }
+
+/// Constants of the variants that split, set by each step.
+const SPLIT: &[(&str, u32)] = &[("QUADS", 4), ("KEYS", 2), ("HEADS", 8), ("SPLITS", 64)];
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_decode",
     params: Params::FIELDS,
     variants: &[
         Variant {
-            name: "portable",
-            needs: Needs::empty(),
-            wgsl: wgsl!("attention_decode", "lib/reach", "lib/reduce"),
-            consts: &[("WG", 128)],
-            tile: |_| [1, 1],
+            name: "subgroup",
+            needs: Needs::SUBGROUP8,
+            wgsl: wgsl!(
+                "attention_decode_subgroup",
+                "lib/attention_split",
+                "lib/eight_lanes",
+                "lib/reach",
+                "lib/reduce"
+            ),
+            consts: SPLIT,
+            tile: |c| [1, c.get("HEADS")],
             nmse: 1e-8,
         },
+        Variant::portable(
+            wgsl!("attention_decode", "lib/attention_split", "lib/reach", "lib/reduce"),
+            SPLIT,
+            |c| [1, c.get("HEADS")],
+            1e-8,
+        ),
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
@@ -137,6 +162,11 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("3_rows_of_300_dim_256", |t| attend(t, &KERNEL, 3, 290, [2, 1, 256], 300)),
         Case::test("4_rows_that_share", |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None)),
         Case::test("dim_20", |t| attend(t, &KERNEL, 2, 131, [3, 3, 20], 140)),
+        Case::test("dim_80_of_700", |t| attend(t, &KERNEL, 1, 699, [7, 1, 80], 700)),
+        Case::test("16_heads_of_one", |t| attend(t, &KERNEL, 1, 40, [16, 1, 64], 41)),
+        Case::test("32_heads_of_500", |t| attend(t, &KERNEL, 1, 499, [32, 32, 64], 500)),
+        Case::test("64_heads_of_150_dim_128", |t| attend(t, &KERNEL, 1, 149, [64, 64, 128], 150)),
+        Case::test("64_heads_of_100_dim_256", |t| attend(t, &KERNEL, 1, 99, [64, 64, 256], 100)),
         Case::test("window_150_of_300", |t| attend_at(t, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150))),
         Case::test("window_1", |t| attend_at(t, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1))),
         Case::test("window_of_rows_that_share", |t| attend_at(t, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13))),

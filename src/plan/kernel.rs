@@ -77,14 +77,19 @@ impl Consts {
         *self.values.get(name).unwrap_or_else(|| panic!("no constant {name}"))
     }
 
+    /// Returns the number of parts into which a variant cuts the work of a cell; 0 where it has no constant `SPLITS`.
+    pub fn splits(&self) -> u32 {
+        self.values.get("SPLITS").copied().unwrap_or(0)
+    }
+
     /// Returns names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u32)> {
         self.values.iter().map(|(&name, &value)| (name, value))
     }
 }
 
-/// One shader of a kernel. All variants of a kernel share one binding order: params, inputs,
-/// output; entry point `main`.
+/// One shader of a kernel. All variants of a kernel share one binding order: params, inputs, output; entry point
+/// `main`, and where [`dispatches`] says so, `merge`.
 #[derive(Debug)]
 pub struct Variant {
     pub name: &'static str,
@@ -199,6 +204,25 @@ pub fn workgroups(cells: [usize; 2], tile: [u32; 2]) -> [u32; 3] {
     assert!(rows <= MAX_WORKGROUPS, "{rows} rows of workgroups");
     let folds = cols.div_ceil(MAX_WORKGROUPS).max(1);
     [cols.div_ceil(folds), rows, folds]
+}
+
+/// Returns the dispatches of a step: the shader's entry points and their workgroups.
+///
+/// A variant with a constant `SPLITS` has two. `main` runs so many workgroups for each tile, along z, and leaves parts
+/// of the result in the binding after the output, [`super::Step::part_words`] for each split. `merge` runs one workgroup for
+/// each cell and adds the parts.
+///
+/// # Panics
+/// If the step needs more than 65,535 workgroups along a dimension.
+pub fn dispatches(variant: &Variant, consts: &Consts, cells: [usize; 2]) -> Vec<(&'static str, [u32; 3])> {
+    let [x, y, folds] = workgroups(cells, (variant.tile)(consts));
+    match consts.splits() {
+        0 => vec![("main", [x, y, folds])],
+        splits => {
+            assert!(folds == 1, "{}: {cells:?} cells in {splits} parts", variant.name);
+            vec![("main", [x, y, splits]), ("merge", workgroups(cells, [1, 1]))]
+        }
+    }
 }
 
 /// A kernel: what the engine can compute in one step.

@@ -126,6 +126,8 @@ pub struct Step {
     /// The step's work as a grid of [rows, columns], usually of the output's values: a variant's workgroups compute
     /// a tile of it each, see [`kernel::workgroups`].
     pub cells: [usize; 2],
+    /// Words that each split leaves for the merge, where a variant has one: see [`kernel::dispatches`].
+    pub part_words: usize,
     /// Multiplications and additions, for measured shares of the adapter's rate.
     pub flops: u64,
     /// Bytes this step must read and write once, for shares of the adapter's bandwidth.
@@ -213,6 +215,7 @@ impl Plan {
             consts: Vec::new(),
             bind: bind.to_vec(),
             cells,
+            part_words: 0,
             flops,
             bytes: bind.iter().map(|t| t.bytes()).sum(),
         });

@@ -208,7 +208,7 @@ impl Counted {
              @compute @workgroup_size(32) fn main(@builtin(local_invocation_index) i: u32) {{ {} }}",
             self.declarations, self.body
         );
-        let program = compile(&text, &Consts::default()).map_err(|e| e.message)?;
+        let program = compile(&text, &Consts::default(), "main").map_err(|e| e.message)?;
         let (x, mut y) = (vec![1u32; 4096], vec![0u32; 4096]);
         let buffer = |words| Buffer { words, shadow: Shadow::default() };
         let buffers = vec![
