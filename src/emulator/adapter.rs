@@ -11,7 +11,7 @@ use super::{DispatchResult, EmulatorOptions, folder, lower, run};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Options, pipeline, tuning};
 use crate::plan::cpu::{Cpu, Executor};
-use crate::plan::kernel::dispatches;
+use crate::plan::dispatch::dispatches;
 use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
 
 /// Backend that runs shaders by emulation.

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::plan::kernel::dispatches;
+use crate::plan::dispatch::dispatches;
 use crate::plan::{Consts, Kernel, Variant};
 
 /// A compiled variant.
 pub struct Pipeline {
-    /// An entry point each, in the order of `plan::kernel::dispatches`.
+    /// An entry point each, in the order of `plan::dispatch::dispatches`.
     pub entries: Vec<wgpu::ComputePipeline>,
     pub layout: wgpu::BindGroupLayout,
     pub variant: &'static Variant,
@@ -81,7 +81,7 @@ pub fn check_params(kernel: &Kernel, module: &naga::Module) -> Result<(), String
     Ok(())
 }
 
-/// Returns whether the shader counts columns of workgroups beyond one dimension; see `plan::kernel::workgroups`.
+/// Returns whether the shader counts columns of workgroups beyond one dimension; see `plan::dispatch::workgroups`.
 fn folds(module: &naga::Module) -> bool {
     let arguments = module.entry_points.iter().flat_map(|entry| &entry.function.arguments);
     arguments.filter_map(|a| a.binding.as_ref()).any(|b| *b == naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::pipeline::Pipeline;
 use super::{Gpu, memory};
 use crate::error::Result;
-use crate::plan::kernel::dispatches;
+use crate::plan::dispatch::dispatches;
 use crate::plan::schedule::{self, Slots};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Step, Tensor};
 

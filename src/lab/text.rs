@@ -8,6 +8,7 @@ use super::radv::{CARDS, Card};
 use crate::error::{Error, Result};
 use crate::formats::{self, gguf::blocks::BLOCKS};
 use crate::gpu::{Class, pipeline, tuning};
+use crate::plan::dispatch::dispatches;
 use crate::plan::{Consts, Kernel, Variant};
 
 /// One text of a variant: a shader for one width of code or one GGUF block type, or the variant's only one.
@@ -19,6 +20,8 @@ pub struct ShaderText {
     pub variant: &'static Variant,
     /// Values of the shader's overrides, which also choose its files.
     pub consts: Consts,
+    /// Entry point of the shader: `main`, or `merge` of a variant that has two.
+    pub entry: &'static str,
     /// Name of the GGUF block type, where the text is made for one.
     pub block: Option<&'static str>,
 }
@@ -89,13 +92,14 @@ impl ShaderText {
     pub fn all(kernel: &'static Kernel, variant: &'static Variant, subgroup_max: u32) -> Vec<ShaderText> {
         let tuned = tuning::consts(kernel, variant, Class::Discrete, subgroup_max);
         let chooses = |(name, _): &(&str, u32)| variant.wgsl.iter().any(|f| f.only.is_some_and(|(n, _)| n == *name));
-        let text = |(_, chosen): (String, Consts)| {
+        let texts = |(_, chosen): (String, Consts)| {
             let consts = tuned.clone().specialized(&chosen.iter().filter(chooses).collect::<Vec<_>>());
             let id = consts.iter().find(|(name, _)| *name == "BLOCK").map(|(_, id)| id);
             let block = BLOCKS.iter().find(|block| Some(block.id) == id).map(|block| block.name);
-            ShaderText { kernel, variant, consts, block }
+            let entries = dispatches(variant, &consts, [1, 1]).into_iter();
+            entries.map(move |(entry, _)| ShaderText { kernel, variant, consts: consts.clone(), entry, block })
         };
-        variant.texts().into_iter().map(text).collect()
+        variant.texts().into_iter().flat_map(texts).collect()
     }
 
     /// Returns whether the variant takes a file of `shaders/`, by its stem.
@@ -119,13 +123,15 @@ impl ShaderText {
         codes.or(plain.map(|(_, bits)| *bits))
     }
 
-    /// Returns kernel, variant and width, as `matvec_grid/subgroup/4`.
+    /// Returns kernel, variant, width and an entry point other than `main`, as `matvec_grid/subgroup/4`.
     pub fn name(&self) -> String {
         let width = self.block.map(str::to_owned).or(self.width().map(|bits| bits.to_string()));
-        [self.kernel.name, self.variant.name].into_iter().map(str::to_owned).chain(width).collect::<Vec<_>>().join("/")
+        let entry = (self.entry != "main").then(|| self.entry.to_owned());
+        let names = [self.kernel.name, self.variant.name].map(str::to_owned);
+        names.into_iter().chain(width).chain(entry).collect::<Vec<_>>().join("/")
     }
 
-    /// Parses and validates the shader, and sets its overrides. `folder` may hold edited shaders.
+    /// Parses and validates the shader, and sets its overrides. Its entry point is named `main`. `folder` may hold edited shaders.
     ///
     /// # Errors
     /// [`Error::Shader`] with the compiler's message, which names the line; a file of the folder cannot be read.
@@ -140,11 +146,14 @@ impl ShaderText {
             .validate(&module)
             .map_err(|e| fail(e.emit_to_string(&text)))?;
         let constants = pipeline::constants(&self.consts, &module).into_iter().map(|(n, v)| (n.to_owned(), v));
-        let entry = Some((naga::ShaderStage::Compute, "main"));
+        let entry = Some((naga::ShaderStage::Compute, self.entry));
         let (module, info) =
             naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants.collect())
                 .map_err(|e| fail(e.to_string()))?;
-        Ok((module.into_owned(), info.into_owned()))
+        let mut module = module.into_owned();
+        // The only one that is left.
+        module.entry_points.iter_mut().for_each(|entry| entry.name = "main".into());
+        Ok((module, info.into_owned()))
     }
 
     /// Returns the error that a compiler's message about this text makes.

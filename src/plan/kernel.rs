@@ -89,7 +89,7 @@ impl Consts {
 }
 
 /// One shader of a kernel. All variants of a kernel share one binding order: params, inputs, output; entry point
-/// `main`, and where [`dispatches`] says so, `merge`.
+/// `main`, and where [`super::dispatch::dispatches`] says so, `merge`.
 #[derive(Debug)]
 pub struct Variant {
     pub name: &'static str,
@@ -98,7 +98,7 @@ pub struct Variant {
     pub wgsl: &'static [Wgsl],
     /// Defaults of the shader's overrides; an adapter class may set others (`gpu::tuning`).
     pub consts: &'static [(&'static str, u32)],
-    /// Rows and columns of a step's cells that one workgroup computes; see [`workgroups`].
+    /// Rows and columns of a step's cells that one workgroup computes; see [`super::dispatch::workgroups`].
     pub tile: fn(&Consts) -> [u32; 2],
     /// Largest normalized mean square error against the reference. docs/NUMERICS.md says how to choose it, and has a
     /// row with the reason; `tests/kernels` holds that table to this value.
@@ -187,43 +187,6 @@ macro_rules! params {
 
 /// A field of a kernel's parameters: its name and its WGSL type, `u32` or `f32`.
 pub type Field = (&'static str, &'static str);
-
-/// Workgroups along one dimension that every adapter grants.
-const MAX_WORKGROUPS: u32 = 65_535;
-
-/// Returns the workgroups [x, y, z] of a step whose `cells` [rows, columns] are cut into tiles.
-///
-/// y counts tiles of rows, x tiles of columns. Columns that need more than 65,535 workgroups fold into z: the number
-/// of a column's tile is then x + z · num_workgroups.x in the shader. Tiles at the edges reach beyond the cells, so
-/// a shader checks its rows and columns.
-///
-/// # Panics
-/// If the rows need more than 65,535 workgroups.
-pub fn workgroups(cells: [usize; 2], tile: [u32; 2]) -> [u32; 3] {
-    let [rows, cols] = [0, 1].map(|i| cells[i].div_ceil(tile[i] as usize) as u32);
-    assert!(rows <= MAX_WORKGROUPS, "{rows} rows of workgroups");
-    let folds = cols.div_ceil(MAX_WORKGROUPS).max(1);
-    [cols.div_ceil(folds), rows, folds]
-}
-
-/// Returns the dispatches of a step: the shader's entry points and their workgroups.
-///
-/// A variant with a constant `SPLITS` has two. `main` runs so many workgroups for each tile, along z, and leaves parts
-/// of the result in the binding after the output, [`super::Step::part_words`] for each split. `merge` runs one workgroup for
-/// each cell and adds the parts.
-///
-/// # Panics
-/// If the step needs more than 65,535 workgroups along a dimension.
-pub fn dispatches(variant: &Variant, consts: &Consts, cells: [usize; 2]) -> Vec<(&'static str, [u32; 3])> {
-    let [x, y, folds] = workgroups(cells, (variant.tile)(consts));
-    match consts.splits() {
-        0 => vec![("main", [x, y, folds])],
-        splits => {
-            assert!(folds == 1, "{}: {cells:?} cells in {splits} parts", variant.name);
-            vec![("main", [x, y, splits]), ("merge", workgroups(cells, [1, 1]))]
-        }
-    }
-}
 
 /// A kernel: what the engine can compute in one step.
 pub struct Kernel {

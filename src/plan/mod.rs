@@ -12,6 +12,8 @@ pub mod compare;
 #[doc(hidden)]
 pub mod cpu;
 #[doc(hidden)]
+pub mod dispatch;
+#[doc(hidden)]
 pub mod kernel;
 #[doc(hidden)]
 pub mod schedule;
@@ -124,9 +126,9 @@ pub struct Step {
     /// Inputs in binding order, then the one output, which may also be read.
     pub bind: Vec<Tensor>,
     /// The step's work as a grid of [rows, columns], usually of the output's values: a variant's workgroups compute
-    /// a tile of it each, see [`kernel::workgroups`].
+    /// a tile of it each, see [`dispatch::workgroups`].
     pub cells: [usize; 2],
-    /// Words that each split leaves for the merge, where a variant has one: see [`kernel::dispatches`].
+    /// Words that each split leaves for the merge, where a variant has one: see [`dispatch::dispatches`].
     pub part_words: usize,
     /// Multiplications and additions, for measured shares of the adapter's rate.
     pub flops: u64,

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::formats;
 use qwgpu::gpu::pipeline;
-use qwgpu::plan::kernel::dispatches;
+use qwgpu::plan::dispatch::dispatches;
 use qwgpu::plan::{Consts, Needs, Variant};
 use serde_json::json;
 
