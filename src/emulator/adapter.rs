@@ -121,10 +121,15 @@ impl EmulatedAdapter {
                 Ok(program) => program,
                 Err(error) => {
                     let (file, line) = folder::place(variant, &consts, error.line, folder)?;
-                    let source = text.lines().nth(error.line as usize - usize::from(error.line > 0)).unwrap_or_default();
+                    let source =
+                        text.lines().nth(error.line as usize - usize::from(error.line > 0)).unwrap_or_default();
                     let message = format!("{file}:{line}:{}: {}\n    {}", error.column, error.message, source.trim());
                     self.failed = Some((file, line));
-                    return Err(Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message });
+                    return Err(Error::Shader {
+                        kernel: step.kernel.name.into(),
+                        variant: variant.name.into(),
+                        message,
+                    });
                 }
             };
             programs.insert(entry, program);

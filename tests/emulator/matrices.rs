@@ -52,7 +52,7 @@ fn multiplies(size: usize, half: bool, row_major: bool) -> Result<(), Failed> {
              {store}(coopMultiplyAdd(left, right, sum), &y[first], {stride}u);
          }}"
     );
-    let program = compile(&text, &Consts::default()).map_err(|e| format!("{e:?}"))?;
+    let program = compile(&text, &Consts::default(), "main").map_err(|e| format!("{e:?}"))?;
     let values: Vec<f32> = (0..3072).map(|n| ((n * 7 + n / 13) % 9) as f32 - 4.0).collect();
     let (x, mut y): (Vec<u32>, _) = (values.iter().map(|v| v.to_bits()).collect(), vec![0u32; 1024]);
     let buffers = vec![
@@ -83,7 +83,7 @@ fn refuses(body: &str, word: &str) -> Result<(), Failed> {
 @compute @workgroup_size(32)
 fn main(@builtin(local_invocation_index) i: u32) {{ {body} }}"
     );
-    match compile(&text, &Consts::default()) {
+    match compile(&text, &Consts::default(), "main") {
         Err(error) if error.message.contains(word) && error.line == 3 => Ok(()),
         other => Err(format!("expected a message with {word} on line 3, found {:?}", other.err()).into()),
     }
