@@ -2,6 +2,8 @@
 // Append to lib/weights_gguf.wgsl, which says what w is, and the files it names.
 
 const UNIT = 32u;
+
+fn x_quad(i: u32, j: u32) -> u32 { return i * (UNIT / 4u) + j; }
 // Scales and minimums of the unit's first 16 columns and of its last.
 struct Columns { unit: array<Unit, NT>, first: array<vec2<f32>, NT>, last: array<vec2<f32>, NT> }
 

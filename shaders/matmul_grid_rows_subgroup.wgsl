@@ -2,13 +2,15 @@
 // Append to lib/weights_grid.wgsl, which says what w is.
 
 const UNIT = 32u;
+
+fn x_quad(i: u32, j: u32) -> u32 { return quad_of(i, j); }
 struct Columns { unit: array<Unit, NT>, scale: array<f32, NT>, zero: array<f32, NT> }
 
 fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
     var columns: Columns;
     for (var c = 0u; c < NT; c++) {
         let n = min(n0 + c * LANES, params.n - 1u);
-        let at = i * UNIT / params.group_size * rows() + n;
+        let at = stat_at(i * UNIT / params.group_size, n);
         columns.unit[c] = load_unit(first_unit(n) + i);
         columns.scale[c] = scale_at(at);
         columns.zero[c] = zero_at(at);

@@ -2,6 +2,8 @@
 // lib/matmul_rows_subgroup.wgsl. Append to lib/weights_int8.wgsl; x as values.
 
 const UNIT = 16u;
+
+fn x_quad(i: u32, j: u32) -> u32 { return i * (UNIT / 4u) + j; }
 alias Columns = array<vec4<u32>, NT>;
 
 fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {

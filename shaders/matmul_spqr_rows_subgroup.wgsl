@@ -3,6 +3,8 @@
 // unit of eight columns, and broadcasts hand them to all lanes.
 
 const UNIT = 32u;
+
+fn x_quad(i: u32, j: u32) -> u32 { return i * (UNIT / 4u) + j; }
 // Scales and zeros of a unit's halves.
 struct Columns { unit: array<Unit, NT>, scale: array<vec2<f32>, NT>, zero: array<vec2<f32>, NT> }
 

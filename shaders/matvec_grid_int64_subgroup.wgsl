@@ -30,7 +30,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let n0 = ((group.x + group.z * groups.x) * LANES + lane) * ROWS;
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
-    let padded = (params.n + 31u) & ~31u;
+    let groups_of_row = params.k / params.group_size;
+    let span = min(firstTrailingBit(params.group_size), 7u);
     let whole = params.group_size % 128u == 0u; // a block has one group
 
     var sums: vec4<f32>;
@@ -40,10 +41,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var total: array<vec2<f32>, 2>;
         var coded: array<vec4<f32>, 4>;
         for (var h = 0u; h < 2u; h++) {
-            let half = load_half(m, b, h, lane);
-            // Lanes 0 to 3 have the first unit of the half, the others the second.
-            let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
-            total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
+            var half: HalfBlock;
+            if (span > 5u) {
+                half = load_dealt(m, b, h, lane, span == 7u);
+                total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
+            } else {
+                half = load_half(m, b, h, lane);
+                // Lanes 0 to 3 have the first unit of the half, the others the second.
+                let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
+                total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
+            }
             for (var r = 0u; r < ROWS; r++) {
                 coded[2u * h][r] = weighted(unit_of(block[r], 2u * h), half.first);
                 coded[2u * h + 1u][r] = weighted(unit_of(block[r], 2u * h + 1u), half.second);
@@ -51,12 +58,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         if (whole) {
             let sum = sum_of_lanes(total[0].x + total[0].y + (total[1].x + total[1].y));
-            let at = b * 128u / params.group_size * padded + n0;
+            let at = n0 * groups_of_row + b * 128u / params.group_size * 4u;
             sums += four_scales(at) * (coded[0] + coded[1] + (coded[2] + coded[3]) - four_zeros(at) * sum);
         } else {
             for (var u = 0u; u < 4u; u++) {
                 let sum = sum_of_lanes(total[u / 2u][u % 2u]);
-                let at = min(b * 128u + u * 32u, params.k - 1u) / params.group_size * padded + n0;
+                let at = n0 * groups_of_row + min(b * 128u + u * 32u, params.k - 1u) / params.group_size * 4u;
                 sums += four_scales(at) * (coded[u] - four_zeros(at) * sum);
             }
         }

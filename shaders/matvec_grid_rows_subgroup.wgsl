@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var total: array<f32, 4>;
         var coded: array<array<f32, ROWS>, 4>;
         for (var u = 0u; u < 4u; u++) {
-            let q = b * 32u + u * 8u + lane;
+            let q = quad_of(b * 4u + u, lane);
             var own: vec4<f32>;
             if (q < quads) { own = x[m * quads + q]; }
             total[u] = own.x + own.y + (own.z + own.w);
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (whole) {
             let sum = sum_of_lanes(total[0] + total[1] + (total[2] + total[3]));
             for (var r = 0u; r < ROWS; r++) {
-                let at = b * 128u / params.group_size * rows() + min(n0 + r * LANES, params.n - 1u);
+                let at = stat_at(b * 128u / params.group_size, min(n0 + r * LANES, params.n - 1u));
                 let all = coded[0][r] + coded[1][r] + (coded[2][r] + coded[3][r]);
                 sums[r] += scale_at(at) * (all - zero_at(at) * sum);
             }
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 let sum = sum_of_lanes(total[u]);
                 let g = min(b * 128u + u * 32u, params.k - 1u) / params.group_size;
                 for (var r = 0u; r < ROWS; r++) {
-                    let at = g * rows() + min(n0 + r * LANES, params.n - 1u);
+                    let at = stat_at(g, min(n0 + r * LANES, params.n - 1u));
                     sums[r] += scale_at(at) * (coded[u][r] - zero_at(at) * sum);
                 }
             }

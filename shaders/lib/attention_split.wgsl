@@ -22,7 +22,7 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32,
 
 override QUADS: u32 = 4; // a lane's share of a key: head_dim / 32, rounded up to 2, 4 or 8
 override HEADS: u32 = 8; // at most eight
-override SPLITS: u32 = 64;
+override SPLITS: u32 = 64; // at most 256
 override KEYS: u32 = 2; // 8 / QUADS: a lane's keys of a turn
 const WG: u32 = 64u;
 const LEAST: u32 = 8u; // keys of a part
@@ -32,7 +32,7 @@ var<workgroup> shared_quads: array<vec4<f32>, 640>;
 var<workgroup> weights: array<f32, 256>; // [8 * KEYS keys, 8 heads]
 var<workgroup> maxima: array<f32, WG>; // [8 groups of lanes, 8 heads]
 var<workgroup> fades: array<f32, 8>;
-var<workgroup> factors: array<f32, SPLITS>;
+var<workgroup> factors: array<f32, 256>; // of the parts
 
 // The keys that a row sees: the first, the one after the last, and how many a part has.
 struct Span { oldest: u32, end: u32, part: u32 }
@@ -184,9 +184,7 @@ fn split(group: vec3<u32>, lane: u32) {
 }
 
 fn part_quad(part: u32, count: u32, group: vec3<u32>, quad: u32) -> vec4<f32> {
-    if part < count && quad < params.head_dim / 4u {
-        return factors[part] * parts[part_at(part, group.y, group.x) + quad];
-    }
+    if part < count && quad <= params.head_dim / 4u { return parts[part_at(part, group.y, group.x) + quad]; }
     return vec4<f32>();
 }
 
@@ -195,20 +193,19 @@ fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     let quads = params.head_dim / 4u;
     let keys = span_of(group.y);
     let count = (keys.end - keys.oldest + keys.part - 1u) / keys.part;
-    var own = -3.0e38;
-    for (var part = lane; part < count; part += WG) {
-        own = max(own, parts[part_at(part, group.y, group.x) + quads].x);
-    }
-    let highest = workgroup_max(own, lane);
-    var total = 0.0;
-    for (var part = lane; part < count; part += WG) {
-        let stats = parts[part_at(part, group.y, group.x) + quads];
-        let factor = exp(stats.x - highest);
-        factors[part] = factor;
-        total += factor * stats.y;
-    }
+    // Maxima and totals, of up to four parts a lane: there are at most 256.
+    let s0 = part_quad(lane, count, group, quads);
+    let s1 = part_quad(lane + WG, count, group, quads);
+    let s2 = part_quad(lane + 2u * WG, count, group, quads);
+    let s3 = part_quad(lane + 3u * WG, count, group, quads);
+    let there = vec4(lane) + vec4(0u, 1u, 2u, 3u) * WG < vec4(count);
+    let own = select(vec4(-3.0e38), vec4(s0.x, s1.x, s2.x, s3.x), there);
+    let highest = workgroup_max(max(max(own.x, own.y), max(own.z, own.w)), lane);
+    let factor = select(vec4<f32>(), exp(own - highest), there);
+    // Parts that are not there weigh nothing.
+    for (var i = 0u; i < 4u; i++) { factors[lane + i * WG] = factor[i]; }
     // Its barriers also publish the factors.
-    total = workgroup_sum(total, lane);
+    let total = workgroup_sum(dot(factor, vec4(s0.y, s1.y, s2.y, s3.y)), lane);
 
     let vg = lane / (8u * QUADS);
     let vq = lane % (8u * QUADS);
@@ -222,7 +219,9 @@ fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         let f = part_quad(p + 5u * KEYS, count, group, vq);
         let g = part_quad(p + 6u * KEYS, count, group, vq);
         let h = part_quad(p + 7u * KEYS, count, group, vq);
-        sum += ((a + b) + (c + d)) + ((e + f) + (g + h));
+        sum += factors[p] * a + factors[p + KEYS] * b + factors[p + 2u * KEYS] * c + factors[p + 3u * KEYS] * d;
+        sum += factors[p + 4u * KEYS] * e + factors[p + 5u * KEYS] * f;
+        sum += factors[p + 6u * KEYS] * g + factors[p + 7u * KEYS] * h;
     }
     shared_quads[64u * QUADS + lane] = sum;
     workgroupBarrier();

@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             var xs: array<vec4<f32>, QUADS>;
             var total: vec4<f32>;
             for (var j = 0u; j < QUADS; j++) {
-                xs[j] = x[(m * units + i) * QUADS + j];
+                xs[j] = x[m * (params.k / 4u) + quad_of(i, j)];
                 total += xs[j];
             }
             let sum = dot(total, vec4(1.0));

@@ -6,6 +6,9 @@
 
 const QUADS = 2u; // of x that dot_unit takes
 
+// The quad j of x that unit i takes.
+fn quad_of(i: u32, j: u32) -> u32 { return i * QUADS + j; }
+
 fn low_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q << vec4(16u)); }
 fn high_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q & vec4(0xffff0000u)); }
 

@@ -4,6 +4,9 @@
 
 const QUADS = 8u; // of x that dot_unit takes
 
+// The quad j of x that unit i takes.
+fn quad_of(i: u32, j: u32) -> u32 { return i * QUADS + j; }
+
 // The number of row n's first unit.
 fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
 

@@ -1,6 +1,8 @@
 // w[n, k] = scale[g, n] * (code[n, k] - zero[g, n]), g = k / group, group a multiple of 32 or all of k.
 // Append to a lib/codes_ file, which says how codes are packed in units of 32; a row is padded to whole
-// blocks of four units. Scales are f16, two per u32, and zeros ZERO_BITS wide, both [k / group, rows()].
+// blocks of four units. The columns of a span of up to four units, which has one scale, are dealt over its units four at
+// a time, so that lanes with neighbouring units read neighbouring x: `quad_of`. Scales are f16, two per u32, and zeros
+// ZERO_BITS wide, both [n / 4, k / group, 4]: `stat_at`.
 
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
@@ -9,11 +11,22 @@
 
 const QUADS = 8u; // of x that dot_unit takes
 
-// Rows of scales and zeros: n in whole words of zeros.
-fn rows() -> u32 { return (params.n + 31u) & ~31u; }
-
 // The number of row n's first unit.
 fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
+
+// The logarithm of a span's units.
+fn span_log() -> u32 { return min(firstTrailingBit(params.group_size), 7u) - 5u; }
+
+// The quad of columns that codes 4 j to 4 j + 3 of unit i have.
+fn quad_of(i: u32, j: u32) -> u32 {
+    let s = span_log();
+    return ((i >> s) << (s + 3u)) + (j << s) + (i & ((1u << s) - 1u));
+}
+
+// Where group g of row n has its scale and its zero.
+fn stat_at(g: u32, n: u32) -> u32 {
+    return (n / 4u * (params.k / params.group_size) + g) * 4u + n % 4u;
+}
 
 fn scale_at(at: u32) -> f32 { return unpack2x16float(scales[at / 2u])[at % 2u]; }
 
@@ -21,19 +34,25 @@ fn zero_at(at: u32) -> f32 {
     return f32(extractBits(zeros[at / (32u / ZERO_BITS)], at % (32u / ZERO_BITS) * ZERO_BITS, ZERO_BITS));
 }
 
-// Weights 8 i to 8 i + 7 of row n.
-fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
-    let at = i * 8u / params.group_size * rows() + n;
-    let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
-    let scale = scale_at(at);
-    let zero = vec4(zero_at(at));
-    return array(scale * (codes[0] - zero), scale * (codes[1] - zero));
+// Codes of quad q of columns of row n.
+fn codes_of(n: u32, q: u32) -> vec4<f32> {
+    let s = span_log();
+    let unit = ((q >> (s + 3u)) << s) + (q & ((1u << s) - 1u));
+    return four_codes(load_unit(first_unit(n) + unit), (q >> s) & 7u);
 }
 
-// The sum of w * x over unit i, the columns from 32 i on, of row n; total is the sum of those x.
+// Weights 8 i to 8 i + 7 of row n.
+fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
+    let at = stat_at(i * 8u / params.group_size, n);
+    let scale = scale_at(at);
+    let zero = vec4(zero_at(at));
+    return array(scale * (codes_of(n, 2u * i) - zero), scale * (codes_of(n, 2u * i + 1u) - zero));
+}
+
+// The sum of w * x over unit i of row n; total is the sum of those x.
 // One product with the zero, in place of 32 differences.
 fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 8>, total: f32) -> f32 {
-    let at = i * 32u / params.group_size * rows() + n;
+    let at = stat_at(i * 32u / params.group_size, n);
     let unit = load_unit(first_unit(n) + i);
     var sum = vec4<f32>();
     for (var j = 0u; j < 8u; j++) { sum += four_codes(unit, j) * xs[j]; }

@@ -7,6 +7,9 @@
 
 const QUADS = 8u; // of x that dot_unit takes
 
+// The quad j of x that unit i takes.
+fn quad_of(i: u32, j: u32) -> u32 { return i * QUADS + j; }
+
 // The four codes of a word.
 fn bytes(word: u32) -> vec4<f32> {
     return vec4<f32>(bitcast<vec4<i32>>(vec4(word) << vec4(24u, 16u, 8u, 0u)) >> vec4(24u));

@@ -136,9 +136,11 @@ impl Params {
 }
 
 pub(crate) fn consts(layout: WeightLayout) -> Vec<(&'static str, u32)> {
-    let WeightLayout { bits, scale_bits, zero_bits, block, .. } = layout;
-    let all = [("BITS", bits), ("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits), ("BLOCK", block)];
-    all.into_iter().filter(|(_, value)| *value > 0).collect()
+    let WeightLayout { bits, group_size, scale_bits, zero_bits, block, .. } = layout;
+    let units = group_size as u32 / 32;
+    let coded = [("SCALE_WIDTH", scale_bits), ("ZERO_WIDTH", zero_bits)];
+    let all = [("BITS", bits), ("GROUP", units), ("BLOCK", block)].into_iter().chain(coded);
+    all.filter(|(_, value)| *value > 0).collect()
 }
 
 /// Shader files and constants of a variant.

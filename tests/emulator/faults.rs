@@ -160,25 +160,28 @@ static PLANTED: &[Planted] = &[
     Planted {
         name: "subgroup_operation_in_divergent_flow",
         on: ["matvec_grid", "subgroup", ""],
-        file: "lib/matvec_subgroup",
-        edits: &[(
-            "            let sum = subgroupAdd(acc[r]);",
-            "            var sum = 0.0;\n            if (lane < 5u) { sum = subgroupAdd(acc[r]); }",
-        )],
+        file: "matvec_grid_subgroup",
+        edits: &[
+            (
+                "let whole = vec4(subgroupAdd",
+                "var whole: vec4<f32>;\n        if (lane < 5u) { whole = vec4(subgroupAdd",
+            ),
+            ("subgroupAdd(acc.w));", "subgroupAdd(acc.w)); }"),
+        ],
         kind: "divergent-subgroup",
-        at: ("lib/matvec_subgroup", "sum = subgroupAdd(acc[r]);"),
+        at: ("matvec_grid_subgroup", "whole = vec4(subgroupAdd"),
         subgroup: 32,
     },
     Planted {
         name: "subgroup_id_from_the_local_index",
         on: ["matvec_grid", "subgroup", ""],
-        file: "lib/matvec_subgroup",
+        file: "matvec_grid_subgroup",
         edits: &[
             ("@builtin(subgroup_id) subgroup: u32,", "@builtin(local_invocation_index) index: u32,"),
             ("    let m = group.y;", "    let subgroup = index / lanes;\n    let m = group.y;"),
         ],
         kind: "order-dependent",
-        at: ("lib/product", "y[at] = value;"),
+        at: ("matvec_grid_subgroup", "of_row += partial["),
         subgroup: 32,
     },
     Planted {

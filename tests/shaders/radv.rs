@@ -16,13 +16,11 @@ use qwgpu::lab::text::ShaderText;
 /// runs on a card has. Lower a count when a kernel gets better; none may rise.
 static LONE_LOADS: &[(&str, u64)] = &[
     ("rms_norm", 1),
-    ("attention_decode", 2),
+    ("attention_decode", 1),
     ("attention_prefill", 2),
     ("hessian", 2),
     ("token_nll", 2),
-    ("argmax", 1),
     ("matvec_bf16", 2),
-    ("matvec_grid", 2),
     ("matvec_int8", 4),
     ("matmul_int8", 4),
     ("matvec_spqr", 9),

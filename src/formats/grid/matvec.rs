@@ -10,8 +10,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
-            &[("WG", 128), ("TILE", 8), ("BITS", 4)],
+            wgsl!("matvec_grid_subgroup", "lib/product"; "lib/grid"),
+            &[("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
@@ -38,6 +38,10 @@ pub static KERNEL: Kernel = Kernel {
         Case::bench("q4_896x4864_add", |t| product(t, &KERNEL, [1, 4864], &[896], [4, 128], ADD)),
         Case::bench("q4_9472x3584", |t| product(t, &KERNEL, [1, 3584], &[9472], [4, 128], PLAIN)),
         Case::test("q8_37x64_one_group_bias", |t| product(t, &KERNEL, [1, 64], &[37], [8, 64], BIAS)),
+        Case::test("q4_70x1664_of_groups", |t| product(t, &KERNEL, [1, 1664], &[70], [4, 128], PLAIN)),
+        Case::test("q3_21x640_one_group", |t| product(t, &KERNEL, [2, 640], &[21], [3, 640], BIAS)),
+        Case::test("q2_9x1152", |t| product(t, &KERNEL, [1, 1152], &[9], [2, 128], ADD)),
+        Case::test("q8_13x1280", |t| product(t, &KERNEL, [1, 1280], &[13], [8, 256], PLAIN)),
         Case::test("q4_37x96_bias", |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], BIAS)),
         Case::test("q3_3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], BIAS | ADD)),
         Case::test("q2_two_parts_bias", |t| product(t, &KERNEL, [1, 192], &[33, 70], [2, 64], BIAS)),

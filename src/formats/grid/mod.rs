@@ -14,6 +14,7 @@ mod rtn;
 use std::ops::Range;
 
 use half::f16;
+use rayon::prelude::*;
 
 pub use config::{GptqFolder, Zeros};
 pub use gptq::gptq;
@@ -24,7 +25,7 @@ use super::codes::{code, code_words, in_own_order, pack, pad_rows};
 use super::linear::Linear;
 use super::{DeviceTensor, Format, QuantizedWeight};
 use crate::kernels::WeightLayout;
-use layout::{padded, zero_bits};
+use layout::{deal, padded, stat_at, zero_bits};
 
 pub static FORMAT: Format = Format {
     name: "grid",
@@ -97,14 +98,17 @@ impl QuantizedWeight for Grid {
         let mut zeros = vec![0u32; groups * padded(n) * width as usize / 32];
         for g in 0..groups {
             for (at, row) in rows.clone().enumerate() {
-                let (to, from) = (g * padded(n) + at, g * self.rows + row);
+                let (to, from) = (stat_at(groups, g, at), g * self.rows + row);
                 scales[to / 2] |= u32::from(self.scales[from].to_bits()) << (to % 2 * 16);
                 let per = 32 / width as usize;
                 zeros[to / per] |= u32::from(self.zeros[from]) << (to % per * width as usize);
             }
         }
         let stored = code_words(self.cols, self.bits);
-        let codes = pad_rows(&self.codes[rows.start * words..rows.end * words], words, stored);
+        let codes = &self.codes[rows.start * words..rows.end * words];
+        let dealt: Vec<u32> =
+            codes.par_chunks_exact(words).flat_map_iter(|row| deal(row, self.bits, self.group_size)).collect();
+        let codes = pad_rows(&dealt, words, stored);
         vec![
             DeviceTensor::of_words("codes", n, codes),
             DeviceTensor::of_words("scales", groups, scales),
