@@ -20,8 +20,9 @@ fn is_up_to_date() -> Result<(), Failed> {
     match text.lines().zip(made.lines()).find(|(before, now)| before != now) {
         None if text.len() == made.len() => Ok(()),
         differ => Err(format!(
-            "docs/COUNTERS.md is out of date at {differ:?}: run \
-             `QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- counters_table` and commit it"
+            "docs/COUNTERS.md is out of date: run \
+             `QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- counters_table` and commit it{}",
+            differ.map_or(String::new(), |(before, now)| format!("\nit has  {before}\nit is   {now}"))
         )
         .into()),
     }
