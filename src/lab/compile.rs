@@ -142,7 +142,7 @@ pub fn report(compiler: &mut Compiler, text: &ShaderText, folder: Option<&Path>)
 fn valu_per_weight(text: &ShaderText, program: &Program, main: &Range<usize>) -> Option<f64> {
     let bits = u64::from(text.width().filter(|_| text.is_product())?);
     // Where a shader takes a unit of 32 codes of each load, the load may bring two.
-    let units = ["lib/matvec", "lib/matvec_subgroup", "lib/matvec_spqr"].iter().any(|stem| text.takes(stem));
+    let units = text.variant.wgsl.iter().any(|file| file.stem.starts_with("lib/matvec"));
     let turn = program.turn(main, if units { 32 * bits } else { u64::MAX })?;
     // Where it calls `weights` once a turn, loads of single words bring more than the eight that it takes.
     let eight = ["lib/matmul", "lib/matmul_coop"].iter().any(|stem| text.takes(stem));
