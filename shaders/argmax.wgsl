@@ -19,7 +19,7 @@ fn nothing() -> vec2<u32> {
 
 fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let higher = bitcast<f32>(b.x) > bitcast<f32>(a.x);
-    let earlier = b.x == a.x && b.y < a.y;
+    let earlier = bitcast<f32>(b.x) == bitcast<f32>(a.x) && b.y < a.y;
     return select(a, b, a.y != 0xffffffffu && (higher || earlier || b.y == 0xffffffffu));
 }
 
@@ -36,30 +36,30 @@ fn reduce(own: vec2<u32>, lane: u32) -> vec2<u32> {
     return candidates[0];
 }
 
-fn candidate(row: u32, i: u32, end: u32) -> vec2<u32> {
-    if i >= end { return nothing(); }
-    return vec2(bitcast<u32>(x[row * params.stride + i]), i);
-}
-
-fn checked(a: vec2<u32>) -> vec2<u32> {
+// The better of a candidate and value i, which comes after it.
+fn next(best: vec2<u32>, value: f32, i: u32) -> vec2<u32> {
     // By its bits: a compiler may assume that no value is NaN.
-    let finite = (a.x & 0x7f800000u) != 0x7f800000u;
-    // Zeros of both signs are equal, by their bits as well.
-    return select(vec2(0u, 0xffffffffu), vec2(select(a.x, 0u, a.x == 0x80000000u), a.y), finite);
+    let finite = (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u;
+    let taken = select(best, vec2(bitcast<u32>(value), i), value > bitcast<f32>(best.x));
+    return select(vec2(best.x, 0xffffffffu), taken, finite && best.y != 0xffffffffu);
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let part = (params.cols + SPLITS - 1u) / SPLITS;
     let end = min((group.z + 1u) * part, params.cols);
+    let row = group.y * params.stride;
     var best = nothing();
-    for (var i = group.z * part + lane; i < end; i += 4u * WG) {
-        let a = candidate(group.y, i, end);
-        let b = candidate(group.y, i + WG, end);
-        let c = candidate(group.y, i + 2u * WG, end);
-        let d = candidate(group.y, i + 3u * WG, end);
-        best = better(best, better(better(checked(a), checked(b)), better(checked(c), checked(d))));
+    var i = group.z * part + lane;
+    for (; i + 3u * WG < end; i += 4u * WG) {
+        let a = x[row + i];
+        let b = x[row + i + WG];
+        let c = x[row + i + 2u * WG];
+        let d = x[row + i + 3u * WG];
+        best = next(next(best, a, i), b, i + WG);
+        best = next(next(best, c, i + 2u * WG), d, i + 3u * WG);
     }
+    for (; i < end; i += WG) { best = next(best, x[row + i], i); }
     best = reduce(best, lane);
     if lane == 0u { parts[group.y * SPLITS + group.z] = best; }
 }

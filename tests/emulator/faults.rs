@@ -104,9 +104,9 @@ static PLANTED: &[Planted] = &[
         name: "one_before_the_first_row",
         on: ["argmax", "portable", ""],
         file: "argmax",
-        edits: &[("params.stride + i]", "params.stride + i - 1u]")],
+        edits: &[("x[row + i], i)", "x[row + i - 1u], i)")],
         kind: "out-of-bounds",
-        at: ("argmax", "params.stride + i - 1u]"),
+        at: ("argmax", "x[row + i - 1u], i)"),
         subgroup: 32,
     },
     Planted {

@@ -49,6 +49,7 @@ fn compare(kernel: &'static Kernel, case: &Case) -> Result<(), Failed> {
                     *expected = found;
                 }
             }
+            whole.by_line.values_mut().zip(sampled.by_line.values()).for_each(|(line, found)| line.lines = found.lines);
         }
         if sampled != whole {
             return Err(format!("sampled {sampled:#?}, whole {whole:#?}").into());
