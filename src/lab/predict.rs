@@ -60,11 +60,13 @@ pub struct StepTime {
     pub kernel: &'static str,
     /// Name of the variant that the card runs.
     pub variant: &'static str,
-    /// Dispatches of the phase.
+    /// How often the phase runs the step.
     pub count: usize,
-    /// Time of one dispatch.
+    /// Dispatches of one such step: one or, where its variant splits the work, two.
+    pub dispatches: usize,
+    /// Time of one such step.
     pub microseconds: f64,
-    /// What binds the dispatch.
+    /// What binds the longest of its dispatches.
     pub limit: Limit,
 }
 
@@ -74,7 +76,7 @@ type Key = (&'static str, Vec<u8>, Vec<(&'static str, u32)>, [usize; 2]);
 struct Predictor<'a> {
     card: &'a Card,
     model: OutlinedModel,
-    known: HashMap<Key, (Counters, &'static Variant)>,
+    known: HashMap<Key, (Vec<Counters>, &'static Variant)>,
 }
 
 /// Predicts a decoded token that sees `context` keys, and the prefill of `prompt` tokens, of a published shape with
@@ -150,13 +152,21 @@ impl Predictor<'_> {
                 let streams = attends || step.weights().is_some();
                 let moved = step.bytes as f64 * share;
                 let (counters, variant) = self.counters(step, start)?;
-                let (time, limit) = roofline::time(self.card, &counters, (moved, streams));
+                // The second dispatch of a step reads what the first has just written.
+                let work = |number| if number == 0 { (moved, streams) } else { (0.0, false) };
+                let times = counters.iter().enumerate().map(|(n, of)| roofline::time(self.card, of, work(n)));
+                let times: Vec<(f64, Limit)> = times.collect();
+                let time: f64 = times.iter().map(|(time, _)| time).sum();
+                let longest = times.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+                let limit = longest.expect("a step has a dispatch").1;
                 seconds += time * count as f64;
                 bytes += moved * count as f64;
-                dispatches += count;
+                let each = times.len();
+                dispatches += count * each;
                 let (kernel, variant) = (step.kernel.name, variant.name);
                 let microseconds = time * 1e6;
-                all.push(StepTime { step: step.name.clone(), kernel, variant, count, microseconds, limit });
+                let step = step.name.clone();
+                all.push(StepTime { step, kernel, variant, count, dispatches: each, microseconds, limit });
             }
         }
         Ok(Phase {
@@ -168,8 +178,8 @@ impl Predictor<'_> {
         })
     }
 
-    /// Returns the counters of a step's dispatch, and the variant that the card runs.
-    fn counters(&mut self, step: &Step, start: usize) -> Result<(Counters, &'static Variant)> {
+    /// Returns the counters of each of a step's dispatches, and the variant that the card runs.
+    fn counters(&mut self, step: &Step, start: usize) -> Result<(Vec<Counters>, &'static Variant)> {
         let consts: Vec<_> = step.consts.iter().copied().chain([("start", start as u32)]).collect();
         let key = (step.kernel.name, step.params.clone(), consts, step.cells);
         if let Some(known) = self.known.get(&key) {
@@ -203,7 +213,7 @@ impl Phase {
             self.dispatches,
             "step",
             "kernel",
-            "dispatches",
+            "times",
             "µs each",
             "limit"
         );

@@ -16,7 +16,7 @@ use crate::gpu::pipeline;
 use crate::plan::dispatch::dispatches;
 use crate::plan::{Consts, Step, Tensor, Variant};
 
-/// Returns the counters of a step's dispatch by `variant` on subgroups of so many lanes; `words` are those of a tensor
+/// Returns the counters of each of a step's dispatches by `variant` on subgroups of so many lanes; `words` are those of a tensor
 /// that it binds.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn step(
     (variant, consts): (&Variant, Consts),
     subgroup: usize,
     words: impl Fn(Tensor) -> Vec<u32>,
-) -> Result<Counters> {
+) -> Result<Vec<Counters>> {
     let consts = consts.specialized(&step.consts);
     let fail =
         |message: String| Error::Shader { kernel: step.kernel.name.into(), variant: variant.name.into(), message };
@@ -36,14 +36,14 @@ pub fn step(
         std::iter::once(params).chain(step.bind.iter().map(|tensor| words(*tensor))).collect();
     let output = words.len() - 1;
     words.push(vec![0; step.part_words * consts.splits() as usize]);
-    let mut total = Counters::default();
+    let mut all = Vec::new();
     for (entry, groups) in dispatches(variant, &consts, step.cells) {
         let program = compile(&text, &consts, entry).map_err(|error| fail(error.message))?;
         let (tile, parts) = if entry == "main" { ((variant.tile)(&consts), consts.splits()) } else { ([1, 1], 0) };
         let shape = (groups, step.cells, tile, parts);
-        total.add(&sample(&program, subgroup, shape, &mut words, output).map_err(fail)?, 1);
+        all.push(sample(&program, subgroup, shape, &mut words, output).map_err(fail)?);
     }
-    Ok(total)
+    Ok(all)
 }
 
 /// Returns the counters of a dispatch of `groups` whose `cells` [rows, columns] are cut into tiles, and those into parts

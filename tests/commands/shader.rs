@@ -151,7 +151,7 @@ fn predictions_have_the_fields_of_the_contract_and_are_the_same_each_time() {
             assert!(step["kernel"].is_string() && step["limit"].is_string(), "{step}");
             let count = step["count"].as_u64().unwrap();
             seconds += step["microseconds"].as_f64().unwrap() * 1e-6 * count as f64;
-            dispatches += count;
+            dispatches += count * step["dispatches"].as_u64().unwrap();
         }
         assert_eq!(phase["dispatches"].as_u64(), Some(dispatches));
         let tokens = phase["tokens"].as_f64().unwrap();

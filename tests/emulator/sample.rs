@@ -38,7 +38,8 @@ fn compare(kernel: &'static Kernel, case: &Case) -> Result<(), Failed> {
             continue;
         }
         let zeros = |tensor: Tensor| vec![0; tensor.words().max(4).next_multiple_of(4)];
-        let sampled = sample::step(step, chosen.clone(), LANES, zeros)?;
+        let mut sampled = Counters::default();
+        sample::step(step, chosen.clone(), LANES, zeros)?.iter().for_each(|dispatch| sampled.add(dispatch, 1));
         // Sectors that other workgroups have read are known to the whole only.
         let mut whole = Counters { rereads: sampled.rereads, ..whole.outcome.counters.clone() };
         if kernel.name.ends_with("_grid") {
