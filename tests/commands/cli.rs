@@ -122,6 +122,7 @@ fn json_is_one_value_on_standard_output() {
         ("shader sanitize", &["--kernel", "copy"]),
         ("shader profile", &["copy"]),
         ("shader compile", &["--kernel", "copy"]),
+        ("shader predict", &["--model", "random:qwen2.5-0.5b", "--card", "RTX 4090", "--context", "64"]),
         ("bench decode", &[&on_cpu[..], &["--prompt", "8", "--gen", "2", "--repeats", "1"]].concat()),
     ];
     let has_json = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some("json"));
