@@ -11,6 +11,8 @@
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
+override GROUP: u32 = 4u; // units of a group of columns
+
 const LANES = 8u;
 const ROWS = 4u;
 
@@ -30,9 +32,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let n0 = ((group.x + group.z * groups.x) * LANES + lane) * ROWS;
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
-    let groups_of_row = params.k / params.group_size;
-    let span = min(firstTrailingBit(params.group_size), 7u);
-    let whole = params.group_size % 128u == 0u; // a block has one group
+    let groups_of_row = params.k / 32u / GROUP;
+    let turns = min(firstTrailingBit(GROUP), 2u); // logarithm of the units that take turns
+    let whole = GROUP % 4u == 0u; // a block has one group
 
     var sums: vec4<f32>;
     for (var b = 0u; b < blocks; b++) {
@@ -42,8 +44,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var coded: array<vec4<f32>, 4>;
         for (var h = 0u; h < 2u; h++) {
             var half: HalfBlock;
-            if (span > 5u) {
-                half = load_dealt(m, b, h, lane, span == 7u);
+            if (turns > 0u) {
+                half = load_dealt(m, b, h, lane, turns == 2u);
                 total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
             } else {
                 half = load_half(m, b, h, lane);
@@ -58,12 +60,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         if (whole) {
             let sum = sum_of_lanes(total[0].x + total[0].y + (total[1].x + total[1].y));
-            let at = n0 * groups_of_row + b * 128u / params.group_size * 4u;
+            let at = n0 * groups_of_row + b * 4u / GROUP * 4u;
             sums += four_scales(at) * (coded[0] + coded[1] + (coded[2] + coded[3]) - four_zeros(at) * sum);
         } else {
             for (var u = 0u; u < 4u; u++) {
                 let sum = sum_of_lanes(total[u / 2u][u % 2u]);
-                let at = n0 * groups_of_row + min(b * 128u + u * 32u, params.k - 1u) / params.group_size * 4u;
+                let at = n0 * groups_of_row + min(b * 4u + u, params.k / 32u - 1u) / GROUP * 4u;
                 sums += four_scales(at) * (coded[u] - four_zeros(at) * sum);
             }
         }

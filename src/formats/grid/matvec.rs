@@ -21,7 +21,7 @@ pub static KERNEL: Kernel = Kernel {
         ),
         linear::matvec_int64_subgroup::<32>(
             wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
-            &[("BITS", 4)],
+            &[("GROUP", 4), ("BITS", 4)],
         ),
         linear::matvec_rows_subgroup::<32>(
             wgsl!("matvec_grid_rows_subgroup", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
