@@ -35,6 +35,7 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "matmul_*", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "matmul_*", variant: "rows", consts: &[] },
     Tuning { class: Class::Software, kernel: "attention_decode", variant: "rows_subgroup", consts: &[] },
+    Tuning { class: Class::Software, kernel: "attention_decode", variant: "whole", consts: &[] },
     Tuning { class: Class::Software, kernel: "argmax", variant: "portable", consts: &[("SPLITS", 4)] },
     Tuning { class: Class::Software, kernel: "int8_*", variant: "portable", consts: &[("WG", 8)] },
 ];

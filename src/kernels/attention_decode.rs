@@ -152,6 +152,15 @@ pub static KERNEL: Kernel = Kernel {
             tile: |_| [1, 1],
             nmse: 1e-8,
         },
+        // One workgroup a head: for software drivers that compile the split shader for minutes.
+        Variant {
+            name: "whole",
+            needs: Needs::empty(),
+            wgsl: wgsl!("attention_decode_whole", "lib/reach", "lib/reduce"),
+            consts: &[("WG", 128)],
+            tile: |_| [1, 1],
+            nmse: 1e-8,
+        },
     ],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
