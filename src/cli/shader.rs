@@ -57,7 +57,7 @@ struct Emission {
     kernel: String,
     /// spirv, msl, hlsl or glsl, as wgpu writes it; aco: AMD's instructions
     #[arg(long)]
-    to: listing::Target,
+    to: listing::EmitTarget,
     /// Write to this file instead, SPIR-V as the binary
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,

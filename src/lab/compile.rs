@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::emit::{Code, Language, emit};
+use super::emit::{EmittedShader, ShaderLanguage, emit};
 use super::isa::Program;
-use super::radv::{Compiled, Compiler, Request};
+use super::radv::{CompileRequest, CompiledPipeline, Compiler};
 use super::text::{ShaderText, TextSelection};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, tuning};
@@ -21,6 +21,8 @@ pub struct ShaderReport {
     pub kernel: &'static str,
     /// Name of the variant.
     pub variant: &'static str,
+    /// Entry point; a variant that splits its work has two.
+    pub entry: &'static str,
     /// Name of the card's chip.
     pub card: &'static str,
     /// Bits of a weight, scales aside; None for kernels without weights.
@@ -86,17 +88,19 @@ pub fn compile(
 ///
 /// # Errors
 /// The text does not compile to SPIR-V; the compiler ended.
-pub fn compiled(compiler: &mut Compiler, text: &ShaderText, folder: Option<&Path>) -> Result<Compiled> {
+pub fn compiled(compiler: &mut Compiler, text: &ShaderText, folder: Option<&Path>) -> Result<CompiledPipeline> {
     let lacking = text.variant.needs.difference(HAS);
     if !lacking.is_empty() {
         return Err(text.error(format!("needs {lacking}, which is not asked of RADV")));
     }
-    let Code::Spirv(spirv) = emit(text, Language::Spirv, folder)? else { unreachable!("SPIR-V is words") };
+    let EmittedShader::Spirv(spirv) = emit(text, ShaderLanguage::Spirv, folder)? else {
+        unreachable!("SPIR-V is words")
+    };
     let (module, _) = text.module(folder, naga::valid::Capabilities::all())?;
     let bindings = module.global_variables.iter().filter_map(|(_, variable)| {
         variable.binding.map(|binding| (binding.binding, variable.space == naga::AddressSpace::Uniform))
     });
-    let compiled = compiler.compile(&Request { spirv, bindings: bindings.collect() })?;
+    let compiled = compiler.compile(&CompileRequest { spirv, bindings: bindings.collect() })?;
     if compiled.error.is_empty() { Ok(compiled) } else { Err(text.error(compiled.error)) }
 }
 
@@ -119,6 +123,7 @@ pub fn report(compiler: &mut Compiler, text: &ShaderText, folder: Option<&Path>)
     Ok(ShaderReport {
         kernel: text.kernel.name,
         variant: text.variant.name,
+        entry: text.entry,
         card: card.name,
         width: text.width(),
         block: text.block,
@@ -157,10 +162,11 @@ pub fn table(reports: &[ShaderReport]) -> Vec<[String; 10]> {
     let row = |r: &ShaderReport| {
         let width = r.block.map(str::to_owned).or(r.width.map(|bits| bits.to_string()));
         let name: Vec<String> = [r.kernel.to_owned(), r.variant.to_owned()].into_iter().chain(width).collect();
+        let entry = if r.entry == "main" { String::new() } else { format!("/{}", r.entry) };
         let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
         let ratio = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| format!("{n:.2}"));
         [
-            name.join("/") + if r.chosen { " *" } else { "" },
+            name.join("/") + &entry + if r.chosen { " *" } else { "" },
             r.card.to_owned(),
             count(r.vgprs),
             count(r.spills),

@@ -15,7 +15,7 @@ use crate::plan::Needs;
 
 /// A language that drivers take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
+pub enum ShaderLanguage {
     /// Vulkan's.
     Spirv,
     /// Metal's.
@@ -28,16 +28,17 @@ pub enum Language {
 
 /// A shader as a driver gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {
+pub enum EmittedShader {
     /// A module of SPIR-V.
     Spirv(Vec<u32>),
     /// Source text.
     Source(String),
 }
 
-impl Language {
+impl ShaderLanguage {
     /// All of them.
-    pub const ALL: [Language; 4] = [Language::Spirv, Language::Msl, Language::Hlsl, Language::Glsl];
+    pub const ALL: [ShaderLanguage; 4] =
+        [ShaderLanguage::Spirv, ShaderLanguage::Msl, ShaderLanguage::Hlsl, ShaderLanguage::Glsl];
 
     /// Returns the name, as `--to` takes it.
     pub fn name(self) -> &'static str {
@@ -47,9 +48,9 @@ impl Language {
     /// Returns the feature of `needs` that the language lacks, and why no adapter misses it.
     pub fn lacks(self, needs: Needs) -> Option<(Needs, &'static str)> {
         let (lacking, reason) = match self {
-            Language::Spirv | Language::Msl => return None,
-            Language::Hlsl => (Needs::COOP_MATRIX, "HLSL 6 has none; adapters of DX12 never report it"),
-            Language::Glsl => (Needs::all(), "GLES has none; adapters of OpenGL never report it"),
+            ShaderLanguage::Spirv | ShaderLanguage::Msl => return None,
+            ShaderLanguage::Hlsl => (Needs::COOP_MATRIX, "HLSL 6 has none; adapters of DX12 never report it"),
+            ShaderLanguage::Glsl => (Needs::all(), "GLES has none; adapters of OpenGL never report it"),
         };
         let lacking = needs & lacking;
         (!lacking.is_empty()).then_some((lacking, reason))
@@ -57,10 +58,10 @@ impl Language {
 
     fn capabilities(self) -> Capabilities {
         match self {
-            Language::Spirv => spv::supported_capabilities(),
-            Language::Msl => msl::supported_capabilities(),
-            Language::Hlsl => hlsl::supported_capabilities(),
-            Language::Glsl => glsl::supported_capabilities(),
+            ShaderLanguage::Spirv => spv::supported_capabilities(),
+            ShaderLanguage::Msl => msl::supported_capabilities(),
+            ShaderLanguage::Hlsl => hlsl::supported_capabilities(),
+            ShaderLanguage::Glsl => glsl::supported_capabilities(),
         }
     }
 }
@@ -69,7 +70,7 @@ impl Language {
 ///
 /// # Errors
 /// [`Error::Shader`](crate::Error::Shader) with the compiler's message; a file of the folder cannot be read.
-pub fn emit(text: &ShaderText, language: Language, folder: Option<&Path>) -> Result<Code> {
+pub fn emit(text: &ShaderText, language: ShaderLanguage, folder: Option<&Path>) -> Result<EmittedShader> {
     if let Some((lacking, reason)) = language.lacks(text.variant.needs) {
         return Err(text.error(format!("needs {lacking}: {reason}")));
     }
@@ -77,10 +78,10 @@ pub fn emit(text: &ShaderText, language: Language, folder: Option<&Path>) -> Res
     let checked = folder.is_some();
     // The writers panic at what they do not support.
     let written = catch_unwind(AssertUnwindSafe(|| match language {
-        Language::Spirv => spirv(&module, &info, checked).map(Code::Spirv),
-        Language::Msl => metal(&module, &info, checked).map(Code::Source),
-        Language::Hlsl => direct3d(&module, &info, checked).map(Code::Source),
-        Language::Glsl => opengl(&module, &info).map(Code::Source),
+        ShaderLanguage::Spirv => spirv(&module, &info, checked).map(EmittedShader::Spirv),
+        ShaderLanguage::Msl => metal(&module, &info, checked).map(EmittedShader::Source),
+        ShaderLanguage::Hlsl => direct3d(&module, &info, checked).map(EmittedShader::Source),
+        ShaderLanguage::Glsl => opengl(&module, &info).map(EmittedShader::Source),
     }));
     written.unwrap_or_else(|_| Err("the writer panicked".into())).map_err(|message| text.error(message))
 }
@@ -175,20 +176,20 @@ fn opengl(module: &Module, info: &ModuleInfo) -> Result<String, String> {
     Ok(text)
 }
 
-impl Code {
+impl EmittedShader {
     /// Returns the bytes of a file: of a module or of the text.
     pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Code::Spirv(words) => words.iter().flat_map(|word| word.to_le_bytes()).collect(),
-            Code::Source(text) => text.clone().into_bytes(),
+            EmittedShader::Spirv(words) => words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+            EmittedShader::Source(text) => text.clone().into_bytes(),
         }
     }
 
     /// Returns a text for people: the source, or one instruction of SPIR-V a line, its name and its words.
     pub fn text(&self) -> String {
         let words = match self {
-            Code::Source(text) => return text.clone(),
-            Code::Spirv(words) => words,
+            EmittedShader::Source(text) => return text.clone(),
+            EmittedShader::Spirv(words) => words,
         };
         let mut text = String::new();
         // A header of five words, then instructions that begin with their length and their number.

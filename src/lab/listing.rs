@@ -4,26 +4,27 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::compile::compiled;
-use super::emit::{Code, Language, emit};
+use super::emit::{EmittedShader, ShaderLanguage, emit};
 use super::radv::{CARDS, Compiler};
 use super::text::TextSelection;
 use crate::error::{Error, Result};
 
 /// What a listing shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum EmitTarget {
     /// The shader in a driver's language.
-    Language(Language),
+    Language(ShaderLanguage),
     /// The instructions that AMD's compiler ACO makes of it.
     Aco,
 }
 
-impl FromStr for Target {
+impl FromStr for EmitTarget {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Target, String> {
-        let language = Language::ALL.into_iter().find(|language| language.name() == name).map(Target::Language);
-        let target = language.or((name == "aco").then_some(Target::Aco));
+    fn from_str(name: &str) -> Result<EmitTarget, String> {
+        let language =
+            ShaderLanguage::ALL.into_iter().find(|language| language.name() == name).map(EmitTarget::Language);
+        let target = language.or((name == "aco").then_some(EmitTarget::Aco));
         target.ok_or_else(|| "expected spirv, msl, hlsl, glsl or aco".into())
     }
 }
@@ -38,7 +39,7 @@ impl FromStr for Target {
 pub fn listing(
     kernel: &str,
     selection: &TextSelection,
-    target: Target,
+    target: EmitTarget,
     out: Option<&Path>,
     qwgpu: &Path,
 ) -> Result<String> {
@@ -49,16 +50,16 @@ pub fn listing(
     }
     let cards = selection.cards()?;
     let mut compiler = match target {
-        Target::Aco => Some(Compiler::start(cards[0], qwgpu)?),
-        Target::Language(_) => None,
+        EmitTarget::Aco => Some(Compiler::start(cards[0], qwgpu)?),
+        EmitTarget::Language(_) => None,
     };
     let mut listing = String::new();
     for text in &texts {
         let folder = selection.shaders.as_deref();
         let code = match (target, &mut compiler) {
-            (Target::Language(language), _) => emit(text, language, folder)?,
-            (Target::Aco, Some(compiler)) => Code::Source(compiled(compiler, text, folder)?.assembly),
-            (Target::Aco, None) => unreachable!("it was started"),
+            (EmitTarget::Language(language), _) => emit(text, language, folder)?,
+            (EmitTarget::Aco, Some(compiler)) => EmittedShader::Source(compiled(compiler, text, folder)?.assembly),
+            (EmitTarget::Aco, None) => unreachable!("it was started"),
         };
         match out {
             Some(path) => std::fs::write(path, code.bytes()).map_err(Error::io(path))?,

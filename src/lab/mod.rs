@@ -16,4 +16,4 @@ pub mod sample;
 pub mod text;
 
 pub use cards::Card;
-pub use predict::{Prediction, predict};
+pub use predict::{SpeedPrediction, predict};

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 
 /// Prediction of a model's speed on a card.
 #[derive(Clone, Debug, Serialize)]
-pub struct Prediction {
+pub struct SpeedPrediction {
     /// What this is, and how wrong it was where it was checked.
     pub notice: String,
     /// Name of the card.
@@ -90,7 +90,7 @@ pub fn predict(
     quant: Option<QuantType>,
     [context, prompt]: [Option<usize>; 2],
     progress: &mut dyn Progress,
-) -> Result<Prediction> {
+) -> Result<SpeedPrediction> {
     let Spec::Random { name, config, .. } = Spec::parse(model)? else {
         let fix = "name its shape; weights of other values take the same time";
         return Err(Error::request("`model`", "random:NAME", model, fix));
@@ -109,7 +109,7 @@ pub fn predict(
         let chunks = [(chunk, full.saturating_sub(1) * chunk / 2, full), (rest, full * chunk, usize::from(rest > 0))];
         predictor.phase(prompt, &chunks, PassOutput::Nothing, progress)
     });
-    Ok(Prediction {
+    Ok(SpeedPrediction {
         notice: notice(card),
         card: card.name.clone(),
         model: format!("random:{name}{}", quant.map_or(String::new(), |quant| format!(" {quant}"))),
@@ -193,10 +193,10 @@ impl Predictor<'_> {
     }
 }
 
-impl Prediction {
+impl SpeedPrediction {
     /// Returns the speeds, and the steps as tables.
     pub fn text(&self) -> String {
-        let Prediction { notice, card, model, context, decode, prefill } = self;
+        let SpeedPrediction { notice, card, model, context, decode, prefill } = self;
         let decode = format!("{model} on {card}, decode at {context} tokens: {}", decode.text());
         let prefill = prefill.as_ref().map(|p| format!("\nprefill of {} tokens: {}", p.tokens, p.text()));
         format!("{notice}\n\n{decode}{}", prefill.unwrap_or_default())

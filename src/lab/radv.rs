@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// A card that RADV compiles for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Card {
+pub struct AmdCard {
     /// Name of the chip, as Mesa has it.
     pub name: &'static str,
     /// Generation of its instruction set.
@@ -27,14 +27,14 @@ pub struct Card {
 }
 
 /// Cards of the two latest generations that every Mesa since 22.3 knows.
-pub static CARDS: [Card; 2] = [
-    Card { name: "gfx1100", generation: "RDNA3", subgroup: 64 },
-    Card { name: "navi21", generation: "RDNA2", subgroup: 64 },
+pub static CARDS: [AmdCard; 2] = [
+    AmdCard { name: "gfx1100", generation: "RDNA3", subgroup: 64 },
+    AmdCard { name: "navi21", generation: "RDNA2", subgroup: 64 },
 ];
 
 /// A shader to compile.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {
+pub struct CompileRequest {
     /// Words of the module, with the entry point `main`.
     pub spirv: Vec<u32>,
     /// Numbers of the bindings, and whether each is a uniform buffer; others are storage buffers.
@@ -43,7 +43,7 @@ pub struct Request {
 
 /// What the compiler made of a shader.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Compiled {
+pub struct CompiledPipeline {
     /// The driver's statistics by the names that it gives them.
     pub statistics: BTreeMap<String, u64>,
     /// Instructions of the card, a line each.
@@ -68,7 +68,7 @@ pub struct Compiler {
     /// The driver as it says itself.
     pub driver: Driver,
     /// The card that it compiles for.
-    pub card: &'static Card,
+    pub card: &'static AmdCard,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -99,7 +99,7 @@ impl Compiler {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if the driver is not there or has no such card.
-    pub fn start(card: &'static Card, qwgpu: &Path) -> Result<Compiler> {
+    pub fn start(card: &'static AmdCard, qwgpu: &Path) -> Result<Compiler> {
         let manifest = manifest()?;
         let mut command = Command::new(qwgpu);
         command.args(["shader", "radv"]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -123,7 +123,7 @@ impl Compiler {
     ///
     /// # Errors
     /// [`Error::DeviceLost`] if the compiler ended.
-    pub fn compile(&mut self, request: &Request) -> Result<Compiled> {
+    pub fn compile(&mut self, request: &CompileRequest) -> Result<CompiledPipeline> {
         let line = serde_json::to_string(request).map_err(|e| Error::DeviceLost(e.to_string()))?;
         let sent = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
         let ended = |e: String| Error::DeviceLost(format!("the compiler of RADV ended: {e}"));
@@ -149,7 +149,7 @@ fn answer<T: serde::de::DeserializeOwned>(output: &mut impl BufRead) -> Result<T
     serde_json::from_str(&line).map_err(|e| format!("{e} in {line}"))
 }
 
-/// Compiles shaders for the card that the environment names: a [`Request`] a line in, a [`Compiled`] a line out, after
+/// Compiles shaders for the card that the environment names: a [`CompileRequest`] a line in, a [`CompiledPipeline`] a line out, after
 /// a line with the [`Driver`] or the reason why there is none.
 ///
 /// # Errors
@@ -161,10 +161,10 @@ pub fn serve(input: impl BufRead, mut output: impl Write) -> std::io::Result<()>
     output.flush()?;
     let Ok(device) = device else { return Ok(()) };
     for line in input.lines() {
-        let request: Request = serde_json::from_str(&line?)?;
+        let request: CompileRequest = serde_json::from_str(&line?)?;
         let compiled = device
             .compile(&request)
-            .unwrap_or_else(|error| Compiled { error: error.to_string(), ..Default::default() });
+            .unwrap_or_else(|error| CompiledPipeline { error: error.to_string(), ..Default::default() });
         writeln!(output, "{}", serde_json::to_string(&compiled)?)?;
         output.flush()?;
     }
@@ -223,7 +223,7 @@ impl Device {
         }
     }
 
-    fn compile(&self, request: &Request) -> Result<Compiled, vk::Result> {
+    fn compile(&self, request: &CompileRequest) -> Result<CompiledPipeline, vk::Result> {
         let bindings: Vec<_> = request.bindings.iter().map(|&(number, uniform)| binding(number, uniform)).collect();
         let device = &self.device;
         // SAFETY: as in `open`; the words come from naga's writer, which validated the module.
@@ -258,7 +258,7 @@ impl Device {
 
     /// # Safety
     /// The pipeline is of this device and keeps statistics and representations.
-    unsafe fn report(&self, pipeline: vk::Pipeline) -> Result<Compiled, vk::Result> {
+    unsafe fn report(&self, pipeline: vk::Pipeline) -> Result<CompiledPipeline, vk::Result> {
         let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         // SAFETY: the caller's promise; texts are read into memory of the size that the driver asked for.
         unsafe {
@@ -290,7 +290,7 @@ impl Device {
                 .iter()
                 .position(is_assembly)
                 .map(|at| String::from_utf8_lossy(&bytes[at]).trim_end_matches('\0').to_owned());
-            Ok(Compiled { statistics, assembly: assembly.unwrap_or_default(), ..Default::default() })
+            Ok(CompiledPipeline { statistics, assembly: assembly.unwrap_or_default(), ..Default::default() })
         }
     }
 }

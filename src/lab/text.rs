@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
-use super::radv::{CARDS, Card};
+use super::radv::{AmdCard, CARDS};
 use crate::error::{Error, Result};
 use crate::formats::{self, gguf::blocks::BLOCKS};
 use crate::gpu::{Class, pipeline, tuning};
@@ -74,7 +74,7 @@ impl TextSelection {
     ///
     /// # Errors
     /// There is no card of this name.
-    pub fn cards(&self) -> Result<Vec<&'static Card>> {
+    pub fn cards(&self) -> Result<Vec<&'static AmdCard>> {
         let cards: Vec<_> =
             CARDS.iter().filter(|card| self.card.as_ref().is_none_or(|name| card.name == name)).collect();
         let names = || CARDS.iter().map(|card| card.name).collect::<Vec<_>>().join(" or ");

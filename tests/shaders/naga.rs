@@ -7,7 +7,7 @@
 
 use libtest_mimic::{Failed, Trial as Test};
 use qwgpu::formats;
-use qwgpu::lab::emit::{Code, Language, emit};
+use qwgpu::lab::emit::{EmittedShader, ShaderLanguage, emit};
 use qwgpu::lab::text::ShaderText;
 
 /// Returns a test for each kernel, variant and writer.
@@ -15,7 +15,7 @@ pub fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for kernel in formats::kernels() {
         for text in kernel.variants.iter().flat_map(|variant| ShaderText::all(kernel, variant, 32)) {
-            for language in Language::ALL {
+            for language in ShaderLanguage::ALL {
                 let name = format!("{}/{}", text.name(), language.name());
                 let exception = language.lacks(text.variant.needs);
                 let text = text.clone();
@@ -30,17 +30,17 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-fn translate(text: &ShaderText, language: Language) -> Result<(), Failed> {
+fn translate(text: &ShaderText, language: ShaderLanguage) -> Result<(), Failed> {
     let code = emit(text, language, None)?;
     // A word of a driver's own language, which no other has.
     let (mark, shown) = match language {
-        Language::Spirv => ("OpEntryPoint 5 ", code.text()),
-        Language::Msl => ("kernel void main_", code.text()),
-        Language::Hlsl => ("[numthreads(", code.text()),
-        Language::Glsl => ("#version 310 es", code.text()),
+        ShaderLanguage::Spirv => ("OpEntryPoint 5 ", code.text()),
+        ShaderLanguage::Msl => ("kernel void main_", code.text()),
+        ShaderLanguage::Hlsl => ("[numthreads(", code.text()),
+        ShaderLanguage::Glsl => ("#version 310 es", code.text()),
     };
-    let is_module = matches!(&code, Code::Spirv(words) if words[0] == 0x0723_0203);
-    if !shown.contains(mark) || is_module != (language == Language::Spirv) {
+    let is_module = matches!(&code, EmittedShader::Spirv(words) if words[0] == 0x0723_0203);
+    if !shown.contains(mark) || is_module != (language == ShaderLanguage::Spirv) {
         return Err(format!("no `{mark}` in {shown}").into());
     }
     Ok(())
