@@ -126,6 +126,14 @@ pub trait Solver {
     /// Names the option.
     fn check(&self, bits: u32) -> Result<()>;
 
+    /// Refuses options that do not suit the shape of a weight.
+    ///
+    /// # Errors
+    /// Names the weight.
+    fn check_shape(&self, _bits: u32, _name: &str, _rows: usize, _cols: usize) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns how the Hessian of `weight`'s inputs is factored. None: the method needs no factor.
     fn factor(&self, _weight: &Weight<'_>) -> Option<FactorOptions> {
         None

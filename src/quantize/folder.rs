@@ -1,5 +1,7 @@
 //! The unfinished folder: names of its pieces, reports that a resumed run reads back, and its completion.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::job::Job;
@@ -8,6 +10,9 @@ use crate::checkpoint::{NewFile, NewTensor, PartialFolder, SHARD_BYTES, files_be
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::text;
+
+/// The report within a quantized folder.
+pub const REPORT: &str = "quantize_report.json";
 
 /// Returns the name of a layer's piece.
 pub fn piece(layer: usize) -> String {
@@ -20,6 +25,13 @@ pub fn read_report(work: &PartialFolder, layer: usize) -> Result<LayerReport> {
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     let fix = "remove the unfinished folder and start anew";
     serde_json::from_slice(&bytes).map_err(|e| Error::malformed(&path, "report", "what this program wrote", e, fix))
+}
+
+/// Tells whether `out` is the finished folder of this job, by the digest in its report.
+pub fn is_finished(out: &Path, job: &Job) -> Result<bool> {
+    let report = std::fs::read(out.join(REPORT)).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let partial = out.with_added_extension("partial");
+    Ok(!partial.exists() && report.is_some_and(|report| job.digest().is_ok_and(|digest| report["digest"] == *digest)))
 }
 
 /// Writes embedding, final norm, output matrix, config, tokenizer and report, and gives the folder its name.
@@ -39,7 +51,7 @@ pub fn finish(job: &Job, work: PartialFolder, folder: &dyn FolderWriter, report:
     let origin = &job.checkpoint.path;
     let mut files = files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocab, origin))?;
     let report = serde_json::to_string_pretty(report).expect("numbers and names") + "\n";
-    files.push(NewFile { name: "quantize_report.json".into(), bytes: report.into_bytes() });
+    files.push(NewFile { name: REPORT.into(), bytes: report.into_bytes() });
     let pieces: Vec<String> =
         [HEAD.to_owned()].into_iter().chain((0..job.config.num_hidden_layers).map(piece)).collect();
     work.finish(&pieces, &files, SHARD_BYTES)

@@ -9,6 +9,7 @@ use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::formats::file::Quantization;
 use crate::model::Config;
+use crate::model::families::Slot;
 
 /// Quantization to be run.
 pub struct Job<'a> {
@@ -39,6 +40,11 @@ impl Job<'_> {
         Ok(identity.to_string())
     }
 
+    /// Returns the digest of the identity, which a finished folder's report has.
+    pub fn digest(&self) -> Result<String> {
+        Ok(hex(&Sha256::digest(self.identity()?.as_bytes())[..8]))
+    }
+
     /// Checks the settings against model and samples.
     pub fn check(&self) -> Result<()> {
         self.settings.check()?;
@@ -52,6 +58,16 @@ impl Job<'_> {
                 what: "quantizing a model that is quantized already".into(),
                 fix: "start from the original model".into(),
             });
+        }
+        for i in 0..self.config.num_hidden_layers {
+            for slot in self.config.family.layer {
+                let Slot::Linear { name, rows, cols, .. } = *slot else { continue };
+                let name = format!("model.layers.{i}.{name}");
+                if !self.settings.skips(&name) {
+                    let Settings { quant, options, .. } = &self.settings;
+                    options.check_shape(quant.bits, &name, rows.of(&self.config), cols.of(&self.config))?;
+                }
+            }
         }
         let vocab = self.config.vocab_size;
         if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {

@@ -4,7 +4,7 @@
 //! with the same bytes ([`crate::checkpoint::PartialFolder`]).
 
 pub mod calibration;
-mod folder;
+pub mod folder;
 mod job;
 mod report;
 mod run;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::job::Job;
+use crate::error::Result;
 use crate::formats::solver::Quantized;
 
 /// Quantization of one linear.
@@ -102,9 +103,10 @@ impl LayerReport {
 }
 
 /// Returns the whole report.
-pub fn report(settings: &Settings, threshold: Option<f32>, calibration: &Value, layers: &[LayerReport]) -> Value {
+pub fn report(job: &Job, threshold: Option<f32>, layers: &[LayerReport]) -> Result<Value> {
+    let Job { settings, calibration, .. } = job;
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears));
-    json!({
+    Ok(json!({
         "method": settings.quant.method.name,
         "bits": settings.quant.bits,
         "bits_per_weight": bits_per_weight,
@@ -114,6 +116,7 @@ pub fn report(settings: &Settings, threshold: Option<f32>, calibration: &Value, 
         "seconds": layers.iter().map(|l| l.seconds).sum::<f64>(),
         "settings": settings.to_json(),
         "calibration": calibration,
+        "digest": job.digest()?,
         "layers": layers,
-    })
+    }))
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::folder::{finish, piece, read_report};
+use super::folder::{finish, is_finished, piece, read_report};
 use super::job::Job;
 use super::report::{self, LayerReport, LinearReport};
 use super::search;
@@ -29,6 +29,9 @@ use crate::progress::{Progress, StepProgress};
 /// Settings or samples that do not fit the model, tensors that cannot be read, quantized or written, those of the device.
 pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
     job.check()?;
+    if is_finished(out, job)? {
+        return Ok(None);
+    }
     let Some(work) = PartialFolder::open(out, &job.identity()?)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
     let folder = job.settings.folder();
@@ -96,7 +99,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         }
     }
     StepProgress::new(progress, "writing", layers, layers).alive()?;
-    let report = report::report(&job.settings, threshold, &job.calibration, &reports);
+    let report = report::report(job, threshold, &reports)?;
     finish(job, work, &*folder, &report)?;
     Ok(Some(report))
 }
@@ -214,7 +217,8 @@ impl<'a> LayerQuantizer<'a, '_> {
 
     /// Adds norms, biases and unquantized linears.
     fn add_rest(&self, layer: &Layer, tensors: &mut Vec<NewTensor<'a>>) -> Result<()> {
-        let mut names: Vec<String> = layer.norms().map(|norm| self.name(&format!("{norm}.weight"))).collect();
+        let mut names: Vec<String> =
+            self.job.config.family.norms().map(|norm| self.name(&format!("{norm}.weight"))).collect();
         for (linear, l) in layer.linears() {
             let name = self.name(linear);
             if self.job.settings.skips(&name) {

@@ -3,23 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::Settings;
 use super::calibration::{self, Calibration};
+use super::folder::REPORT;
 use super::job::Job;
 use super::run::run;
 use crate::checkpoint::Checkpoint;
-use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::generate::{Compute, DeviceChoice, load};
 use crate::model::Config;
 use crate::progress::Progress;
 use crate::text::read_text;
 use crate::units::binary_bytes;
-
-/// The report within a quantized folder.
-pub const REPORT: &str = "quantize_report.json";
 
 /// Quantizes the model at `model` into the folder `out` and returns the report. A run that was stopped goes on where it
 /// was; a folder that is finished is left as it is.
@@ -55,8 +51,7 @@ pub fn cached(
     // A method that is not calibrated has one cached result, whatever the calibration.
     let file = calibration.file.clone().filter(|_| settings.quant.method.calibrated);
     let job = job(&checkpoint, model, settings, &Calibration { file, ..calibration.clone() }, progress)?;
-    let digest = Sha256::digest(job.identity()?.as_bytes());
-    let name = hex(&digest[..8]);
+    let name = job.digest()?;
     let folder = crate::gpu::cache_folder().map(|f| f.join("quantized")).ok_or_else(|| {
         let fix = "set HOME or XDG_CACHE_HOME, or quantize into a folder";
         Error::request("`quant`", "a folder to keep the result in", "none", fix)

@@ -25,8 +25,9 @@ use crate::eval::{Evaluation, Shard, divergence, perplexity};
 use crate::generate::{Compute, Model};
 use crate::metrics::information::Distance;
 use crate::progress::Progress;
+use crate::quantize::folder::REPORT;
 use crate::quantize::model_digest;
-use crate::quantize::session::{self, REPORT};
+use crate::quantize::session;
 use crate::report::data::{
     BASELINE, Conditions, Memory, NamedValue, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
 };

@@ -96,7 +96,7 @@ fn assert_same(expected: &[(String, String)], found: &[(String, String)], what: 
 }
 
 #[test]
-fn shares_and_kills_and_sharing_change_nothing() {
+fn shards_and_shared_beginnings_change_nothing() {
     let data = data();
     let whole = tempfile::tempdir().unwrap();
     done(eval(data.path(), whole.path(), &[]));

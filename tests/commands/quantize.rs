@@ -149,6 +149,11 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         let kills = std::iter::repeat_with(kill).take_while(|killed| *killed).count();
         assert!(kills > 0, "{name}: no run was killed before its end");
         assert!(contents(&whole) == contents(&killed), "{name}: other bytes after {kills} kills");
+        // Given once more, a finished run says so; another run is refused.
+        let again = ends(0, arguments(&model, &text, &killed, more));
+        assert_says(stderr(&again), &["finished by a run before"]);
+        let other = ends(2, arguments(&model, &text, &killed, &[more, &["--percdamp", "0.5"]].concat()));
+        assert_says(stderr(&other), &["not there yet"]);
     }
 }
 
@@ -160,7 +165,7 @@ fn what_cannot_be_is_refused_by_name() {
         let out = folder.path().join("refused");
         let output = ends(2, arguments(&model, &text, &out, more));
         assert_says(stderr(&output), &[what]);
-        assert!(!out.exists(), "{more:?}");
+        assert!(!out.exists() && !folder.path().join("refused.partial").exists(), "{more:?}");
     };
     refused(&["--method", "gptq", "--bits", "5"], "--bits");
     refused(&["--method", "int8", "--bits", "4"], "--bits");

@@ -18,17 +18,19 @@ pub(super) struct Fit<'a> {
 
 impl Fit<'_> {
     /// Returns the columns of a group in this weight.
-    pub(super) fn group_size(&self, weight: &Weight<'_>) -> Result<usize> {
+    ///
+    /// # Errors
+    /// The options do not suit a weight of `cols` columns.
+    pub(super) fn group_size(&self, name: &str, cols: usize) -> Result<usize> {
         if ![2, 3, 4, 8].contains(&self.bits) {
-            return Err(Error::request(weight.name, "2, 3, 4 or 8 bits", self.bits, "choose another width"));
+            return Err(Error::request(name, "2, 3, 4 or 8 bits", self.bits, "choose another width"));
         }
-        let group_size = self.options.group_size.columns().unwrap_or(weight.cols);
-        let words = (weight.cols * self.bits as usize).is_multiple_of(32);
-        let groups = group_size.is_multiple_of(32) && weight.cols.is_multiple_of(group_size);
-        if !words || (group_size != weight.cols && !groups) {
-            let expected =
-                format!("groups of a multiple of 32 that divides its {} columns, or whole rows", weight.cols);
-            return Err(Error::request(weight.name, expected, group_size, "choose another size of groups"));
+        let group_size = self.options.group_size.columns().unwrap_or(cols);
+        let words = (cols * self.bits as usize).is_multiple_of(32);
+        let groups = group_size.is_multiple_of(32) && cols.is_multiple_of(group_size);
+        if !words || (group_size != cols && !groups) {
+            let expected = format!("groups of a multiple of 32 that divides its {cols} columns, or whole rows");
+            return Err(Error::request(name, expected, group_size, "choose another size of groups"));
         }
         Ok(group_size)
     }

@@ -17,7 +17,7 @@ use crate::formats::solver::{Factor, Quantized, Weight};
 pub fn gptq(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &GptqOptions) -> Result<Quantized> {
     weight.check_with(factor)?;
     let fit = Fit { bits, options: &options.grid };
-    let group_size = fit.group_size(weight)?;
+    let group_size = fit.group_size(weight.name, weight.cols)?;
     let tiles: Vec<_> = (0..weight.rows)
         .into_par_iter()
         .step_by(ROWS)

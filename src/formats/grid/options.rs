@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use super::fit::Fit;
 use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
@@ -139,6 +140,10 @@ impl GridOptions {
         }
     }
 
+    fn check_shape(&self, bits: u32, name: &str, cols: usize) -> Result<()> {
+        Fit { bits, options: self }.group_size(name, cols).map(|_| ())
+    }
+
     fn check(&self) -> Result<()> {
         match self.mse {
             Some(power) if !(power > 0.0 && power.is_finite()) => {
@@ -161,6 +166,10 @@ pub struct RtnOptions {
 impl Solver for RtnOptions {
     fn check(&self, _: u32) -> Result<()> {
         self.grid.check()
+    }
+
+    fn check_shape(&self, bits: u32, name: &str, _: usize, cols: usize) -> Result<()> {
+        self.grid.check_shape(bits, name, cols)
     }
 
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
@@ -219,6 +228,10 @@ impl Solver for GptqOptions {
     fn check(&self, _: u32) -> Result<()> {
         check_percdamp(self.percdamp, self.damp_auto_increment)?;
         self.grid.check()
+    }
+
+    fn check_shape(&self, bits: u32, name: &str, _: usize, cols: usize) -> Result<()> {
+        self.grid.check_shape(bits, name, cols)
     }
 
     fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {

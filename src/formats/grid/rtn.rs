@@ -15,7 +15,7 @@ use crate::formats::solver::{Hessian, Quantized, Weight};
 pub fn rtn(weight: &Weight<'_>, bits: u32, options: &GridOptions, hessian: Option<&Hessian>) -> Result<Quantized> {
     weight.check()?;
     let fit = Fit { bits, options };
-    let group_size = fit.group_size(weight)?;
+    let group_size = fit.group_size(weight.name, weight.cols)?;
     let tiles: Vec<_> = (0..weight.rows)
         .into_par_iter()
         .step_by(ROWS)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::folder::{OutlierMeaning, SpqrFolder};
+use super::solve::check;
 use super::{FORMAT, outlier_share, random, spqr};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
@@ -170,6 +171,10 @@ impl Solver for SpqrOptions {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_shape(&self, bits: u32, name: &str, rows: usize, cols: usize) -> Result<()> {
+        check(name, rows, cols, bits, self)
     }
 
     fn factor(&self, weight: &Weight<'_>) -> Option<FactorOptions> {

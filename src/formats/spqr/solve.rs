@@ -11,12 +11,11 @@ use crate::formats::codes::pack;
 use crate::formats::solver::tile::{ROWS, Tile, block, feed};
 use crate::formats::solver::{Factor, Quantized, Weight};
 
-/// Checks that the options suit the weight.
-fn check(weight: &Weight<'_>, bits: u32, options: &SpqrOptions) -> Result<()> {
+/// Checks that the options suit a weight of this shape.
+pub(super) fn check(name: &str, rows: usize, cols: usize, bits: u32, options: &SpqrOptions) -> Result<()> {
     let wrong = |expected: &str, found: String| {
-        Err(Error::request(weight.name, expected, found, "choose another setting or leave this weight as it is"))
+        Err(Error::request(name, expected, found, "choose another setting or leave this weight as it is"))
     };
-    let Weight { rows, cols, .. } = *weight;
     if ![2, 3, 4, 8].contains(&bits) {
         return wrong("2, 3, 4 or 8 bits", bits.to_string());
     }
@@ -30,7 +29,7 @@ fn check(weight: &Weight<'_>, bits: u32, options: &SpqrOptions) -> Result<()> {
             format!("{rows} x {cols}"),
         );
     }
-    if !options.group_size.is_multiple_of(16) || !cols.is_multiple_of(options.group_size) {
+    if options.group_size == 0 || !options.group_size.is_multiple_of(16) || !cols.is_multiple_of(options.group_size) {
         return wrong("groups of a multiple of 16 that divides the columns", options.group_size.to_string());
     }
     Ok(())
@@ -42,7 +41,7 @@ fn check(weight: &Weight<'_>, bits: u32, options: &SpqrOptions) -> Result<()> {
 /// The options do not suit the weight, or a number is not finite.
 pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrOptions) -> Result<Quantized> {
     weight.check_with(factor)?;
-    check(weight, bits, options)?;
+    check(weight.name, weight.rows, weight.cols, bits, options)?;
     let tiles = solve_tiles(weight, factor, bits, options, 1);
     let packed = assemble(weight, factor, bits, options, &tiles);
     if !packed.stats.iter().flatten().all(|statistic| statistic.is_finite()) {
@@ -68,7 +67,7 @@ pub fn outlier_share(
     every: usize,
 ) -> Result<f64> {
     weight.check_with(factor)?;
-    check(weight, bits, options)?;
+    check(weight.name, weight.rows, weight.cols, bits, options)?;
     Ok(share(&solve_tiles(weight, factor, bits, options, every), weight.cols))
 }
 

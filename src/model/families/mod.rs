@@ -86,6 +86,14 @@ impl Family {
         FAMILIES.iter().copied().find(|family| family.model_type == model_type)
     }
 
+    /// Returns the names of a layer's norms.
+    pub fn norms(&self) -> impl Iterator<Item = &'static str> {
+        self.layer.iter().filter_map(|slot| match slot {
+            Slot::Norm { name, .. } => Some(*name),
+            Slot::Linear { .. } => None,
+        })
+    }
+
     /// Returns the names of the linears with this input, in the order of the forward pass.
     pub fn linears_of(&self, wanted: LinearInput) -> impl Iterator<Item = &'static str> {
         self.layer.iter().filter_map(move |slot| match slot {
