@@ -34,12 +34,12 @@ impl CaseTimer {
     /// Those of the device.
     pub fn new(gpu: &mut Gpu, case: &Case) -> Result<CaseTimer> {
         let residents = gpu.residents();
-        let (trial, output) = Trial::new(case);
+        let (trial, _) = Trial::new(case);
         let work = Work::of(&trial.plan, 1.0);
         let bytes: u64 = trial.residents.iter().map(|(tensor, _)| tensor.bytes()).sum();
         let copies =
             WALK_BYTES.div_ceil(bytes.max(1)).min(MOST_FLOPS / (work.flops as u64).max(1)).clamp(1, MOST_COPIES);
-        let (plan, _) = trial::place(&trial, output, copies as usize, gpu)?;
+        let plan = trial::place(&trial, copies as usize, gpu)?;
         gpu.wait()?;
         Ok(CaseTimer { work, copies: copies as usize, plan, residents })
     }

@@ -50,7 +50,7 @@ fn report(args: &Args, run: &Run, found: &ModelCheck) -> anyhow::Result<()> {
         let first = found.differing.as_ref().map(|(phase, p)| {
             let [row, col] = p.at();
             json!({
-                "phase": phase, "step": p.step.name, "number": p.number, "kernel": p.step.kernel.name, "row": row, "col": col,
+                "phase": phase, "step": p.name(), "number": p.number, "kernel": p.step.kernel.name, "row": row, "col": col,
                 "expected": p.expected, "found": p.found, "nmse": number(p.difference.nmse), "allowed": p.allowed,
             })
         });
@@ -68,7 +68,7 @@ fn report(args: &Args, run: &Run, found: &ModelCheck) -> anyhow::Result<()> {
         Some((phase, p)) => format!(
             "FAILED in {phase} at step {}: {} (kernel {}): output{:?} is {}, the reference has {}; nmse {:.2e}, allowed {:.0e}\n",
             p.number,
-            p.step.name,
+            p.name(),
             p.step.kernel.name,
             p.at(),
             p.found,

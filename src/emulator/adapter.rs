@@ -178,17 +178,17 @@ impl Executor for EmulatedAdapter {
         steps.iter().try_for_each(|step| self.compiled(step).map(|_| ()))
     }
 
-    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, outputs: Vec<&mut [u32]>) -> Result<()> {
         let compiled = self.compiled(step)?;
         let params: Vec<u32> = bytemuck::pod_collect_to_vec(&step.params);
-        let mut padded_output = output.to_vec();
-        pad(&mut padded_output);
+        let mut written: Vec<Vec<u32>> = outputs.iter().map(|words| words.to_vec()).collect();
+        written.iter_mut().for_each(pad);
         let padded: Vec<Vec<u32>> = inputs.iter().map(|words| copy_padded(words)).collect();
         // NaN, so that a part which nobody wrote shows.
-        let mut parts = vec![u32::MAX; step.part_words * compiled.consts.splits() as usize];
+        written.push(vec![u32::MAX; step.part_words * compiled.consts.splits() as usize]);
         for (entry, groups) in dispatches(compiled.variant, &compiled.consts, step.cells) {
             let program = &compiled.programs[entry];
-            let mut written = [Some(&mut padded_output[..]), Some(&mut parts[..])];
+            let mut written: Vec<_> = written.iter_mut().map(|words| Some(&mut words[..])).collect();
             let mut buffers = Vec::new();
             for binding in &program.bindings {
                 let number = binding.number as usize;
@@ -214,7 +214,9 @@ impl Executor for EmulatedAdapter {
                 self.outcomes.push(StepResult { step, kernel, variant, consts, outcome });
             }
         }
-        output.copy_from_slice(&padded_output[..output.len()]);
+        for (output, written) in outputs.into_iter().zip(&written) {
+            output.copy_from_slice(&written[..output.len()]);
+        }
         Ok(())
     }
 }

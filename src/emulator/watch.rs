@@ -107,8 +107,8 @@ impl ShaderWatch {
 fn seconds(gpu: &mut Gpu, kernel: &'static Kernel, variant: &'static Variant, case: &Case) -> Result<f64> {
     gpu.force(kernel, variant);
     let kept = gpu.residents();
-    let (trial, output) = Trial::new(case);
-    let (plan, _) = trial::place(&trial, output, 1, gpu)?;
+    let (trial, _) = Trial::new(case);
+    let plan = trial::place(&trial, 1, gpu)?;
     let program = gpu.prepare(&plan, false)?;
     let one = gpu.time(program, 1)?.max(1e-9);
     let runs = (SAMPLE_SECONDS / one).clamp(1.0, 1000.0) as usize;

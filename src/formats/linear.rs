@@ -142,18 +142,33 @@ impl Linear {
 
     /// Adds the product as a new tensor \[m, rows\].
     pub fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        self.product(plan, name, input, Output::New)
+        self.product(plan, name, input, Output::New, 0)
     }
 
     /// Adds the product to `y`.
     pub fn add_to(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor) {
-        self.product(plan, name, input, Output::Add(y));
+        self.product(plan, name, input, Output::Add(y), 0);
     }
 
-    fn product(&self, plan: &mut Plan, name: &str, input: &mut Activation, output: Output) -> Tensor {
+    /// Adds the product times silu(`gate`), in place of `gate`.
+    pub fn gate(&self, plan: &mut Plan, name: &str, input: &mut Activation, gate: Tensor) -> Tensor {
+        // What is added to the product afterwards would miss the factor.
+        if self.format.rest.is_some() && gate.rows > 1 {
+            let up = self.apply(plan, name, input);
+            return plan.silu_mul(&format!("{name}.silu_mul"), gate, up);
+        }
+        self.product(plan, name, input, Output::Gate(gate), 0)
+    }
+
+    /// Adds the product as the columns of `y` from `first` on.
+    pub fn put_in(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor, first: usize) {
+        self.product(plan, name, input, Output::Into(y), first);
+    }
+
+    fn product(&self, plan: &mut Plan, name: &str, input: &mut Activation, output: Output, first: usize) -> Tensor {
         let Linear { format, cols: k, ref row_blocks, layout, bias, .. } = *self;
         let x = (format.input)(self, plan, name, input);
-        let args = LinearArgs { x, k, row_blocks, layout, bias, output };
+        let args = LinearArgs { x, k, row_blocks, layout, bias, output, first };
         let many = x.rows > 1;
         let y = plan.linear(format.product[usize::from(many)], name, args);
         if let Some(rest) = format.rest.filter(|_| many) {

@@ -33,6 +33,8 @@ pub mod quant_type;
 pub mod solver;
 #[doc(hidden)]
 pub mod spqr;
+#[doc(hidden)]
+pub mod stack;
 
 use std::any::Any;
 use std::fmt;
@@ -138,11 +140,28 @@ pub struct DeviceTensor {
     pub element: Element,
     /// The elements, row after row.
     pub words: Vec<u32>,
+    /// Returns the words of some rows of a weight and of others behind them.
+    pub join: fn(RowWords, RowWords) -> Vec<u32>,
 }
 
 impl DeviceTensor {
     /// Returns a tensor of `rows` equal rows of words.
     fn of_words(name: &'static str, rows: usize, words: Vec<u32>) -> DeviceTensor {
-        DeviceTensor { name, rows, cols: words.len() / rows, element: Element::U32, words }
+        DeviceTensor { name, rows, cols: words.len() / rows, element: Element::U32, words, join: concat }
     }
+
+    /// Returns the tensor of `rows` rows of a weight and `more_rows` others behind them, as one row.
+    fn joined(self, rows: usize, more: DeviceTensor, more_rows: usize) -> DeviceTensor {
+        let words = (self.join)((rows, self.words), (more_rows, more.words));
+        DeviceTensor { rows: 1, cols: words.len(), words, ..self }
+    }
+}
+
+/// Words of a device tensor behind the number of the weight's rows.
+pub type RowWords = (usize, Vec<u32>);
+
+/// Returns the words of both.
+fn concat((_, mut words): RowWords, (_, more): RowWords) -> Vec<u32> {
+    words.extend(more);
+    words
 }

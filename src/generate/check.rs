@@ -50,14 +50,15 @@ pub fn check_model(spec: &Spec, engine: &mut Engine, tokens: usize, progress: &m
         engine.place(ids)?;
         reference.place(ids)?;
         let (plan, _) = engine.plan(ids.len(), PassOutput::Token);
-        let mut told = |StepCheck { number, step, difference, allowed, .. }: &StepCheck| {
-            progress.at(&format!("{phase}: {}", step.name), *number as u64, plan.steps.len() as u64)?;
+        let mut told = |check: &StepCheck| {
+            let StepCheck { number, step, output, difference, allowed, .. } = check;
+            progress.at(&format!("{phase}: {}", check.name()), *number as u64, plan.steps.len() as u64)?;
             let kernel = step.kernel.name;
             if !found.kernels.iter().any(|known| known.kernel == kernel) {
                 found.kernels.push(KernelDifference { kernel, steps: 0, worst_nmse: 0.0, allowed: *allowed });
             }
             for known in found.kernels.iter_mut().filter(|known| known.kernel == kernel) {
-                known.steps += 1;
+                known.steps += usize::from(*output == 0);
                 known.worst_nmse = known.worst_nmse.max(difference.nmse);
             }
             Ok(())

@@ -5,6 +5,7 @@ use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use super::product::{View, product};
+use super::silu_mul::silu;
 use crate::params;
 use crate::plan::kernel::Wgsl;
 use crate::plan::{Consts, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
@@ -26,10 +27,14 @@ pub enum Output {
     New,
     /// Added to this tensor: the residual stream.
     Add(Tensor),
+    /// Multiplied with silu of this tensor, which it replaces: the gate of SwiGLU (Shazeer, 2020).
+    Gate(Tensor),
+    /// Put into this tensor.
+    Into(Tensor),
 }
 
 /// Numbers that a product's shaders are specialized for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WeightLayout {
     /// Bits of a code; 0 for weights without codes.
     pub bits: u32,
@@ -60,9 +65,10 @@ params! {
         pub m: u32,
         pub k: u32,
         pub n: u32,
-        /// Columns of the whole output, and the first column of this row block.
+        /// Columns of the whole output, and the first column of this row block there and in the bias.
         pub y_stride: u32,
         pub y_col: u32,
+        pub bias_col: u32,
         pub flags: u32,
         pub group_size: u32,
         /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
@@ -73,10 +79,13 @@ params! {
     }
 }
 
-/// Flags of a product: nothing added, the bias, what the output had before.
+/// Flags of a product: nothing added, the bias, what the output had before; or silu of that as a factor.
 pub(crate) const PLAIN: u32 = 0;
 pub(crate) const BIAS: u32 = 1;
 pub(crate) const ADD: u32 = 2;
+pub(crate) const GATE: u32 = 4;
+/// Of trials: the output is some columns of a wider tensor.
+pub(crate) const COLUMNS: u32 = 8;
 
 /// Arguments of x · Wᵀ + bias: x [m, k], or [m, ..] where the format packs inputs too, W [n, k] in row
 /// blocks, bias [1, n].
@@ -88,31 +97,37 @@ pub struct LinearArgs<'a> {
     pub layout: WeightLayout,
     pub bias: Option<Tensor>,
     pub output: Output,
+    /// Column of the output at which the product begins.
+    pub first: usize,
 }
 
 impl Plan {
     /// Adds the product by `kernel`, one step for each row block. Returns y [m, n].
     pub(crate) fn linear(&mut self, kernel: &'static Kernel, name: &str, args: LinearArgs) -> Tensor {
-        let LinearArgs { x, k, row_blocks, layout, bias, output } = args;
+        let LinearArgs { x, k, row_blocks, layout, bias, output, first } = args;
         let last = row_blocks.last().expect("a weight has rows");
         let (m, n) = (x.rows, last.row0 + last.rows);
         assert!(k.is_multiple_of(32), "{name}: {k} columns");
-        let y = match output {
-            Output::New => self.scratch(m, n, Element::F32),
-            Output::Add(y) => y,
+        let (y, flag) = match output {
+            Output::New => (self.scratch(m, n, Element::F32), PLAIN),
+            Output::Into(y) => (y, PLAIN),
+            Output::Add(y) => (y, ADD),
+            Output::Gate(y) => (y, GATE),
         };
-        y.expect("y", m, n, Element::F32);
+        assert!(first + n <= y.cols, "{name}: columns {first}+{n} of {y:?}");
+        y.expect("y", m, y.cols, Element::F32);
         if let Some(bias) = bias {
             bias.expect("bias", 1, n, Element::F32);
         }
         for block in row_blocks {
-            let flags = if bias.is_some() { BIAS } else { 0 } | if matches!(output, Output::Add(_)) { ADD } else { 0 };
+            let flags = flag | if bias.is_some() { BIAS } else { PLAIN };
             let params = Params {
                 m: m as u32,
                 k: k as u32,
                 n: block.rows as u32,
-                y_stride: n as u32,
-                y_col: block.row0 as u32,
+                y_stride: y.cols as u32,
+                y_col: (first + block.row0) as u32,
+                bias_col: block.row0 as u32,
                 flags,
                 ..Params::of(layout)
             };
@@ -223,12 +238,13 @@ fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
     Inputs { params: io.params(), x: io.f32(0), weight, bias: io.f32(last) }
 }
 
-/// Adds bias and what was there before, as the flags say.
+/// Adds bias and what was there before, or multiplies with silu of that, as the flags say.
 pub(crate) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum: f32, y: &mut [f32]) {
     let y = &mut y[row * params.y_stride as usize + params.y_col as usize + col];
-    let bias = if params.flags & BIAS != 0 { bias[params.y_col as usize + col] } else { 0.0 };
+    let bias = if params.flags & BIAS != 0 { bias[params.bias_col as usize + col] } else { 0.0 };
     let before = if params.flags & ADD != 0 { *y } else { 0.0 };
-    *y = sum + bias + before;
+    let factor = if params.flags & GATE != 0 { silu(*y) } else { 1.0 };
+    *y = (sum + bias + before) * factor;
 }
 
 /// Defines a product.
@@ -300,13 +316,10 @@ pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
             }
             product(sums, PART, false, 1.0, View::new(x, m, k, k), View::new(wide, n, k, k).transposed());
         });
-        let first = params.y_col as usize + start;
         io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
-            for (col, y) in y[first..first + n].iter_mut().enumerate() {
+            for col in 0..n {
                 let sum = sums[(col / PART * m + row) * PART + col % PART];
-                let bias = if params.flags & BIAS != 0 { bias[first + col] } else { 0.0 };
-                let before = if params.flags & ADD != 0 { *y } else { 0.0 };
-                *y = sum + bias + before;
+                finish(&params, bias, 0, start + col, sum, y);
             }
         });
     }
@@ -340,8 +353,14 @@ pub(crate) fn trial_of(
     let (m, n) = (x.rows, rows.iter().sum());
     let row_blocks = row_blocks(t, rows, pack);
     let bias = (flags & BIAS != 0).then(|| t.f32(1, n));
-    let output = if flags & ADD != 0 { Output::Add(t.f32(m, n)) } else { Output::New };
-    t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output })
+    let output = match flags & !BIAS {
+        ADD => Output::Add(t.f32(m, n)),
+        GATE => Output::Gate(t.f32(m, n)),
+        COLUMNS => Output::Into(t.f32(m, n + 7)),
+        _ => Output::New,
+    };
+    let first = if flags & COLUMNS != 0 { 3 } else { 0 };
+    t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output, first })
 }
 
 /// Builds row blocks of these rows; `pack` makes the tensors of one.

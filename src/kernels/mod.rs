@@ -26,13 +26,13 @@ pub use argmax::NOT_FINITE;
 pub use attention_decode::{Attention, Reach};
 pub use linear::{LinearArgs, Output, RowBlock, WeightLayout};
 pub use rope::{RopeScaling, rope_table};
+pub use rope_kv::RopeKv;
 
 use crate::plan::Kernel;
 
 /// Every kernel that no format owns.
 pub static KERNELS: &[&Kernel] = &[
     &rms_norm::KERNEL,
-    &rope::KERNEL,
     &rope_kv::KERNEL,
     &kv_write::KERNEL,
     &attention_decode::KERNEL,

@@ -16,15 +16,6 @@ impl Plan {
         self.add(&KERNEL, name, params, &[x, weight, y], [1, rows], 4 * (rows * x.cols) as u64);
         y
     }
-
-    /// Norms each head of `x` [m, heads · head_dim] on its own by `weight` [1, head_dim], as Qwen3 does with
-    /// queries and keys. Returns [m, heads · head_dim].
-    pub fn head_norm(&mut self, name: &str, x: Tensor, weight: Tensor, eps: f32) -> Tensor {
-        let heads = x.cols / weight.cols;
-        assert_eq!(heads * weight.cols, x.cols, "{name}: heads of {} in {x:?}", weight.cols);
-        let rows = x.rows * heads;
-        self.rms_norm(name, x.reshaped(rows, weight.cols), 0, rows, weight, eps).reshaped(x.rows, x.cols)
-    }
 }
 
 pub static KERNEL: Kernel = Kernel {
@@ -39,19 +30,12 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("last_of_5x100", |t| norm(t, 5, 100, 4, 1)),
         // More workgroups than one dimension holds.
         Case::test("70000x4", |t| norm(t, 70_000, 4, 0, 70_000)),
-        Case::test("heads_32x128_of_3", |t| head_norm(t, 3, 32, 128)),
-        Case::test("heads_3x20_of_5", |t| head_norm(t, 5, 3, 20)),
     ],
 };
 
 fn norm(t: &mut crate::plan::Trial, m: usize, cols: usize, row0: usize, rows: usize) -> Tensor {
     let (x, weight) = (t.f32(m, cols), t.f32(1, cols));
     t.plan.rms_norm("", x, row0, rows, weight, 1e-6)
-}
-
-fn head_norm(t: &mut crate::plan::Trial, m: usize, heads: usize, head_dim: usize) -> Tensor {
-    let (x, weight) = (t.f32(m, heads * head_dim), t.f32(1, head_dim));
-    t.plan.head_norm("", x, weight, 1e-6)
 }
 
 fn reference(io: &mut Io) {

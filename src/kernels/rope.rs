@@ -1,9 +1,4 @@
-//! Rotary position embedding, half rotation, in place (Su et al., 2021, as in GPT-NeoX).
-
-use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
-use crate::{params, wgsl};
-
-params! { pub(super) struct Params { pub(super) heads: u32, pub(super) head_dim: u32 } }
+//! Angles of the rotary position embedding.
 
 /// A change of the rotation's frequencies that lets a model run beyond the context it was trained at.
 /// Field names are those of `rope_scaling` in config.json.
@@ -76,60 +71,4 @@ pub fn rope_table(positions: usize, head_dim: usize, theta: f64, scaling: &RopeS
         table.extend(angles.map(|a| a.sin() as f32));
     }
     table
-}
-
-impl Plan {
-    /// Rotates `x` [m, heads · head_dim] in place by `table` [positions, head_dim].
-    pub fn rope(&mut self, name: &str, position: Tensor, table: Tensor, x: Tensor) {
-        let heads = x.cols / table.cols;
-        assert_eq!(heads * table.cols, x.cols, "{name}: heads of {} in {x:?}", table.cols);
-        position.expect("position", 1, x.rows, Element::U32);
-        let params = Params { heads: heads as u32, head_dim: table.cols as u32 };
-        let step =
-            self.add(&KERNEL, name, params, &[position, table, x], [x.rows, x.cols / 2], 3 * (x.rows * x.cols) as u64);
-        step.bytes = 2 * x.bytes() + (x.rows * table.cols * 4) as u64;
-    }
-}
-
-pub static KERNEL: Kernel = Kernel {
-    name: "rope",
-    params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("rope", "lib/rope"), &[("WG", 64)], |c| [1, c.get("WG")], 1e-12)],
-    reference,
-    host: None,
-    cases: &[
-        Case::bench("1x14x64", |t| rope(t, 1, 14, 64)),
-        Case::bench("128x28x128", |t| rope(t, 128, 28, 128)),
-        Case::test("5x3x10", |t| rope(t, 5, 3, 10)),
-    ],
-};
-
-fn rope(t: &mut Trial, m: usize, heads: usize, head_dim: usize) -> Tensor {
-    let position = t.u32(1, m, (0..).map(|i| i * 3 + 1));
-    let (table, x) = (t.f32(3 * m + 1, head_dim), t.f32(m, heads * head_dim));
-    t.plan.rope("", position, table, x);
-    x
-}
-
-fn reference(io: &mut Io) {
-    let Params { heads, head_dim } = io.params();
-    let (position, table) = (io.u32(0), io.f32(1));
-    let (heads, dim) = (heads as usize, head_dim as usize);
-    for (row, x) in io.out_f32().chunks_exact_mut(heads * dim).enumerate() {
-        rotate(x, &table[position[row] as usize * dim..][..dim]);
-    }
-}
-
-/// Rotates the heads of a row in place by the `angles` of its position, [head_dim].
-pub(super) fn rotate(row: &mut [f32], angles: &[f32]) {
-    let half = angles.len() / 2;
-    let (cosines, sines) = angles.split_at(half);
-    for head in row.chunks_exact_mut(angles.len()) {
-        let (first, second) = head.split_at_mut(half);
-        for i in 0..half {
-            let (a, b) = (first[i], second[i]);
-            first[i] = a * cosines[i] - b * sines[i];
-            second[i] = b * cosines[i] + a * sines[i];
-        }
-    }
 }

@@ -1,56 +1,125 @@
-//! Keys into the cache, rotated on the way: `rope` and `kv_write` in one step.
+//! What attention does to q, k and v before it looks back: norms of the heads of q and k where the model has them, rotary
+//! position embedding (Su et al., 2021, half rotation as in GPT-NeoX), and k and v into the cache.
 
-use super::rope::{Params, rotate};
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
-use crate::wgsl;
+use crate::{params, wgsl};
+
+params! { struct Params { heads: u32, kv_heads: u32, head_dim: u32, eps: f32 } }
+
+/// Tensors of the step.
+#[derive(Clone, Copy)]
+pub struct RopeKv {
+    /// \[1, m\]: the position of each row in its sequence.
+    pub position: Tensor,
+    /// \[1, m\]: the cache slot of its key and value.
+    pub slot: Tensor,
+    /// \[positions, head_dim\]: see [`rope_table`](super::rope_table).
+    pub table: Tensor,
+    /// \[2, head_dim\], of q and of k, and the epsilon of these norms. None: heads are not normed.
+    pub norms: Option<(Tensor, f32)>,
+    /// \[m, (heads + 2 · kv heads) · head_dim\]: the heads of q, of k, of v.
+    pub qkv: Tensor,
+    /// \[capacity, kv heads · head_dim\]: takes the rotated keys.
+    pub k_cache: Tensor,
+    /// \[capacity, kv heads · head_dim\]: takes the values.
+    pub v_cache: Tensor,
+}
 
 impl Plan {
-    /// Writes the rows of `x` [m, heads · head_dim], rotated by `table` [positions, head_dim], to their
-    /// slots in `cache` [capacity, heads · head_dim]; `position` and `slot` are [1, m].
-    pub fn rope_kv(&mut self, name: &str, [position, slot]: [Tensor; 2], table: Tensor, x: Tensor, cache: Tensor) {
-        let heads = x.cols / table.cols;
-        assert_eq!(heads * table.cols, x.cols, "{name}: heads of {} in {x:?}", table.cols);
-        cache.expect("cache", cache.rows, x.cols, Element::F32);
-        position.expect("position", 1, x.rows, Element::U32);
-        slot.expect("slot", 1, x.rows, Element::U32);
-        let params = Params { heads: heads as u32, head_dim: table.cols as u32 };
-        let bind = [position, table, slot, x, cache];
-        let step = self.add(&KERNEL, name, params, &bind, [x.rows, x.cols / 2], 3 * (x.rows * x.cols) as u64);
-        step.bytes = 2 * x.bytes() + (x.rows * table.cols * 4) as u64;
+    /// Adds the step. Returns the rotated queries \[m, heads · head_dim\].
+    pub fn rope_kv(&mut self, name: &str, tensors: RopeKv) -> Tensor {
+        let RopeKv { position, slot, table, norms, qkv, k_cache, v_cache } = tensors;
+        let (m, dim) = (qkv.rows, table.cols);
+        let kv_heads = k_cache.cols / dim;
+        let heads = qkv.cols / dim - 2 * kv_heads;
+        qkv.expect("qkv", m, (heads + 2 * kv_heads) * dim, Element::F32);
+        k_cache.expect("k_cache", k_cache.rows, kv_heads * dim, Element::F32);
+        v_cache.expect("v_cache", k_cache.rows, k_cache.cols, Element::F32);
+        position.expect("position", 1, m, Element::U32);
+        slot.expect("slot", 1, m, Element::U32);
+        if let Some((norms, _)) = norms {
+            norms.expect("norms", 2, dim, Element::F32);
+        }
+        let q = self.scratch(m, heads * dim, Element::F32);
+        let [heads, kv_heads] = [heads, kv_heads].map(|heads| heads as u32);
+        let params = Params { heads, kv_heads, head_dim: dim as u32, eps: norms.map_or(0.0, |(_, eps)| eps) };
+        // Every binding must be bound: without norms the table stands in, unread.
+        let weight = norms.map_or(table, |(weight, _)| weight);
+        let bind = [position, slot, table, weight, qkv, k_cache, v_cache, q];
+        let step =
+            self.add(&KERNEL, name, params, &bind, [m, qkv.cols / dim], 3 * (m * (q.cols + k_cache.cols)) as u64);
+        step.set_outputs(&["k_cache", "v_cache", "q"]);
+        step.bytes = 2 * qkv.bytes() + (4 * m * dim) as u64;
+        step.consts = vec![("NORM", u32::from(norms.is_some()))];
+        q
     }
 }
 
 pub static KERNEL: Kernel = Kernel {
     name: "rope_kv",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("rope_kv", "lib/rope"), &[("WG", 64)], |c| [1, c.get("WG")], 1e-12)],
+    variants: &[Variant::portable(wgsl!("rope_kv", "lib/reduce"), &[("WG", 64), ("NORM", 0)], |_| [1, 1], 1e-11)],
     reference,
     host: None,
     cases: &[
-        Case::bench("1x2x64", |t| rope_kv(t, 1, 2, 64, 2048)),
-        Case::bench("128x4x128", |t| rope_kv(t, 128, 4, 128, 2048)),
-        Case::test("5x3x10", |t| rope_kv(t, 5, 3, 10, 13)),
+        Case::bench("1x14+2x64", |t| rope_kv(t, 1, [14, 2, 64], 2048, false)),
+        Case::bench("1x16+8x128_norms", |t| rope_kv(t, 1, [16, 8, 128], 2048, true)),
+        Case::bench("128x28+4x128", |t| rope_kv(t, 128, [28, 4, 128], 2048, false)),
+        Case::test("5x6+3x10", |t| rope_kv(t, 5, [6, 3, 10], 13, false)),
+        Case::test("3x4+2x20_norms", |t| rope_kv(t, 3, [4, 2, 20], 13, true)),
+        Case::test("2x2+1x160_norms", |t| rope_kv(t, 2, [2, 1, 160], 13, true)),
     ],
 };
 
-fn rope_kv(t: &mut Trial, m: usize, heads: usize, head_dim: usize, capacity: usize) -> Tensor {
+fn rope_kv(t: &mut Trial, m: usize, [heads, kv_heads, dim]: [usize; 3], capacity: usize, norms: bool) -> Tensor {
     let first = (capacity - m) as u32 / 2;
     let position = t.u32(1, m, first..);
     // Any slots, each its own.
     let slot = t.u32(1, m, (0..m as u32).map(|i| first + m as u32 - 1 - i));
-    let table = t.f32(capacity, head_dim);
-    let (x, cache) = (t.f32(m, heads * head_dim), t.f32(capacity, heads * head_dim));
-    t.plan.rope_kv("", [position, slot], table, x, cache);
-    cache
+    let table = t.f32(capacity, dim);
+    let norms = norms.then(|| (t.f32(2, dim), 1e-6));
+    let qkv = t.f32(m, (heads + 2 * kv_heads) * dim);
+    let [k_cache, v_cache] = [(); 2].map(|_| t.f32(capacity, kv_heads * dim));
+    t.plan.rope_kv("", RopeKv { position, slot, table, norms, qkv, k_cache, v_cache })
 }
 
 fn reference(io: &mut Io) {
-    let Params { heads, head_dim } = io.params();
-    let (position, table, slot, x) = (io.u32(0), io.f32(1), io.u32(2), io.f32(3));
-    let (dim, width) = (head_dim as usize, (heads * head_dim) as usize);
-    for ((x, &position), &slot) in x.chunks_exact(width).zip(position).zip(slot) {
-        let row = &mut io.out_f32()[slot as usize * width..][..width];
-        row.copy_from_slice(x);
-        rotate(row, &table[position as usize * dim..][..dim]);
+    let Params { heads, kv_heads, head_dim, eps } = io.params();
+    let (position, slot, table, weight, qkv) = (io.u32(0), io.u32(1), io.f32(2), io.f32(3), io.f32(4));
+    let [heads, kv_heads, dim] = [heads, kv_heads, head_dim].map(|n| n as usize);
+    for (i, head) in qkv.chunks_exact(dim).enumerate() {
+        let (row, number) = (i / (heads + 2 * kv_heads), i % (heads + 2 * kv_heads));
+        let (output, row_heads, at) = match number {
+            _ if number < heads => (2, row * heads, number),
+            _ if number < heads + kv_heads => (0, slot[row] as usize * kv_heads, number - heads),
+            _ => (1, slot[row] as usize * kv_heads, number - heads - kv_heads),
+        };
+        let to = &mut io.output_f32(output)[(row_heads + at) * dim..][..dim];
+        to.copy_from_slice(head);
+        if output != 1 {
+            if eps > 0.0 {
+                norm(to, &weight[if output == 2 { 0 } else { dim }..][..dim], eps);
+            }
+            rotate(to, &table[position[row] as usize * dim..][..dim]);
+        }
+    }
+}
+
+/// Norms a head in place, as `rms_norm` does with rows.
+fn norm(head: &mut [f32], weight: &[f32], eps: f32) {
+    let mean = head.iter().map(|v| v * v).sum::<f32>() / head.len() as f32;
+    let scale = 1.0 / (mean + eps).sqrt();
+    head.iter_mut().zip(weight).for_each(|(x, weight)| *x = weight * (*x * scale));
+}
+
+/// Rotates a head in place by the `angles` of its position, [head_dim].
+fn rotate(head: &mut [f32], angles: &[f32]) {
+    let half = angles.len() / 2;
+    let (cosines, sines) = angles.split_at(half);
+    let (first, second) = head.split_at_mut(half);
+    for i in 0..half {
+        let (a, b) = (first[i], second[i]);
+        first[i] = a * cosines[i] - b * sines[i];
+        second[i] = b * cosines[i] + a * sines[i];
     }
 }

@@ -44,7 +44,7 @@ fn reference(io: &mut Io) {
     }
 }
 
-fn silu(x: f32) -> f32 {
+pub(super) fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
 }
 

@@ -1,22 +1,27 @@
 //! Decoder layer: its weights, and its forward pass in the steps between which quantization stops.
 
-use super::families::Slot;
-use super::weights::Weights;
+use super::families::{LinearInput, Size, Slot};
+use super::weights::{Part, Weights};
 use super::{Config, WeightSource};
 use crate::error::Result;
 use crate::formats::{Activation, Linear};
-use crate::kernels::Attention;
-use crate::plan::{Backend, Plan, Tensor};
+use crate::kernels::{Attention, RopeKv};
+use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::progress::Progress;
 
 /// Decoder layer: the weights that the family's slots list.
 pub struct Layer {
     linears: Vec<(&'static str, Linear)>,
     norms: Vec<(&'static str, Tensor)>,
+    /// \[2, head_dim\]: the norms of q's and of k's heads, in families that have them.
+    head_norms: Option<Tensor>,
     rms_norm_eps: f32,
     head_dim: usize,
     window: Option<usize>,
 }
+
+/// The linears of q, k and v as one.
+const QKV: &str = "self_attn.qkv_proj";
 
 /// Positions and cache slots of the rows of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +56,7 @@ pub struct Sequence {
 }
 
 impl Layer {
-    /// Loads layer `i` alone.
+    /// Loads layer `i` alone, each linear by itself.
     ///
     /// # Errors
     /// A tensor that is missing, damaged or of another shape; no memory on the device; what `progress` returns.
@@ -62,36 +67,49 @@ impl Layer {
         backend: &mut dyn Backend,
         progress: &mut dyn Progress,
     ) -> Result<Layer> {
-        Layer::read(&mut Weights::new(source, backend, progress, config)?, config, i)
+        Layer::read(&mut Weights::new(source, backend, progress, config)?, config, i, false)
     }
 
-    pub(super) fn read(w: &mut Weights, config: &Config, i: usize) -> Result<Layer> {
-        let (mut linears, mut norms) = (Vec::new(), Vec::new());
+    /// Loads layer `i`; with `stacked` the linears of q, k and v become one where they are alike.
+    pub(super) fn read(w: &mut Weights, config: &Config, i: usize, stacked: bool) -> Result<Layer> {
+        let (mut linears, mut norms, mut head_norms) = (Vec::new(), Vec::new(), Vec::new());
+        let mut qkv = Vec::new();
         for slot in config.family.layer {
             match *slot {
+                Slot::Norm { name, size: Size::Head } => head_norms.push(format!("model.layers.{i}.{name}.weight")),
                 Slot::Norm { name, size } => {
                     let weight = w.vector(&format!("model.layers.{i}.{name}.weight"), size.of(config))?;
                     norms.push((name, weight));
                 }
-                Slot::Linear { name, rows, cols, bias, .. } => {
-                    let (rows, cols) = (rows.of(config), cols.of(config));
-                    let linear = w.linear(&format!("model.layers.{i}.{name}"), rows, cols, bias.of(config))?;
-                    linears.push((name, linear));
+                Slot::Linear { name, rows, cols, bias, input } => {
+                    let (rows, cols, bias) = (rows.of(config), cols.of(config), bias.of(config));
+                    let part = Part { name: format!("model.layers.{i}.{name}"), rows, bias };
+                    if stacked && input == LinearInput::AttentionNorm {
+                        qkv.push((name, part));
+                        continue;
+                    }
+                    linears.extend(w.linears(&[part], cols)?.into_iter().map(|linear| (name, linear)));
                 }
             }
         }
+        if stacked {
+            let (names, parts): (Vec<_>, Vec<_>) = qkv.into_iter().unzip();
+            match <[Linear; 1]>::try_from(w.linears(&parts, config.hidden_size)?) {
+                Ok([linear]) => linears.push((QKV, linear)),
+                Err(each) => linears.extend(names.into_iter().zip(each)),
+            }
+        }
+        let head_norms = match head_norms.is_empty() {
+            true => None,
+            false => Some(w.vectors(&head_norms, config.head_dim)?),
+        };
         let Config { rms_norm_eps, head_dim, sliding_window: window, .. } = *config;
-        Ok(Layer { linears, norms, rms_norm_eps, head_dim, window })
+        Ok(Layer { linears, norms, head_norms, rms_norm_eps, head_dim, window })
     }
 
     /// Returns the linears with their names in the layer.
     pub fn linears(&self) -> &[(&'static str, Linear)] {
         &self.linears
-    }
-
-    /// Returns the names of the norms in the layer.
-    pub fn norms(&self) -> impl Iterator<Item = &'static str> {
-        self.norms.iter().map(|(name, _)| *name)
     }
 
     /// Returns the linear of this name.
@@ -112,10 +130,6 @@ impl Layer {
         &mut found.unwrap_or_else(|| panic!("no linear {name}")).1
     }
 
-    fn norm(&self, name: &str) -> Option<Tensor> {
-        self.norms.iter().find(|(known, _)| *known == name).map(|(_, weight)| *weight)
-    }
-
     /// Adds the product of a linear.
     fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
         self.linear(name).apply(plan, name, input)
@@ -123,13 +137,23 @@ impl Layer {
 
     /// Adds an RMSNorm of rows of the residual stream.
     fn norm_rows(&self, plan: &mut Plan, name: &str, x: Tensor) -> Activation {
-        let weight = self.norm(name).unwrap_or_else(|| panic!("no norm {name}"));
+        let found = self.norms.iter().find(|(known, _)| *known == name);
+        let weight = found.unwrap_or_else(|| panic!("no norm {name}")).1;
         Activation::new(plan.rms_norm(name, x, 0, x.rows, weight, self.rms_norm_eps))
     }
 
-    /// Adds an RMSNorm of each head, where the family has it.
-    fn norm_heads(&self, plan: &mut Plan, name: &str, x: Tensor) -> Tensor {
-        self.norm(name).map_or(x, |weight| plan.head_norm(name, x, weight, self.rms_norm_eps))
+    /// Adds the products of q, k and v as one tensor \[m, (heads + 2 · kv heads) · head_dim\].
+    fn qkv(&self, plan: &mut Plan, h: &mut Activation, kv_size: usize) -> Tensor {
+        if self.linears.iter().any(|(name, _)| *name == QKV) {
+            return self.apply(plan, QKV, h);
+        }
+        let linears = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
+        let q_size = self.linear(linears[0]).rows;
+        let qkv = plan.scratch(h.x.rows, q_size + 2 * kv_size, Element::F32);
+        for (name, first) in linears.into_iter().zip([0, q_size, q_size + kv_size]) {
+            self.linear(name).put_in(plan, name, h, qkv, first);
+        }
+        qkv
     }
 
     /// Adds the input of q, k and v: the normed residual stream x [m, hidden].
@@ -139,15 +163,11 @@ impl Layer {
 
     /// Adds attention over the sequence, whose cache takes this input's keys and values. Returns the input of o_proj.
     pub fn attend(&self, plan: &mut Plan, h: &mut Activation, s: &Sequence) -> Tensor {
-        let q = self.apply(plan, "self_attn.q_proj", h);
-        let k = self.apply(plan, "self_attn.k_proj", h);
-        let v = self.apply(plan, "self_attn.v_proj", h);
-        let q = self.norm_heads(plan, "self_attn.q_norm", q);
-        let k = self.norm_heads(plan, "self_attn.k_norm", k);
+        let qkv = self.qkv(plan, h, s.k.cols);
         let Rows { position, slot, reach } = s.rows;
-        plan.rope("self_attn.q_rope", position, s.rope, q);
-        plan.rope_kv("self_attn.k_cache", [position, slot], s.rope, k, s.k);
-        plan.kv_write("self_attn.v_cache", slot, v, s.v);
+        let norms = self.head_norms.map(|norms| (norms, self.rms_norm_eps));
+        let rope = RopeKv { position, slot, table: s.rope, norms, qkv, k_cache: s.k, v_cache: s.v };
+        let q = plan.rope_kv("self_attn.rope_kv", rope);
         let Layer { head_dim, window, .. } = *self;
         let attention = Attention { position, reach, q, k: s.k, v: s.v, head_dim, window };
         plan.attention("self_attn.attention", attention)
@@ -167,8 +187,8 @@ impl Layer {
     /// Adds silu(gate) · up: the input of down_proj.
     pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Tensor {
         let gate = self.apply(plan, "mlp.gate_proj", h);
-        let up = self.apply(plan, "mlp.up_proj", h);
-        plan.silu_mul("mlp.silu_mul", gate, up)
+        let name = "mlp.up_proj";
+        self.linear(name).gate(plan, name, h, gate)
     }
 
     /// Adds down_proj of `h` to the residual stream.
@@ -190,6 +210,7 @@ impl Layer {
     /// Returns the bytes of the weights on the device.
     pub fn bytes(&self) -> u64 {
         let norms: u64 = self.norms.iter().map(|(_, norm)| norm.bytes()).sum();
+        let norms = norms + self.head_norms.map_or(0, Tensor::bytes);
         self.linears.iter().map(|(_, linear)| linear.bytes()).sum::<u64>() + norms
     }
 }

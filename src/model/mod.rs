@@ -79,7 +79,7 @@ impl Decoder {
         let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
         let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
-            layers.push(Layer::read(&mut w, &config, i)?);
+            layers.push(Layer::read(&mut w, &config, i, true)?);
         }
         let norm = w.vector("model.norm.weight", hidden)?;
         let lm_head = if config.tie_word_embeddings {

@@ -1,6 +1,8 @@
 //! Loading of weights from a checkpoint, or of random ones, to a device: in pieces, and split by rows where a tensor is
 //! larger than the device can bind.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Config;
@@ -11,6 +13,7 @@ use crate::formats::file::{self, Quantization};
 use crate::formats::gguf::Blocks;
 use crate::formats::gguf::blocks::Block;
 use crate::formats::linear::{Orders, row_blocks};
+use crate::formats::stack::{Stack, overlaps};
 use crate::formats::{Linear, QuantType, QuantizedWeight, bf16};
 use crate::kernels::{RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
@@ -35,6 +38,13 @@ impl<'a> WeightSource<'a> {
 
 /// Elements that one core decodes at a time.
 const PIECE: usize = 1 << 20;
+
+/// Linear to be loaded: its name in the checkpoint, its rows, and whether it has a bias.
+pub(super) struct Part {
+    pub name: String,
+    pub rows: usize,
+    pub bias: bool,
+}
 
 pub(super) struct Weights<'a> {
     source: WeightSource<'a>,
@@ -75,7 +85,26 @@ impl<'a> Weights<'a> {
 
     /// Loads a norm or bias [1, len] in f32: rounded to bf16 as every weight, but where blocks stay packed.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
-        let words: Vec<u32> = match self.source {
+        let words = self.vector_words(name, len)?;
+        self.upload_vector(name, &words)
+    }
+
+    /// Loads norms of `len` values each as one tensor [names, len].
+    pub fn vectors(&mut self, names: &[String], len: usize) -> Result<Tensor> {
+        let words: Result<Vec<_>> = names.iter().map(|name| self.vector_words(name, len)).collect();
+        let tensor = self.upload_vector(&names[0], &words?.concat())?;
+        Ok(tensor.reshaped(names.len(), len))
+    }
+
+    fn upload_vector(&mut self, name: &str, words: &[u32]) -> Result<Tensor> {
+        let tensor = self.backend.create(name, 1, words.len(), Element::F32)?;
+        self.backend.write(None, tensor, 0, words)?;
+        self.advance(tensor.bytes(), name)?;
+        Ok(tensor)
+    }
+
+    fn vector_words(&self, name: &str, len: usize) -> Result<Vec<u32>> {
+        Ok(match self.source {
             WeightSource::Checkpoint { checkpoint, .. } => {
                 expect(checkpoint, name, &[len])?;
                 if self.packed {
@@ -92,21 +121,56 @@ impl<'a> Weights<'a> {
                 let value = if name.ends_with("bias") { 0.0f32 } else { 1.0 };
                 vec![value.to_bits(); len]
             }
-        };
-        let tensor = self.backend.create(name, 1, len, Element::F32)?;
-        self.backend.write(None, tensor, 0, &words)?;
-        self.advance(tensor.bytes(), name)?;
-        Ok(tensor)
+        })
     }
 
-    /// Loads a weight of a decoder layer: quantized where the source has it so, else as [`Self::matrix`].
-    pub fn linear(&mut self, name: &str, rows: usize, cols: usize, bias: bool) -> Result<Linear> {
-        let bias = if bias { Some(self.vector(&format!("{name}.bias"), rows)?) } else { None };
-        let linear = match self.quantized(name, rows, cols)? {
-            Some(weight) => self.upload(name, &*weight)?,
-            None => self.matrix(name, rows, cols)?,
+    /// Loads weights of a decoder layer that have one input of `cols` columns: quantized where the source has them so,
+    /// else in GGUF's blocks or bf16. Returns one linear with the rows of all where they are alike, else one each.
+    pub fn linears(&mut self, parts: &[Part], cols: usize) -> Result<Vec<Linear>> {
+        let mut weights = Vec::new();
+        for Part { name, rows, .. } in parts {
+            weights.push(match self.quantized(name, *rows, cols)? {
+                None => self.blocks(name, *rows, cols)?,
+                weight => weight,
+            });
+        }
+        let all: Option<Vec<_>> = weights.iter().all(Option::is_some).then(|| weights.drain(..).flatten().collect());
+        let one = match all.map(Stack::new) {
+            Some(Ok(stack)) => Some(self.upload(&parts[0].name, &stack)?),
+            Some(Err(rest)) => {
+                weights = rest.into_iter().map(Some).collect();
+                None
+            }
+            None if weights.iter().all(Option::is_none) => Some(self.bf16(parts, cols)?),
+            None => None,
         };
-        Ok(Linear { bias, ..linear })
+        if let Some(linear) = one {
+            return Ok(vec![Linear { bias: self.bias(parts)?, ..linear }]);
+        }
+        let each = |(part, weight): (&Part, Option<Box<dyn QuantizedWeight>>)| {
+            let part = std::slice::from_ref(part);
+            let linear = match weight {
+                Some(weight) => self.upload(&part[0].name, &*weight)?,
+                None => self.bf16(part, cols)?,
+            };
+            Ok(Linear { bias: self.bias(part)?, ..linear })
+        };
+        parts.iter().zip(weights).map(each).collect()
+    }
+
+    /// Loads the biases of some linears as one, zeros where one has none. None: none has one.
+    fn bias(&mut self, parts: &[Part]) -> Result<Option<Tensor>> {
+        if parts.iter().all(|part| !part.bias) {
+            return Ok(None);
+        }
+        let mut words = Vec::new();
+        for Part { name, rows, bias } in parts {
+            match bias {
+                true => words.extend(self.vector_words(&format!("{name}.bias"), *rows)?),
+                false => words.resize(words.len() + rows, 0),
+            }
+        }
+        self.upload_vector(&format!("{}.bias", parts[0].name), &words).map(Some)
     }
 
     /// Returns the weight in the format of a method. None: it is not quantized by one.
@@ -155,18 +219,25 @@ impl<'a> Weights<'a> {
 
     /// Loads the weight `name`.weight [rows, cols] without a bias: in GGUF's blocks or bf16.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
-        if let Some(blocks) = self.blocks(name, rows, cols)? {
-            return self.upload(name, &*blocks);
+        match self.blocks(name, rows, cols)? {
+            Some(blocks) => self.upload(name, &*blocks),
+            None => self.bf16(&[Part { name: name.to_owned(), rows, bias: false }], cols),
         }
-        let weight = format!("{name}.weight");
+    }
+
+    /// Loads weights in bf16 as one, the rows of each behind those before it.
+    fn bf16(&mut self, parts: &[Part], cols: usize) -> Result<Linear> {
         if let WeightSource::Checkpoint { checkpoint, .. } = self.source {
-            expect(checkpoint, &weight, &[rows, cols])?;
+            for Part { name, rows, .. } in parts {
+                expect(checkpoint, &format!("{name}.weight"), &[*rows, cols])?;
+            }
         }
+        let rows = parts.iter().map(|part| part.rows).sum();
         let layout = WeightLayout::default();
         let mut blocks = Vec::new();
-        for range in row_blocks(self.backend, &weight, rows, layout.row_bytes(cols))? {
-            let tensor = self.backend.create(&weight, range.len(), cols, Element::Bf16)?;
-            self.fill(&weight, tensor, range.start)?;
+        for range in row_blocks(self.backend, &parts[0].name, rows, layout.row_bytes(cols))? {
+            let tensor = self.backend.create(&format!("{}.weight", parts[0].name), range.len(), cols, Element::Bf16)?;
+            self.fill(parts, tensor, range.clone())?;
             blocks.push(RowBlock { row0: range.start, rows: range.len(), tensors: vec![tensor] });
         }
         self.loaded += 1;
@@ -182,10 +253,17 @@ impl<'a> Weights<'a> {
         })
     }
 
-    fn fill(&mut self, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
+    /// Fills `tensor` with these of the rows of all parts.
+    fn fill(&mut self, parts: &[Part], tensor: Tensor, rows: Range<usize>) -> Result<()> {
         match self.source {
-            WeightSource::Checkpoint { checkpoint, .. } => self.copy(checkpoint, name, tensor, row0),
+            WeightSource::Checkpoint { checkpoint, .. } => {
+                for (part, own, at) in overlaps(parts.iter().map(|part| part.rows), rows) {
+                    self.copy(checkpoint, &format!("{}.weight", parts[part].name), own, tensor, at)?;
+                }
+                Ok(())
+            }
             WeightSource::Random { seed, .. } => {
+                let name = &parts[0].name;
                 let mut plan = Plan::new();
                 // The spread of a trained weight: products keep the scale of their inputs.
                 let scale = (3.0 / tensor.cols as f32).sqrt();
@@ -198,11 +276,10 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Decodes a few pieces at a time, one a core, and writes them in order.
-    fn copy(&mut self, checkpoint: &Checkpoint, name: &str, tensor: Tensor, row0: usize) -> Result<()> {
-        let (first, cols) = (row0 * tensor.cols, tensor.cols);
-        let piece = (PIECE / cols).max(1) * cols;
-        let end = first + tensor.rows * cols;
+    /// Copies rows of a tensor to row `at` of `to`: decodes a few pieces at a time, one a core, and writes them in order.
+    fn copy(&mut self, checkpoint: &Checkpoint, name: &str, rows: Range<usize>, to: Tensor, at: usize) -> Result<()> {
+        let (first, end) = (rows.start * to.cols, rows.end * to.cols);
+        let piece = (PIECE / to.cols).max(1) * to.cols;
         let starts: Vec<usize> = (first..end).step_by(piece).collect();
         for starts in starts.chunks(rayon::current_num_threads()) {
             let read = |&start: &usize| -> Result<Vec<u16>> {
@@ -215,7 +292,7 @@ impl<'a> Weights<'a> {
                 // Two to a word; cols is even, so pieces are whole words.
                 let words: Vec<u32> =
                     values.chunks_exact(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
-                self.backend.write(None, tensor, (start - first) / 2, &words)?;
+                self.backend.write(None, to, (at * to.cols + start - first) / 2, &words)?;
                 self.advance(words.len() as u64 * 4, name)?;
             }
         }

@@ -10,6 +10,8 @@ pub struct StepCheck {
     /// Number of the step in the plan.
     pub number: usize,
     pub step: Step,
+    /// Number of the output.
+    pub output: usize,
     pub difference: Difference,
     pub allowed: f64,
     /// Values of the reference and of the device where they differ most.
@@ -20,8 +22,16 @@ pub struct StepCheck {
 impl StepCheck {
     /// Returns row and column of the largest difference.
     pub fn at(&self) -> [usize; 2] {
-        let cols = self.step.output().cols;
+        let cols = self.step.outputs()[self.output].cols;
         [self.difference.at / cols, self.difference.at % cols]
+    }
+
+    /// Returns the name of the step, and of the output where it has several.
+    pub fn name(&self) -> String {
+        match self.step.outputs {
+            [_] => self.step.name.clone(),
+            names => format!("{}.{}", self.step.name, names[self.output]),
+        }
     }
 }
 
@@ -30,7 +40,7 @@ impl StepCheck {
 /// output, so that a step is judged by its own error alone, at the device's tolerance for its kernel.
 /// Integer outputs must be equal.
 ///
-/// Returns the first step that differs by more than it may; `progress` is told of every step and may stop the check.
+/// Returns the first step that differs by more than it may; `progress` is told of every output and may stop the check.
 pub fn check(
     plan: &Plan,
     reference: &mut dyn Backend,
@@ -40,23 +50,28 @@ pub fn check(
     let expected_program = reference.prepare(plan, true)?;
     let device_program = device.prepare(plan, true)?;
     let mut differing = None;
-    for (number, step) in plan.steps.iter().enumerate() {
-        reference.run_steps(expected_program, number..number + 1)?;
-        device.run_steps(device_program, number..number + 1)?;
-        let output = step.output();
-        let expected = reference.read(Some(expected_program), output)?;
-        let found = device.read(Some(device_program), output)?;
+    let outputs = plan.steps.iter().enumerate().flat_map(|(number, step)| {
+        step.outputs().iter().enumerate().map(move |(output, &tensor)| (number, step, output, tensor))
+    });
+    for (number, step, output, tensor) in outputs {
+        if output == 0 {
+            reference.run_steps(expected_program, number..number + 1)?;
+            device.run_steps(device_program, number..number + 1)?;
+        }
+        let expected_words = reference.read(Some(expected_program), tensor)?;
+        let found_words = device.read(Some(device_program), tensor)?;
         let allowed = device.tolerance(step.kernel);
         let as_values = |words: &[u32]| -> Vec<f32> {
-            match output.element {
+            match tensor.element {
                 Element::F32 => bytemuck::cast_slice(words).to_vec(),
                 Element::U32 | Element::Bf16 => words.iter().map(|&w| w as f32).collect(),
             }
         };
-        let (e, f) = (as_values(&expected), as_values(&found));
+        let (e, f) = (as_values(&expected_words), as_values(&found_words));
         let difference = compare(&e, &f);
         let at = difference.at;
-        let check = StepCheck { number, step: step.clone(), difference, allowed, expected: e[at], found: f[at] };
+        let (step, expected) = (step.clone(), e[at]);
+        let check = StepCheck { number, step, output, difference, allowed, expected, found: f[at] };
         progress(&check)?;
         // Written so that NaN differs too.
         let close = difference.nmse <= allowed;
@@ -64,7 +79,7 @@ pub fn check(
             differing = Some(check);
             break;
         }
-        reference.write(Some(expected_program), output, 0, &found)?;
+        reference.write(Some(expected_program), tensor, 0, &found_words)?;
     }
     reference.release(expected_program);
     device.release(device_program);

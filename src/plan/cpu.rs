@@ -24,11 +24,11 @@ pub trait Executor {
     /// Those of compiling them.
     fn prepare(&mut self, steps: &[Step]) -> Result<()>;
 
-    /// Executes a step over the words of its inputs and its output.
+    /// Executes a step over the words of its inputs and its outputs.
     ///
     /// # Errors
     /// Those of the execution.
-    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()>;
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, outputs: Vec<&mut [u32]>) -> Result<()>;
 }
 
 impl Executor for Mode {
@@ -40,8 +40,8 @@ impl Executor for Mode {
         Ok(())
     }
 
-    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, output: &mut [u32]) -> Result<()> {
-        let io = &mut Io::new(&step.params, inputs, output);
+    fn run(&mut self, step: &Step, inputs: Vec<&[u32]>, outputs: Vec<&mut [u32]>) -> Result<()> {
+        let io = &mut Io::new(&step.params, inputs, outputs);
         match &step.kernel.host {
             Some(host) if *self == Mode::Host => (host.run)(io),
             _ => (step.kernel.reference)(io),
@@ -85,11 +85,10 @@ impl<E: Executor> Cpu<E> {
         }
     }
 
-    fn execute(&mut self, program: ProgramId, step: &Step, output: &mut [u32]) -> Result<()> {
+    fn execute(&mut self, program: ProgramId, step: &Step, outputs: Vec<&mut [u32]>) -> Result<()> {
         let held = self.programs[program.0].as_ref();
-        let inputs = &step.bind[..step.bind.len() - 1];
-        let inputs = inputs.iter().map(|&tensor| words(&self.residents, &self.slots, held, tensor)).collect();
-        self.executor.run(step, inputs, output)
+        let inputs = step.inputs().iter().map(|&tensor| words(&self.residents, &self.slots, held, tensor)).collect();
+        self.executor.run(step, inputs, outputs)
     }
 
     fn program(&self, program: ProgramId) -> &PreparedPlan {
@@ -203,10 +202,13 @@ impl<E: Executor> Backend for Cpu<E> {
         let last = steps.end.min(self.program(program).steps.len());
         for number in steps.start..last {
             let step = self.program(program).steps[number].clone();
-            let output = step.output();
-            let mut written = std::mem::take(self.words_mut(Some(program), output));
-            let done = self.execute(program, &step, &mut written[..output.words()]);
-            *self.words_mut(Some(program), output) = written;
+            let take = |output: &Tensor| std::mem::take(self.words_mut(Some(program), *output));
+            let mut written: Vec<Vec<u32>> = step.outputs().iter().map(take).collect();
+            let outputs = written.iter_mut().zip(step.outputs()).map(|(words, output)| &mut words[..output.words()]);
+            let done = self.execute(program, &step, outputs.collect());
+            for (words, output) in written.into_iter().zip(step.outputs()) {
+                *self.words_mut(Some(program), *output) = words;
+            }
             done?;
         }
         Ok(())

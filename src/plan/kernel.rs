@@ -88,7 +88,7 @@ impl Consts {
     }
 }
 
-/// One shader of a kernel. All variants of a kernel share one binding order: params, inputs, output; entry point
+/// One shader of a kernel. All variants of a kernel share one binding order: params, inputs, outputs; entry point
 /// `main`, and where [`super::dispatch::dispatches`] says so, `merge`.
 #[derive(Debug)]
 pub struct Variant {
@@ -217,16 +217,16 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// A step as its reference sees it: parameters, inputs and output.
+/// A step as its reference sees it: parameters, inputs and outputs.
 pub struct Io<'a> {
     params: &'a [u8],
     inputs: Vec<&'a [u32]>,
-    output: &'a mut [u32],
+    outputs: Vec<&'a mut [u32]>,
 }
 
 impl<'a> Io<'a> {
-    pub fn new(params: &'a [u8], inputs: Vec<&'a [u32]>, output: &'a mut [u32]) -> Io<'a> {
-        Io { params, inputs, output }
+    pub fn new(params: &'a [u8], inputs: Vec<&'a [u32]>, outputs: Vec<&'a mut [u32]>) -> Io<'a> {
+        Io { params, inputs, outputs }
     }
 
     /// Returns the step's parameters.
@@ -249,14 +249,19 @@ impl<'a> Io<'a> {
         self.inputs[input]
     }
 
-    /// Returns the output as f32 values: what it had before, to be overwritten or added to.
+    /// Returns the first output as f32 values: what it had before, to be overwritten or added to.
     pub fn out_f32(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(self.output)
+        self.output_f32(0)
     }
 
-    /// Returns the words of the output.
+    /// Returns an output, by number from 0, as f32 values.
+    pub fn output_f32(&mut self, output: usize) -> &mut [f32] {
+        bytemuck::cast_slice_mut(self.outputs[output])
+    }
+
+    /// Returns the words of the first output.
     pub fn out_u32(&mut self) -> &mut [u32] {
-        self.output
+        self.outputs[0]
     }
 }
 

@@ -123,8 +123,10 @@ pub struct Step {
     /// Overrides this step sets beyond its variant's own: what the shader is specialized for, such as
     /// the width of a code. Variants without such a constant do without.
     pub consts: Vec<(&'static str, u32)>,
-    /// Inputs in binding order, then the one output, which may also be read.
+    /// Inputs in binding order, then the outputs, which may also be read.
     pub bind: Vec<Tensor>,
+    /// Names of the outputs, for messages; most steps have one.
+    pub outputs: &'static [&'static str],
     /// The step's work as a grid of [rows, columns], usually of the output's values: a variant's workgroups compute
     /// a tile of it each, see [`dispatch::workgroups`].
     pub cells: [usize; 2],
@@ -137,9 +139,26 @@ pub struct Step {
 }
 
 impl Step {
-    /// Returns the tensor that the step writes.
-    pub fn output(&self) -> Tensor {
-        *self.bind.last().expect("a step binds its output")
+    /// Returns the tensors that the step reads only.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.bind[..self.bind.len() - self.outputs.len()]
+    }
+
+    /// Returns the tensors that the step writes.
+    pub fn outputs(&self) -> &[Tensor] {
+        &self.bind[self.bind.len() - self.outputs.len()..]
+    }
+
+    /// Makes the last bound tensors outputs of these names.
+    ///
+    /// # Panics
+    /// If a tensor is bound twice and one of the two is an output.
+    pub fn set_outputs(&mut self, names: &'static [&'static str]) {
+        self.outputs = names;
+        for (at, output) in self.outputs().iter().enumerate() {
+            let others = self.inputs().iter().chain(&self.outputs()[..at]);
+            assert!(others.into_iter().all(|t| t.place != output.place), "{}: an output is bound twice", self.name);
+        }
     }
 
     /// Returns the number of weights of a product. None: the step is no product.
@@ -182,7 +201,7 @@ impl Plan {
 
     /// Adds a step of `kernel` with its `params`. `bind` has the inputs in binding order, from binding 1 on, then the
     /// output; `cells` is the grid of [`Step::cells`]. [`Step::bytes`] is taken from the bound tensors and may be set
-    /// on the returned step where a kernel touches only part of one.
+    /// on the returned step where a kernel touches only part of one; so may more outputs.
     ///
     /// # Panics
     /// If the output is also an input, or `params` are not the kernel's.
@@ -195,12 +214,6 @@ impl Plan {
         cells: [usize; 2],
         flops: u64,
     ) -> &mut Step {
-        let output = bind.last().expect("a step binds its output");
-        assert!(
-            bind[..bind.len() - 1].iter().all(|t| t.place != output.place),
-            "{name}: the output of {} is also an input",
-            kernel.name
-        );
         assert_eq!(
             size_of::<P>(),
             4 * kernel.params.len(),
@@ -216,11 +229,14 @@ impl Plan {
             params,
             consts: Vec::new(),
             bind: bind.to_vec(),
+            outputs: &[],
             cells,
             part_words: 0,
             flops,
             bytes: bind.iter().map(|t| t.bytes()).sum(),
         });
-        self.steps.last_mut().expect("just added")
+        let step = self.steps.last_mut().expect("just added");
+        step.set_outputs(&["output"]);
+        step
     }
 }

@@ -17,14 +17,17 @@ pub struct Checked {
     pub fault: Option<String>,
 }
 
-/// Creates a trial's tensors on `backend`: its plan over them and the place of `output`.
+/// Creates a trial's tensors on `backend`: its plan over them.
 ///
 /// With more than one of `copies` the steps follow each other so often, each time over another copy
 /// of the tensors they only read, so that no cache keeps those.
-pub fn place(trial: &Trial, output: Tensor, copies: usize, backend: &mut dyn Backend) -> Result<(Plan, Tensor)> {
+pub fn place(trial: &Trial, copies: usize, backend: &mut dyn Backend) -> Result<Plan> {
     let mut plan = trial.plan.clone();
     let steps = std::mem::take(&mut plan.steps);
-    let written = |number: usize| steps.iter().any(|s| s.output().place == Place::Resident(number as u32));
+    let written = |number: usize| {
+        let place = Place::Resident(number as u32);
+        steps.iter().any(|step| step.outputs().iter().any(|output| output.place == place))
+    };
     let mut places: Vec<Place> = Vec::new();
     for copy in 0..copies {
         for (number, (tensor, words)) in trial.residents.iter().enumerate() {
@@ -44,7 +47,7 @@ pub fn place(trial: &Trial, output: Tensor, copies: usize, backend: &mut dyn Bac
             plan.steps.push(step);
         }
     }
-    Ok((plan, Tensor { place: moved(output.place, &places), ..output }))
+    Ok(plan)
 }
 
 /// The trial counts its tensors from zero, the backend from what it holds already.
@@ -58,8 +61,9 @@ fn moved(place: Place, places: &[Place]) -> Place {
 /// A case with the output of its kernel's reference, to hold any number of backends to.
 pub struct Expected {
     trial: Trial,
-    output: Tensor,
-    words: Vec<u32>,
+    /// What the last step writes.
+    outputs: Vec<Tensor>,
+    words: Vec<Vec<u32>>,
 }
 
 impl Expected {
@@ -68,9 +72,10 @@ impl Expected {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn of(case: &Case) -> Result<Expected> {
-        let (trial, output) = Trial::new(case);
-        let words = run(&trial, output, &mut Cpu::new(Mode::Reference, u64::MAX))?;
-        Ok(Expected { trial, output, words })
+        let (trial, _) = Trial::new(case);
+        let outputs = outputs(&trial.plan).to_vec();
+        let words = run(&trial, &mut Cpu::new(Mode::Reference, u64::MAX))?;
+        Ok(Expected { trial, outputs, words })
     }
 
     /// Runs the case on `backend`, which may differ by its own tolerance for `kernel`.
@@ -81,28 +86,42 @@ impl Expected {
     /// # Errors
     /// The backend's own. A wrong result is none, but a [`Checked::fault`].
     pub fn check(&self, kernel: &'static Kernel, backend: &mut dyn Backend) -> Result<Checked> {
-        let (expected, found) = (&self.words, run(&self.trial, self.output, backend)?);
-        let fault = |message: String| Ok(Checked { nmse: f64::INFINITY, fault: Some(message) });
-        if expected.iter().all(|&word| word == 0) {
-            return fault("the reference gives zeros only: the case tests nothing".into());
+        let found = run(&self.trial, backend)?;
+        let mut worst = Checked { nmse: 0.0, fault: None };
+        for ((output, expected), found) in self.outputs.iter().zip(&self.words).zip(&found) {
+            let checked = check_output(*output, expected, found, backend.tolerance(kernel));
+            if checked.fault.is_some() {
+                return Ok(checked);
+            }
+            worst.nmse = worst.nmse.max(checked.nmse);
         }
-        if self.output.element != Element::F32 {
-            return match expected.iter().zip(&found).position(|(e, f)| e != f) {
-                Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
-                None => Ok(Checked { nmse: 0.0, fault: None }),
-            };
-        }
-        let d = compare(bytemuck::cast_slice(expected), bytemuck::cast_slice(&found));
-        // Written so that NaN is at fault too.
-        let allowed = backend.tolerance(kernel);
-        let close = d.nmse <= allowed;
-        let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
-        let most = format!("largest difference at {}: expected {e}, found {f}", d.at);
-        Ok(Checked {
-            nmse: d.nmse,
-            fault: (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse)),
-        })
+        Ok(worst)
     }
+}
+
+/// Returns what the last step writes.
+fn outputs(plan: &Plan) -> &[Tensor] {
+    plan.steps.last().expect("a case adds a step").outputs()
+}
+
+/// Compares one output with the reference's.
+fn check_output(output: Tensor, expected: &[u32], found: &[u32], allowed: f64) -> Checked {
+    let fault = |message: String| Checked { nmse: f64::INFINITY, fault: Some(message) };
+    if expected.iter().all(|&word| word == 0) {
+        return fault("the reference gives zeros only: the case tests nothing".into());
+    }
+    if output.element != Element::F32 {
+        return match expected.iter().zip(found).position(|(e, f)| e != f) {
+            Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
+            None => Checked { nmse: 0.0, fault: None },
+        };
+    }
+    let d = compare(bytemuck::cast_slice(expected), bytemuck::cast_slice(found));
+    // Written so that NaN is at fault too.
+    let close = d.nmse <= allowed;
+    let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
+    let most = format!("largest difference at {}: expected {e}, found {f}", d.at);
+    Checked { nmse: d.nmse, fault: (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse)) }
 }
 
 /// Runs a case by its kernel's reference and on `backend`; see [`Expected::check`].
@@ -113,17 +132,17 @@ pub fn check(kernel: &'static Kernel, case: &Case, backend: &mut dyn Backend) ->
     Expected::of(case)?.check(kernel, backend)
 }
 
-/// Returns the output of a trial's plan, run on `backend` with NaN in its scratch tensors, and gives its tensors back.
-fn run(trial: &Trial, output: Tensor, backend: &mut dyn Backend) -> Result<Vec<u32>> {
+/// Returns the outputs of a trial's plan, run on `backend` with NaN in its scratch tensors, and gives its tensors back.
+fn run(trial: &Trial, backend: &mut dyn Backend) -> Result<Vec<Vec<u32>>> {
     let kept = backend.residents();
-    let (plan, output) = place(trial, output, 1, backend)?;
+    let plan = place(trial, 1, backend)?;
     let program = backend.prepare(&plan, true)?;
     for (number, tensor) in plan.scratch.iter().enumerate() {
         let tensor = Tensor { place: Place::Scratch(number as u32), ..*tensor };
         backend.write(Some(program), tensor, 0, &vec![NAN; tensor.words()])?;
     }
     backend.run(program)?;
-    let words = backend.read(Some(program), output);
+    let words = outputs(&plan).iter().map(|output| backend.read(Some(program), *output)).collect();
     backend.release(program);
     backend.keep_residents(kept);
     words

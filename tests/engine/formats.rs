@@ -4,20 +4,20 @@ use qwgpu::formats::codes::{code, pack};
 use qwgpu::formats::linear::Orders;
 use qwgpu::formats::method::InputStatistics;
 use qwgpu::formats::solver::{Factor, Hessian, Weight};
+use qwgpu::formats::stack::Stack;
 use qwgpu::formats::{Activation, Linear, METHODS, Method, Quant, QuantizedWeight, grid};
 use qwgpu::plan::cpu::{Cpu, Mode};
 use qwgpu::plan::kernel::uniform;
 use qwgpu::plan::{Backend, Element, Plan};
 use qwgpu::quantize::Settings;
 
-const ROWS: usize = 80;
 const COLS: usize = 96;
 
 /// Returns a weight that a method made of random numbers and of correlated inputs, its columns in an order of
 /// activation where the method has one.
-fn quantized(method: &'static Method, bits: u32) -> Box<dyn QuantizedWeight> {
-    let values: Vec<f32> = (0..(ROWS * COLS) as u32).map(|i| uniform(i ^ 77)).collect();
-    let weight = Weight { name: "w", values: &values, rows: ROWS, cols: COLS };
+fn quantized(method: &'static Method, bits: u32, rows: usize) -> Box<dyn QuantizedWeight> {
+    let values: Vec<f32> = (0..(rows * COLS) as u32).map(|i| uniform(i ^ (77 + rows as u32))).collect();
+    let weight = Weight { name: "w", values: &values, rows, cols: COLS };
     let diagonal = |i: usize| if i.is_multiple_of(COLS + 1) { (1 + i * 7 % 13) as f32 } else { 0.01 };
     let hessian = Hessian { name: "w".into(), n: COLS, values: (0..COLS * COLS).map(diagonal).collect() };
     let mut settings = Settings::new(Quant { method, bits });
@@ -39,29 +39,49 @@ fn set_group_size(settings: &mut Settings, columns: usize) {
     };
 }
 
+/// Multiplies the unit matrix by a weight in row blocks of 32 `tiles`, and compares with its values.
+fn product_by_one_is(weight: &dyn QuantizedWeight, tiles: usize, name: &str) {
+    let (rows, limit) = (weight.rows(), 32 * tiles as u64 * weight.row_bytes() + 31);
+    let mut cpu = Cpu::new(Mode::Reference, limit);
+    let linear = Linear::upload(&mut cpu, "w", weight, &mut Orders::default()).unwrap();
+    assert_eq!(linear.row_blocks.len(), rows.div_ceil(32 * tiles), "{name}");
+    let one: Vec<u32> = (0..COLS * COLS).map(|i| u32::from(i / COLS == i % COLS) * 1f32.to_bits()).collect();
+    let x = cpu.create("x", COLS, COLS, Element::F32).unwrap();
+    cpu.write(None, x, 0, &one).unwrap();
+    let mut plan = Plan::new();
+    let y = linear.apply(&mut plan, "w", &mut Activation::new(x));
+    let program = cpu.prepare(&plan, true).unwrap();
+    cpu.run(program).unwrap();
+    let y: Vec<f32> = bytemuck::pod_collect_to_vec(&cpu.read(Some(program), y).unwrap());
+    for (at, &w) in weight.dequantize().iter().enumerate() {
+        let found = y[at % COLS * rows + at / COLS];
+        assert!((found - w).abs() <= 1e-5 * w.abs(), "{name}: weight {at}: {w} became {found}");
+    }
+}
+
 #[test]
 fn products_by_one_are_the_weight() {
     for method in METHODS {
         let bits = method.bits[method.bits.len() / 2];
-        let weight = quantized(method, bits);
-        // Bindings that hold 32 rows of codes make three row blocks.
-        let limit = 32 * weight.row_bytes() + 31;
-        let mut cpu = Cpu::new(Mode::Reference, limit);
-        let linear = Linear::upload(&mut cpu, "w", &*weight, &mut Orders::default()).unwrap();
-        assert_eq!(linear.row_blocks.len(), 3, "{}", method.name);
-        let one: Vec<u32> = (0..COLS * COLS).map(|i| u32::from(i / COLS == i % COLS) * 1f32.to_bits()).collect();
-        let x = cpu.create("x", COLS, COLS, Element::F32).unwrap();
-        cpu.write(None, x, 0, &one).unwrap();
-        let mut plan = Plan::new();
-        let y = linear.apply(&mut plan, "w", &mut Activation::new(x));
-        let program = cpu.prepare(&plan, true).unwrap();
-        cpu.run(program).unwrap();
-        let y: Vec<f32> = bytemuck::pod_collect_to_vec(&cpu.read(Some(program), y).unwrap());
-        let w = weight.dequantize();
-        for (at, &w) in w.iter().enumerate() {
-            let found = y[at % COLS * ROWS + at / COLS];
-            assert!((found - w).abs() <= 1e-5 * w.abs(), "{}: weight {at}: {w} became {found}", method.name);
+        product_by_one_is(&*quantized(method, bits, 80), 1, method.name);
+    }
+}
+
+/// Weights of one order as one, in row blocks of which one has the end of a weight and the beginning of the next.
+#[test]
+fn stacks_are_their_weights() {
+    for method in METHODS {
+        for &bits in method.bits {
+            let parts = || [64, 32, 48].map(|rows| quantized(method, bits, rows));
+            let values: Vec<f32> = parts().iter().flat_map(|part| part.dequantize()).collect();
+            let stack = Stack::new(parts().into()).unwrap();
+            assert_eq!(stack.dequantize(), values);
+            let name = format!("{} {bits}", method.name);
+            product_by_one_is(&stack, 2, &name);
+            product_by_one_is(&stack, 5, &name);
         }
+        let unlike = [(method.bits[0], 32), (8, 48)].map(|(bits, rows)| quantized(method, bits, rows));
+        assert_eq!(Stack::new(unlike.into()).is_ok(), method.bits[0] == 8, "{} of two widths", method.name);
     }
 }
 

@@ -68,7 +68,7 @@ fn other_heads_than_the_weights_have() {
     let folder = with_config(|config| {
         config.insert("num_key_value_heads".into(), json!(4));
     });
-    refused(&folder, &["k_proj", "[64]", "[32]"]);
+    refused(&folder, &["k_proj", "[64, 64]", "[32, 64]"]);
 }
 
 #[test]

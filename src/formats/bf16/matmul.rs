@@ -1,7 +1,7 @@
 //! Product of many rows and a bf16 weight: what prefill spends its time on.
 
 use super::matvec::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, matmul_variants};
+use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, PLAIN, Params, matmul_variants};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -30,5 +30,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, 7, 64, &[37], BIAS | ADD)),
         Case::test("70x130x160", |t| product(t, &KERNEL, 70, 160, &[130], PLAIN)),
         Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, 5, 96, &[33, 70], BIAS)),
+        Case::test("9_rows_two_parts_gate", |t| product(t, &KERNEL, 9, 96, &[33, 70], GATE)),
+        Case::test("9_rows_two_parts_columns_bias", |t| product(t, &KERNEL, 9, 96, &[33, 70], COLUMNS | BIAS)),
     ],
 };

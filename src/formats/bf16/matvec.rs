@@ -1,6 +1,6 @@
 //! Product of one row, or a few, and a bf16 weight: what decoding spends its time on.
 
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, WeightLayout};
+use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, PLAIN, Params, WeightLayout};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -40,6 +40,8 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("37x64_bias", |t| product(t, &KERNEL, 1, 64, &[37], BIAS)),
         Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, 3, 96, &[100], BIAS | ADD)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, 1, 160, &[33, 70], BIAS)),
+        Case::test("two_parts_gate", |t| product(t, &KERNEL, 2, 160, &[33, 70], GATE)),
+        Case::test("two_parts_columns_bias", |t| product(t, &KERNEL, 2, 160, &[33, 70], COLUMNS | BIAS)),
     ],
 };
 

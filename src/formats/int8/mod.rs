@@ -15,7 +15,7 @@ pub use folder::Int8Folder;
 pub use options::{Int8Options, METHOD, int8};
 
 use super::linear::{Activation, Linear};
-use super::{DeviceTensor, Format, QuantizedWeight};
+use super::{DeviceTensor, Format, QuantizedWeight, concat};
 use crate::kernels::WeightLayout;
 use crate::plan::{Element, Plan, Tensor};
 
@@ -77,7 +77,7 @@ impl QuantizedWeight for Int8 {
         let scales = self.scales[rows].iter().map(|scale| scale.to_bits()).collect();
         vec![
             DeviceTensor::of_words("codes", n, codes),
-            DeviceTensor { name: "scales", rows: 1, cols: n, element: Element::F32, words: scales },
+            DeviceTensor { name: "scales", rows: 1, cols: n, element: Element::F32, words: scales, join: concat },
         ]
     }
 

@@ -19,7 +19,7 @@ pub use solve::{outlier_share, spqr};
 
 use super::codes::{code, code_words, in_own_order, pad_rows, put};
 use super::linear::Linear;
-use super::{DeviceTensor, Format, QuantizedWeight};
+use super::{DeviceTensor, Format, QuantizedWeight, RowWords};
 use crate::kernels::WeightLayout;
 use layout::{outlier, sparse_words, stat_words};
 
@@ -162,7 +162,7 @@ impl QuantizedWeight for Spqr {
             DeviceTensor::of_words("codes", n, codes),
             DeviceTensor::of_words("stat_codes", n / 16, self.stat_codes(rows.clone())),
             DeviceTensor::of_words("stats", n / 16, self.stats(rows.clone())),
-            DeviceTensor::of_words("sparse", 1, self.sparse(rows)),
+            DeviceTensor { join: join_sparse, ..DeviceTensor::of_words("sparse", 1, self.sparse(rows)) },
         ]
     }
 
@@ -189,6 +189,18 @@ impl QuantizedWeight for Spqr {
             + 32 * (self.values.len() + self.row_start.len()) as u64
             + self.order.as_ref().map_or(0, |order| 16 * order.len() as u64)
     }
+}
+
+/// Returns the row starts of both, then the outliers of both.
+fn join_sparse((n, words): RowWords, (m, more): RowWords) -> Vec<u32> {
+    let (outliers, others) = (words[n], more[m]);
+    let mut joined = words[..n].to_vec();
+    joined.extend(more[..=m].iter().map(|start| outliers + start));
+    joined.resize(n + m + 4, 0);
+    joined.extend(&words[n + 4..][..outliers as usize]);
+    joined.extend(&more[m + 4..][..others as usize]);
+    joined.resize(sparse_words(n + m, (outliers + others) as usize), 0);
+    joined
 }
 
 /// Returns a weight of random codes with 1 % outliers; see [`super::Method::random`].
