@@ -27,6 +27,7 @@ pub static KERNEL: Kernel = Kernel {
     cases: &[
         Case::bench("1x896", |t| norm(t, 1, 896, 0, 1)),
         Case::bench("128x3584", |t| norm(t, 128, 3584, 0, 128)),
+        Case::test("96x128", |t| norm(t, 96, 128, 0, 96)),
         Case::test("last_of_5x100", |t| norm(t, 5, 100, 4, 1)),
         // More workgroups than one dimension holds.
         Case::test("70000x4", |t| norm(t, 70_000, 4, 0, 70_000)),

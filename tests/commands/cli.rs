@@ -285,17 +285,17 @@ fn check_passes_and_a_wrong_shader_fails_it_by_name() {
     }
 
     let shaders = tempfile::tempdir().unwrap();
-    let file = shaders.path().join("silu_mul.wgsl");
-    let source = include_str!("../../shaders/silu_mul.wgsl");
-    std::fs::write(&file, source.replace("* up[at]", "+ up[at]")).unwrap();
+    let file = shaders.path().join("rope_kv.wgsl");
+    let source = include_str!("../../shaders/rope_kv.wgsl");
+    std::fs::write(&file, source.replace("v_cache[to] = a;", "v_cache[to] = b;")).unwrap();
     let folder = shaders.path().to_str().unwrap();
     let arguments = ["check", "--model", &micro(), "--tokens", "8", "--shaders", folder, "--json"];
     let result = json(&ends(1, arguments));
     assert_eq!(result["passed"], false);
-    assert_eq!(result["first_parting"]["step"], "model.layers.0.mlp.silu_mul");
+    assert_eq!(result["first_parting"]["step"], "model.layers.0.self_attn.rope_kv.v_cache");
     std::fs::write(&file, source.replace("fn main", "fun main")).unwrap();
     let message = stderr(&ends(2, arguments));
-    assert!(message.contains("silu_mul") && message.contains("fun main"), "{message}");
+    assert!(message.contains("rope_kv") && message.contains("fun main"), "{message}");
     assert!(stderr(&ends(2, ["check", "--model", &micro(), "--tokens", "512"])).contains("--tokens"));
 }
 

@@ -280,7 +280,7 @@ static PLANTED: &[Planted] = &[
     },
     Planted {
         name: "a_sum_in_the_order_of_subgroups",
-        on: ["rms_norm", "portable", "heads_32x128_of_3"],
+        on: ["rms_norm", "portable", "96x128"],
         file: "rms_norm",
         edits: &[
             ("override WG: u32 = 128;", "override WG: u32 = 128;\nvar<workgroup> total: atomic<u32>;"),
