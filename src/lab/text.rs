@@ -119,7 +119,7 @@ impl ShaderText {
         }
         let taken = || self.variant.wgsl.iter().filter(|file| file.is_taken(&self.consts));
         let codes = taken().find_map(|file| {
-            let bits = ["lib/codes_", "lib/grid_"].iter().find_map(|start| file.stem.strip_prefix(start))?;
+            let bits = ["lib/codes_", "lib/units_"].iter().find_map(|start| file.stem.strip_prefix(start))?;
             bits.parse().ok()
         });
         let plain = [("_bf16", 16), ("_int8", 8)].iter().find(|(end, _)| self.kernel.name.ends_with(end));

@@ -160,28 +160,28 @@ static PLANTED: &[Planted] = &[
     Planted {
         name: "subgroup_operation_in_divergent_flow",
         on: ["matvec_grid", "subgroup", ""],
-        file: "matvec_grid_subgroup",
+        file: "lib/matvec_subgroup",
         edits: &[
             (
                 "let whole = vec4(subgroupAdd",
-                "var whole: vec4<f32>;\n        if (lane < 5u) { whole = vec4(subgroupAdd",
+                "var whole: vec4<f32>;\n    if (lane < 5u) { whole = vec4(subgroupAdd",
             ),
-            ("subgroupAdd(acc.w));", "subgroupAdd(acc.w)); }"),
+            ("subgroupAdd(sums.w));", "subgroupAdd(sums.w)); }"),
         ],
         kind: "divergent-subgroup",
-        at: ("matvec_grid_subgroup", "whole = vec4(subgroupAdd"),
+        at: ("lib/matvec_subgroup", "whole = vec4(subgroupAdd"),
         subgroup: 32,
     },
     Planted {
         name: "subgroup_id_from_the_local_index",
         on: ["matvec_grid", "subgroup", ""],
-        file: "matvec_grid_subgroup",
+        file: "lib/matvec_subgroup",
         edits: &[
             ("@builtin(subgroup_id) subgroup: u32,", "@builtin(local_invocation_index) index: u32,"),
             ("    let m = group.y;", "    let subgroup = index / lanes;\n    let m = group.y;"),
         ],
         kind: "order-dependent",
-        at: ("matvec_grid_subgroup", "of_row += partial["),
+        at: ("lib/matvec_subgroup", "of_row += partial["),
         subgroup: 32,
     },
     Planted {

@@ -9,8 +9,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/weights_bf16", "lib/product"),
-            &[("WG", 128), ("TILE", 8)],
+            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/product"),
+            &[("WG", 128), ("TILE", 4)],
         ),
         Variant::portable(wgsl!("lib/matvec", "lib/weights_bf16", "lib/product"), &[("WG", 64)], |_| [1, 4], 1e-10),
         linear::matvec_int64_subgroup::<8>(

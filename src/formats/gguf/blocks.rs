@@ -57,21 +57,21 @@ macro_rules! each_block {
     ($then:ident $($first:tt)*) => {
         $then! {
             $($first)*
-            [Q4_0 4 "lib/stats_q4_0" 896]
-            [Q5_0 5 "lib/stats_q5_0" 896]
-            [Q8_0 8 "lib/stats_q8_0" 896]
-            [Q2_K 2 "lib/stats_q2_k" 1024]
-            [Q3_K 3 "lib/stats_q3_k" 1024]
-            [Q4_K 4 "lib/stats_q4_k" 1024]
-            [Q5_K 5 "lib/stats_q4_k" 1024]
-            [Q6_K 6 "lib/stats_q6_k" 1024]
+            [Q4_0 4 "lib/stats_q4_0" "lib/unit_stats_0" 896]
+            [Q5_0 5 "lib/stats_q5_0" "lib/unit_stats_0" 896]
+            [Q8_0 8 "lib/stats_q8_0" "lib/unit_stats_0" 896]
+            [Q2_K 2 "lib/stats_q2_k" "lib/unit_stats_q2_k" 1024]
+            [Q3_K 3 "lib/stats_q3_k" "lib/unit_stats_q3_k" 1024]
+            [Q4_K 4 "lib/stats_q4_k" "lib/unit_stats_q4_k" 1024]
+            [Q5_K 5 "lib/stats_q4_k" "lib/unit_stats_q4_k" 1024]
+            [Q6_K 6 "lib/stats_q6_k" "lib/unit_stats_q6_k" 1024]
         }
     };
 }
 pub(super) use each_block;
 
 macro_rules! list {
-    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => { &[$(&$block),*] };
+    ($([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => { &[$(&$block),*] };
 }
 
 /// Every block type that products and embeddings take as it is.

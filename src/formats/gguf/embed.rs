@@ -7,7 +7,7 @@ use crate::plan::{Case, Kernel, Tensor, Trial, Variant};
 use crate::wgsl;
 
 macro_rules! cases {
-    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+    ($([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => {
         &[$(
             Case::bench(concat!(stringify!($block), "_128_of_4096x", $cols), |t| trial(t, &blocks::$block, [128, $cols], &[4096])),
             Case::test(concat!(stringify!($block), "_5_of_three_parts"), |t| trial(t, &blocks::$block, [5, 3 * blocks::$block.columns], &[40, 7, 60])),

@@ -22,10 +22,18 @@ pub(super) fn layout(block: &Block) -> WeightLayout {
 }
 
 /// The shader files of a variant: those named, then by the constant `BLOCK` those of a block type's statistics and
-/// codes, and the one that loads codes, `lib/words` or `lib/words64`.
+/// codes, and the one that loads codes, `lib/words` or `lib/words64`; or after `units` those of whole units.
 macro_rules! gguf_wgsl {
+    (units $($stem:literal),+) => { blocks::each_block!(gguf_wgsl units [$($stem),+]) };
+    (units [$($stem:literal),+] $([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => {
+        &[
+            $(wgsl!(@file $stem, None)),+,
+            $(wgsl!(@file $unit_stats, Some(("BLOCK", blocks::$block.id))),
+            wgsl!(@file concat!("lib/units_", $bits), Some(("BLOCK", blocks::$block.id)))),*
+        ]
+    };
     ($($stem:literal),+; $words:literal) => { blocks::each_block!(gguf_wgsl [$($stem),+] $words) };
-    ([$($stem:literal),+] $words:literal $([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+    ([$($stem:literal),+] $words:literal $([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => {
         &[
             $(wgsl!(@file $stem, None)),+,
             $(wgsl!(@file $stats, Some(("BLOCK", blocks::$block.id))),

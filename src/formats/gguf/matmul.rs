@@ -7,7 +7,7 @@ use crate::plan::{Case, Host, Kernel, Tensor, Trial};
 use crate::wgsl;
 
 macro_rules! cases {
-    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+    ($([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => {
         &[$(
             Case::bench(concat!(stringify!($block), "_128x896x", $cols), |t| product(t, &KERNEL, &blocks::$block, [128, $cols], &[896], PLAIN)),
             Case::test(concat!(stringify!($block), "_7x37x3_blocks_bias_add"), |t| blocks(t, &blocks::$block, [7, 3], &[37], BIAS | ADD)),

@@ -7,10 +7,11 @@ use crate::plan::{Case, Host, Kernel, Tensor, Trial, Variant};
 use crate::wgsl;
 
 macro_rules! cases {
-    ($([$block:ident $bits:literal $stats:literal $cols:literal])*) => {
+    ($([$block:ident $bits:literal $stats:literal $unit_stats:literal $cols:literal])*) => {
         &[$(
             Case::bench(concat!(stringify!($block), "_4864x", $cols), |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], PLAIN)),
             Case::test(concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"), |t| blocks(t, &blocks::$block, [3, 3], &[37], BIAS | ADD)),
+            Case::test(concat!(stringify!($block), "_6x2304"), |t| product(t, &KERNEL, &blocks::$block, [1, 2304], &[6], PLAIN)),
             Case::test(concat!(stringify!($block), "_two_parts_of_5_blocks_bias"), |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], BIAS)),
         )*]
     };
@@ -21,8 +22,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            gguf_wgsl!("lib/matvec_subgroup", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),
-            &[("WG", 128), ("TILE", 8), ("BLOCK", 2)],
+            gguf_wgsl!(units "lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/output_gguf", "lib/product"),
+            &[("WG", 64), ("TILE", 4), ("BLOCK", 2)],
         ),
         Variant::portable(
             gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/output_gguf", "lib/product"; "lib/words"),

@@ -10,7 +10,7 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("matvec_grid_subgroup", "lib/product"; "lib/grid"),
+            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/product"; "lib/units"),
             &[("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(

@@ -1,0 +1,58 @@
+// x of a turn of a workgroup of 64 lanes, through workgroup memory: the lanes load neighbouring quads, and each gets the
+// eight of its own unit of 32 columns. Append to lib/units.wgsl and declare x.
+
+const UNITS = 64u; // of a turn
+var<workgroup> staged: array<vec4<f32>, 576>; // nine for each unit, so that neighbours read from different banks
+
+// Where a lane's loads of x begin in a turn, in quads, and where they go. Eight lanes have eight units, a quad of each.
+fn first_quad(index: u32) -> u32 { return index / 8u * 64u + index % 8u; }
+fn first_place(index: u32) -> u32 { return index / 8u * 72u + index % 8u; }
+
+fn load_quads(q: u32) -> Quads {
+    return Quads(x[q], x[q + 8u], x[q + 16u], x[q + 24u], x[q + 32u], x[q + 40u], x[q + 48u], x[q + 56u]);
+}
+
+// The same where columns end at quad `last`; what would lie beyond is never used.
+fn load_last_quads(q: u32, last: u32) -> Quads {
+    return Quads(x[min(q, last)], x[min(q + 8u, last)], x[min(q + 16u, last)], x[min(q + 24u, last)],
+                 x[min(q + 32u, last)], x[min(q + 40u, last)], x[min(q + 48u, last)], x[min(q + 56u, last)]);
+}
+
+// Hands out quads, after the loads of weights: those need not have come.
+fn deal(v: Quads, place: u32, index: u32) -> Quads {
+    staged[place] = v[0];
+    staged[place + 9u] = v[1];
+    staged[place + 18u] = v[2];
+    staged[place + 27u] = v[3];
+    staged[place + 36u] = v[4];
+    staged[place + 45u] = v[5];
+    staged[place + 54u] = v[6];
+    staged[place + 63u] = v[7];
+    workgroupBarrier();
+    let at = index * 9u;
+    let own = Quads(staged[at], staged[at + 1u], staged[at + 2u], staged[at + 3u],
+                    staged[at + 4u], staged[at + 5u], staged[at + 6u], staged[at + 7u]);
+    workgroupBarrier();
+    return own;
+}
+
+// What a lane adds up of rows n0 to n0 + 3. `turn` adds the products of a unit, and what it keeps from turn to turn is
+// what `lane_of` says.
+fn staged_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
+    let units = params.k / 32u;
+    let quad = m * units * 8u + first_quad(index);
+    let place = first_place(index);
+    let whole = whole_units() / UNITS * UNITS;
+    var sums: vec4<f32>;
+    // What whole turns leave. Lanes beyond it repeat the last unit.
+    for (var first = whole; first < units; first += UNITS) {
+        let lane = lane_of(n0, min(first + index, units - 1u));
+        let more = turn(lane, 0u, load_last_quads(quad + first * 8u, (m * units + units) * 8u - 1u), place, index, sums);
+        sums = select(sums, more, vec4(first + index < units));
+    }
+    let lane = lane_of(n0, index);
+    for (var q = 0u; q < whole * 8u; q += UNITS * 8u) {
+        sums = turn(lane, q / 8u, load_quads(quad + q), place, index, sums);
+    }
+    return sums * WHOLE;
+}

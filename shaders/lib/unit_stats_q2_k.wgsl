@@ -1,0 +1,24 @@
+// Statistics of Q2_K, laid out as in lib/stats_q2_k.wgsl, for matvec_gguf_subgroup.wgsl; see lib/unit_stats_0.wgsl.
+
+@group(0) @binding(3) var<storage, read> stats: array<u32>;
+
+const GROUP = 16u;
+const OFFSET = 0.0;
+const STAT_UNITS = 8u;
+
+struct UnitStats { scales: vec2<f32>, minimums: vec2<f32>, scale: f32, minimum: f32 }
+
+fn row_stats() -> u32 { return params.k / 256u; }
+
+fn part_of(u: u32) -> vec2<u32> { return vec2(u % 8u / 2u, u % 2u * 16u); }
+
+fn load_stats(at: u32, part: vec2<u32>) -> vec2<u32> { return vec2(stats[at * 5u + part.x], stats[at * 5u + 4u]); }
+
+fn unit_stats(w: vec2<u32>, part: vec2<u32>) -> UnitStats {
+    let bytes = w.x >> part.y;
+    let s = bytes & 0x0f0fu;
+    let t = (bytes >> 4u) & 0x0f0fu;
+    let own = vec4<f32>(vec4(extractBits(s, 0u, 8u), extractBits(s, 8u, 8u), extractBits(t, 0u, 8u), extractBits(t, 8u, 8u)));
+    let of_block = unpack2x16float(w.y);
+    return UnitStats(own.xy, own.zw, of_block.x, of_block.y);
+}

@@ -1,0 +1,43 @@
+// w in bf16 [n, k], two per u32, low half first, for lib/matvec_subgroup.wgsl.
+// A lane loads four columns at a time, so that neighbours read neighbouring x and neighbouring w, and two such quads 64
+// columns apart: of sixteen lanes each load takes whole lines of 128 bytes. All loads go out before the first is used.
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+// The sum, and four products more.
+fn add(w: vec2<u32>, x: vec4<f32>, sum: f32) -> f32 {
+    let half = fma(x.y, bitcast<f32>(w.x & 0xffff0000u), fma(x.x, bitcast<f32>(w.x << 16u), sum));
+    return fma(x.w, bitcast<f32>(w.y & 0xffff0000u), fma(x.z, bitcast<f32>(w.y << 16u), half));
+}
+
+fn lane_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
+    let quads = params.k / 4u;
+    let row = four_rows(n0) * quads;
+    let whole = quads / 32u * 32u;
+    var sums: vec4<f32>;
+    for (var i = index; i < whole / 2u; i += WG) {
+        let q = i + (i & ~15u);
+        let xa = x[m * quads + q];
+        let xb = x[m * quads + q + 16u];
+        let a0 = w[row.x + q];
+        let b0 = w[row.x + q + 16u];
+        let a1 = w[row.y + q];
+        let b1 = w[row.y + q + 16u];
+        let a2 = w[row.z + q];
+        let b2 = w[row.z + q + 16u];
+        let a3 = w[row.w + q];
+        let b3 = w[row.w + q + 16u];
+        sums = vec4(add(b0, xb, add(a0, xa, sums.x)), add(b1, xb, add(a1, xa, sums.y)),
+                    add(b2, xb, add(a2, xa, sums.z)), add(b3, xb, add(a3, xa, sums.w)));
+    }
+    // What is left of 128 columns.
+    for (var q = whole + index; q < quads; q += WG) {
+        let xa = x[m * quads + q];
+        sums = vec4(add(w[row.x + q], xa, sums.x), add(w[row.y + q], xa, sums.y),
+                    add(w[row.z + q], xa, sums.z), add(w[row.w + q], xa, sums.w));
+    }
+    return sums;
+}
