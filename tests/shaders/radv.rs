@@ -23,13 +23,13 @@ static LONE_LOADS: &[(&str, u64)] = &[
     ("argmax", 1),
     ("matvec_int8", 4),
     ("matmul_int8", 4),
-    ("matvec_spqr", 9),
+    ("matvec_spqr", 1),
     ("outliers_spqr", 1),
 ];
 
 /// Vector instructions for a weight that a matvec may have, by the beginning of its name, the first that fits: 2.5 or 3.5
-/// keep a card's memory busy. Codes of 5 and 6 bits lie across words and must be shifted one by one, and their groups
-/// have statistics in two levels.
+/// keep a card's memory busy. Codes of 5 and 6 bits lie across words, and groups of 16 or 32 columns have statistics in
+/// two levels in K blocks and SpQR.
 static VALU_PER_WEIGHT: &[(&str, f64)] = &[
     ("matvec_bf16", 2.5),
     ("matvec_grid/subgroup/8", 2.5),
@@ -38,6 +38,9 @@ static VALU_PER_WEIGHT: &[(&str, f64)] = &[
     ("matvec_gguf/subgroup/Q5_K", 3.7),
     ("matvec_gguf/subgroup/Q6_K", 4.0),
     ("matvec_gguf", 3.5),
+    ("matvec_spqr/subgroup/8", 3.1),
+    ("matvec_spqr/subgroup/3", 3.7),
+    ("matvec_spqr", 3.6),
 ];
 
 /// Loads that such a matvec has in flight when it first waits for one.

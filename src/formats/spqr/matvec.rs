@@ -10,8 +10,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("matvec_spqr_subgroup", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
-            &[("WG", 64), ("TILE", 16), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
+            wgsl!("lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/units"),
+            &[("WG", 64), ("TILE", 4), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
         Variant::portable(
             wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
@@ -45,6 +45,10 @@ pub static KERNEL: Kernel = Kernel {
         }),
         Case::test("q3_3_rows_of_80x96_bias_add", |t| {
             product(t, &KERNEL, [3, 96], &[80], TrialWeight([3, 3, 3], 16, 3), BIAS | ADD)
+        }),
+        Case::test("q4_32x2144_of_groups", |t| product(t, &KERNEL, [1, 2144], &[32], usual(4), PLAIN)),
+        Case::test("q8_16x4192_odd_statistics", |t| {
+            product(t, &KERNEL, [1, 4192], &[16], TrialWeight([8, 5, 4], 32, 1), ADD)
         }),
         Case::test("q3_80x288_no_outliers", |t| {
             product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), PLAIN)
