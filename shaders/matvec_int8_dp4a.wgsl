@@ -1,50 +1,79 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // by LLM.int8(): codes by exact integer dot products, columns with an outlier in f32.
 // Append to lib/int8_input.wgsl and lib/weights_int8.wgsl; k is a multiple of 32. For m from 1 to 8.
-// A workgroup owns TILE neighbouring n of one m; each of its subgroups, of whatever size, takes
-// ROWS of them at a time. Its lanes read neighbouring 16 codes of a row and add up by subgroupAdd.
+// A workgroup owns TILE = 4 neighbouring n of one m. Its lanes share k in units of 16 codes, two at a time, whose loads
+// all go out before the first is used; the sums of its subgroups, of whatever size, meet in workgroup memory.
 
 override WG: u32 = 128u;
-override TILE: u32 = 16u;
 
-const ROWS = 4u;
+struct Sums { products: vec4<i32>, outliers: vec4<f32> }
+
+var<workgroup> partial: array<Sums, 64>; // of each subgroup, which has at least four lanes
+
+fn four_dots(x: vec4<u32>, w0: vec4<u32>, w1: vec4<u32>, w2: vec4<u32>, w3: vec4<u32>) -> vec4<i32> {
+    return vec4(dot16(x, w0), dot16(x, w1), dot16(x, w2), dot16(x, w3));
+}
+
+// Word number `at` of four rows that begin at these vectors of words.
+fn four_words(row: vec4<u32>, at: u32) -> vec4<u32> {
+    let i = row + vec4(at / 4u);
+    return vec4(code_words[i.x][at % 4u], code_words[i.y][at % 4u], code_words[i.z][at % 4u], code_words[i.w][at % 4u]);
+}
+
+fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
+    let units = params.k / 16u;
+    let row = min(vec4(n0) + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u)) * units;
+    var sums: Sums;
+    var i = index;
+    for (; i + WG < units; i += 2u * WG) {
+        let j = i + WG;
+        let xa = x_codes(m, i);
+        let xb = x_codes(m, j);
+        let a0 = code_words[row.x + i];
+        let a1 = code_words[row.y + i];
+        let a2 = code_words[row.z + i];
+        let a3 = code_words[row.w + i];
+        let b0 = code_words[row.x + j];
+        let b1 = code_words[row.y + j];
+        let b2 = code_words[row.z + j];
+        let b3 = code_words[row.w + j];
+        sums.products += four_dots(xa, a0, a1, a2, a3) + four_dots(xb, b0, b1, b2, b3);
+    }
+    if (i < units) {
+        let xa = x_codes(m, i);
+        sums.products += four_dots(xa, code_words[row.x + i], code_words[row.y + i], code_words[row.z + i], code_words[row.w + i]);
+    }
+    for (var word = index; word < params.k / 32u; word += WG) {
+        var columns = x_outliers(m, word);
+        while (columns != 0u) {
+            let column = word * 32u + firstTrailingBit(columns);
+            columns &= columns - 1u;
+            let codes = bitcast<vec4<i32>>(four_words(row, column / 4u) << vec4(24u - column % 4u * 8u)) >> vec4(24u);
+            sums.outliers += x_value(m, column) * vec4<f32>(codes);
+        }
+    }
+    return sums;
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = (group.x + group.z * groups.x) * TILE;
+    let n0 = (group.x + group.z * groups.x) * 4u;
     let m = group.y;
-    let units = params.k / 16u;
-    let end = min(params.n, tile + TILE);
-    let m_scale = x_scale(m);
-
-    // All subgroups make the same rounds, so that subgroupAdd is in uniform control flow.
-    for (var round = 0u; round < TILE; round += subgroups * ROWS) {
-        let n0 = tile + round + subgroup * ROWS;
-        let stop = select(0u, units, n0 < end);
-        var products: array<i32, ROWS>;
-        var outliers: array<f32, ROWS>;
-        for (var i = lane; i < stop; i += lanes) {
-            let codes = x_codes(m, i);
-            var w: array<vec4<u32>, ROWS>;
-            for (var r = 0u; r < ROWS; r++) {
-                w[r] = code_words[min(n0 + r, params.n - 1u) * units + i];
-                products[r] += dot16(codes, w[r]);
-            }
-            var columns = (x_outliers(m, i / 2u) >> (i % 2u * 16u)) & 0xffffu;
-            while (columns != 0u) {
-                let c = firstTrailingBit(columns);
-                columns &= columns - 1u;
-                let value = x_value(m, i * 16u + c);
-                for (var r = 0u; r < ROWS; r++) { outliers[r] += value * code_of(w[r][c / 4u], c % 4u); }
-            }
+    if (n0 >= params.n) { return; }
+    let sums = lane_sums(m, n0, subgroup * lanes + lane);
+    let whole = Sums(subgroupAdd(sums.products), subgroupAdd(sums.outliers));
+    if (lane == 0u) { partial[subgroup] = whole; }
+    workgroupBarrier();
+    // A lane a row.
+    if (subgroup == 0u && lane < 4u && n0 + lane < params.n) {
+        var products = 0;
+        var outliers = 0.0;
+        for (var s = 0u; s < subgroups; s++) {
+            products += partial[s].products[lane];
+            outliers += partial[s].outliers[lane];
         }
-        for (var r = 0u; r < ROWS; r++) {
-            let product = subgroupAdd(products[r]);
-            let outlier = subgroupAdd(outliers[r]);
-            let n = n0 + r;
-            if (lane == 0u && n < end) { store(m, n, value_of(product, outlier, m_scale, n)); }
-        }
+        store(m, n0 + lane, value_of(products, outliers, x_scale(m), n0 + lane));
     }
 }

@@ -21,7 +21,7 @@ static LONE_LOADS: &[(&str, u64)] = &[
     ("hessian", 2),
     ("token_nll", 2),
     ("argmax", 1),
-    ("matvec_int8", 4),
+    ("matvec_int8", 1),
     ("matmul_int8", 4),
     ("matvec_spqr", 1),
     ("outliers_spqr", 1),
@@ -41,6 +41,7 @@ static VALU_PER_WEIGHT: &[(&str, f64)] = &[
     ("matvec_spqr/subgroup/8", 3.1),
     ("matvec_spqr/subgroup/3", 3.7),
     ("matvec_spqr", 3.6),
+    ("matvec_int8", 0.5),
 ];
 
 /// Loads that such a matvec has in flight when it first waits for one.

@@ -16,7 +16,7 @@ pub static KERNEL: Kernel = Kernel {
             name: "dp4a",
             needs: Needs::SUBGROUP,
             wgsl: wgsl!("matvec_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
-            consts: &[("WG", 128), ("TILE", 16)],
+            consts: &[("WG", 128), ("TILE", 4)],
             tile: |c| [1, c.get("TILE")],
             nmse: 1e-10,
         },
