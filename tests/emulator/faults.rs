@@ -162,10 +162,7 @@ static PLANTED: &[Planted] = &[
         on: ["matvec_grid", "subgroup", ""],
         file: "lib/matvec_subgroup",
         edits: &[
-            (
-                "let whole = vec4(subgroupAdd",
-                "var whole: vec4<f32>;\n    if (lane < 5u) { whole = vec4(subgroupAdd",
-            ),
+            ("let whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (lane < 5u) { whole = vec4(subgroupAdd"),
             ("subgroupAdd(sums.w));", "subgroupAdd(sums.w)); }"),
         ],
         kind: "divergent-subgroup",
