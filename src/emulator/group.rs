@@ -1,12 +1,30 @@
 //! From statements that concern several lanes to operations: atomics, subgroups, cooperative matrices.
 
-use naga::{BinaryOperator, GatherMode, MathFunction, Scalar, ScalarKind, Statement, SubgroupOperation as S};
+use naga::{
+    Barrier, BinaryOperator, Expression, GatherMode, Handle, MathFunction, Scalar, ScalarKind, Statement,
+    SubgroupOperation as S,
+};
 
 use super::lanes::{self, Binary};
 use super::lower::{Frame, Lowering, Operand};
-use super::program::{Gather, Op, Reg, Root};
+use super::program::{Gather, Node, Op, Reg, Root};
 
 impl<'a> Lowering<'a> {
+    /// Lowers `workgroupUniformLoad`: a load between two barriers. Returns it with the number of operations before it.
+    pub(super) fn uniform_load(
+        &mut self,
+        frame: &mut Frame<'a>,
+        pointer: Handle<Expression>,
+        result: Handle<Expression>,
+    ) -> Result<(Option<Node>, u32), String> {
+        let (first, line) = (self.code.ops.len() as u32, self.line);
+        let pointer = self.pointer(frame, pointer)?;
+        let value = self.load(pointer, false)?;
+        frame.values.insert(result, value);
+        let barrier = || Node::Barrier { kind: Barrier::WORK_GROUP, line };
+        Ok((Some(Node::Block(vec![barrier(), self.run(first), barrier()])), first))
+    }
+
     pub(super) fn group_statement(&mut self, frame: &mut Frame<'a>, statement: &'a Statement) -> Result<(), String> {
         match statement {
             Statement::Atomic { pointer, fun, value, result } => {
@@ -28,11 +46,6 @@ impl<'a> Lowering<'a> {
                 }
                 let signed = scalar.kind == ScalarKind::Sint;
                 self.push(Op::Atomic { f: *fun, signed, value, compare, d, pointer });
-            }
-            Statement::WorkGroupUniformLoad { pointer, result } => {
-                let pointer = self.pointer(frame, *pointer)?;
-                let value = self.load(pointer, false)?;
-                frame.values.insert(*result, value);
             }
             Statement::SubgroupBallot { result, predicate } => {
                 let predicate = match predicate {

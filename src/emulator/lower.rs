@@ -134,7 +134,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Returns the operations from `first` on as a node.
-    fn run(&mut self, first: u32) -> Node {
+    pub(super) fn run(&mut self, first: u32) -> Node {
         let end = self.code.ops.len() as u32;
         self.run_to(first, end)
     }
@@ -316,6 +316,7 @@ impl<'a> Lowering<'a> {
                 Some((Some(Node::Return), before(self)))
             }
             Statement::ControlBarrier(kind) => Some((Some(Node::Barrier { kind: *kind, line }), before(self))),
+            Statement::WorkGroupUniformLoad { pointer, result } => Some(self.uniform_load(frame, *pointer, *result)?),
             Statement::MemoryBarrier(_) => None,
             Statement::Store { pointer, value } => {
                 let pointer = self.pointer(frame, *pointer)?;
