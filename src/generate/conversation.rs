@@ -1,6 +1,6 @@
 //! A chat with a model: its messages, and the tokens of them that the cache holds.
 
-use super::engine::Flow;
+use super::decode::Flow;
 use super::load::Model;
 use super::reply::{Reply, ReplyOptions};
 use crate::error::{Error, Result};

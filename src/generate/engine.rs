@@ -1,15 +1,13 @@
 //! One sequence and its cache: prefill in chunks, decode token by token.
 //!
 //! Plans are built for the number of rows they process and kept; what changes from token to token is
-//! read from the `token` and `position` tensors. A greedy token is chosen on the device and becomes
-//! the next step's input there, so that the next step is queued before the token is read.
+//! read from the `token` and `position` tensors.
 
 use std::collections::HashMap;
 
 use super::batch::Batch;
-use super::sample::Sampler;
 use crate::error::{Error, Result};
-use crate::kernels::{NOT_FINITE, Reach};
+use crate::kernels::{DRAW_WORDS, MOST_CANDIDATES, Reach};
 use crate::model::{Decoder, KvCache, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
@@ -22,19 +20,13 @@ pub enum PassOutput {
     Logits,
     /// The greedy token after the last row, left where the next step reads it.
     Token,
+    /// A token drawn from so many candidates, the highest logits after the last row: left likewise, the candidates behind
+    /// it.
+    Drawn(usize),
     /// Negative log-likelihood of each row's target, \[m, 2\] as of [`Plan::token_nll`].
     Nll,
     /// Logits of every row.
     AllLogits,
-}
-
-/// Answer of a callback: go on, or end the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// Goes on.
-    Continue,
-    /// Ends the reply.
-    Stop,
 }
 
 /// Decoder with the cache of one sequence, or of many that begin alike ([`Engine::score`], [`Engine::replies`]).
@@ -43,13 +35,16 @@ pub struct Engine {
     /// Weights.
     pub model: Decoder,
     pub(super) cache: KvCache,
-    /// [1, chunk] each: a row's token, its position in the sequence, its number, and the token it should predict.
+    /// [1, chunk] each: a row's token, its position in the sequence, its number, and the token it should predict. The
+    /// first is at least as long as a drawn token with its candidates.
     pub(super) token: Tensor,
-    position: Tensor,
+    pub(super) position: Tensor,
     row: Tensor,
     target: Tensor,
     /// [chunk, 4]: [`Reach::ALONE`] for every row.
     reach: Tensor,
+    /// Settings of the next draw on the device, and the tokens seen: see [`Plan::draw`].
+    pub(super) drawing: Tensor,
     pub(super) chunk: usize,
     /// Tokens that exist; logits beyond are padding of the matrix.
     pub(super) vocab: usize,
@@ -61,7 +56,7 @@ pub struct Engine {
 }
 
 #[derive(Clone, Copy)]
-struct ChunkProgram {
+pub(super) struct ChunkProgram {
     id: ProgramId,
     /// Tensor of an [`PassOutput`].
     output: Option<Tensor>,
@@ -79,7 +74,7 @@ impl Engine {
     pub fn new(mut backend: Box<dyn Backend>, model: Decoder, context: usize, chunk: usize) -> Result<Engine> {
         let b = &mut *backend;
         let cache = KvCache::new(b, &model.config, context)?;
-        let token = b.create("token", 1, chunk, Element::U32)?;
+        let token = b.create("token", 1, chunk.max(1 + 2 * MOST_CANDIDATES), Element::U32)?;
         let position = b.create("position", 1, chunk, Element::U32)?;
         let row = b.create("row", 1, chunk, Element::U32)?;
         b.write(None, row, 0, &(0..chunk as u32).collect::<Vec<_>>())?;
@@ -88,6 +83,7 @@ impl Engine {
         b.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; chunk]))?;
         let batch = Batch::new(b, &model.config, chunk)?;
         let vocab = model.config.vocab_size;
+        let drawing = b.create("drawing", 1, DRAW_WORDS + vocab.div_ceil(32), Element::U32)?;
         let mut engine = Engine {
             backend,
             model,
@@ -97,6 +93,7 @@ impl Engine {
             row,
             target,
             reach,
+            drawing,
             chunk,
             vocab,
             len: 0,
@@ -157,10 +154,18 @@ impl Engine {
             PassOutput::Nothing => None,
             PassOutput::Logits => Some(self.model.logits(&mut plan, x, m - 1, 1)),
             PassOutput::AllLogits => Some(self.model.logits(&mut plan, x, 0, m)),
-            PassOutput::Token => {
+            PassOutput::Token | PassOutput::Drawn(_) => {
                 let logits = self.model.logits(&mut plan, x, m - 1, 1);
-                let next = self.token.first_cols(1);
-                plan.argmax("argmax", logits, self.vocab, next);
+                let next = match output {
+                    PassOutput::Drawn(count) => self.token.first_cols(1 + 2 * count),
+                    _ => self.token.first_cols(1),
+                };
+                if let PassOutput::Drawn(count) = output {
+                    let candidates = plan.top_k("top_k", logits, self.vocab, count);
+                    plan.draw("draw", candidates, self.drawing, next);
+                } else {
+                    plan.argmax("argmax", logits, self.vocab, next);
+                }
                 if m == 1 {
                     plan.advance("advance", rows.position);
                 }
@@ -175,7 +180,7 @@ impl Engine {
         (plan, output)
     }
 
-    fn program(&mut self, m: usize, output: PassOutput) -> Result<ChunkProgram> {
+    pub(super) fn program(&mut self, m: usize, output: PassOutput) -> Result<ChunkProgram> {
         if let Some(program) = self.programs.get(&(m, output)) {
             return Ok(*program);
         }
@@ -210,7 +215,7 @@ impl Engine {
         self.len += tokens;
     }
 
-    fn check_room(&self, tokens: usize) -> Result<()> {
+    pub(super) fn check_room(&self, tokens: usize) -> Result<()> {
         if self.len + tokens > self.cache.capacity {
             return Err(Error::request(
                 "sequence",
@@ -223,7 +228,7 @@ impl Engine {
     }
 
     /// Feeds `ids`, in chunks; the last chunk gives `output`.
-    fn feed(&mut self, ids: &[u32], output: PassOutput) -> Result<Option<Fetch>> {
+    pub(super) fn feed(&mut self, ids: &[u32], output: PassOutput) -> Result<Option<Fetch>> {
         assert!(!ids.is_empty(), "an empty prompt");
         self.check_room(ids.len())?;
         let mut fetch = None;
@@ -238,8 +243,12 @@ impl Engine {
     fn run(&mut self, ids: &[u32], output: PassOutput) -> Result<Option<Fetch>> {
         let program = self.program(ids.len(), output)?;
         self.place(ids)?;
-        self.backend.run(program.id)?;
         self.len += ids.len();
+        self.step(program)
+    }
+
+    pub(super) fn step(&mut self, program: ChunkProgram) -> Result<Option<Fetch>> {
+        self.backend.run(program.id)?;
         let fetch = |tensor: Tensor| self.backend.fetch(Some(program.id), tensor, 0, tensor.words());
         program.output.map(fetch).transpose()
     }
@@ -292,66 +301,6 @@ impl Engine {
         (self.backend.max_tensor_bytes() / row_bytes).clamp(1, self.chunk as u64) as usize
     }
 
-    /// Continues `ids` by the most likely token: calls `each` with up to `limit` tokens, until it returns
-    /// [`Flow::Stop`]. All of them but the last are in the cache afterwards.
-    ///
-    /// # Errors
-    /// The prompt does not fit the context; logits that are not finite; what `each` returns.
-    pub fn greedy(&mut self, ids: &[u32], limit: usize, mut each: impl FnMut(u32) -> Result<Flow>) -> Result<()> {
-        let limit = limit.min((self.cache.capacity + 1).saturating_sub(self.len + ids.len()));
-        if limit == 0 {
-            return self.check_room(ids.len() + 1);
-        }
-        let mut fetch = self.feed(ids, PassOutput::Token)?.expect("a token program has an output");
-        let start = self.len;
-        self.backend.write(None, self.position, 0, &[start as u32])?;
-        let step = self.program(1, PassOutput::Token)?;
-        for number in 0..limit {
-            // Queued before the token it continues is read.
-            let next = if number + 1 < limit {
-                self.backend.run(step.id)?;
-                Some(self.backend.fetch(Some(step.id), self.token, 0, 1)?)
-            } else {
-                None
-            };
-            let token = self.backend.finish(fetch)?[0];
-            self.len = start + number;
-            if token == NOT_FINITE {
-                return Err(not_finite());
-            }
-            let flow = each(token)?;
-            let Some(next) = next else { break };
-            fetch = next;
-            if flow == Flow::Stop {
-                self.backend.finish(fetch)?;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Continues `ids` by `sampler`, else as [`Engine::greedy`].
-    ///
-    /// # Errors
-    /// As [`Engine::greedy`].
-    pub fn sample(
-        &mut self,
-        ids: &[u32],
-        limit: usize,
-        sampler: &mut Sampler,
-        mut each: impl FnMut(u32) -> Result<Flow>,
-    ) -> Result<()> {
-        let mut logits = self.logits(ids)?;
-        for number in 0..limit {
-            let token = sampler.next(&mut logits[..self.vocab])?;
-            if each(token)? == Flow::Stop || number + 1 == limit || self.len == self.cache.capacity {
-                break;
-            }
-            logits = self.logits(&[token])?;
-        }
-        Ok(())
-    }
-
     /// Returns the negative log-likelihood, in nats, of each of `targets`, where target i follows `ids[i]` and all before
     /// it.
     ///
@@ -375,6 +324,6 @@ impl Engine {
     }
 }
 
-fn not_finite() -> Error {
+pub(super) fn not_finite() -> Error {
     Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() }
 }

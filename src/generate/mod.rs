@@ -5,6 +5,7 @@ pub mod batch;
 mod check;
 #[doc(hidden)]
 pub mod conversation;
+mod decode;
 #[doc(hidden)]
 pub mod device;
 #[doc(hidden)]
@@ -21,8 +22,9 @@ pub mod sample;
 pub use batch::{BatchQuestion, TokenScore};
 pub use check::{KernelDifference, ModelCheck, check_model};
 pub use conversation::Conversation;
+pub use decode::Flow;
 pub use device::{Compute, DeviceChoice, Opened, Run};
-pub use engine::{Engine, Flow, PassOutput};
+pub use engine::{Engine, PassOutput};
 pub use load::{Model, Spec, load, load_on, load_reference};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};

@@ -1,7 +1,8 @@
 //! Greedy replies to many prompts at once, in lanes: a lane that is done takes the next prompt.
 
 use super::batch::{BatchProgram, Row, beginning, behind, too_long};
-use super::engine::{Engine, Flow};
+use super::decode::Flow;
+use super::engine::Engine;
 use crate::error::Result;
 use crate::kernels::NOT_FINITE;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::engine::Flow;
+use super::decode::Flow;
 use super::load::Model;
 use super::sample::{Sampler, Sampling};
 use crate::error::{Error, Result};

@@ -1,14 +1,17 @@
-//! Choosing the next token from logits, in the order of transformers: repetition penalty,
-//! temperature, top-k, top-p, draw.
+//! Settings by which the next token is drawn, and draws that a seed repeats.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde_json::{Map, Value};
 
+use super::engine::not_finite;
 use crate::error::{Error, Result};
+use crate::kernels::{Draw, MOST_CANDIDATES, is_set};
+
+/// Logits that are read beyond those kept where a penalty may lower some of them.
+const SPARE: usize = 64;
 
 /// Settings of a [`Sampler`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,76 +96,72 @@ impl Sampling {
 pub struct Sampler {
     sampling: Sampling,
     rng: ChaCha12Rng,
-    seen: HashSet<u32>,
+    /// Number of tokens drawn.
+    drawn: u64,
+    /// A bit for each token that the penalty has seen.
+    seen: Vec<u32>,
 }
 
 impl Sampler {
     /// Creates a sampler. The tokens of `prompt` count as seen by the repetition penalty.
     pub fn new(sampling: Sampling, prompt: &[u32]) -> Sampler {
         let rng = ChaCha12Rng::seed_from_u64(sampling.seed);
-        Sampler { sampling, rng, seen: prompt.iter().copied().collect() }
+        let mut sampler = Sampler { sampling, rng, drawn: 0, seen: Vec::new() };
+        prompt.iter().for_each(|&token| sampler.see(token));
+        sampler
     }
 
-    /// Draws the next token. `logits` hold other values afterwards.
+    fn see(&mut self, token: u32) {
+        let word = token as usize / 32;
+        self.seen.resize(self.seen.len().max(word + 1), 0);
+        self.seen[word] |= 1 << (token % 32);
+    }
+
+    /// Draws the next token.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if a logit is NaN or infinite.
-    pub fn next(&mut self, logits: &mut [f32]) -> Result<u32> {
+    pub fn next(&mut self, logits: &[f32]) -> Result<u32> {
         if logits.iter().any(|l| !l.is_finite()) {
-            return Err(Error::NotFinite { step: "lm_head".into(), tensor: "logits".into() });
+            return Err(not_finite());
         }
-        let penalty = self.sampling.repetition_penalty;
-        if penalty != 1.0 {
-            for &id in &self.seen {
-                if let Some(logit) = logits.get_mut(id as usize) {
-                    *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
-                }
-            }
-        }
-        let token = if self.sampling.temperature == 0.0 { most_likely(logits) } else { self.draw(logits) };
-        self.seen.insert(token);
-        Ok(token)
+        Ok(self.choose(logits.iter().copied().zip(0..).collect(), true).expect("all logits decide"))
     }
 
-    fn draw(&mut self, logits: &[f32]) -> u32 {
-        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b));
-        let k = self.sampling.top_k;
-        if k > 0 && k < order.len() {
-            order.select_nth_unstable_by(k - 1, descending);
-            order.truncate(k);
-        }
-        order.sort_unstable_by(descending);
-        let temperature = f64::from(self.sampling.temperature);
-        let highest = f64::from(logits[order[0] as usize]);
-        let weight = |id: &u32| ((f64::from(logits[*id as usize]) - highest) / temperature).exp();
-        let weights: Vec<f64> = order.iter().map(weight).collect();
-        let total: f64 = weights.iter().sum();
-        // The shortest prefix that reaches p, and at least one token.
-        let mut kept = 0.0;
-        let mut count = 0;
-        while count < weights.len() && (count == 0 || kept < f64::from(self.sampling.top_p) * total) {
-            kept += weights[count];
-            count += 1;
-        }
-        let mut left = self.rng.random::<f64>() * kept;
-        for (id, weight) in order[..count].iter().zip(&weights) {
-            left -= weight;
-            if left < 0.0 {
-                return *id;
-            }
-        }
-        order[count - 1]
+    /// Draws the next token from `candidates`, all logits or as many of the highest as [`Sampler::candidates`] says. None:
+    /// all logits are needed, and nothing was drawn.
+    pub(super) fn choose(&mut self, candidates: Vec<(f32, u32)>, all: bool) -> Option<u32> {
+        let token = self.draw(0).token(candidates, all, |id| is_set(&self.seen, id))?;
+        self.see(token);
+        self.drawn += 1;
+        Some(token)
     }
-}
 
-/// Returns the lowest index of the largest logit.
-pub fn most_likely(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (i, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = i;
-        }
+    /// Returns how many of the highest logits decide the next token, but for [`Sampler::choose`]'s rare None. None: all may.
+    pub(super) fn candidates(&self) -> Option<usize> {
+        let spare = match self.sampling.repetition_penalty {
+            1.0 => 0,
+            penalty if penalty > 1.0 => SPARE,
+            _ => return None,
+        };
+        Some(self.draw(0).k).filter(|k| *k > 0 && *k + spare <= MOST_CANDIDATES).map(|k| k + spare)
     }
-    best as u32
+
+    /// Returns the settings of the next draw, or of one so many tokens `ahead` of it.
+    fn draw(&self, ahead: u64) -> Draw {
+        let Sampling { temperature, top_k, top_p, repetition_penalty: penalty, .. } = self.sampling;
+        let (k, temperature) = if temperature == 0.0 { (1, 1.0) } else { (top_k, temperature) };
+        let mut rng = self.rng.clone();
+        // A number takes two words.
+        rng.set_word_pos(2 * u128::from(self.drawn + ahead));
+        Draw { k, temperature, top_p, penalty, random: rng.random() }
+    }
+
+    /// Returns the first `count` words of the settings of such a draw, as the device takes them.
+    pub(super) fn words(&self, ahead: u64, count: usize) -> Vec<u32> {
+        let mut words = self.draw(ahead).words().to_vec();
+        words.extend(&self.seen);
+        words.resize(count, 0);
+        words
+    }
 }

@@ -37,6 +37,7 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "attention_decode", variant: "rows_subgroup", consts: &[] },
     Tuning { class: Class::Software, kernel: "attention_decode", variant: "whole", consts: &[] },
     Tuning { class: Class::Software, kernel: "argmax", variant: "portable", consts: &[("SPLITS", 4)] },
+    Tuning { class: Class::Software, kernel: "top_k", variant: "portable", consts: &[("SPLITS", 4)] },
     Tuning { class: Class::Software, kernel: "int8_*", variant: "portable", consts: &[("WG", 8)] },
 ];
 

@@ -6,6 +6,7 @@ mod argmax;
 mod attention_decode;
 mod attention_prefill;
 mod copy;
+mod draw;
 pub(crate) mod embed;
 mod fma;
 mod gather;
@@ -21,12 +22,15 @@ mod rope;
 mod rope_kv;
 mod silu_mul;
 mod token_nll;
+mod top_k;
 
 pub use argmax::NOT_FINITE;
 pub use attention_decode::{Attention, Reach};
+pub use draw::{DRAW_WORDS, Draw, is_set};
 pub use linear::{LinearArgs, Output, RowBlock, WeightLayout};
 pub use rope::{RopeScaling, rope_table};
 pub use rope_kv::RopeKv;
+pub use top_k::MOST_CANDIDATES;
 
 use crate::plan::Kernel;
 
@@ -42,6 +46,8 @@ pub static KERNELS: &[&Kernel] = &[
     &hessian::KERNEL,
     &token_nll::KERNEL,
     &argmax::KERNEL,
+    &top_k::KERNEL,
+    &draw::KERNEL,
     &advance::KERNEL,
     &random_bf16::KERNEL,
     &copy::KERNEL,

@@ -21,6 +21,7 @@ static LONE_LOADS: &[(&str, u64)] = &[
     ("hessian", 2),
     ("token_nll", 2),
     ("argmax", 1),
+    ("draw", 1),
     ("matvec_int8", 1),
     ("matmul_int8", 4),
     ("matvec_spqr", 1),
