@@ -32,6 +32,8 @@ pub struct OpenOptions {
     pub dequantize: bool,
     /// Quantization type that the model is brought to. A method's result is kept in the user's cache.
     pub quant: Option<QuantType>,
+    /// Rounds embedding and output matrix to 8 bits, beside a method.
+    pub lm_head: bool,
     /// Calibration of the quantization.
     pub calibration: Calibration,
 }
@@ -50,10 +52,17 @@ impl OpenOptions {
             let fix = "add `quant`, or leave `calibration` out";
             return Err(Error::request("`calibration`", "`quant` with it", "none", fix));
         }
+        if self.lm_head && !matches!(self.quant, Some(QuantType::Method(_))) {
+            let fix = "add `quant` with a method, or leave `lm_head` out";
+            let found = self.quant.map_or("none".to_owned(), |quant| quant.to_string());
+            return Err(Error::request("`lm_head`", "a method in `quant` with it", found, fix));
+        }
         Ok(match (Spec::parse(model)?, self.quant) {
-            (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant },
+            (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant, lm_head: self.lm_head },
             (Spec::Files { path, .. }, Some(QuantType::Method(quant))) => {
-                Spec::files(cached(&path, Settings::new(quant), &self.calibration, &self.device, progress)?)
+                let mut settings = Settings::new(quant);
+                settings.run.lm_head = self.lm_head;
+                Spec::files(cached(&path, settings, &self.calibration, &self.device, progress)?)
             }
             (Spec::Files { path, .. }, Some(QuantType::Block(block))) => {
                 expect_blocks(&path, block)?;

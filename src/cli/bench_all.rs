@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::measure::{aligned, measure_model, open};
-use super::model::{DeviceArgs, ModelArgs};
+use super::model::{DeviceArgs, LmHeadArgs, ModelArgs};
 use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
@@ -94,6 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             context: Some(prompt + generated),
             dequantize: false,
             quant,
+            lm_head: LmHeadArgs::default(),
             calibration: CalibrationArgs::NONE,
             device: args.device.clone(),
         };

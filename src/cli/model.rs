@@ -32,9 +32,25 @@ pub struct ModelArgs {
     #[arg(long, value_name = "METHOD:BITS")]
     pub quant: Option<QuantType>,
     #[command(flatten)]
+    pub lm_head: LmHeadArgs,
+    #[command(flatten)]
     pub calibration: CalibrationArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct LmHeadArgs {
+    /// Round the embedding and the output matrix to 8 bits too [default: leave them in 16 bits]
+    #[arg(long, value_name = "BITS", value_parser = ["8"])]
+    lm_head: Option<String>,
+}
+
+impl LmHeadArgs {
+    /// Returns whether the matrices are rounded.
+    pub fn is_given(&self) -> bool {
+        self.lm_head.is_some()
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -136,6 +152,7 @@ impl ModelArgs {
             context: self.context,
             dequantize: self.dequantize,
             quant: self.quant,
+            lm_head: self.lm_head.is_given(),
             calibration: self.calibration.choice(),
         }
     }
@@ -143,7 +160,8 @@ impl ModelArgs {
     /// Returns the model's name in results.
     pub fn label(&self) -> String {
         let quant = self.quant.map_or(String::new(), |quant| format!(" {quant}"));
-        format!("{}{quant}{}", self.model, if self.dequantize { " dequantized" } else { "" })
+        let lm_head = if self.lm_head.is_given() { " lm_head 8" } else { "" };
+        format!("{}{quant}{lm_head}{}", self.model, if self.dequantize { " dequantized" } else { "" })
     }
 
     /// Opens the model with a bar.

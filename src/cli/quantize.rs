@@ -6,7 +6,7 @@ use anyhow::anyhow;
 
 use super::calibration::CalibrationArgs;
 use super::method_args::MethodArgs;
-use super::model::DeviceArgs;
+use super::model::{DeviceArgs, LmHeadArgs};
 use super::output::{ExitStatus, print_json, print_out};
 use super::progress::Bar;
 use crate::formats::method::{Quant, RunOptions};
@@ -29,8 +29,8 @@ Examples:
 
 /// Quantize a model into a folder that other programs read too
 ///
-/// Only the linears of the decoder layers are quantized, never the embedding, the output matrix or a norm. One layer is
-/// done after another: the device holds one layer and the activations of one sample.
+/// Only the linears of the decoder layers are quantized, and with --lm-head the embedding and the output matrix, never a
+/// norm. One layer is done after another: the device holds one layer and the activations of one sample.
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {
@@ -55,6 +55,8 @@ pub struct Args {
     skip: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    lm_head: LmHeadArgs,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -72,7 +74,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let MethodArgs { method, options } = args.method.clone();
     let bits = args.bits.unwrap_or(method.default_bits);
     let quant = Quant::new(method, bits).map_err(|why| anyhow!("--bits {bits}: {why}"))?;
-    let run = RunOptions { true_sequential: !args.no_true_sequential, skip: args.skip.clone() };
+    let run = RunOptions {
+        true_sequential: !args.no_true_sequential,
+        skip: args.skip.clone(),
+        lm_head: args.lm_head.is_given(),
+    };
     let settings = Settings { quant, options, run };
     let (calibration, device) = (args.calibration.choice(), args.device.choice());
     let report = quantize(&args.model, settings, &calibration, &device, &args.out, &mut Bar::new())?;

@@ -161,6 +161,9 @@ pub struct RunOptions {
     pub true_sequential: bool,
     /// Linears left unquantized: those whose name ends in one of these.
     pub skip: Vec<String>,
+    /// Rounds embedding and output matrix to 8 bits; otherwise they stay unquantized.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lm_head: bool,
 }
 
 /// Search for the outlier threshold that gives a share of the model's weights.

@@ -17,8 +17,9 @@ use crate::text::{ChatTemplate, Message, Tokenizer};
 pub enum Spec {
     /// Hugging Face folder or GGUF file. With `dequantize`, GGUF's blocks are widened to bf16; else they stay packed.
     Files { path: PathBuf, dequantize: bool },
-    /// Published shape with random weights: `random:qwen2.5-7b`, in bf16 where `quant` is None.
-    Random { name: String, config: Box<Config>, quant: Option<QuantType> },
+    /// Published shape with random weights: `random:qwen2.5-7b`, in bf16 where `quant` is None. With `lm_head`, embedding
+    /// and output matrix are in 8 bits.
+    Random { name: String, config: Box<Config>, quant: Option<QuantType>, lm_head: bool },
 }
 
 impl Spec {
@@ -41,7 +42,7 @@ impl Spec {
                     format!("known: {}", Config::published_names().join(", ")),
                 )
             })?;
-            return Ok(Spec::Random { name: name.to_owned(), config: Box::new(config), quant: None });
+            return Ok(Spec::Random { name: name.to_owned(), config: Box::new(config), quant: None, lm_head: false });
         }
         let path = PathBuf::from(text);
         if !path.exists() {
@@ -152,7 +153,9 @@ pub fn within(name: &str, given: Option<usize>, usual: usize, config: &Config) -
 pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &mut dyn Progress) -> Result<Model> {
     let checkpoint;
     let (config, source) = match spec {
-        Spec::Random { config, quant, .. } => ((**config).clone(), WeightSource::Random { seed: 0, quant: *quant }),
+        &Spec::Random { ref config, quant, lm_head, .. } => {
+            ((**config).clone(), WeightSource::Random { seed: 0, quant, lm_head })
+        }
         Spec::Files { path, dequantize } => {
             checkpoint = Checkpoint::open(path)?;
             let config = Config::from_json(&checkpoint.config, &config_file(path))?;

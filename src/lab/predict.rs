@@ -99,7 +99,7 @@ pub fn predict(
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
     let chunk = tuning::prefill_chunk(card.class).min(capacity);
-    let source = WeightSource::Random { seed: 0, quant };
+    let source = WeightSource::Random { seed: 0, quant, lm_head: false };
     let model = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
     let mut predictor = Predictor { card, model, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;

@@ -76,7 +76,7 @@ impl Decoder {
     ) -> Result<Decoder> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
-        let embed_tokens = w.matrix("model.embed_tokens", config.vocab_size, hidden)?;
+        let embed_tokens = w.table("model.embed_tokens", config.vocab_size, hidden)?;
         let mut layers = Vec::new();
         for i in 0..config.num_hidden_layers {
             layers.push(Layer::read(&mut w, &config, i, true)?);
@@ -85,7 +85,7 @@ impl Decoder {
         let lm_head = if config.tie_word_embeddings {
             embed_tokens.clone()
         } else {
-            w.matrix("lm_head", config.vocab_size, hidden)?
+            w.table("lm_head", config.vocab_size, hidden)?
         };
         Ok(Decoder { config, embed_tokens, layers, norm, lm_head })
     }

@@ -10,8 +10,8 @@ use super::families::Slot;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::formats::file::{self, Quantization};
-use crate::formats::gguf::Blocks;
-use crate::formats::gguf::blocks::Block;
+use crate::formats::gguf::blocks::{Block, Q8_0};
+use crate::formats::gguf::{Blocks, table};
 use crate::formats::linear::{Orders, row_blocks};
 use crate::formats::stack::{Stack, overlaps};
 use crate::formats::{Linear, QuantType, QuantizedWeight, bf16};
@@ -25,8 +25,9 @@ pub enum WeightSource<'a> {
     /// Checkpoint. Quantized weights and GGUF's blocks stay packed, other weights are rounded to bf16; with
     /// `dequantize` GGUF's blocks are, too.
     Checkpoint { checkpoint: &'a Checkpoint, dequantize: bool },
-    /// Reproducible values of about the spread of trained ones; None is bf16.
-    Random { seed: u32, quant: Option<QuantType> },
+    /// Reproducible values of about the spread of trained ones; None is bf16. With `lm_head`, embedding and output matrix
+    /// are in 8 bits.
+    Random { seed: u32, quant: Option<QuantType>, lm_head: bool },
 }
 
 impl<'a> WeightSource<'a> {
@@ -179,7 +180,7 @@ impl<'a> Weights<'a> {
             (WeightSource::Checkpoint { checkpoint, .. }, Some(quantization)) => {
                 file::read(checkpoint, name, rows, cols, quantization)
             }
-            (WeightSource::Random { quant: Some(quant @ QuantType::Method(_)), seed }, _) => {
+            (WeightSource::Random { quant: Some(quant @ QuantType::Method(_)), seed, .. }, _) => {
                 Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
             }
             _ => Ok(None),
@@ -199,7 +200,7 @@ impl<'a> Weights<'a> {
                 let blocks = Blocks::from_bytes(&checkpoint.path, &weight, block, [rows, cols], &bytes)?;
                 Ok(Some(Box::new(blocks)))
             }
-            WeightSource::Random { quant: Some(quant @ QuantType::Block(_)), seed } => {
+            WeightSource::Random { quant: Some(quant @ QuantType::Block(_)), seed, .. } => {
                 Ok(Some(quant.random(rows, cols, self.next_seed(seed))))
             }
             _ => Ok(None),
@@ -215,6 +216,20 @@ impl<'a> Weights<'a> {
         let linear = Linear::upload(self.backend, name, weight, &mut self.orders)?;
         self.advance(linear.weight_bytes(), name)?;
         Ok(linear)
+    }
+
+    /// Loads the embedding or the output matrix: in 8 bits where the source has it so, else as [`Self::matrix`].
+    pub fn table(&mut self, name: &str, rows: usize, cols: usize) -> Result<Linear> {
+        let rounded = match self.source {
+            WeightSource::Checkpoint { checkpoint, .. } => table::read(checkpoint, name, [rows, cols])?,
+            WeightSource::Random { seed, lm_head, .. } => {
+                lm_head.then(|| Blocks::random(&Q8_0, rows, cols, self.next_seed(seed)))
+            }
+        };
+        match rounded {
+            Some(blocks) => self.upload(name, &blocks),
+            None => self.matrix(name, rows, cols),
+        }
     }
 
     /// Loads the weight `name`.weight [rows, cols] without a bias: in GGUF's blocks or bf16.

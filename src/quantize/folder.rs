@@ -9,6 +9,7 @@ use super::report::LayerReport;
 use crate::checkpoint::{NewFile, NewTensor, PartialFolder, SHARD_BYTES, files_beside_weights};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
+use crate::formats::gguf::table::{self, RoundedTable};
 use crate::text;
 
 /// The report within a quantized folder.
@@ -34,19 +35,40 @@ pub fn is_finished(out: &Path, job: &Job) -> Result<bool> {
     Ok(!partial.exists() && report.is_some_and(|report| job.digest().is_ok_and(|digest| report["digest"] == *digest)))
 }
 
-/// Writes embedding, final norm, output matrix, config, tokenizer and report, and gives the folder its name.
-pub fn finish(job: &Job, work: PartialFolder, folder: &dyn FolderWriter, report: &Value) -> Result<()> {
+/// Returns the names of embedding and output matrix.
+fn tables(job: &Job) -> &'static [&'static str] {
+    if job.config.tie_word_embeddings { &["model.embed_tokens"] } else { &["model.embed_tokens", "lm_head"] }
+}
+
+/// Rounds embedding and output matrix where the settings say so.
+pub fn rounded_tables(job: &Job) -> Result<Vec<(&'static str, RoundedTable)>> {
+    let shape = [job.config.vocab_size, job.config.hidden_size];
+    let names = tables(job).iter().filter(|_| job.settings.run.lm_head);
+    names.map(|name| Ok((*name, table::round(job.checkpoint, name, shape)?))).collect()
+}
+
+/// Writes embedding, final norm, output matrix, config, tokenizer and report, and gives the folder its name. The first
+/// and the third are `rounded`, if there are any.
+pub fn finish(
+    job: &Job,
+    work: PartialFolder,
+    folder: &dyn FolderWriter,
+    report: &Value,
+    rounded: Vec<(&str, RoundedTable)>,
+) -> Result<()> {
     const HEAD: &str = "head";
     let dtype = folder.rest_type();
-    if !work.has(HEAD) {
-        let mut names = vec!["model.embed_tokens.weight", "model.norm.weight"];
-        if !job.config.tie_word_embeddings {
-            names.push("lm_head.weight");
-        }
-        let tensors = names.iter().map(|name| NewTensor::from_checkpoint(job.checkpoint, name, dtype));
-        work.write(HEAD, &tensors.collect::<Result<Vec<_>>>()?)?;
+    let mut config = folder.to_json();
+    if !rounded.is_empty() {
+        config.insert(table::LM_HEAD_FIELD.0.into(), table::LM_HEAD_FIELD.1.into());
     }
-    let config = folder.to_json();
+    if !work.has(HEAD) {
+        let unquantized = tables(job).iter().filter(|_| rounded.is_empty()).chain(&["model.norm"]);
+        let read = |name: &&str| NewTensor::from_checkpoint(job.checkpoint, &format!("{name}.weight"), dtype);
+        let mut tensors = unquantized.map(read).collect::<Result<Vec<_>>>()?;
+        tensors.extend(rounded.into_iter().map(|(_, table)| table.tensor));
+        work.write(HEAD, &tensors)?;
+    }
     let name = if dtype == "F16" { "float16" } else { "bfloat16" };
     let origin = &job.checkpoint.path;
     let mut files = files_beside_weights(job.checkpoint, &config, name, |vocab| text::tokenizer_json(vocab, origin))?;

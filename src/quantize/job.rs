@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::formats::file::Quantization;
+use crate::formats::gguf::blocks::Q8_0;
 use crate::model::Config;
 use crate::model::families::Slot;
 
@@ -69,7 +70,11 @@ impl Job<'_> {
                 }
             }
         }
-        let vocab = self.config.vocab_size;
+        let (vocab, hidden) = (self.config.vocab_size, self.config.hidden_size);
+        if self.settings.run.lm_head && !hidden.is_multiple_of(Q8_0.columns) {
+            let expected = format!("a hidden_size of whole blocks of {} columns", Q8_0.columns);
+            return Err(Error::request("`lm_head`", expected, hidden, "leave it out"));
+        }
         if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {
             return Err(Error::malformed(
                 &self.checkpoint.path,

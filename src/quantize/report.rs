@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::job::Job;
 use crate::error::Result;
+use crate::formats::gguf::table::RoundedTable;
 use crate::formats::solver::Quantized;
 
 /// Quantization of one linear.
@@ -60,6 +61,22 @@ impl LinearReport {
         }
     }
 
+    /// Returns the report on an embedding or output matrix, which is rounded without a method.
+    pub fn of_table(name: &str, table: &RoundedTable) -> LinearReport {
+        let RoundedTable { rows, cols, bits, relative_error, .. } = *table;
+        LinearReport {
+            name: name.to_owned(),
+            rows,
+            cols,
+            bits_per_weight: short(bits as f64 / (rows * cols) as f64),
+            weight_bytes: bits.div_ceil(8),
+            outlier_share: 0.0,
+            relative_error: short(relative_error),
+            loss: 0.0,
+            notes: Vec::new(),
+        }
+    }
+
     fn weights(&self) -> f64 {
         (self.rows * self.cols) as f64
     }
@@ -102,10 +119,16 @@ impl LayerReport {
     }
 }
 
-/// Returns the whole report.
-pub fn report(job: &Job, threshold: Option<f32>, layers: &[LayerReport]) -> Result<Value> {
+/// Returns the whole report. `tables` are the rounded embedding and output matrix, which count too.
+pub fn report(
+    job: &Job,
+    threshold: Option<f32>,
+    layers: &[LayerReport],
+    tables: &[(&str, RoundedTable)],
+) -> Result<Value> {
     let Job { settings, calibration, .. } = job;
-    let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears));
+    let tables: Vec<_> = tables.iter().map(|(name, table)| LinearReport::of_table(name, table)).collect();
+    let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears).chain(&tables));
     Ok(json!({
         "method": settings.quant.method.name,
         "bits": settings.quant.bits,
@@ -118,5 +141,6 @@ pub fn report(job: &Job, threshold: Option<f32>, layers: &[LayerReport]) -> Resu
         "calibration": calibration,
         "digest": job.digest()?,
         "layers": layers,
+        "lm_head": tables,
     }))
 }

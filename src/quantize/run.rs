@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::folder::{finish, is_finished, piece, read_report};
+use super::folder::{finish, is_finished, piece, read_report, rounded_tables};
 use super::job::Job;
 use super::report::{self, LayerReport, LinearReport};
 use super::search;
@@ -99,8 +99,9 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         }
     }
     StepProgress::new(progress, "writing", layers, layers).alive()?;
-    let report = report::report(job, threshold, &reports)?;
-    finish(job, work, &*folder, &report)?;
+    let tables = rounded_tables(job)?;
+    let report = report::report(job, threshold, &reports, &tables)?;
+    finish(job, work, &*folder, &report, tables)?;
     Ok(Some(report))
 }
 

@@ -20,7 +20,7 @@ pub struct Settings {
 impl Settings {
     /// Returns the method's default options.
     pub fn new(quant: Quant) -> Settings {
-        let run = RunOptions { true_sequential: true, skip: Vec::new() };
+        let run = RunOptions { true_sequential: true, skip: Vec::new(), lm_head: false };
         Settings { quant, options: (quant.method.options)(), run }
     }
 

@@ -13,6 +13,7 @@ mod eval;
 #[path = "../common/files.rs"]
 mod files;
 mod judge;
+mod lm_head;
 mod method_options;
 #[path = "../common/micro.rs"]
 mod micro;

@@ -77,7 +77,9 @@ struct Counts {
 fn count(name: &str) -> Counts {
     let mut counter = Counter::default();
     let config = Config::published(name).unwrap();
-    let model = Decoder::load(config, WeightSource::Random { seed: 0, quant: None }, &mut counter, &mut ()).unwrap();
+    let model =
+        Decoder::load(config, WeightSource::Random { seed: 0, quant: None, lm_head: false }, &mut counter, &mut ())
+            .unwrap();
     let engine = Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap();
     let (weight_bytes, cache_bytes, _) = engine.memory();
     let (prefill, decode) = work::engine(&engine, 512, 128);

@@ -14,6 +14,7 @@ mod files;
 mod formats;
 mod fuzz_corpus;
 mod gguf_blocks;
+mod lm_head;
 #[path = "../common/micro.rs"]
 mod micro;
 mod model_config;

@@ -6,6 +6,7 @@ mod embed;
 mod layout;
 mod matmul;
 mod matvec;
+pub mod table;
 
 use std::ops::Range;
 use std::path::Path;
