@@ -98,22 +98,17 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case::test("20_of_20", |t| {
-            draw(t, 20, Draw { k: 20, temperature: 0.7, top_p: 0.8, penalty: 1.0, random: 0.3 })
-        }),
-        Case::test("20_of_84", |t| {
-            draw(t, 84, Draw { k: 20, temperature: 0.7, top_p: 0.8, penalty: 1.05, random: 0.7 })
-        }),
-        Case::test("150_of_256", |t| {
-            draw(t, 256, Draw { k: 150, temperature: 2.0, top_p: 1.0, penalty: 4.0, random: 0.99 })
-        }),
-        Case::test("highest", |t| draw(t, 65, Draw { k: 1, temperature: 1.0, top_p: 1.0, penalty: 2.0, random: 0.5 })),
+        Case::test("20_of_20", |t| draw(t, 20, 20, [0.7, 0.8, 1.0, 0.3])),
+        Case::test("20_of_84", |t| draw(t, 84, 20, [0.7, 0.8, 1.05, 0.7])),
+        Case::test("150_of_256", |t| draw(t, 256, 150, [2.0, 1.0, 4.0, 0.99])),
+        Case::test("highest", |t| draw(t, 65, 1, [1.0, 1.0, 2.0, 0.5])),
     ],
 };
 
 /// A trial of candidates from 3 down to -1 in pairs of equal ones, of which every third was seen and the fifth is the
 /// token before.
-fn draw(t: &mut Trial, count: usize, draw: Draw) -> Tensor {
+fn draw(t: &mut Trial, count: usize, k: usize, [temperature, top_p, penalty, random]: [f32; 4]) -> Tensor {
+    let draw = Draw { k, temperature, top_p, penalty, random: random.into() };
     let token = |i: usize| (i * 41 % 1000) as u32;
     let logit = |i: usize| 3.0 - 4.0 * (i / 2) as f32 / count as f32;
     let candidates = t.words(1, 2 * count, |w| if w % 2 == 0 { logit(w / 2).to_bits() } else { token(w / 2) });

@@ -46,24 +46,14 @@ fn short(value: f64) -> f64 {
 
 impl LinearReport {
     pub fn new(name: &str, quantized: &Quantized, relative_error: f64) -> LinearReport {
-        let (rows, cols) = (quantized.weight.rows(), quantized.weight.cols());
-        let bits = quantized.weight.true_bits();
-        LinearReport {
-            name: name.to_owned(),
-            rows,
-            cols,
-            bits_per_weight: short(bits as f64 / (rows * cols) as f64),
-            weight_bytes: bits.div_ceil(8),
-            outlier_share: short(quantized.outlier_share),
-            relative_error: short(relative_error),
-            loss: short(quantized.loss),
-            notes: quantized.notes.clone(),
-        }
+        let (weight, outlier_share) = (&quantized.weight, short(quantized.outlier_share));
+        let (loss, notes) = (short(quantized.loss), quantized.notes.clone());
+        let rounded = LinearReport::rounded(name, [weight.rows(), weight.cols()], weight.true_bits(), relative_error);
+        LinearReport { outlier_share, loss, notes, ..rounded }
     }
 
-    /// Returns the report on an embedding or output matrix, which is rounded without a method.
-    pub fn of_table(name: &str, table: &RoundedTable) -> LinearReport {
-        let RoundedTable { rows, cols, bits, relative_error, .. } = *table;
+    /// Returns the report on a weight that was rounded without a method.
+    pub fn rounded(name: &str, [rows, cols]: [usize; 2], bits: u64, relative_error: f64) -> LinearReport {
         LinearReport {
             name: name.to_owned(),
             rows,
@@ -127,7 +117,11 @@ pub fn report(
     tables: &[(&str, RoundedTable)],
 ) -> Result<Value> {
     let Job { settings, calibration, .. } = job;
-    let tables: Vec<_> = tables.iter().map(|(name, table)| LinearReport::of_table(name, table)).collect();
+    let shape = [job.config.vocab_size, job.config.hidden_size];
+    let entry = |(name, table): &(&str, RoundedTable)| {
+        LinearReport::rounded(name, shape, 8 * table.tensor.bytes(), table.relative_error)
+    };
+    let tables: Vec<_> = tables.iter().map(entry).collect();
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears).chain(&tables));
     Ok(json!({
         "method": settings.quant.method.name,

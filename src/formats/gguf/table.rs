@@ -18,9 +18,6 @@ pub const LM_HEAD_FIELD: (&str, &str) = ("qwgpu_lm_head", "q8_0");
 /// Rounded embedding or output matrix.
 pub struct RoundedTable {
     pub tensor: NewTensor<'static>,
-    pub rows: usize,
-    pub cols: usize,
-    pub bits: u64,
     /// Σ(w - ŵ)² / Σw².
     pub relative_error: f64,
 }
@@ -39,7 +36,7 @@ pub fn round(checkpoint: &Checkpoint, name: &str, [rows, cols]: [usize; 2]) -> R
         let fix = "config and weights are not of the same model; download both again";
         return Err(Error::malformed(&checkpoint.path, format!("tensor {weight}"), expected, found, fix));
     }
-    let (mut bytes, mut halves, mut bits, mut wrong, mut whole) = (Vec::new(), Vec::new(), 0, 0.0, 0.0);
+    let (mut bytes, mut halves, mut wrong, mut whole) = (Vec::new(), Vec::new(), 0.0, 0.0);
     for first in (0..rows).step_by(PIECE) {
         let count = PIECE.min(rows - first);
         checkpoint.tensors.read_bf16(&weight, first * cols..(first + count) * cols, &mut halves)?;
@@ -49,11 +46,10 @@ pub fn round(checkpoint: &Checkpoint, name: &str, [rows, cols]: [usize; 2]) -> R
         let square = |value: f32| f64::from(value) * f64::from(value);
         wrong += blocks.dequantize().iter().zip(&values).map(|(q, w)| square(q - w)).sum::<f64>();
         whole += values.iter().map(|&w| square(w)).sum::<f64>();
-        bits += blocks.true_bits();
         bytes.extend(piece);
     }
     let tensor = tensor(name, LM_HEAD_FIELD.1, "U8", &[rows, bytes.len() / rows], bytes);
-    Ok(RoundedTable { tensor, rows, cols, bits, relative_error: wrong / whole.max(f64::MIN_POSITIVE) })
+    Ok(RoundedTable { tensor, relative_error: wrong / whole.max(f64::MIN_POSITIVE) })
 }
 
 /// Returns the bytes of a block: its largest magnitude / 127 in f16, and each value by it, rounded half away from zero.
