@@ -51,8 +51,8 @@ const fn field(at: usize, bits: u32, span: usize) -> BitField {
     BitField { at, bits, span }
 }
 
-/// Hands every block type to a macro: its entry, bits of a code, the shader of its statistics, and columns of the
-/// weight that the kernels are timed on.
+/// Hands every block type to a macro: its entry, bits of a code, the shaders of its statistics, the second for
+/// the matvec on GPUs, and columns of the weight that the kernels are timed on.
 macro_rules! each_block {
     ($then:ident $($first:tt)*) => {
         $then! {

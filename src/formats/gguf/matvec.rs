@@ -11,7 +11,7 @@ macro_rules! cases {
         &[$(
             Case::bench(concat!(stringify!($block), "_4864x", $cols), |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], PLAIN)),
             Case::test(concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"), |t| blocks(t, &blocks::$block, [3, 3], &[37], BIAS | ADD)),
-            Case::test(concat!(stringify!($block), "_6x2304"), |t| product(t, &KERNEL, &blocks::$block, [1, 2304], &[6], PLAIN)),
+            Case::test(concat!(stringify!($block), "_6x4352"), |t| product(t, &KERNEL, &blocks::$block, [1, 4352], &[6], PLAIN)),
             Case::test(concat!(stringify!($block), "_two_parts_of_5_blocks_bias"), |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], BIAS)),
         )*]
     };
