@@ -8,8 +8,8 @@ use serde_json::json;
 use super::interrupt;
 use super::output::{ExitStatus, columns, print_json, print_out};
 use super::progress::Bar;
-use crate::emulator::lab::{self, Selection, ShaderProfile};
-use crate::emulator::{ProfileChange, ShaderWatch, annotated};
+use crate::emulator::lab::{self, Selection};
+use crate::emulator::{ProfileChange, ShaderWatch, annotated, profile_rows};
 use crate::formats::QuantType;
 use crate::lab::{Card, compile, listing, predict, radv, text::TextSelection};
 
@@ -82,7 +82,7 @@ struct Predicting {
     /// Card by its name; a wrong one lists all
     #[arg(long)]
     card: String,
-    /// Published shape: random:qwen2.5-7b
+    /// A Hugging Face folder, a .gguf file, or random:NAME for a published shape
     #[arg(long)]
     model: String,
     /// Quantization of the decoder layers, such as gptq:4
@@ -232,7 +232,7 @@ fn profile(args: &Profiling) -> anyhow::Result<()> {
     match (args.chosen.json, args.annotate) {
         (true, _) => print_json(&json!(profiles)),
         (_, true) => print_out(&profiles.iter().map(annotated).collect::<String>()),
-        _ => print_out(&table(&profiles)),
+        _ => print_out(&columns(&profile_rows(&profiles))),
     }
 }
 
@@ -246,30 +246,4 @@ fn watch(args: &Watching) -> anyhow::Result<()> {
         interrupt::check()?;
         std::thread::sleep(Duration::from_millis(200));
     }
-}
-
-fn table(profiles: &[ShaderProfile]) -> String {
-    let titles = "case|instructions|float|int|requests|lines|fewest|moved|needed|banks|idle|costliest line";
-    let titles: Vec<&str> = titles.split('|').collect();
-    let mut rows: Vec<[String; 12]> = vec![std::array::from_fn(|column| titles[column].to_owned())];
-    for p in profiles {
-        let class = |name: &str| p.instructions.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let total: u64 = p.instructions.values().filter_map(serde_json::Value::as_u64).sum();
-        let costliest = p.costliest.as_ref();
-        rows.push([
-            format!("{}/{}/{} x{}", p.kernel, p.variant, p.case, p.subgroup),
-            total.to_string(),
-            class("float").to_string(),
-            class("int").to_string(),
-            p.requests.to_string(),
-            p.lines.to_string(),
-            p.fewest_lines.to_string(),
-            p.bytes_moved.to_string(),
-            p.bytes_needed.to_string(),
-            p.bank_conflicts.to_string(),
-            format!("{:.0} %", p.idle_lanes * 100.0),
-            costliest.map_or_else(String::new, |(file, line, share)| format!("{file}:{line} {:.0} %", share * 100.0)),
-        ]);
-    }
-    columns(&rows)
 }

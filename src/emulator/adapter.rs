@@ -28,7 +28,7 @@ pub struct StepResult {
     pub variant: &'static Variant,
     /// Constants that chose the shader's files.
     pub consts: Consts,
-    /// ShaderFindings and counters.
+    /// Findings and counters.
     pub outcome: DispatchResult,
 }
 
@@ -48,7 +48,7 @@ pub struct EmulatedAdapter {
     options: Options,
     settings: EmulatorOptions,
     forced: HashMap<&'static str, &'static Variant>,
-    programs: HashMap<Key, Rc<Compiled>>,
+    programs: HashMap<ProgramKey, Rc<Compiled>>,
     /// Results of the steps run so far, if it looks for faults or counts; else of those with findings.
     pub outcomes: Vec<StepResult>,
     /// File, and the line in it, of the shader that did not compile.
@@ -56,7 +56,7 @@ pub struct EmulatedAdapter {
 }
 
 /// Kernel, variant, and what the step specializes.
-type Key = (&'static str, &'static str, Vec<(&'static str, u32)>);
+type ProgramKey = (&'static str, &'static str, Vec<(&'static str, u32)>);
 
 struct Compiled {
     /// By entry point.

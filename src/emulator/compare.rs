@@ -49,15 +49,19 @@ impl fmt::Display for ProfileChange {
         let name = format!("{kernel}/{variant}/{case} x{subgroup}");
         writeln!(f, "{name:<44} {:>12} {:>12} {:>9}", "before", "after", "change")?;
         let [before, after] = [&self.before, &self.after].map(|p| counters("", &serde_json::json!(p)));
+        // A version may lack loads or stores of a width that the other has.
+        let of = |list: &[(String, f64)], name: &str| list.iter().find(|(n, _)| n == name).map_or(0.0, |(_, v)| *v);
+        let new = after.iter().filter(|(name, _)| !before.iter().any(|(known, _)| known == name));
         let (mut equal, number) = (0, |n: f64| format!("{:.*}", if n.fract() == 0.0 { 0 } else { 2 }, n));
-        for ((name, before), (_, after)) in before.iter().zip(&after) {
+        for name in before.iter().chain(new).map(|(name, _)| name) {
+            let (before, after) = (of(&before, name), of(&after, name));
             if before == after {
                 equal += 1;
                 continue;
             }
             let change =
-                if *before == 0.0 { String::new() } else { format!("{:+.1} %", (after / before - 1.0) * 100.0) };
-            let line = format!("  {name:<42} {:>12} {:>12} {change:>9}", number(*before), number(*after));
+                if before == 0.0 { String::new() } else { format!("{:+.1} %", (after / before - 1.0) * 100.0) };
+            let line = format!("  {name:<42} {:>12} {:>12} {change:>9}", number(before), number(after));
             writeln!(f, "{}", line.trim_end())?;
         }
         writeln!(f, "  {equal} counters are equal")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// InstructionClass of an instruction.
+/// Class of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstructionClass {
@@ -83,8 +83,12 @@ pub struct Counters {
     pub uniform: Requests,
     /// Requests to workgroup memory.
     pub shared: Requests,
+    /// Requests by address space, by whether they store, and by the bytes of a lane.
+    pub accesses: BTreeMap<(&'static str, bool, u32), u64>,
     /// Cycles by which conflicts of banks lengthen the requests to workgroup memory.
     pub bank_conflicts: u64,
+    /// Products of two elements, each added to a sum, by cooperative matrices.
+    pub multiply_adds: u64,
     /// 32-byte sectors of storage buffers that a load touches after another load of the dispatch did.
     pub rereads: u64,
     /// Longest chain of loads of storage buffers, each of which needs the value of the one before for its address or for
@@ -155,9 +159,13 @@ impl Counters {
         self.uniform.add(&other.uniform, times);
         self.shared.add(&other.shared, times);
         self.bank_conflicts += other.bank_conflicts * times;
+        self.multiply_adds += other.multiply_adds * times;
         self.rereads += other.rereads * times;
         self.dependent_loads = self.dependent_loads.max(other.dependent_loads);
         self.waits += other.waits * times;
+        for (&access, more) in &other.accesses {
+            *self.accesses.entry(access).or_default() += more * times;
+        }
         for (&line, more) in &other.by_line {
             let sum = self.by_line.entry(line).or_default();
             sum.instructions += more.instructions * times;

@@ -289,7 +289,7 @@ impl Operands {
             Op::Collective { d, a, .. } => (vec![*a], vec![*d]),
             Op::LoadMatrix { d, pointer, stride, .. } => (with(pointer, &[*stride]), vec![matrix(*d)]),
             Op::StoreMatrix { a, pointer, stride, .. } => (with(pointer, &[*stride, matrix(*a)]), Vec::new()),
-            Op::MultiplyMatrix { d, a, b, c } => (vec![matrix(*a), matrix(*b), matrix(*c)], vec![matrix(*d)]),
+            Op::MultiplyMatrix { d, a, b, c, .. } => (vec![matrix(*a), matrix(*b), matrix(*c)], vec![matrix(*d)]),
             Op::ZeroMatrix { d } => (Vec::new(), vec![matrix(*d)]),
         };
         Operands { uses, defines }

@@ -182,10 +182,13 @@ impl<'a> Lowering<'a> {
                 Operand::Matrix(d)
             }
             Expression::CooperativeMultiplyAdd { a, b, c } => {
-                let (a, b) = (self.matrix_of(frame, *a)?, self.matrix_of(frame, *b)?);
+                let (handle_a, a, b) = (a, self.matrix_of(frame, *a)?, self.matrix_of(frame, *b)?);
                 let c = self.matrix_of(frame, *c)?;
                 let d = self.matrix();
-                self.push(Op::MultiplyMatrix { d, a, b, c });
+                let TypeInner::CooperativeMatrix { columns, .. } = *self.type_of(frame, *handle_a) else {
+                    return self.fail("this product");
+                };
+                self.push(Op::MultiplyMatrix { size: columns as usize, d, a, b, c });
                 Operand::Matrix(d)
             }
             // Evaluated where they are used, or by their statements.

@@ -1,8 +1,8 @@
-//! ShaderFindings: what a shader does that WGSL forbids, or that no driver promises.
+//! Findings: what a shader does that WGSL forbids, or that no driver promises.
 
 use serde::Serialize;
 
-/// FindingKind of a finding.
+/// Kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
@@ -33,7 +33,7 @@ pub enum FindingKind {
 /// A fault found in a dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShaderFinding {
-    /// FindingKind of the fault.
+    /// Kind of the fault.
     pub kind: FindingKind,
     /// Line of the shader's text, from 1.
     pub line: u32,
@@ -45,10 +45,10 @@ pub struct ShaderFinding {
     pub count: u64,
 }
 
-/// ShaderFindings of a dispatch, one for each kind and line.
+/// Findings of a dispatch, one for each kind and line.
 #[derive(Clone, Debug, Default)]
 pub struct ShaderFindings {
-    /// ShaderFindings in the order of their first occurrence.
+    /// Findings in the order of their first occurrence.
     pub all: Vec<ShaderFinding>,
 }
 

@@ -29,7 +29,7 @@ pub struct Selection {
     pub shaders: Option<PathBuf>,
 }
 
-/// ShaderFault of a shader.
+/// Fault of a shader.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShaderFault {
     /// Name of the kernel.
@@ -63,6 +63,8 @@ pub struct ShaderProfile {
     pub subgroup: usize,
     /// Instructions of subgroups, by class.
     pub instructions: serde_json::Map<String, serde_json::Value>,
+    /// Loads and stores by subgroups, by address space and by the bytes of a lane: `load_storage_16`.
+    pub accesses: serde_json::Map<String, serde_json::Value>,
     /// Loads and stores of buffers by subgroups.
     pub requests: u64,
     /// 128-byte lines that the requests touch.
@@ -110,11 +112,11 @@ pub struct ShaderProfile {
 }
 
 /// Shader file and line.
-type Place = (String, u32);
+type SourcePlace = (String, u32);
 
 /// One case of a variant on one size of subgroup.
 #[derive(Clone, Copy, Debug)]
-struct Run {
+struct CaseRun {
     kernel: &'static Kernel,
     variant: &'static Variant,
     case: &'static Case,
@@ -126,7 +128,7 @@ impl Selection {
     ///
     /// # Errors
     /// Nothing is selected, or the folder replaces none of its shaders.
-    fn note_replaced(&self, runs: &[Run], progress: &mut dyn Progress) -> Result<()> {
+    fn note_replaced(&self, runs: &[CaseRun], progress: &mut dyn Progress) -> Result<()> {
         let Some(folder) = &self.shaders else { return Ok(()) };
         let variants: Vec<_> = runs.iter().map(|run| run.variant).collect();
         for stem in super::replaced(folder, &variants)? {
@@ -142,7 +144,7 @@ impl Selection {
         Ok(variants)
     }
 
-    fn runs(&self) -> Result<Vec<Run>> {
+    fn runs(&self) -> Result<Vec<CaseRun>> {
         let mut runs = Vec::new();
         let named = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| w == name);
         for kernel in formats::kernels().filter(|k| self.kernel.as_ref().is_none_or(|w| k.name.starts_with(w.as_str())))
@@ -150,20 +152,15 @@ impl Selection {
             for variant in kernel.variants.iter().filter(|v| named(&self.variant, v.name)) {
                 let chosen = |case: &&Case| self.case.as_ref().map_or(!case.bench, |w| w == case.name);
                 for case in kernel.cases.iter().filter(chosen) {
-                    runs.extend(self.subgroups.iter().map(|&subgroup| Run { kernel, variant, case, subgroup }));
+                    runs.extend(self.subgroups.iter().map(|&subgroup| CaseRun { kernel, variant, case, subgroup }));
                 }
             }
         }
         if runs.is_empty() {
             let names: Vec<&str> = formats::kernels().map(|k| k.name).collect();
+            let expected = format!("names of {}", names.join(", "));
             let found = format!("{:?}, {:?}, {:?}", self.kernel, self.variant, self.case);
-            let what = "`kernel`, `variant`, `case`";
-            return Err(Error::request(
-                what,
-                format!("names of {}", names.join(", ")),
-                found,
-                "see the list of kernels",
-            ));
+            return Err(Error::request("`kernel`, `variant`, `case`", expected, found, "see the list of kernels"));
         }
         Ok(runs)
     }
@@ -221,7 +218,7 @@ pub(super) fn profile_case(
     case: &'static Case,
     subgroup: usize,
 ) -> Result<Option<ShaderProfile>> {
-    Run { kernel, variant, case, subgroup }.profile(None)
+    CaseRun { kernel, variant, case, subgroup }.profile(None)
 }
 
 impl std::fmt::Display for ShaderFault {
@@ -235,7 +232,7 @@ impl std::fmt::Display for ShaderFault {
     }
 }
 
-impl Run {
+impl CaseRun {
     fn emulator(&self, settings: EmulatorOptions, shaders: Option<&Path>) -> Option<Emulator> {
         let options = Options { shaders: shaders.map(Path::to_path_buf), ..Options::default() };
         let mut adapter = EmulatedAdapter::new(settings, options);
@@ -246,7 +243,7 @@ impl Run {
         Some(Emulator::new(adapter, u64::MAX))
     }
 
-    fn fault(&self, kind: &str, place: Place, message: String) -> ShaderFault {
+    fn fault(&self, kind: &str, place: SourcePlace, message: String) -> ShaderFault {
         let (kernel, variant, case) = (self.kernel.name, self.variant.name, self.case.name);
         ShaderFault {
             kernel,
@@ -264,7 +261,7 @@ impl Run {
     /// reference's, and results that depend on the order of workgroups, of subgroups or of lanes.
     fn faults(&self, shaders: Option<&Path>) -> Result<Vec<ShaderFault>> {
         let mut faults = Vec::new();
-        let mut usual: Option<(f64, Vec<StepResult>)> = None;
+        let mut usual: Option<(Vec<u32>, Vec<StepResult>)> = None;
         for schedule in [Schedule::Forward, Schedule::GroupsDown, Schedule::SubgroupsDown, Schedule::LanesStrided] {
             let Some(mut emulator) = self.emulator(EmulatorOptions::sanitizing(self.subgroup, schedule), shaders)
             else {
@@ -293,12 +290,13 @@ impl Run {
                 }
             }
             // Neighbours in other subgroups may change the order of a sum; workgroups and subgroups may not.
-            let same = |nmse: f64| schedule == Schedule::LanesStrided || nmse == checked.nmse;
-            let moved = usual.as_ref().filter(|(nmse, _)| !same(*nmse)).map(|(nmse, _)| {
-                format!(
-                    "in this order of workgroups or subgroups the nmse is {:.2e} instead of {nmse:.2e}",
-                    checked.nmse
-                )
+            let first = usual.as_ref().filter(|_| schedule != Schedule::LanesStrided).and_then(|(found, _)| {
+                let at = found.iter().zip(&checked.found).position(|(usual, now)| usual != now)?;
+                Some((at, found[at], checked.found[at]))
+            });
+            let moved = first.map(|(at, usual, now)| {
+                let [usual, now] = [usual, now].map(f32::from_bits);
+                format!("in this order of workgroups or subgroups result {at} is {now} instead of {usual}")
             });
             let steps = emulator.executor.outcomes;
             if let Some(fault) = checked.fault.or(moved).filter(|_| faults.is_empty()) {
@@ -308,14 +306,19 @@ impl Run {
             if !faults.is_empty() {
                 break;
             }
-            usual.get_or_insert((checked.nmse, steps));
+            usual.get_or_insert((checked.found, steps));
         }
         Ok(faults)
     }
 
     /// Returns the first line that stores other values, or the same ones elsewhere, in one of two runs; else the
     /// first line of the shader.
-    fn stored_differently(&self, usual: &[StepResult], now: &[StepResult], folder: Option<&Path>) -> Result<Place> {
+    fn stored_differently(
+        &self,
+        usual: &[StepResult],
+        now: &[StepResult],
+        folder: Option<&Path>,
+    ) -> Result<SourcePlace> {
         for (usual, now) in usual.iter().zip(now) {
             if let Some((line, _)) = now.outcome.stores.iter().find(|store| !usual.outcome.stores.contains(store)) {
                 return folder::place(now.variant, &now.consts, *line, folder);
@@ -354,12 +357,16 @@ impl Run {
         let classes = InstructionClass::ALL
             .iter()
             .map(|class| (class.name().to_owned(), total.instructions[*class as usize].into()));
+        let accesses = total.accesses.iter().map(|(&(space, writes, width), &count)| {
+            (format!("{}_{space}_{width}", if writes { "store" } else { "load" }), count.into())
+        });
         Ok(Some(ShaderProfile {
             kernel: self.kernel.name,
             variant: self.variant.name,
             case: self.case.name,
             subgroup: self.subgroup,
             instructions: classes.collect(),
+            accesses: accesses.collect(),
             requests: total.buffers.loads + total.buffers.stores,
             lines: total.buffers.lines,
             fewest_lines: total.buffers.fewest_lines,

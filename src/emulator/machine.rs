@@ -11,7 +11,7 @@ use super::mask::{MAX_LANES, Mask};
 use super::memory::{AccessOrder, Buffer, Shadow};
 use super::program::{Code, Node, Op, Reg, ShaderProgram};
 
-/// AccessOrder in which workgroups run, and in which invocations become lanes of subgroups.
+/// Order in which workgroups run, and in which invocations become lanes of subgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
     /// Workgroups upwards; the invocations of a workgroup fill its subgroups in their order.
@@ -30,7 +30,7 @@ pub enum Schedule {
 pub struct EmulatorOptions {
     /// Lanes of a subgroup.
     pub subgroup: usize,
-    /// AccessOrder of workgroups and lanes.
+    /// Order of workgroups and lanes.
     pub schedule: Schedule,
     /// Looks for faults; without it a dispatch runs faster.
     pub sanitize: bool,

@@ -93,14 +93,15 @@ impl Interpreter<'_> {
     }
 
     /// d[i, j] = sum over k of a[i, k] · b[k, j] + c[i, j], with sums in f32.
-    pub(super) fn multiply(&mut self, subgroup: usize, [d, a, b, c]: [usize; 4]) {
+    pub(super) fn multiply(&mut self, subgroup: usize, size: usize, [d, a, b, c]: [usize; 4]) {
+        self.counters.multiply_adds += (size * size * size) as u64;
         let at = |matrix| self.matrix_at(matrix, subgroup);
         let (d, a, b, c) = (at(d), at(a), at(b), at(c));
         let mut product = [0.0f32; 256];
-        for i in 0..16 {
-            for j in 0..16 {
+        for i in 0..size {
+            for j in 0..size {
                 let mut sum = self.matrices[c + i * 16 + j];
-                for k in 0..16 {
+                for k in 0..size {
                     sum += self.matrices[a + i * 16 + k] * self.matrices[b + k * 16 + j];
                 }
                 product[i * 16 + j] = sum;

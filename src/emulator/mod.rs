@@ -43,5 +43,5 @@ use lower::lower;
 pub use machine::{DispatchResult, EmulatorOptions, Schedule, run, run_workgroups};
 pub use memory::{Buffer, Shadow, Words};
 pub use program::ShaderProgram;
-pub use table::{annotated, counters_table};
+pub use table::{annotated, counters_table, profile_rows};
 pub use watch::ShaderWatch;

@@ -299,8 +299,9 @@ pub enum Op {
         half: bool,
         size: u32,
     },
-    /// d = a · b + c on cooperative matrices.
+    /// d = a · b + c on cooperative matrices of `size` rows and columns.
     MultiplyMatrix {
+        size: usize,
         d: usize,
         a: usize,
         b: usize,

@@ -28,8 +28,8 @@ impl Interpreter<'_> {
         offsets.dedup();
         let lines = blocks(&offsets, size, 128);
         let counters = &mut self.counters;
-        let requests = match root {
-            Root::Buffer(buffer) if self.program.bindings[buffer].uniform => &mut counters.uniform,
+        let (space, requests) = match root {
+            Root::Buffer(buffer) if self.program.bindings[buffer].uniform => ("uniform", &mut counters.uniform),
             Root::Buffer(buffer) => {
                 if !writes {
                     counters.rereads += mark(&mut self.touched[buffer], &offsets, size);
@@ -39,13 +39,14 @@ impl Interpreter<'_> {
                 }
                 self.requests[line as usize].requests += 1;
                 self.requests[line as usize].lines += lines;
-                &mut counters.buffers
+                ("storage", &mut counters.buffers)
             }
             _ => {
                 counters.bank_conflicts += conflicts(&offsets, size);
-                &mut counters.shared
+                ("workgroup", &mut counters.shared)
             }
         };
+        *counters.accesses.entry((space, writes, size)).or_default() += 1;
         requests.loads += u64::from(!writes);
         requests.stores += u64::from(writes);
         requests.lanes += lanes;

@@ -28,7 +28,7 @@ impl Interpreter<'_> {
                 Op::Collective { d, a, f, identity, kind } => {
                     self.collective(subgroup, [*d, *a], *f, *identity, *kind);
                 }
-                Op::MultiplyMatrix { d, a, b, c } => self.multiply(subgroup, [*d, *a, *b, *c]),
+                Op::MultiplyMatrix { size, d, a, b, c } => self.multiply(subgroup, *size, [*d, *a, *b, *c]),
                 Op::CopyMatrix { d, a } => {
                     let (from, to) = (self.matrix_at(*a, subgroup), self.matrix_at(*d, subgroup));
                     self.matrices.copy_within(from..from + 256, to);

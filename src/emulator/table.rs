@@ -50,6 +50,33 @@ pub fn counters_table() -> Result<String> {
     Ok(text)
 }
 
+/// Returns the titles of the most important counters, and a row of them for each profile.
+pub fn profile_rows(profiles: &[ShaderProfile]) -> Vec<[String; 12]> {
+    let titles = "case|instructions|float|int|requests|lines|fewest|moved|needed|banks|idle|costliest line";
+    let titles: Vec<&str> = titles.split('|').collect();
+    let mut rows: Vec<[String; 12]> = vec![std::array::from_fn(|column| titles[column].to_owned())];
+    for p in profiles {
+        let class = |name: &str| p.instructions.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let total: u64 = p.instructions.values().filter_map(serde_json::Value::as_u64).sum();
+        let costliest = p.costliest.as_ref();
+        rows.push([
+            format!("{}/{}/{} x{}", p.kernel, p.variant, p.case, p.subgroup),
+            total.to_string(),
+            class("float").to_string(),
+            class("int").to_string(),
+            p.requests.to_string(),
+            p.lines.to_string(),
+            p.fewest_lines.to_string(),
+            p.bytes_moved.to_string(),
+            p.bytes_needed.to_string(),
+            p.bank_conflicts.to_string(),
+            format!("{:.0} %", p.idle_lanes * 100.0),
+            costliest.map_or_else(String::new, |(file, line, share)| format!("{file}:{line} {:.0} %", share * 100.0)),
+        ]);
+    }
+    rows
+}
+
 /// Returns the shader's files with the counts of each line before it.
 pub fn annotated(profile: &ShaderProfile) -> String {
     let counts: BTreeMap<(&str, u32), _> = profile.by_line.iter().map(|(f, l, c)| ((f.as_str(), *l), c)).collect();

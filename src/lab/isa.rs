@@ -6,13 +6,13 @@ use std::ops::Range;
 /// A program of RDNA instructions.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    instructions: Vec<Instruction>,
+    instructions: Vec<IsaInstruction>,
     /// Ranges of instructions that a branch backwards repeats, outer ones before those inside them.
     loops: Vec<Range<usize>>,
 }
 
 #[derive(Clone, Debug)]
-struct Instruction {
+struct IsaInstruction {
     name: String,
     /// Registers, numbers and flags after the name.
     operands: Vec<String>,
@@ -70,7 +70,7 @@ impl Program {
                     }
                 }
             }
-            program.instructions.push(Instruction { name: name.to_owned(), operands, binding });
+            program.instructions.push(IsaInstruction { name: name.to_owned(), operands, binding });
         }
         program.loops = program.find_loops(&labels);
         program
@@ -97,7 +97,7 @@ impl Program {
     }
 
     /// Returns the instructions of a range that are in no loop inside it.
-    fn own(&self, range: &Range<usize>) -> impl Iterator<Item = &Instruction> {
+    fn own(&self, range: &Range<usize>) -> impl Iterator<Item = &IsaInstruction> {
         let inner: Vec<Range<usize>> = self.inner(range).into_iter().cloned().collect();
         range.clone().filter(move |at| !inner.iter().any(|l| l.contains(at))).map(|at| &self.instructions[at])
     }
@@ -146,7 +146,7 @@ impl Program {
 
     /// Returns the number of turns of a loop that counts a scalar register from one number to another.
     fn turns(&self, range: &Range<usize>) -> Option<u64> {
-        let own: Vec<&Instruction> = self.own(range).collect();
+        let own: Vec<&IsaInstruction> = self.own(range).collect();
         let counted = own.iter().filter(|i| i.name.starts_with("s_cmp_")).find_map(|compare| {
             let counter = &compare.operands[0];
             let step = own.iter().find(|i| {
@@ -180,7 +180,7 @@ impl Program {
                 in_flight += 1;
                 let near =
                     self.instructions[at + 1..].iter().take(AT_ONCE).find(|i| i.is_load() || i.waits_for().is_some());
-                let at_once = near.and_then(Instruction::waits_for) == Some(0);
+                let at_once = near.and_then(IsaInstruction::waits_for) == Some(0);
                 lone += u64::from(at_once && in_flight == 1 && self.loops.iter().any(|l| l.contains(&at)));
             }
             in_flight = instruction.waits_for().map_or(in_flight, |left| in_flight.min(left));
@@ -189,7 +189,7 @@ impl Program {
     }
 }
 
-impl Instruction {
+impl IsaInstruction {
     /// Returns whether this is a load through the vector memory unit.
     fn is_load(&self) -> bool {
         ["buffer_load_", "global_load_", "flat_load_", "scratch_load_"].iter().any(|name| self.name.starts_with(name))

@@ -15,6 +15,8 @@ pub struct Checked {
     pub nmse: f64,
     /// The fault, if there is one.
     pub fault: Option<String>,
+    /// The words of the outputs where there is no fault: other runs of the case may have to give the same.
+    pub found: Vec<u32>,
 }
 
 /// Creates a trial's tensors on `backend`: its plan over them.
@@ -87,7 +89,7 @@ impl Expected {
     /// The backend's own. A wrong result is none, but a [`Checked::fault`].
     pub fn check(&self, kernel: &'static Kernel, backend: &mut dyn Backend) -> Result<Checked> {
         let found = run(&self.trial, backend)?;
-        let mut worst = Checked { nmse: 0.0, fault: None };
+        let mut worst = Checked { nmse: 0.0, fault: None, found: found.concat() };
         for ((output, expected), found) in self.outputs.iter().zip(&self.words).zip(&found) {
             let checked = check_output(*output, expected, found, backend.tolerance(kernel));
             if checked.fault.is_some() {
@@ -106,14 +108,14 @@ fn outputs(plan: &Plan) -> &[Tensor] {
 
 /// Compares one output with the reference's.
 fn check_output(output: Tensor, expected: &[u32], found: &[u32], allowed: f64) -> Checked {
-    let fault = |message: String| Checked { nmse: f64::INFINITY, fault: Some(message) };
+    let fault = |message: String| Checked { nmse: f64::INFINITY, fault: Some(message), found: Vec::new() };
     if expected.iter().all(|&word| word == 0) {
         return fault("the reference gives zeros only: the case tests nothing".into());
     }
     if output.element != Element::F32 {
         return match expected.iter().zip(found).position(|(e, f)| e != f) {
             Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
-            None => Checked { nmse: 0.0, fault: None },
+            None => Checked { nmse: 0.0, fault: None, found: Vec::new() },
         };
     }
     let d = compare(bytemuck::cast_slice(expected), bytemuck::cast_slice(found));
@@ -121,7 +123,8 @@ fn check_output(output: Tensor, expected: &[u32], found: &[u32], allowed: f64) -
     let close = d.nmse <= allowed;
     let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
     let most = format!("largest difference at {}: expected {e}, found {f}", d.at);
-    Checked { nmse: d.nmse, fault: (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse)) }
+    let fault = (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse));
+    Checked { nmse: d.nmse, fault, found: Vec::new() }
 }
 
 /// Runs a case by its kernel's reference and on `backend`; see [`Expected::check`].

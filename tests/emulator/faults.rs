@@ -3,18 +3,20 @@
 use libtest_mimic::{Failed, Trial as Test};
 use qwgpu::emulator::lab::{Selection, sanitize};
 
+use crate::orders::ORDERS;
+
 /// An edit of a shader that makes it wrong.
-struct Planted {
-    name: &'static str,
+pub struct Planted {
+    pub name: &'static str,
     /// Kernel, variant, case.
-    on: [&'static str; 3],
-    file: &'static str,
+    pub on: [&'static str; 3],
+    pub file: &'static str,
     /// Text of the file, of which the first occurrence is replaced, and what comes in its place.
-    edits: &'static [(&'static str, &'static str)],
-    kind: &'static str,
+    pub edits: &'static [(&'static str, &'static str)],
+    pub kind: &'static str,
     /// Text of the line where the fault must be found, in this file.
-    at: (&'static str, &'static str),
-    subgroup: usize,
+    pub at: (&'static str, &'static str),
+    pub subgroup: usize,
 }
 
 const NORM: [&str; 3] = ["rms_norm", "portable", "last_of_5x100"];
@@ -256,53 +258,15 @@ static PLANTED: &[Planted] = &[
         at: ("hessian", "left[at + 1u] ="),
         subgroup: 32,
     },
-    Planted {
-        name: "a_ticket_taken_for_the_invocation",
-        on: ["silu_mul", "portable", ""],
-        file: "silu_mul",
-        edits: &[
-            ("override WG: u32 = 64;", "override WG: u32 = 64;\nvar<workgroup> next: atomic<u32>;"),
-            (
-                "    let c = group.x * WG + lane;",
-                "    if lane == 0u { atomicStore(&next, 0u); }
-    workgroupBarrier();
-    let ticket = atomicAdd(&next, 1u);
-    let c = group.x * WG + lane;",
-            ),
-            ("y[at] =", "y[at - lane + ticket] ="),
-        ],
-        kind: "order-dependent",
-        at: ("silu_mul", "y[at - lane + ticket] ="),
-        subgroup: 32,
-    },
-    Planted {
-        name: "a_sum_in_the_order_of_subgroups",
-        on: ["rms_norm", "portable", "96x128"],
-        file: "rms_norm",
-        edits: &[
-            ("override WG: u32 = 128;", "override WG: u32 = 128;\nvar<workgroup> total: atomic<u32>;"),
-            (
-                "    let mean = workgroup_sum(squares, lane) / f32(params.cols);",
-                "    if lane == 0u { atomicStore(&total, 0u); }
-    workgroupBarrier();
-    loop {
-        let old = atomicLoad(&total);
-        let more = bitcast<u32>(bitcast<f32>(old) + squares);
-        if atomicCompareExchangeWeak(&total, old, more).exchanged { break; }
-    }
-    workgroupBarrier();
-    let mean = bitcast<f32>(atomicLoad(&total)) / f32(params.cols);",
-            ),
-        ],
-        kind: "order-dependent",
-        at: ("rms_norm", "atomicCompareExchangeWeak"),
-        subgroup: 32,
-    },
 ];
 
 /// Returns a test for each planted fault.
 pub fn tests() -> Vec<Test> {
-    PLANTED.iter().map(|planted| Test::test(format!("planted/{}", planted.name), move || planted.is_found())).collect()
+    PLANTED
+        .iter()
+        .chain(ORDERS)
+        .map(|planted| Test::test(format!("planted/{}", planted.name), move || planted.is_found()))
+        .collect()
 }
 
 impl Planted {

@@ -1,9 +1,11 @@
 //! The emulator itself: planted faults that it must find, counters against numbers worked out by
-//! hand, cooperative matrices, the table of all counters.
+//! hand, uniform loads, cooperative matrices, the table of all counters.
 
+mod barriers;
 mod counters;
 mod faults;
 mod matrices;
+mod orders;
 mod sample;
 mod table;
 
@@ -12,6 +14,6 @@ use libtest_mimic::Arguments;
 fn main() {
     let arguments = Arguments::from_args();
     let tests = faults::tests().into_iter().chain(counters::tests()).chain(matrices::tests());
-    let tests = tests.chain(sample::tests()).chain(table::tests());
+    let tests = tests.chain(sample::tests()).chain(table::tests()).chain(barriers::tests());
     libtest_mimic::run(&arguments, tests.collect()).exit();
 }

@@ -62,8 +62,9 @@ fn multiplies(size: usize, half: bool, row_major: bool) -> Result<(), Failed> {
     let DispatchResult { findings, counters, .. } =
         run(&program, EmulatorOptions::sanitizing(32, Schedule::Forward), [1, 1, 1], buffers)?;
     let products = counters.instructions[qwgpu::emulator::InstructionClass::Matrix as usize];
-    if !findings.all.is_empty() || products != 2 {
-        return Err(format!("{products} products, {:?}", findings.all).into());
+    let multiply_adds = counters.multiply_adds;
+    if !findings.all.is_empty() || products != 2 || multiply_adds != 2 * (size as u64).pow(3) {
+        return Err(format!("{products} products, {multiply_adds} multiply-adds, {:?}", findings.all).into());
     }
     let at = |i: usize, j: usize| if row_major { i * stride + j } else { j * stride + i };
     for (from, i, j) in (0..2 * size * size).map(|n| (n / size / size * 512, n / size % size, n % size)) {
