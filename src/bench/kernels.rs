@@ -27,6 +27,9 @@ pub struct KernelTiming {
     /// Additions and multiplications of the step.
     pub flops: u64,
     pub time: Option<Timing>,
+    /// Seconds that the shader lab predicts; only on a card that it lists.
+    #[serde(default)]
+    pub predicted_s: Option<f64>,
     /// The missing feature, or the error.
     pub reason: Option<String>,
 }
@@ -153,6 +156,7 @@ fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case) -> Result<Vec<
         bytes: work.bytes as u64,
         flops: work.flops as u64,
         time: timer(variant).and_then(timing),
+        predicted_s: None,
         reason,
     };
     Ok(kernel.variants.iter().zip(reasons).map(row).collect())

@@ -78,15 +78,18 @@ pub fn probes(p: &Probes, clock: Clock) -> String {
     format!("Copy: {}; multiply-add: {}. Clock: {clock}.", rate(&p.copy, "GB/s"), rate(&p.fma, "GFLOP/s"))
 }
 
-/// Returns one line for each model, with shares of what the adapter's `probes` reach.
+/// Returns one line for each model, with shares of what the adapter's `probes` reach, and the predicted speeds where
+/// there are some.
 pub fn models(models: &[ModelResult], probes: Option<&Probes>) -> String {
-    let mut text = String::from(
-        "| model | prompt + new | prefill tokens/s | decode tokens/s | CPU ms a token, prefill, decode | of fma rate, prefill | of copy bandwidth, decode | weights, cache, scratch | first token, cold |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    let predicted = models.iter().any(|m| m.predicted.is_some());
+    let [title, rule] = if predicted { [" predicted: prefill, decode |", "--:|"] } else { [""; 2] };
+    let mut text = format!(
+        "| model | prompt + new | prefill tokens/s | decode tokens/s | CPU ms a token, prefill, decode | of fma rate, prefill | of copy bandwidth, decode | weights, cache, scratch | first token, cold |{title}\n|---|--:|--:|--:|--:|--:|--:|--:|--:|{rule}\n",
     );
     for m in models {
         let cpu = |s: &PhaseSpeed| s.cpu_ms_per_token.map_or("-".into(), figure);
         text += &format!(
-            "| {} | {} + {} | {} | {} | {}, {} | {} | {} | {}, {}, {} | {:.1} s |\n",
+            "| {} | {} + {} | {} | {} | {}, {} | {} | {} | {}, {}, {} | {:.1} s |{}\n",
             m.model,
             m.prompt,
             m.generated,
@@ -100,6 +103,9 @@ pub fn models(models: &[ModelResult], probes: Option<&Probes>) -> String {
             bytes(m.cache_bytes as f64),
             bytes(m.scratch_bytes as f64),
             m.cold_first_token_s,
+            m.predicted.as_ref().map_or(String::new(), |p| {
+                format!(" {}, {} |", figure(p.prefill_tokens_per_s), figure(p.decode_tokens_per_s))
+            }),
         );
     }
     text
@@ -113,8 +119,10 @@ fn range(speed: &PhaseSpeed) -> String {
 
 /// Returns one line for each case, of the variant that plans run; with `all` one for each variant.
 pub fn kernels(rows: &[KernelTiming], probes: &Probes, all: bool) -> String {
-    let mut text = String::from(
-        "| kernel, case | variant | µs | GB/s | GFLOP/s | of copy | of fma | against portable |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
+    let predicted = rows.iter().any(|row| row.predicted_s.is_some());
+    let [title, rule] = if predicted { [" predicted µs |", "--:|"] } else { [""; 2] };
+    let mut text = format!(
+        "| kernel, case | variant | µs | GB/s | GFLOP/s | of copy | of fma | against portable |{title}\n|---|---|--:|--:|--:|--:|--:|--:|{rule}\n",
     );
     for row in rows {
         let name = format!("{} {}", row.kernel, row.case);
@@ -125,7 +133,7 @@ pub fn kernels(rows: &[KernelTiming], probes: &Probes, all: bool) -> String {
                 let rate = |amount: f64| figure(amount / t.best.seconds / 1e9);
                 let computes = row.flops > 0;
                 text += &format!(
-                    "| {name} | {}{mark} | {} | {} | {} | {} | {} | {} x |\n",
+                    "| {name} | {}{mark} | {} | {} | {} | {} | {} | {} x |{}\n",
                     row.variant,
                     figure(t.best.seconds * 1e6),
                     rate(bytes),
@@ -133,6 +141,7 @@ pub fn kernels(rows: &[KernelTiming], probes: &Probes, all: bool) -> String {
                     percent(Some(probes.copy.share(bytes, t.best))),
                     percent(computes.then(|| probes.fma.share(flops, t.best))),
                     figure(t.speedup),
+                    row.predicted_s.map_or(String::new(), |s| format!(" {} |", figure(s * 1e6))),
                 );
             }
             (None, Some(reason)) if all => text += &format!("| {name} | {} | {reason} |\n", row.variant),

@@ -75,8 +75,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         skipped: Vec::new(),
     };
     let card = Card::of_adapter(&gpu.facts.name);
-    if card.is_none() {
-        note(&format!("{} is no card of `qwgpu shader predict`: nothing is predicted beside", gpu.facts.name));
+    match &card {
+        Some(card) => beside::time_kernels(card, &mut results.kernels, &mut Bar::new())?,
+        None => note(&format!("{} is no card of `qwgpu shader predict`: nothing is predicted beside", gpu.facts.name)),
     }
     // Its memory is the models' now.
     drop(gpu);
@@ -100,8 +101,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         };
         match measure_model(&model, prompt, generated, args.repeats) {
             Ok(mut measured) => {
-                if let (Some(card), true) = (&card, shape.starts_with("random:")) {
-                    measured.predicted = Some(beside::speed(card, &measured, quant, &mut Bar::new())?);
+                // Files that were quantized on the way have no prediction.
+                if let Some(card) = card.as_ref().filter(|_| shape.starts_with("random:") || quant.is_none()) {
+                    measured.predicted = Some(beside::speed(card, (shape, quant), &measured, &mut Bar::new())?);
                 }
                 results.models.push(measured);
             }
@@ -117,9 +119,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         print_json(&serde_json::to_value(&results)?)?;
     } else {
         summary(&results)?;
-        if let Some(card) = &card {
-            print_out(&format!("\n{}", aligned(&beside::table(card, &results.models))))?;
-        }
     }
     let (_, faults) = results.checked();
     Ok(if faults == 0 { ExitStatus::Done } else { ExitStatus::Failed })

@@ -2,26 +2,28 @@
 
 use super::cards::Card;
 use super::predict::predict;
-use crate::bench::models::{ModelResult, PhaseSpeed, PredictedSpeed};
+use super::{roofline, sample};
+use crate::bench::kernels::{self, KernelTiming};
+use crate::bench::models::{ModelResult, PredictedSpeed};
 use crate::error::Result;
 use crate::formats::QuantType;
-use crate::gpu::Class;
+use crate::gpu::tuning;
+use crate::plan::{Case, Kernel, Place, Tensor, Trial, Variant};
 use crate::progress::Progress;
 
-/// Returns the predicted speed of a model of random weights, for the prompt and the generated tokens of a measurement. Its
-/// context grows; the middle stands for it.
+/// Returns the predicted speed of a model, for the prompt and the generated tokens of a measurement. Its context grows;
+/// the middle stands for it.
 ///
 /// # Errors
 /// Those of [`predict`].
 pub fn speed(
     card: &Card,
+    (model, quant): (&str, Option<QuantType>),
     measured: &ModelResult,
-    quant: Option<QuantType>,
     progress: &mut dyn Progress,
 ) -> Result<PredictedSpeed> {
     let context = measured.prompt + measured.generated.div_ceil(2);
-    let shape = measured.model.split(' ').next().unwrap_or_default();
-    let predicted = predict(card, shape, quant, [Some(context), Some(measured.prompt)], progress)?;
+    let predicted = predict(card, model, quant, [Some(context), Some(measured.prompt)], progress)?;
     Ok(PredictedSpeed {
         card: predicted.card,
         prefill_tokens_per_s: predicted.prefill.map_or(f64::NAN, |prefill| prefill.tokens_per_s),
@@ -29,27 +31,42 @@ pub fn speed(
     })
 }
 
-/// Returns predicted and measured speeds as a table in Markdown. Those of a software adapter are taken from CPU time over
-/// the card's threads, which other programs disturb less.
-pub fn table(card: &Card, models: &[ModelResult]) -> String {
-    let measured = |speed: &PhaseSpeed| {
-        let elapsed = speed.per_token();
-        let cpu = elapsed.cpu_seconds.filter(|_| card.class == Class::Software);
-        cpu.map_or(1.0 / elapsed.seconds, |seconds| card.cores.0 / seconds)
-    };
-    let mut text = String::from(
-        "| model | prefill tokens/s: predicted | measured | decode tokens/s: predicted | measured |\n\
-         |---|--:|--:|--:|--:|\n",
-    );
-    for (model, predicted) in models.iter().filter_map(|model| Some((model, model.predicted.as_ref()?))) {
-        text += &format!(
-            "| {} | {:.1} | {:.1} | {:.1} | {:.1} |\n",
-            model.model,
-            predicted.prefill_tokens_per_s,
-            measured(&model.prefill),
-            predicted.decode_tokens_per_s,
-            measured(&model.decode),
-        );
+/// Writes the predicted time beside each that was measured.
+///
+/// # Errors
+/// A shader does not compile, or the emulator cannot run it; what `progress` returns.
+pub fn time_kernels(card: &Card, timings: &mut [KernelTiming], progress: &mut dyn Progress) -> Result<()> {
+    let total = timings.len() as u64;
+    for (number, timing) in timings.iter_mut().enumerate().filter(|(_, timing)| timing.time.is_some()) {
+        progress.at(&format!("predicting {}", timing.kernel), number as u64, total)?;
+        let found = kernels::cases().find(|(kernel, case)| kernel.name == timing.kernel && case.name == timing.case);
+        let (kernel, case) = found.expect("a case that was timed");
+        let variant = kernel.variants.iter().find(|variant| variant.name == timing.variant);
+        timing.predicted_s = Some(kernel_time(card, kernel, variant.expect("a variant that was timed"), case)?);
     }
-    text
+    Ok(())
+}
+
+/// Returns the predicted seconds of a case by a variant of its kernel. Its inputs come from memory, as under the clock.
+fn kernel_time(card: &Card, kernel: &Kernel, variant: &Variant, case: &Case) -> Result<f64> {
+    let (trial, _) = Trial::new(case);
+    let subgroup = card.subgroup.0;
+    let words = |tensor: Tensor| {
+        let mut words = match tensor.place {
+            Place::Resident(number) => trial.residents[number as usize].1.clone(),
+            Place::Scratch(_) => vec![0; tensor.words()],
+        };
+        words.resize(words.len().max(4).next_multiple_of(4), 0);
+        words
+    };
+    let mut seconds = 0.0;
+    for step in &trial.plan.steps {
+        let chosen = match step.kernel.name == kernel.name {
+            true => (variant, tuning::consts(kernel, variant, card.class, subgroup as u32)),
+            false => tuning::choose(step.kernel, card.class, card.has()?, subgroup as u32),
+        };
+        let counters = sample::step(step, chosen, subgroup, words)?;
+        seconds += roofline::step_time(card, &counters, (step.bytes as f64, true)).0;
+    }
+    Ok(seconds)
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Class;
 use crate::plan::Needs;
 
-/// Figure and its source. A source that begins with `unchecked`, `assumed` or `estimate` is no better than that.
+/// Figure and its source. One that begins with `assumed` was found nowhere; the rest says why it is taken.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Sourced<T>(pub T, pub String);
 
@@ -39,6 +39,8 @@ pub struct Card {
     pub clock_ghz: Sourced<f64>,
     /// Lanes of 32 bits for which a core ends an instruction each clock: its VALU rate.
     pub lanes: Sourced<f64>,
+    /// Those of them that compute on integers.
+    pub int_lanes: Sourced<f64>,
     /// Most invocations that a core holds at once.
     pub resident: Sourced<f64>,
     /// Clocks of a product or a sum of floats, in those of an integer's: less than 1 where compilers make one instruction

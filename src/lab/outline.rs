@@ -14,12 +14,12 @@ use crate::progress::Progress;
 const KEPT_BYTES: u64 = 16 << 20;
 
 /// Contents of tensors, by number; None counts as zeros.
-type Contents = Rc<RefCell<Vec<Option<Vec<u32>>>>>;
+type TensorContents = Rc<RefCell<Vec<Option<Vec<u32>>>>>;
 
 /// Device that notes tensors and runs nothing.
 struct Outline {
     max_tensor_bytes: u64,
-    contents: Contents,
+    contents: TensorContents,
 }
 
 impl Backend for Outline {
@@ -80,11 +80,12 @@ impl Backend for Outline {
     }
 }
 
-/// Model of which one layer stands for all: they have the same shapes.
+/// Model of which one layer of each kind stands for all of them.
 pub struct OutlinedModel {
     engine: Engine,
-    contents: Contents,
-    layers: usize,
+    contents: TensorContents,
+    /// Number of the first layer of each kind, and how many layers are of it.
+    kinds: Vec<(usize, usize)>,
 }
 
 impl OutlinedModel {
@@ -99,13 +100,13 @@ impl OutlinedModel {
         [context, chunk]: [usize; 2],
         progress: &mut dyn Progress,
     ) -> Result<OutlinedModel> {
-        let contents = Contents::default();
-        let layers = config.num_hidden_layers;
-        let first = Config { num_hidden_layers: 1, ..config.clone() };
+        let contents = TensorContents::default();
+        let kinds = kinds(config, source);
+        let numbers: Vec<usize> = kinds.iter().map(|(first, _)| *first).collect();
         let mut outline = Outline { max_tensor_bytes: max_binding / 256 * 256, contents: Rc::clone(&contents) };
-        let decoder = Decoder::load(first, source, &mut outline, progress)?;
+        let decoder = Decoder::load_some(config.clone(), &numbers, source, &mut outline, progress)?;
         let engine = Engine::new(Box::new(outline), decoder, context, chunk)?;
-        Ok(OutlinedModel { engine, contents, layers })
+        Ok(OutlinedModel { engine, contents, kinds })
     }
 
     /// Returns the longest sequence in tokens.
@@ -114,7 +115,7 @@ impl OutlinedModel {
     }
 
     /// Returns the steps for `rows` tokens after `start` others, each with how often a pass runs it. Names of the
-    /// steps of layers begin with `layers`.
+    /// steps of layers begin with `layers`; where there are several kinds, the number of the first layer follows.
     ///
     /// # Errors
     /// Those of placing tokens; there are none.
@@ -123,12 +124,12 @@ impl OutlinedModel {
         self.engine.skip(start);
         self.engine.place(&vec![0; rows])?;
         let (plan, _) = self.engine.plan(rows, output);
-        let counted = plan.steps.into_iter().map(|mut step| match step.name.strip_prefix("model.layers.0.") {
-            Some(name) => {
-                step.name = format!("layers.{name}");
-                (step, self.layers)
-            }
-            None => (step, 1),
+        let counted = plan.steps.into_iter().map(|mut step| {
+            let layer = step.name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+            let Some((number, name)) = layer else { return (step, 1) };
+            let (first, count) = self.kinds[number.parse::<usize>().expect("the number of a layer")];
+            step.name = if self.kinds.len() == 1 { format!("layers.{name}") } else { format!("layers.{first}.{name}") };
+            (step, count)
         });
         Ok(counted.collect())
     }
@@ -149,4 +150,26 @@ impl OutlinedModel {
             None => vec![0; words],
         }
     }
+}
+
+/// Returns the number of the first layer of each kind, and how many layers are of it. Layers are of one kind if their
+/// tensors have the same types and shapes; numbers of outliers, the lengths of vectors, may differ.
+fn kinds(config: &Config, source: WeightSource) -> Vec<(usize, usize)> {
+    let layers = config.num_hidden_layers;
+    let WeightSource::Checkpoint { checkpoint, .. } = source else { return vec![(0, layers)] };
+    let mut kinds: Vec<(Vec<_>, usize, usize)> = Vec::new();
+    for layer in 0..layers {
+        let prefix = format!("model.layers.{layer}.");
+        let own = checkpoint.tensors.infos().iter().filter_map(|tensor| {
+            let shape = if tensor.shape.len() > 1 { tensor.shape.as_slice() } else { &[] };
+            Some((tensor.name.strip_prefix(&prefix)?, tensor.storage.name, shape))
+        });
+        let mut own: Vec<_> = own.collect();
+        own.sort_unstable();
+        match kinds.iter_mut().find(|(tensors, ..)| *tensors == own) {
+            Some((_, _, count)) => *count += 1,
+            None => kinds.push((own, layer, 1)),
+        }
+    }
+    kinds.into_iter().map(|(_, first, count)| (first, count)).collect()
 }

@@ -8,13 +8,14 @@ use super::cards::{Card, cards};
 use super::outline::OutlinedModel;
 use super::roofline::{self, Limit};
 use super::sample;
+use crate::checkpoint::Checkpoint;
 use crate::emulator::Counters;
 use crate::error::{Error, Result};
 use crate::formats::QuantType;
-use crate::generate::load::within;
+use crate::generate::load::{config_file, within};
 use crate::generate::{PassOutput, Spec};
 use crate::gpu::tuning;
-use crate::model::WeightSource;
+use crate::model::{Config, WeightSource};
 use crate::plan::{Step, Variant};
 use crate::progress::Progress;
 
@@ -71,19 +72,20 @@ pub struct StepTime {
 }
 
 /// Kernel, parameters and shapes of a step: equal ones cost the same.
-type Key = (&'static str, Vec<u8>, Vec<(&'static str, u32)>, [usize; 2]);
+type StepShape = (&'static str, Vec<u8>, Vec<(&'static str, u32)>, [usize; 2]);
 
 struct Predictor<'a> {
     card: &'a Card,
     model: OutlinedModel,
-    known: HashMap<Key, (Vec<Counters>, &'static Variant)>,
+    known: HashMap<StepShape, (Vec<Counters>, &'static Variant)>,
 }
 
 /// Predicts a decoded token that sees `context` keys, and the prefill of `prompt` tokens, of a published shape with
-/// random weights. None for `context` is 4096, or less if the model was trained for less.
+/// random weights or of a model's files, which keep the formats they have. None for `context` is 4096, or less if the
+/// model was trained for less.
 ///
 /// # Errors
-/// The model is none of random weights; a length beyond what the model was trained for; what `progress` returns.
+/// There is no such model; files with `quant`; a length beyond what the model was trained for; what `progress` returns.
 pub fn predict(
     card: &Card,
     model: &str,
@@ -91,17 +93,25 @@ pub fn predict(
     [context, prompt]: [Option<usize>; 2],
     progress: &mut dyn Progress,
 ) -> Result<SpeedPrediction> {
-    let Spec::Random { name, config, .. } = Spec::parse(model)? else {
-        let fix = "name its shape; weights of other values take the same time";
-        return Err(Error::request("`model`", "random:NAME", model, fix));
+    let checkpoint;
+    let (config, source) = match (Spec::parse(model)?, quant) {
+        (Spec::Random { config, .. }, quant) => (*config, WeightSource::Random { seed: 0, quant, lm_head: false }),
+        (Spec::Files { path, dequantize }, None) => {
+            checkpoint = Checkpoint::open(&path)?;
+            let config = Config::from_json(&checkpoint.config, &config_file(&path))?;
+            (config, WeightSource::Checkpoint { checkpoint: &checkpoint, dequantize })
+        }
+        (Spec::Files { .. }, Some(quant)) => {
+            let fix = "name the quantized folder, or random:NAME with its shape";
+            return Err(Error::request("`quant`", "none for files, which have their formats", quant, fix));
+        }
     };
     let context = within("`context`", context, 4096, &config)?;
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
     let chunk = tuning::prefill_chunk(card.class).min(capacity);
-    let source = WeightSource::Random { seed: 0, quant, lm_head: false };
-    let model = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
-    let mut predictor = Predictor { card, model, known: HashMap::new() };
+    let outlined = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
+    let mut predictor = Predictor { card, model: outlined, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;
     let prefill = prompt.map(|prompt| {
         // A chunk in the middle stands for all: attention's work grows steadily.
@@ -112,7 +122,7 @@ pub fn predict(
     Ok(SpeedPrediction {
         notice: notice(card),
         card: card.name.clone(),
-        model: format!("random:{name}{}", quant.map_or(String::new(), |quant| format!(" {quant}"))),
+        model: format!("{model}{}", quant.map_or(String::new(), |quant| format!(" {quant}"))),
         context,
         decode,
         prefill: prefill.transpose()?,
@@ -152,16 +162,10 @@ impl Predictor<'_> {
                 let streams = attends || step.weights().is_some();
                 let moved = step.bytes as f64 * share;
                 let (counters, variant) = self.counters(step, start)?;
-                // The second dispatch of a step reads what the first has just written.
-                let work = |number| if number == 0 { (moved, streams) } else { (0.0, false) };
-                let times = counters.iter().enumerate().map(|(n, of)| roofline::time(self.card, of, work(n)));
-                let times: Vec<(f64, Limit)> = times.collect();
-                let time: f64 = times.iter().map(|(time, _)| time).sum();
-                let longest = times.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-                let limit = longest.expect("a step has a dispatch").1;
+                let (time, limit) = roofline::step_time(self.card, &counters, (moved, streams));
                 seconds += time * count as f64;
                 bytes += moved * count as f64;
-                let each = times.len();
+                let each = counters.len();
                 dispatches += count * each;
                 let (kernel, variant) = (step.kernel.name, variant.name);
                 let microseconds = time * 1e6;

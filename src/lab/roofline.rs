@@ -26,17 +26,24 @@ pub enum Limit {
     Launch,
 }
 
-/// Operations of a product of two 16x16 matrices.
-const MATRIX_FLOPS: f64 = 8192.0;
 /// Clocks of an operation between the lanes of a subgroup, in those of an addition: a few shuffles.
 const SUBGROUP_COST: f64 = 4.0;
+
+/// Returns the seconds of a step by the counters of its dispatches, and what binds the longest of them. The second
+/// dispatch of a step reads what the first has just written. See [`time`] for what the first moves.
+pub fn step_time(card: &Card, dispatches: &[Counters], moves: (f64, bool)) -> (f64, Limit) {
+    let of = |(number, counters)| time(card, counters, if number == 0 { moves } else { (0.0, false) });
+    let times: Vec<(f64, Limit)> = dispatches.iter().enumerate().map(of).collect();
+    let longest = times.iter().max_by(|a, b| a.0.total_cmp(&b.0)).expect("a step has a dispatch");
+    (times.iter().map(|(seconds, _)| seconds).sum(), longest.1)
+}
 
 /// Returns the seconds of a dispatch that must move `bytes` once, and what binds it. Where it `streams`, its input comes
 /// from memory, and else from what other steps just wrote.
 ///
 /// On a GPU the limits overlap, and the largest is the time. A software driver runs one after the other on the CPU, and
 /// moves each lane's bytes on its own, so that there the limits of the cores add up.
-pub fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> (f64, Limit) {
+fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> (f64, Limit) {
     let software = card.class == Class::Software;
     let clock = card.clock_ghz.0 * 1e9;
     let workgroups = counters.workgroups.max(1) as f64;
@@ -52,18 +59,17 @@ pub fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> 
         InstructionClass::Matrix | InstructionClass::Move => 0.0,
         _ => 1.0,
     };
-    let classes = InstructionClass::ALL.iter();
-    let instructions: f64 = classes
-        .map(|&class| cost(class) * (counters.instructions[class as usize] - counters.known[class as usize]) as f64)
-        .sum();
+    let unknown = |class| (counters.instructions[class as usize] - counters.known[class as usize]) as f64;
+    let instructions: f64 = InstructionClass::ALL.iter().map(|&class| cost(class) * unknown(class)).sum();
     // Compilers keep what uniform buffers hold in registers.
     let instructions = instructions - counters.uniform.loads as f64;
+    let integers = unknown(InstructionClass::Int) * width / card.int_lanes.0;
     let moved = |requests: &crate::emulator::Requests, lines: u64| {
         if software { requests.lane_bytes as f64 } else { 128.0 * lines as f64 }
     };
     let l1 = moved(&counters.buffers, counters.buffers.lines);
     let shared = moved(&counters.shared, counters.shared.fewest_lines + counters.bank_conflicts);
-    let matrix = counters.instructions[InstructionClass::Matrix as usize] as f64 * MATRIX_FLOPS;
+    let matrix = 2.0 * counters.multiply_adds as f64;
     let invocations = (counters.invocations as f64 / workgroups).max(1.0);
     let at_once = card.cores.0 * (card.resident.0 / invocations).floor().max(1.0);
     // A compiler's loads in flight lie between one at a time, as written, and all that do not need each other.
@@ -77,7 +83,7 @@ pub fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> 
         (Limit::Bandwidth, bytes / (card.copy_gb_s.0 * 1e9)),
         (Limit::L1, of_core(l1) / (card.l1_bytes.0 * clock)),
         (Limit::WorkgroupMemory, of_core(shared) / (card.shared_bytes.0 * clock)),
-        (Limit::Valu, of_core(instructions * width) / (card.lanes.0 * clock)),
+        (Limit::Valu, of_core(instructions * width / card.lanes.0).max(of_core(integers)) / clock),
         (
             Limit::Matrix,
             if matrix > 0.0 { of_core(matrix) * card.cores.0 / (card.matrix_tflops.0 * 1e12) } else { 0.0 },

@@ -34,7 +34,7 @@ pub fn step(
     let params = bytemuck::pod_collect_to_vec(&step.params);
     let mut words: Vec<Vec<u32>> =
         std::iter::once(params).chain(step.bind.iter().map(|tensor| words(*tensor))).collect();
-    let output = words.len() - 1;
+    let output = words.len() - step.outputs().len();
     words.push(vec![0; step.part_words * consts.splits() as usize]);
     let mut all = Vec::new();
     for (entry, groups) in dispatches(variant, &consts, step.cells) {

@@ -74,11 +74,23 @@ impl Decoder {
         backend: &mut dyn Backend,
         progress: &mut dyn Progress,
     ) -> Result<Decoder> {
+        let layers: Vec<usize> = (0..config.num_hidden_layers).collect();
+        Decoder::load_some(config, &layers, source, backend, progress)
+    }
+
+    /// Loads as [`Decoder::load`] does, of all layers only these, which make the decoder.
+    pub(crate) fn load_some(
+        config: Config,
+        numbers: &[usize],
+        source: WeightSource,
+        backend: &mut dyn Backend,
+        progress: &mut dyn Progress,
+    ) -> Result<Decoder> {
         let mut w = weights::Weights::new(source, backend, progress, &config)?;
         let hidden = config.hidden_size;
         let embed_tokens = w.table("model.embed_tokens", config.vocab_size, hidden)?;
         let mut layers = Vec::new();
-        for i in 0..config.num_hidden_layers {
+        for &i in numbers {
             layers.push(Layer::read(&mut w, &config, i, true)?);
         }
         let norm = w.vector("model.norm.weight", hidden)?;
@@ -87,6 +99,7 @@ impl Decoder {
         } else {
             w.table("lm_head", config.vocab_size, hidden)?
         };
+        let config = Config { num_hidden_layers: layers.len(), ..config };
         Ok(Decoder { config, embed_tokens, layers, norm, lm_head })
     }
 

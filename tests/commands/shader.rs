@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::command::{ends, json, qwgpu, stderr, stdout};
-use crate::files::put;
+use crate::files::{fixture, put};
 use crate::micro;
 
 #[test]
@@ -163,6 +163,34 @@ fn predictions_have_the_fields_of_the_contract_and_are_the_same_each_time() {
     assert!(stderr(&refused).contains("RTX 4090"), "{}", stderr(&refused));
 }
 
+#[test]
+fn predictions_take_models_from_files() {
+    let of = |model: &str, more: &[&str]| {
+        let asked = ["shader", "predict", "--card", "M2", "--context", "64", "--json", "--model", model];
+        ends(if more.is_empty() { 0 } else { 2 }, asked.iter().chain(more))
+    };
+    // How often a pass runs the gates of the layers, by the step's name, and by which kernel.
+    let gates = |found: &serde_json::Value| -> Vec<(String, String, u64)> {
+        let gates =
+            found["steps"].as_array().unwrap().iter().filter(|s| s["step"].as_str().unwrap().ends_with("gate_proj"));
+        let text = |step: &serde_json::Value, key: &str| step[key].as_str().unwrap().to_owned();
+        gates.map(|s| (text(s, "step"), text(s, "kernel"), s["count"].as_u64().unwrap())).collect()
+    };
+    let gate = |step: &str, kernel: &str, count| (step.to_owned(), kernel.to_owned(), count);
+    let folder = micro::folder().to_str().unwrap().to_owned();
+    let found = json(&of(&folder, &[]));
+    assert_eq!(gates(&found), [gate("layers.mlp.gate_proj", "matvec_bf16", 2)]);
+    assert!(found["tokens_per_s"].as_f64() > Some(0.0), "{found}");
+    let quantized = fixture("quantized/gptq").to_str().unwrap().to_owned();
+    assert_eq!(gates(&json(&of(&quantized, &[]))), [gate("layers.mlp.gate_proj", "matvec_grid", 2)]);
+    // The layers of this file are of two kinds.
+    let gguf = fixture("families/qwen2-k.gguf").to_str().unwrap().to_owned();
+    let kinds = [0, 1].map(|n| gate(&format!("layers.{n}.mlp.gate_proj"), "matvec_gguf", 1));
+    assert_eq!(gates(&json(&of(&gguf, &[]))), kinds);
+    let refused = of(&folder, &["--quant", "gptq:4"]);
+    assert!(stderr(&refused).contains("--quant"), "{}", stderr(&refused));
+}
+
 /// Tokens a second of prefill and decode on the software adapter of the list, two threads by their CPU time, measured
 /// on 2026-11-30 by `qwgpu bench decode --model random:qwen2.5-0.5b --prompt 128 --gen 16`.
 const MEASURED: [(&[&str], f64, f64); 2] = [(&[], 39.7, 7.4), (&["--quant", "gptq:4"], 41.6, 11.1)];
@@ -195,6 +223,7 @@ fn every_figure_of_a_card_has_a_source() {
         }
         let positive = [&parsed.copy_gb_s, &parsed.cores, &parsed.clock_ghz, &parsed.lanes, &parsed.l1_bytes];
         assert!(positive.iter().all(|figure| figure.0 > 0.0), "{}", parsed.name);
+        assert!(parsed.int_lanes.0 > 0.0 && parsed.int_lanes.0 <= parsed.lanes.0, "{}", parsed.name);
         assert!(parsed.copy_gb_s.0 <= parsed.bandwidth_gb_s.0, "{}: a copy above the peak", parsed.name);
         let has = parsed.has().unwrap();
         let tiles = has.contains(qwgpu::plan::Needs::COOP_MATRIX);

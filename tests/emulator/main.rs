@@ -6,6 +6,7 @@ mod counters;
 mod faults;
 mod matrices;
 mod orders;
+mod predictions;
 mod sample;
 mod table;
 
@@ -14,6 +15,6 @@ use libtest_mimic::Arguments;
 fn main() {
     let arguments = Arguments::from_args();
     let tests = faults::tests().into_iter().chain(counters::tests()).chain(matrices::tests());
-    let tests = tests.chain(sample::tests()).chain(table::tests()).chain(barriers::tests());
+    let tests = tests.chain(sample::tests()).chain(table::tests()).chain(barriers::tests()).chain(predictions::tests());
     libtest_mimic::run(&arguments, tests.collect()).exit();
 }

@@ -1,0 +1,100 @@
+//! docs/PREDICTIONS.md holds the speeds that the model of the cards gives.
+
+use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::bench::tables::figure;
+use qwgpu::gpu::Class;
+use qwgpu::lab::cards::cards;
+use qwgpu::lab::predict::{Phase, predict};
+use qwgpu::lab::{Card, SpeedPrediction};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PREDICTIONS.md");
+const BEGIN: &str = "<!-- begin: predictions -->\n";
+const END: &str = "<!-- end -->\n";
+const MODEL: &str = "random:qwen2.5-7b";
+
+/// Columns of speeds: title, quantization, keys.
+const COLUMNS: [(&str, &str, usize); 4] = [
+    ("bf16, 128", "", 128),
+    ("GPTQ 4 bit, 128", "gptq:4", 128),
+    ("GPTQ 2 bit, 128", "gptq:2", 128),
+    ("GPTQ 4 bit, 4096", "gptq:4", 4096),
+];
+/// Column whose limits are told, and which each run of the test counts anew; the others come from the same code.
+const HELD: usize = 1;
+
+/// Returns the test.
+pub fn tests() -> Vec<Test> {
+    vec![Test::test("predictions_table", is_up_to_date)]
+}
+
+fn is_up_to_date() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(FILE)?;
+    let (head, rest) = text.split_once(BEGIN).ok_or("no marker")?;
+    let (table, tail) = rest.split_once(END).ok_or("no end")?;
+    if std::env::var_os("QWGPU_WRITE_DOCS").is_some() {
+        return Ok(std::fs::write(FILE, format!("{head}{BEGIN}{}{END}{tail}", made()?))?);
+    }
+    let held: Vec<[String; 3]> = rows(table)
+        .iter()
+        .map(|row| [0, 1 + HELD, 1 + COLUMNS.len()].map(|cell| row.get(cell).copied().unwrap_or_default().to_owned()))
+        .collect();
+    let phases = on_gpus().map(|card| decode(&card, HELD).map(|phase| [card.name, speed(&phase), limits(&phase)]));
+    let made = phases.collect::<Result<Vec<_>, _>>()?;
+    if held != made {
+        let fix = "QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- predictions_table";
+        let differs = held.iter().zip(&made).find(|(held, made)| held != made);
+        return Err(format!("docs/PREDICTIONS.md is out of date: run `{fix}` and commit it; {differs:?}").into());
+    }
+    Ok(())
+}
+
+/// Returns the cards but those on the CPU.
+fn on_gpus() -> impl Iterator<Item = Card> {
+    cards().into_iter().filter(|card| card.class != Class::Software)
+}
+
+/// Returns the cells of a table below its titles.
+fn rows(table: &str) -> Vec<Vec<&str>> {
+    table.lines().skip(2).map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+fn made() -> Result<String, Failed> {
+    let titles: Vec<&str> = COLUMNS.iter().map(|(title, ..)| *title).collect();
+    let mut text = format!("| card | {} | limits of {} |\n", titles.join(" | "), COLUMNS[HELD].0);
+    text += &format!("|---|{}---|\n", "--:|".repeat(COLUMNS.len()));
+    for card in on_gpus() {
+        let phases = (0..COLUMNS.len()).map(|column| decode(&card, column)).collect::<Result<Vec<_>, _>>()?;
+        let speeds: Vec<String> = phases.iter().map(speed).collect();
+        text += &format!("| {} | {} | {} |\n", card.name, speeds.join(" | "), limits(&phases[HELD]));
+    }
+    Ok(text)
+}
+
+fn decode(card: &Card, column: usize) -> Result<Phase, Failed> {
+    let (_, quant, context) = COLUMNS[column];
+    let quant = if quant.is_empty() { None } else { Some(quant.parse()?) };
+    let SpeedPrediction { decode, .. } = predict(card, MODEL, quant, [Some(context), None], &mut ())?;
+    Ok(decode)
+}
+
+/// Returns tokens a second, and the share of the copy bound.
+fn speed(phase: &Phase) -> String {
+    format!("{} ({:.0} %)", figure(phase.tokens_per_s), phase.share_of_copy * 100.0)
+}
+
+/// Returns the limits that bind a tenth of the time or more.
+fn limits(phase: &Phase) -> String {
+    let mut times: Vec<(String, f64)> = Vec::new();
+    for step in &phase.steps {
+        let limit = serde_json::json!(step.limit).as_str().unwrap_or_default().to_owned();
+        let time = step.microseconds * step.count as f64;
+        match times.iter_mut().find(|(known, _)| *known == limit) {
+            Some((_, sum)) => *sum += time,
+            None => times.push((limit, time)),
+        }
+    }
+    let all: f64 = times.iter().map(|(_, time)| time).sum();
+    times.retain(|(_, time)| *time >= 0.1 * all);
+    times.sort_by(|a, b| b.1.total_cmp(&a.1));
+    times.iter().map(|(limit, time)| format!("{limit} {:.0} %", time / all * 100.0)).collect::<Vec<_>>().join(", ")
+}
