@@ -7,6 +7,7 @@ use qwgpu::bench::tables::{self, bytes, figure};
 use qwgpu::bench::work::{self, Work};
 use qwgpu::bench::{Elapsed, Probe};
 use qwgpu::generate::Engine;
+use qwgpu::generate::engine::PassOutput;
 use qwgpu::model::{Config, Decoder, WeightSource};
 use qwgpu::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
@@ -139,4 +140,24 @@ fn tables_stand_between_markers() {
     assert!(fill("a\n<!-- end -->").is_err());
     assert_eq!(["1235", "12.3", "1.20", "0.012"], [1234.6, 12.34, 1.2, 0.0123].map(figure));
     assert_eq!((bytes(988e6), bytes(12_288.0), bytes(7.0)), ("988 MB".into(), "12.3 kB".into(), "7.00 B".into()));
+}
+
+/// A GPU waits between dispatches: attention is two of them, each other step one.
+#[test]
+fn decoding_takes_few_steps() {
+    for (quant, of_layer) in
+        [(None, 9), (Some("gptq:4"), 9), (Some("q4_0"), 9), (Some("spqr:3"), 9), (Some("int8"), 13)]
+    {
+        let mut counter = Counter::default();
+        let layers = 2;
+        let config = Config { num_hidden_layers: layers, ..Config::published("qwen2.5-0.5b").unwrap() };
+        let source = WeightSource::Random { seed: 0, quant: quant.map(|quant| quant.parse().unwrap()), lm_head: false };
+        let model = Decoder::load(config, source, &mut counter, &mut ()).unwrap();
+        let engine = Engine::new(Box::new(counter), model, 64, 32).unwrap();
+        let (plan, _) = engine.plan(1, PassOutput::Token);
+        let in_layer =
+            |i: usize| plan.steps.iter().filter(|s| s.name.starts_with(&format!("model.layers.{i}."))).count();
+        assert!((0..layers).all(|i| in_layer(i) == of_layer), "{quant:?}: {} steps a layer", in_layer(0));
+        assert!(plan.steps.len() - layers * of_layer <= 6, "{quant:?}: {} steps", plan.steps.len());
+    }
 }
