@@ -29,7 +29,7 @@ impl Engine {
     }
 
     /// Continues `ids` by `sampler`, else as [`Engine::greedy`]. Where the highest logits do not decide
-    /// ([`Sampler::candidates`]), all are read before the next step begins.
+    /// (`Sampler::candidates`), all are read before the next step begins.
     ///
     /// # Errors
     /// As [`Engine::greedy`].

@@ -30,7 +30,7 @@ pub enum Limit {
 const SUBGROUP_COST: f64 = 4.0;
 
 /// Returns the seconds of a step by the counters of its dispatches, and what binds the longest of them. The second
-/// dispatch of a step reads what the first has just written. See [`time`] for what the first moves.
+/// dispatch of a step reads what the first has just written. See `time` for what the first moves.
 pub fn step_time(card: &Card, dispatches: &[Counters], moves: (f64, bool)) -> (f64, Limit) {
     let of = |(number, counters)| time(card, counters, if number == 0 { moves } else { (0.0, false) });
     let times: Vec<(f64, Limit)> = dispatches.iter().enumerate().map(of).collect();
