@@ -21,7 +21,7 @@
 //! - [`emulator`]: an adapter that runs the shaders without a driver and finds their faults.
 //! - [`formats`]: how weights are held and multiplied, and the methods that quantize them.
 //! - [`model`], [`generate`]: the decoder as a plan; sequences, replies and likelihoods on a device.
-//! - [`lab`]: shaders in the languages of drivers, what AMD's compiler makes of them, and the speed of a model on a card
+//! - `lab`: shaders in the languages of drivers, what AMD's compiler makes of them, and the speed of a model on a card
 //!   that is not here.
 //! - [`quantize`], [`session`]: from a model to a quantized folder; opening models.
 //! - [`tasks`], [`metrics`], [`eval`]: benchmarks as data, measures, and evaluations.
@@ -42,7 +42,6 @@ pub mod formats;
 pub mod generate;
 pub mod gpu;
 pub mod kernels;
-pub mod lab;
 pub mod plan;
 pub mod progress;
 pub mod quantize;
@@ -64,6 +63,8 @@ pub(crate) mod date;
 pub mod digest;
 #[doc(hidden)]
 pub mod doctor;
+#[doc(hidden)]
+pub mod lab;
 #[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]
