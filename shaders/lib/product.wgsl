@@ -20,7 +20,9 @@ fn store(m: u32, n: u32, sum: f32) {
     let at = m * params.y_stride + params.y_col + n;
     var value = sum;
     if ((params.flags & 1u) != 0u) { value += bias[params.bias_col + n]; }
-    if ((params.flags & 2u) != 0u) { value += y[at]; }
-    if ((params.flags & 4u) != 0u) { value *= silu(y[at]); }
+    if ((params.flags & 6u) != 0u) {
+        let old = y[at];
+        if ((params.flags & 2u) != 0u) { value += old; } else { value *= silu(old); }
+    }
     y[at] = value;
 }
