@@ -28,11 +28,10 @@ pub fn read_report(work: &PartialFolder, layer: usize) -> Result<LayerReport> {
     serde_json::from_slice(&bytes).map_err(|e| Error::malformed(&path, "report", "what this program wrote", e, fix))
 }
 
-/// Tells whether `out` is the finished folder of this job, by the digest in its report.
-pub fn is_finished(out: &Path, job: &Job) -> Result<bool> {
+/// Tells whether `out` is the finished folder of the job with this digest, by its report.
+pub fn is_finished(out: &Path, digest: &str) -> bool {
     let report = std::fs::read(out.join(REPORT)).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let partial = out.with_added_extension("partial");
-    Ok(!partial.exists() && report.is_some_and(|report| job.digest().is_ok_and(|digest| report["digest"] == *digest)))
+    !out.with_added_extension("partial").exists() && report.is_some_and(|report| report["digest"] == digest)
 }
 
 /// Returns the names of embedding and output matrix.

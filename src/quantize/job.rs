@@ -41,11 +41,6 @@ impl Job<'_> {
         Ok(identity.to_string())
     }
 
-    /// Returns the digest of the identity, which a finished folder's report has.
-    pub fn digest(&self) -> Result<String> {
-        Ok(hex(&Sha256::digest(self.identity()?.as_bytes())[..8]))
-    }
-
     /// Checks the settings against model and samples.
     pub fn check(&self) -> Result<()> {
         self.settings.check()?;
@@ -95,6 +90,11 @@ impl Job<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Returns the digest of an identity, which names a cached folder and is in the report of every finished one.
+pub fn identity_digest(identity: &str) -> String {
+    hex(&Sha256::digest(identity.as_bytes())[..8])
 }
 
 /// Returns a digest of a model: of its config, the names and shapes of its tensors, the bytes of its files and the

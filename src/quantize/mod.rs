@@ -4,7 +4,7 @@
 //! with the same bytes ([`crate::checkpoint::PartialFolder`]).
 
 pub mod calibration;
-pub mod folder;
+mod folder;
 mod job;
 mod report;
 mod run;
@@ -14,5 +14,6 @@ mod settings;
 mod stages;
 mod weights;
 
+pub use folder::REPORT;
 pub use job::model_digest;
 pub use settings::Settings;

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::job::Job;
-use crate::error::Result;
 use crate::formats::gguf::table::RoundedTable;
 use crate::formats::solver::Quantized;
 
@@ -109,13 +108,15 @@ impl LayerReport {
     }
 }
 
-/// Returns the whole report. `tables` are the rounded embedding and output matrix, which count too.
+/// Returns the whole report. `digest` is that of the identity of `job`. The rounded embedding and output matrix, `tables`,
+/// count too.
 pub fn report(
     job: &Job,
+    digest: &str,
     threshold: Option<f32>,
     layers: &[LayerReport],
     tables: &[(&str, RoundedTable)],
-) -> Result<Value> {
+) -> Value {
     let Job { settings, calibration, .. } = job;
     let shape = [job.config.vocab_size, job.config.hidden_size];
     let entry = |(name, table): &(&str, RoundedTable)| {
@@ -123,7 +124,7 @@ pub fn report(
     };
     let tables: Vec<_> = tables.iter().map(entry).collect();
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears).chain(&tables));
-    Ok(json!({
+    json!({
         "method": settings.quant.method.name,
         "bits": settings.quant.bits,
         "bits_per_weight": bits_per_weight,
@@ -133,8 +134,8 @@ pub fn report(
         "seconds": layers.iter().map(|l| l.seconds).sum::<f64>(),
         "settings": settings.to_json(),
         "calibration": calibration,
-        "digest": job.digest()?,
+        "digest": digest,
         "layers": layers,
         "lm_head": tables,
-    }))
+    })
 }

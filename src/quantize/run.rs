@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::folder::{finish, is_finished, piece, read_report, rounded_tables};
-use super::job::Job;
+use super::job::{Job, identity_digest};
 use super::report::{self, LayerReport, LinearReport};
 use super::search;
 use super::stages::{CalibrationSample, Calibrator};
@@ -29,10 +29,12 @@ use crate::progress::{Progress, StepProgress};
 /// Settings or samples that do not fit the model, tensors that cannot be read, quantized or written, those of the device.
 pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
     job.check()?;
-    if is_finished(out, job)? {
+    let identity = job.identity()?;
+    let digest = identity_digest(&identity);
+    if is_finished(out, &digest) {
         return Ok(None);
     }
-    let Some(work) = PartialFolder::open(out, &job.identity()?)? else { return Ok(None) };
+    let Some(work) = PartialFolder::open(out, &identity)? else { return Ok(None) };
     let layers = job.config.num_hidden_layers;
     let folder = job.settings.folder();
     let longest = job.samples.iter().map(Vec::len).max().unwrap_or(0);
@@ -100,7 +102,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
     }
     StepProgress::new(progress, "writing", layers, layers).alive()?;
     let tables = rounded_tables(job)?;
-    let report = report::report(job, threshold, &reports, &tables)?;
+    let report = report::report(job, &digest, threshold, &reports, &tables);
     finish(job, work, &*folder, &report, tables)?;
     Ok(Some(report))
 }

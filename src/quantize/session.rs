@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Settings;
 use super::calibration::{self, Calibration};
 use super::folder::REPORT;
-use super::job::Job;
+use super::job::{Job, identity_digest};
 use super::run::run;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ pub fn cached(
     // A method that is not calibrated has one cached result, whatever the calibration.
     let file = calibration.file.clone().filter(|_| settings.quant.method.calibrated);
     let job = job(&checkpoint, model, settings, &Calibration { file, ..calibration.clone() }, progress)?;
-    let name = job.digest()?;
+    let name = identity_digest(&job.identity()?);
     let folder = crate::gpu::cache_folder().map(|f| f.join("quantized")).ok_or_else(|| {
         let fix = "set HOME or XDG_CACHE_HOME, or quantize into a folder";
         Error::request("`quant`", "a folder to keep the result in", "none", fix)

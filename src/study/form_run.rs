@@ -25,9 +25,8 @@ use crate::eval::{Evaluation, Shard, divergence, perplexity};
 use crate::generate::{Compute, Model};
 use crate::metrics::information::Distance;
 use crate::progress::Progress;
-use crate::quantize::folder::REPORT;
-use crate::quantize::model_digest;
 use crate::quantize::session;
+use crate::quantize::{REPORT, model_digest};
 use crate::report::data::{
     BASELINE, Conditions, Memory, NamedValue, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
 };
