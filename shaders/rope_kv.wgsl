@@ -1,7 +1,7 @@
 // q[r] = rotated(norm(qkv[r])), k_cache[slot[r]] = rotated(norm(qkv[r])), v_cache[slot[r]] = qkv[r], each head by itself.
 // Rotated: with a = x[i], b = x[i + d/2] and the angle of (position[r], i), a cos - b sin goes to i, and b cos + a sin to
-// i + d/2; table[position] holds d/2 cosines, then d/2 sines. Norm, where NORM is 1: x * weight / sqrt(mean(x^2) + eps),
-// the weights of q, then those of k. A workgroup has one head. Append to lib/reduce.wgsl.
+// i + d/2; table[position] holds d/2 cosines, then d/2 sines. Norm, unless eps is below zero: x * weight /
+// sqrt(mean(x^2) + eps), the weights of q, then those of k. A workgroup has one head. Append to lib/reduce.wgsl.
 struct Params { heads: u32, kv_heads: u32, head_dim: u32, eps: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,7 +15,6 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, eps: f32 }
 @group(0) @binding(8) var<storage, read_write> q: array<f32>;
 
 override WG: u32 = 64;
-override NORM: u32 = 0;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -27,11 +26,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let from_head = (row * (params.heads + 2u * params.kv_heads) + head) * dim;
     let of_q = head < params.heads;
     let of_v = head >= params.heads + params.kv_heads;
+    let normed = params.eps >= 0.0 && !of_v;
 
     var scale = 1.0;
-    if NORM == 1u && !of_v {
+    if normed {
         var squares = 0.0;
-        for (var i = lane; i < dim; i += WG) { squares += qkv[from_head + i] * qkv[from_head + i]; }
+        for (var i = lane; i < half; i += WG) {
+            let pair = vec2(qkv[from_head + i], qkv[from_head + i + half]);
+            squares += dot(pair, pair);
+        }
         scale = 1.0 / sqrt(workgroup_sum(squares, lane) / f32(dim) + params.eps);
     }
     for (var i = lane; i < half; i += WG) {
@@ -43,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             v_cache[to + half] = b;
             continue;
         }
-        if NORM == 1u {
+        if normed {
             let of_weight = select(dim, 0u, of_q) + i;
             a = weight[of_weight] * (a * scale);
             b = weight[of_weight + half] * (b * scale);

@@ -4,7 +4,15 @@
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
-params! { struct Params { heads: u32, kv_heads: u32, head_dim: u32, eps: f32 } }
+params! {
+    struct Params {
+        heads: u32,
+        kv_heads: u32,
+        head_dim: u32,
+        /// Of the norms of heads; below zero where there are none.
+        eps: f32,
+    }
+}
 
 /// Tensors of the step.
 #[derive(Clone, Copy)]
@@ -42,7 +50,7 @@ impl Plan {
         }
         let q = self.scratch(m, heads * dim, Element::F32);
         let [heads, kv_heads] = [heads, kv_heads].map(|heads| heads as u32);
-        let params = Params { heads, kv_heads, head_dim: dim as u32, eps: norms.map_or(0.0, |(_, eps)| eps) };
+        let params = Params { heads, kv_heads, head_dim: dim as u32, eps: norms.map_or(-1.0, |(_, eps)| eps) };
         // Every binding must be bound: without norms the table stands in, unread.
         let weight = norms.map_or(table, |(weight, _)| weight);
         let bind = [position, slot, table, weight, qkv, k_cache, v_cache, q];
@@ -50,7 +58,6 @@ impl Plan {
             self.add(&KERNEL, name, params, &bind, [m, qkv.cols / dim], 3 * (m * (q.cols + k_cache.cols)) as u64);
         step.set_outputs(&["k_cache", "v_cache", "q"]);
         step.bytes = 2 * qkv.bytes() + (4 * m * dim) as u64;
-        step.consts = vec![("NORM", u32::from(norms.is_some()))];
         q
     }
 }
@@ -58,7 +65,7 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "rope_kv",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("rope_kv", "lib/reduce"), &[("WG", 64), ("NORM", 0)], |_| [1, 1], 1e-11)],
+    variants: &[Variant::portable(wgsl!("rope_kv", "lib/reduce"), &[("WG", 64)], |_| [1, 1], 1e-11)],
     reference,
     host: None,
     cases: &[
@@ -97,7 +104,7 @@ fn reference(io: &mut Io) {
         let to = &mut io.output_f32(output)[(row_heads + at) * dim..][..dim];
         to.copy_from_slice(head);
         if output != 1 {
-            if eps > 0.0 {
+            if eps >= 0.0 {
                 norm(to, &weight[if output == 2 { 0 } else { dim }..][..dim], eps);
             }
             rotate(to, &table[position[row] as usize * dim..][..dim]);
