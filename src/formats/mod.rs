@@ -157,7 +157,7 @@ impl DeviceTensor {
     }
 }
 
-/// Words of a device tensor behind the number of the weight's rows.
+/// Number of rows of a weight, and the words of one of its device tensors.
 pub type RowWords = (usize, Vec<u32>);
 
 /// Returns the words of both.

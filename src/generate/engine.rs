@@ -156,11 +156,9 @@ impl Engine {
             PassOutput::AllLogits => Some(self.model.logits(&mut plan, x, 0, m)),
             PassOutput::Token | PassOutput::Drawn(_) => {
                 let logits = self.model.logits(&mut plan, x, m - 1, 1);
-                let next = match output {
-                    PassOutput::Drawn(count) => self.token.first_cols(1 + 2 * count),
-                    _ => self.token.first_cols(1),
-                };
-                if let PassOutput::Drawn(count) = output {
+                let count = if let PassOutput::Drawn(count) = output { count } else { 0 };
+                let next = self.token.first_cols(1 + 2 * count);
+                if count > 0 {
                     let candidates = plan.top_k("top_k", logits, self.vocab, count);
                     plan.draw("draw", candidates, self.drawing, next);
                 } else {
