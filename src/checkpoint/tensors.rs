@@ -144,7 +144,7 @@ impl Tensors {
                 decode(blocks, values);
                 self.refuse_not_below(BF16_END, values, tensor, elements.start + at)?;
                 for (out, value) in out[at..].iter_mut().zip(&*values) {
-                    *out = half::bf16::from_f32(*value).to_bits();
+                    *out = round_to_bf16(*value);
                 }
                 at += values.len();
             }
@@ -259,6 +259,13 @@ impl Tensors {
     }
 }
 
+/// Returns the nearest bf16, ties to even, of a finite value. Written out because `half` also quiets NaN, and with that
+/// branch the loop does not vectorize: a model of 0.5B took twice as long to load.
+fn round_to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
 /// Refuses two tensors of a file with one name.
 fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
     let mut names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
@@ -307,6 +314,20 @@ pub(super) fn place(source: &SourceFile, data: u64, field: &str, gaps: bool, ten
         true => Ok(()),
         false => {
             Err(Error::malformed(source.path(), "data", format!("{end} bytes, those of the tensors"), room, DAMAGED))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rounding_is_that_of_half() {
+        // Every upper half of a finite f32, with lower halves on both sides of the middle and on it.
+        for high in (0..=u16::MAX).filter(|high| f32::from_bits(u32::from(*high) << 16).is_finite()) {
+            for low in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let value = f32::from_bits(u32::from(high) << 16 | low);
+                assert_eq!(super::round_to_bf16(value), half::bf16::from_f32(value).to_bits(), "{value:e}");
+            }
         }
     }
 }
