@@ -29,7 +29,7 @@ impl Engine {
     }
 
     /// Continues `ids` by `sampler`, else as [`Engine::greedy`]. Where the highest logits do not decide
-    /// (`Sampler::candidates`), all are read before the next step begins.
+    /// (`Sampler::candidates`), or the device does not draw, all are read before the next step begins.
     ///
     /// # Errors
     /// As [`Engine::greedy`].
@@ -40,7 +40,7 @@ impl Engine {
         sampler: &mut Sampler,
         mut each: impl FnMut(u32) -> Result<Flow>,
     ) -> Result<()> {
-        let count = sampler.candidates().map(|count| count.min(self.vocab));
+        let count = sampler.candidates().filter(|_| self.draws_on_device).map(|count| count.min(self.vocab));
         self.decode(ids, limit, count.map_or(PassOutput::Logits, PassOutput::Drawn), Some(sampler), &mut each)
     }
 

@@ -43,6 +43,9 @@ pub struct Engine {
     target: Tensor,
     /// [chunk, 4]: [`Reach::ALONE`] for every row.
     reach: Tensor,
+    /// Whether a sampled token is drawn on the device, from the highest logits. Where the host is the device, to read all
+    /// logits takes less.
+    pub draws_on_device: bool,
     /// Settings of the next draw on the device, and the tokens seen: see [`Plan::draw`].
     pub(super) drawing: Tensor,
     pub(super) chunk: usize,
@@ -84,6 +87,7 @@ impl Engine {
         let batch = Batch::new(b, &model.config, chunk)?;
         let vocab = model.config.vocab_size;
         let drawing = b.create("drawing", 1, DRAW_WORDS + vocab.div_ceil(32), Element::U32)?;
+        let draws_on_device = !b.is_host();
         let mut engine = Engine {
             backend,
             model,
@@ -93,6 +97,7 @@ impl Engine {
             row,
             target,
             reach,
+            draws_on_device,
             drawing,
             chunk,
             vocab,

@@ -138,6 +138,10 @@ impl Backend for Gpu {
         self.variant(kernel).0.nmse
     }
 
+    fn is_host(&self) -> bool {
+        self.facts.class == super::Class::Software
+    }
+
     fn residents(&self) -> usize {
         self.residents.len()
     }

@@ -63,6 +63,12 @@ pub trait Backend {
         self.finish(fetch)
     }
 
+    /// Returns whether the host computes the steps, in its own memory: then reading a tensor costs no more than a step over
+    /// it.
+    fn is_host(&self) -> bool {
+        true
+    }
+
     /// Returns the bytes of resident tensors and of scratch held now.
     fn memory(&self) -> (u64, u64);
 }

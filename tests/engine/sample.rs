@@ -88,6 +88,7 @@ fn settings() -> Vec<Sampling> {
 fn sampled(engine: &mut Engine, ids: &[u32], count: usize, sampling: Sampling) -> Vec<u32> {
     let mut tokens = Vec::new();
     engine.truncate(0);
+    engine.draws_on_device = true;
     let each = |token| {
         tokens.push(token);
         Ok(Flow::Continue)
