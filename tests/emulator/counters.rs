@@ -1,6 +1,7 @@
 //! Counters of small kernels against numbers worked out by hand.
 
 use libtest_mimic::{Failed, Trial as Test};
+use qwgpu::emulator::lab::{Selection, profile};
 use qwgpu::emulator::{Buffer, Counters, EmulatorOptions, Schedule, Shadow, Words, compile, run};
 use qwgpu::plan::Consts;
 
@@ -192,9 +193,45 @@ static COUNTED: &[Counted] = &[
     },
 ];
 
-/// Returns a test for each kernel.
+/// Returns a test for each kernel, and one of a real one.
 pub fn tests() -> Vec<Test> {
-    COUNTED.iter().map(|counted| Test::test(format!("counters/{}", counted.name), move || counted.check())).collect()
+    let tests = COUNTED.iter().map(|c| Test::test(format!("counters/{}", c.name), move || c.check()));
+    tests.chain([Test::test("counters/lines_of_matvec_grid", lines_of_matvec_grid)]).collect()
+}
+
+/// Compares the lines that loads of x touch in matvec_grid at 4 bits: with columns dealt over neighbouring lanes, as the
+/// shader has them, and with 32 neighbouring columns a lane.
+fn lines_of_matvec_grid() -> Result<(), Failed> {
+    const DEALT: &str = "let span = min(GROUP & (~GROUP + 1u), 4u);";
+    let shader = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/matvec_grid_subgroup.wgsl"))?;
+    assert!(shader.contains(DEALT), "the edit is of an older shader");
+    // 52 units of 32 columns: a subgroup of 32 active lanes and one of 20, in each of 18 workgroups, eight loads each.
+    let requests = 18 * 8 * 2;
+    for (edited, lines) in [
+        // Four neighbours read 64 bytes in a row, half a line.
+        (shader.clone(), 18 * 8 * (8 + 5)),
+        // Each lane's 128 bytes are a line of their own: 32 lines a request.
+        (shader.replace(DEALT, "let span = 1u;"), 18 * 8 * (32 + 20)),
+    ] {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("matvec_grid_subgroup.wgsl"), &edited)?;
+        let selection = Selection {
+            kernel: Some("matvec_grid".into()),
+            variant: Some("subgroup".into()),
+            case: Some("q4_70x1664_of_groups".into()),
+            subgroups: vec![32],
+            shaders: Some(folder.path().into()),
+        };
+        let profiles = profile(&selection, &mut ())?;
+        let loads_x = |line: u32| edited.lines().nth(line as usize - 1).is_some_and(|text| text.contains("x[q + "));
+        let of_x =
+            profiles[0].by_line.iter().filter(|(file, line, _)| file == "matvec_grid_subgroup.wgsl" && loads_x(*line));
+        let found = of_x.fold((0, 0), |sum, (.., counters)| (sum.0 + counters.requests, sum.1 + counters.lines));
+        if found != (requests, lines) {
+            return Err(format!("requests and lines: expected {:?}, found {found:?}", (requests, lines)).into());
+        }
+    }
+    Ok(())
 }
 
 impl Counted {
