@@ -184,6 +184,17 @@ static PLANTED: &[Planted] = &[
         subgroup: 32,
     },
     Planted {
+        // Lanes stride over whole subgroups of 128, and a workgroup has 64.
+        name: "a_workgroup_taken_for_a_larger_subgroup",
+        on: ["matvec_spqr", "subgroup", "q4_16x96_all_outliers"],
+        file: "matvec_spqr_subgroup",
+        edits: &[("four += WG)", "four += max(WG, 128u))")],
+        kind: "wrong-result",
+        // The first line of what is compiled: every store is in its place.
+        at: ("lib/matvec_subgroup", "// y[m, n] = sum_k"),
+        subgroup: 128,
+    },
+    Planted {
         name: "a_loop_without_end",
         on: ["copy", "portable", ""],
         file: "copy",
