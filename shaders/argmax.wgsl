@@ -50,16 +50,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let end = min((group.z + 1u) * part, params.cols);
     let row = group.y * params.stride;
     var best = nothing();
-    var i = group.z * part + lane;
-    for (; i + 3u * WG < end; i += 4u * WG) {
-        let a = x[row + i];
-        let b = x[row + i + WG];
-        let c = x[row + i + 2u * WG];
-        let d = x[row + i + 3u * WG];
-        best = next(next(best, a, i), b, i + WG);
-        best = next(next(best, c, i + 2u * WG), d, i + 3u * WG);
+    for (var i = group.z * part + lane; i < end; i += 4u * WG) {
+        // The last value stands for those beyond it.
+        let at = min(vec4(i, i + WG, i + 2u * WG, i + 3u * WG), vec4(end - 1u));
+        let values = vec4(x[row + at.x], x[row + at.y], x[row + at.z], x[row + at.w]);
+        best = next(next(best, values.x, at.x), values.y, at.y);
+        best = next(next(best, values.z, at.z), values.w, at.w);
     }
-    for (; i < end; i += WG) { best = next(best, x[row + i], i); }
     best = reduce(best, lane);
     if lane == 0u { parts[group.y * SPLITS + group.z] = best; }
 }
@@ -67,7 +64,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 @compute @workgroup_size(WG)
 fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     var best = nothing();
-    for (var i = lane; i < SPLITS; i += WG) { best = better(best, parts[group.y * SPLITS + i]); }
+    for (var i = lane; i < SPLITS; i += 2u * WG) {
+        let a = parts[group.y * SPLITS + i];
+        let b = parts[group.y * SPLITS + min(i + WG, SPLITS - 1u)];
+        best = better(better(best, a), b);
+    }
     best = reduce(best, lane);
     if lane == 0u { y[group.y] = best.y; }
 }

@@ -14,8 +14,9 @@ override WG: u32 = 64;
 const HEAD: u32 = 8u;
 
 var<workgroup> logits: array<f32, 256>;
+var<workgroup> tokens: array<u32, 256>; // of the logits
 var<workgroup> sorted: array<f32, 256>;
-var<workgroup> tokens: array<u32, 256>;
+var<workgroup> sorted_tokens: array<u32, 256>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
@@ -26,19 +27,20 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let seen = (settings[HEAD + min(pair.y / 32u, params.words - HEAD - 1u)] >> (pair.y % 32u)) & 1u;
         let l = bitcast<f32>(pair.x);
         logits[i] = select(l, select(l * penalty, l / penalty, l > 0.0), seen == 1u || pair.y == before);
+        tokens[i] = pair.y;
         y[1u + 2u * i] = pair.x;
         y[2u + 2u * i] = pair.y;
     }
     workgroupBarrier();
     for (var i = lane; i < params.count; i += WG) {
         let l = logits[i];
-        let token = candidates[i].y;
+        let token = tokens[i];
         var place = 0u;
         for (var j = 0u; j < params.count; j++) {
-            place += select(0u, 1u, logits[j] > l || (logits[j] == l && candidates[j].y < token));
+            place += select(0u, 1u, logits[j] > l || (logits[j] == l && tokens[j] < token));
         }
         sorted[place] = l;
-        tokens[place] = token;
+        sorted_tokens[place] = token;
     }
     storageBarrier();
     workgroupBarrier();
@@ -64,6 +66,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             left -= sorted[at];
             at++;
         }
-        y[0] = tokens[at];
+        y[0] = sorted_tokens[at];
     }
 }

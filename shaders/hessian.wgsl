@@ -17,9 +17,10 @@ const PER = 4u;
 var<workgroup> left: array<f32, STEP * TILE>;
 var<workgroup> right: array<f32, STEP * TILE>;
 
+// Without a branch, so that loads go out together.
 fn load(t: u32, col: u32) -> f32 {
-    if (t < params.tokens && col < params.cols) { return x[t * params.cols + col]; }
-    return 0.0;
+    let value = x[min(t, params.tokens - 1u) * params.cols + min(col, params.cols - 1u)];
+    return select(0.0, value, t < params.tokens && col < params.cols);
 }
 
 @compute @workgroup_size(256)
@@ -34,9 +35,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var acc: array<vec4<f32>, PER>;
     for (var t0 = 0u; t0 < params.tokens; t0 += STEP) {
-        for (var at = lane; at < STEP * TILE; at += 256u) {
-            left[at] = load(t0 + at / TILE, params.row0 + i0 + at % TILE);
-            right[at] = load(t0 + at / TILE, j0 + at % TILE);
+        for (var at = lane; at < STEP * TILE; at += 512u) {
+            let t = vec2(t0 + at / TILE, t0 + at / TILE + 256u / TILE);
+            let i = params.row0 + i0 + at % TILE;
+            let j = j0 + at % TILE;
+            let loaded = vec4(load(t.x, i), load(t.x, j), load(t.y, i), load(t.y, j));
+            left[at] = loaded.x;
+            right[at] = loaded.y;
+            left[at + 256u] = loaded.z;
+            right[at + 256u] = loaded.w;
         }
         workgroupBarrier();
         for (var t = 0u; t < STEP; t++) {

@@ -22,9 +22,16 @@ fn main(
     let from_row = (params.row0 + row) * params.cols;
     let to_row = row * params.cols;
     var squares = 0.0;
-    for (var c = lane; c < params.cols; c += WG) {
-        let value = x[from_row + c];
-        squares += value * value;
+    // Four loads go out before the first is waited for.
+    for (var c = lane; c < params.cols; c += 4u * WG) {
+        let at = vec4(c, c + WG, c + 2u * WG, c + 3u * WG);
+        let i = from_row + min(at, vec4(params.cols - 1u));
+        let loaded = vec4(x[i.x], x[i.y], x[i.z], x[i.w]);
+        let values = select(vec4(0.0), loaded, at < vec4(params.cols));
+        squares += values.x * values.x;
+        squares += values.y * values.y;
+        squares += values.z * values.z;
+        squares += values.w * values.w;
     }
     let mean = workgroup_sum(squares, lane) / f32(params.cols);
     let scale = 1.0 / sqrt(mean + params.eps);
