@@ -110,7 +110,9 @@ impl Plan {
         let together = (1..=8).rev().find(|n| (heads / kv_heads).is_multiple_of(*n)).unwrap_or(1);
         let splits = WORKGROUPS.div_ceil(heads / together);
         let quads = dim.div_ceil(32).next_power_of_two().max(2);
-        let consts = [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits)];
+        let stripes = dim.div_ceil(64);
+        let consts =
+            [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits), ("STRIPES", stripes)];
         step.consts = consts.map(|(name, value)| (name, value as u32)).to_vec();
         step.part_words = m * heads * (dim + 4);
         y

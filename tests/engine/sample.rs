@@ -141,7 +141,7 @@ fn candidates_give_the_tokens_of_all_logits() {
 fn a_wrong_guess_of_the_device_changes_no_token() {
     let shaders = tempfile::tempdir().unwrap();
     let text = include_str!("../../shaders/draw.wgsl");
-    let wrong = text.replace("y[0] = tokens[at];", "y[0] = tokens[k - 1u];");
+    let wrong = text.replace("y[0] = sorted_tokens[at];", "y[0] = sorted_tokens[k - 1u];");
     assert_ne!(wrong, text);
     std::fs::write(shaders.path().join("draw.wgsl"), wrong).unwrap();
     let device = DeviceChoice { shaders: Some(shaders.path().to_owned()), ..DeviceChoice::default() };
