@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(super) struct BoundPlan {
     steps: Vec<Bound>,
     slots: Slots,
-    kept: Option<Vec<wgpu::Buffer>>,
+    /// A buffer for each slot: the plan's own, or those that were shared when it was bound.
+    buffers: Vec<wgpu::Buffer>,
 }
 
 struct Bound {
@@ -43,8 +44,7 @@ impl Gpu {
             Place::Resident(r) => &self.residents[r as usize],
             Place::Scratch(s) => {
                 let program = self.program(program.expect("scratch belongs to a program"));
-                let buffers = program.kept.as_ref().unwrap_or(&self.slots);
-                &buffers[program.slots.of[s as usize]]
+                &program.buffers[program.slots.of[s as usize]]
             }
         }
     }
@@ -159,12 +159,12 @@ impl Backend for Gpu {
             u64::from(splits) * step.part_words as u64 * 4
         };
         slots.bytes.extend(plan.steps.iter().map(parts).max().filter(|&bytes| bytes > 0));
-        let kept = if keep {
+        let buffers = if keep {
             let make = |&bytes| memory::storage(&self.device, "scratch", bytes);
-            Some(slots.bytes.iter().map(make).collect::<Result<Vec<_>>>()?)
+            slots.bytes.iter().map(make).collect::<Result<Vec<_>>>()?
         } else {
             self.provide(&slots)?;
-            None
+            self.slots[..slots.bytes.len()].to_vec()
         };
         let (params, alignment) = self.params(plan);
         let id = self.programs.iter().position(Option::is_none).unwrap_or_else(|| {
@@ -172,7 +172,7 @@ impl Backend for Gpu {
             self.programs.len() - 1
         });
         // In place before its steps, so that their bindings find the scratch buffers.
-        self.programs[id] = Some(BoundPlan { steps: Vec::new(), slots, kept });
+        self.programs[id] = Some(BoundPlan { steps: Vec::new(), slots, buffers });
         let mut steps = Vec::with_capacity(plan.steps.len());
         for (number, step) in plan.steps.iter().enumerate() {
             let pipeline = self.pipeline(step)?;
@@ -191,7 +191,7 @@ impl Backend for Gpu {
             if pipeline.consts.splits() > 0 {
                 let program = self.program(ProgramId(id));
                 let last = program.slots.bytes.len() - 1;
-                bound.push((&program.kept.as_ref().unwrap_or(&self.slots)[last], program.slots.bytes[last]));
+                bound.push((&program.buffers[last], program.slots.bytes[last]));
             }
             for (at, (buffer, bytes)) in bound.into_iter().enumerate() {
                 let size = memory::padded(bytes).min(buffer.size());
