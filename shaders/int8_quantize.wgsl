@@ -9,7 +9,7 @@
 struct Params {
     m: u32, k: u32,
     threshold: f32,
-    masked: u32,    // 1: columns with an outlier are those of mask; 0: x is one row, which tells itself
+    masked: u32,    // 1: columns with an outlier are those of mask; 0: each row has its own
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -96,7 +96,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut model = args.model.load()?;
     let recommended = Sampling::recommended(&model.generation, Path::new(&args.model.model))?;
     let sampling = args.sampling.over(recommended)?;
-    let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false };
+    let lookup = args.sampling.lookup();
+    let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false, lookup };
     let mut conversation = Conversation::new(args.system.as_deref());
     let mut input = Input::open()?;
     if let Input::Terminal(_) = input {
@@ -164,9 +165,10 @@ fn summary(model: &Model, reply: &Reply, options: &ReplyOptions, stopped: bool) 
         "; the context is full: /reset starts afresh, a larger --context holds more"
     };
     format!(
-        "[{} tokens{}; read {}{}; {} of {} in context{why}]",
+        "[{} tokens{}{}; read {}{}; {} of {} in context{why}]",
         reply.ids.len(),
         at(reply.decode_tokens_per_s()),
+        reply.lookup.map(|counts| format!(", {counts}")).unwrap_or_default(),
         reply.fed,
         at(reply.prefill_tokens_per_s()),
         engine.len(),

@@ -18,7 +18,8 @@ use crate::units::binary_bytes;
 
 const HELP: &str = "\
 JSON fields: model, prompt_ids, generated_ids, text, raw, adapter, software, path, weight_bytes, cache_bytes, scratch_bytes, \
-peak_host_bytes, first_token_s, prefill_tokens_per_s, decode_tokens_per_s (null where there is nothing to measure).
+peak_host_bytes, first_token_s, prefill_tokens_per_s, decode_tokens_per_s (null where there is nothing to measure), lookup (null without \
+the option; steps after the prompt's and tokens of them, proposed, accepted).
 
 Examples:
   qwgpu generate --model Qwen2.5-0.5B-Instruct --prompt 'Name three rivers.'
@@ -69,7 +70,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let start = Instant::now();
     let mut model = args.model.load()?;
     let ids = prompt_ids(args, &model, &prompt)?;
-    let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: args.ignore_eos };
+    let Args { max_new_tokens, ignore_eos, .. } = *args;
+    let options = ReplyOptions { max_new_tokens, sampling, ignore_eos, lookup: args.sampling.lookup() };
     let fed = start.elapsed();
     let reply = model.reply(&ids, &options, &mut |piece| {
         if !args.json && !interrupt::pressed() {
@@ -120,6 +122,7 @@ fn object(args: &Args, model: &Model, ids: &[u32], reply: &Reply, first_token_s:
         "first_token_s": first_token_s,
         "prefill_tokens_per_s": reply.prefill_tokens_per_s(),
         "decode_tokens_per_s": reply.decode_tokens_per_s(),
+        "lookup": reply.lookup,
     })
 }
 
@@ -127,11 +130,12 @@ fn summary(model: &Model, ids: &[u32], reply: &Reply, first_token_s: f64) -> Str
     let (weights, cache, scratch) = model.engine.memory();
     let at = |rate: Option<f64>| rate.map(|r| format!(" at {r:.2}/s")).unwrap_or_default();
     format!(
-        "{} prompt tokens{}, {} new{}; first token after {first_token_s:.1} s; weights {}, cache {}, scratch {}{}",
+        "{} prompt tokens{}, {} new{}{}; first token after {first_token_s:.1} s; weights {}, cache {}, scratch {}{}",
         ids.len(),
         at(reply.prefill_tokens_per_s()),
         reply.ids.len(),
         at(reply.decode_tokens_per_s()),
+        reply.lookup.map(|counts| format!(", {counts}")).unwrap_or_default(),
         binary_bytes(weights),
         binary_bytes(cache),
         binary_bytes(scratch),

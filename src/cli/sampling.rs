@@ -1,5 +1,6 @@
 //! The sampling options, the same for all commands that write text.
 
+use super::values::proposals;
 use crate::generate::Sampling;
 
 // No doc comment: clap would take it for the command's.
@@ -21,9 +22,18 @@ pub struct SamplingArgs {
     /// The same seed draws the same tokens
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Propose up to N next tokens from what stands earlier in prompt and reply, and verify them in one step; the text
+    /// is the same, and faster where it repeats itself [default: none]
+    #[arg(long, value_name = "N", value_parser = proposals, help_heading = "Speed")]
+    lookup: Option<usize>,
 }
 
 impl SamplingArgs {
+    /// The most tokens to propose at a time; zero without the option.
+    pub fn lookup(&self) -> usize {
+        self.lookup.unwrap_or(0)
+    }
+
     /// The options that were given, and `otherwise` for the rest. Temperature 0 without a penalty of
     /// its own is plain greedy.
     pub fn over(&self, otherwise: Sampling) -> anyhow::Result<Sampling> {

@@ -3,11 +3,19 @@
 use std::ffi::OsString;
 
 use crate::eval::Shard;
+use crate::generate::MOST_PROPOSED;
 use crate::plan::Needs;
 
 /// Parses a whole number of one or more.
 pub fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("expected a whole number from 1 to {}", usize::MAX))
+}
+
+/// Parses a number of tokens that are proposed at a time.
+pub fn proposals(text: &str) -> Result<usize, String> {
+    let allowed =
+        || format!("expected a whole number of tokens from 1 to {MOST_PROPOSED}; leave it out to propose none");
+    text.parse().ok().filter(|n| (1..=MOST_PROPOSED).contains(n)).ok_or_else(allowed)
 }
 
 /// Parses an argument as text.

@@ -153,7 +153,7 @@ impl Linear {
     /// Adds the product times silu(`gate`), in place of `gate`.
     pub fn gate(&self, plan: &mut Plan, name: &str, input: &mut Activation, gate: Tensor) -> Tensor {
         // What is added to the product afterwards would miss the factor.
-        if self.format.rest.is_some() && gate.rows > 1 {
+        if self.format.rest.is_some() && plan.together(gate.rows) {
             let up = self.apply(plan, name, input);
             return plan.silu_mul(&format!("{name}.silu_mul"), gate, up);
         }
@@ -169,7 +169,7 @@ impl Linear {
         let Linear { format, cols: k, ref row_blocks, layout, bias, .. } = *self;
         let x = (format.input)(self, plan, name, input);
         let args = LinearArgs { x, k, row_blocks, layout, bias, output, first };
-        let many = x.rows > 1;
+        let many = plan.together(x.rows);
         let y = plan.linear(format.product[usize::from(many)], name, args);
         if let Some(rest) = format.rest.filter(|_| many) {
             rest(plan, name, args, y);

@@ -42,7 +42,7 @@ pub struct Engine {
     row: Tensor,
     target: Tensor,
     /// [chunk, 4]: [`Reach::ALONE`] for every row.
-    reach: Tensor,
+    pub(super) reach: Tensor,
     /// Whether a sampled token is drawn on the device, from the highest logits. Where the host is the device, to read all
     /// logits takes less.
     pub draws_on_device: bool,
@@ -54,15 +54,17 @@ pub struct Engine {
     /// Tokens in the cache.
     pub(super) len: usize,
     programs: HashMap<(usize, PassOutput), ChunkProgram>,
+    /// Those that verify proposals.
+    pub(super) verifiers: HashMap<(usize, PassOutput), ChunkProgram>,
     /// Tensors that several sequences at once need besides.
     pub(super) batch: Batch,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct ChunkProgram {
-    id: ProgramId,
+    pub id: ProgramId,
     /// Tensor of an [`PassOutput`].
-    output: Option<Tensor>,
+    pub output: Option<Tensor>,
 }
 
 /// Programs kept for lengths of prompts seen; a model needs three or four all the time.
@@ -103,6 +105,7 @@ impl Engine {
             vocab,
             len: 0,
             programs: HashMap::new(),
+            verifiers: HashMap::new(),
             batch,
         };
         // The largest first: its scratch memory serves all others.

@@ -13,6 +13,8 @@ pub mod engine;
 #[doc(hidden)]
 pub mod load;
 #[doc(hidden)]
+pub mod lookup;
+#[doc(hidden)]
 pub mod replies;
 #[doc(hidden)]
 pub mod reply;
@@ -26,6 +28,7 @@ pub use decode::Flow;
 pub use device::{Compute, DeviceChoice, Opened, Run};
 pub use engine::{Engine, PassOutput};
 pub use load::{Model, Spec, load, load_on, load_reference};
+pub use lookup::{Lookup, LookupCounts, MOST_PROPOSED};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};
 pub use sample::{Sampler, Sampling};

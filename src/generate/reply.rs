@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::decode::Flow;
 use super::load::Model;
+use super::lookup::{Lookup, LookupCounts};
 use super::sample::{Sampler, Sampling};
 use crate::error::{Error, Result};
 use crate::text::{Detokenizer, Message};
@@ -17,11 +18,14 @@ pub struct ReplyOptions {
     pub sampling: Sampling,
     /// Continues past the tokens that end a reply.
     pub ignore_eos: bool,
+    /// Most tokens that are proposed at a time from what stands earlier in prompt and reply, to be verified in one step;
+    /// zero proposes none, [`MOST_PROPOSED`](super::MOST_PROPOSED) is the most. Changes the speed, never a token.
+    pub lookup: usize,
 }
 
 impl Default for ReplyOptions {
     fn default() -> ReplyOptions {
-        ReplyOptions { max_new_tokens: 1024, sampling: Sampling::GREEDY, ignore_eos: false }
+        ReplyOptions { max_new_tokens: 1024, sampling: Sampling::GREEDY, ignore_eos: false, lookup: 0 }
     }
 }
 
@@ -38,6 +42,8 @@ pub struct Reply {
     pub prefill: Duration,
     /// Time from the first new token to the last.
     pub decode: Duration,
+    /// What came of the proposals; None where none were asked for.
+    pub lookup: Option<LookupCounts>,
 }
 
 impl Reply {
@@ -106,6 +112,7 @@ impl Model {
             let most = format!("at most {} tokens", engine.context());
             return Err(Error::request("prompt", most, ids.len(), "shorten it or give a larger `context`"));
         }
+        let mut lookup = Lookup::new(options.lookup, ids)?;
         let mut reply = Reply { fed: ids.len() - engine.len(), ..Reply::default() };
         let start = Instant::now();
         // Chunk by chunk, so that a long prompt can be stopped.
@@ -132,12 +139,9 @@ impl Model {
             each(&piece)
         };
         let rest = &ids[engine.len()..];
-        if options.sampling.is_greedy() {
-            engine.greedy(rest, options.max_new_tokens, &mut take)?;
-        } else {
-            let mut sampler = Sampler::new(options.sampling, ids);
-            engine.sample(rest, options.max_new_tokens, &mut sampler, &mut take)?;
-        }
+        let mut sampler = (!options.sampling.is_greedy()).then(|| Sampler::new(options.sampling, ids));
+        engine.decode(rest, options.max_new_tokens, sampler.as_mut(), &mut lookup, &mut take)?;
+        reply.lookup = (options.lookup > 0).then_some(lookup.counts);
         let rest = words.map(|mut w| w.finish()).unwrap_or_default();
         if !rest.is_empty() {
             reply.text += &rest;

@@ -81,7 +81,7 @@ impl Reach {
 impl Plan {
     /// Adds attention by the kernel for this many rows.
     pub fn attention(&mut self, name: &str, a: Attention) -> Tensor {
-        let kernel = if a.q.rows == 1 { &KERNEL } else { &super::attention_prefill::KERNEL };
+        let kernel = if self.together(a.q.rows) { &super::attention_prefill::KERNEL } else { &KERNEL };
         self.attention_by(kernel, name, a)
     }
 

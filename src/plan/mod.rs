@@ -176,12 +176,24 @@ pub struct Plan {
     /// Shape of every scratch tensor, by number.
     pub scratch: Vec<Tensor>,
     scope: String,
+    alone: bool,
 }
 
 impl Plan {
     /// Returns a plan without steps.
     pub fn new() -> Plan {
         Plan::default()
+    }
+
+    /// Returns a plan without steps whose rows are computed each as it would be alone, to the last bit: by the kernels for
+    /// one row, which are for up to eight.
+    pub fn alone() -> Plan {
+        Plan { alone: true, ..Plan::default() }
+    }
+
+    /// Returns whether so many rows are computed together, by the kernels for many.
+    pub fn together(&self, rows: usize) -> bool {
+        rows > 1 && !self.alone
     }
 
     /// Calls `add`; the names of the steps it adds start with `scope`.

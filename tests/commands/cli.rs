@@ -200,6 +200,18 @@ fn every_path_generates_the_same() {
 }
 
 #[test]
+fn lookup_changes_the_steps_and_not_the_text() {
+    let plain = json(&ends(0, generate(&["--path", "cpu", "--json"])));
+    assert_eq!(plain["lookup"], Value::Null);
+    let proposed = json(&ends(0, generate(&["--path", "cpu", "--json", "--lookup", "7"])));
+    assert_eq!(proposed["generated_ids"], plain["generated_ids"]);
+    assert_eq!(proposed["lookup"]["tokens"], 7);
+    numbers(&proposed["lookup"], &["steps", "tokens", "proposed", "accepted"]);
+    let said = stderr(&ends(0, generate(&["--path", "cpu", "--lookup", "7"]))).to_owned();
+    assert!(said.contains("proposed tokens, ") && said.contains(" tokens a step"), "{said}");
+}
+
+#[test]
 fn sampling_follows_the_seed() {
     let run = |seed| json(&ends(0, generate(&["--path", "cpu", "--json", "--temperature", "5", "--seed", seed])));
     let (one, again, other) = (run("1"), run("1"), run("2"));
@@ -321,6 +333,8 @@ fn bad_usage_ends_with_2_and_says_why() {
         (vec!["generate", "--model", "M", "--prompt", "a", "--max-new-tokens", "0"], "from 1 to"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--temperature", "-1"], "--temperature"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--top-p", "0"], "--top-p"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--lookup", "0"], "from 1 to 7"),
+        (vec!["chat", "--model", "M", "--lookup", "8"], "from 1 to 7"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--without", "magic"], "subgroup"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--context", "513", "--path", "cpu"], "1 to 512"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--context", "8", "--path", "cpu"], "--context"),

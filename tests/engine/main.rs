@@ -15,6 +15,7 @@ mod formats;
 mod fuzz_corpus;
 mod gguf_blocks;
 mod lm_head;
+mod lookup;
 #[path = "../common/micro.rs"]
 mod micro;
 mod model_config;

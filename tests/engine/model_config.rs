@@ -35,7 +35,7 @@ fn bad_field(field: &str, value: Value) {
 
 /// The greedy continuation of a few tokens.
 fn continuation(loaded: &mut Model) -> Vec<u32> {
-    let settings = ReplyOptions { max_new_tokens: 8, sampling: Sampling::GREEDY, ignore_eos: true };
+    let settings = ReplyOptions { max_new_tokens: 8, sampling: Sampling::GREEDY, ignore_eos: true, lookup: 0 };
     loaded.reply(&[1, 2, 3], &settings, &mut |_| Ok(Flow::Continue)).unwrap().ids
 }
 

@@ -75,7 +75,7 @@ fn the_penalty_lowers_what_was_seen() {
 
 /// Settings by which candidates decide: Qwen's, others with and without a penalty, and a penalty so high that candidates
 /// are often too few.
-fn settings() -> Vec<Sampling> {
+pub fn settings() -> Vec<Sampling> {
     let hot = Sampling { temperature: 1.5, top_k: 50, ..Sampling::GREEDY };
     let mut all: Vec<Sampling> = (0..3).map(|seed| Sampling { seed, ..QWEN }).collect();
     all.extend((3..6).map(|seed| Sampling { seed, ..hot }));
@@ -112,7 +112,7 @@ fn from_all_logits(model: &mut Model, ids: &[u32], count: usize, sampling: Sampl
     tokens
 }
 
-fn open(model: &str, device: &DeviceChoice) -> Model {
+pub fn open(model: &str, device: &DeviceChoice) -> Model {
     load(&Spec::files(fixture(model)), device, Some(256), &mut ()).unwrap()
 }
 

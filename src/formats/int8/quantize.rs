@@ -18,10 +18,11 @@ pub fn row_words(k: usize) -> usize {
 pub(super) fn quantize_rows(plan: &mut Plan, name: &str, x: Tensor, threshold: f32) -> Tensor {
     let (m, k) = (x.rows, x.cols);
     assert!(k.is_multiple_of(32), "{name}: {k} columns");
-    // One row tells its outliers itself; where there is no mask x stands in, unread.
-    let mask = if m > 1 { outlier_mask(plan, &format!("{name}.outliers"), x, threshold) } else { x };
+    // A row alone tells its outliers itself; where there is no mask x stands in, unread.
+    let together = plan.together(m);
+    let mask = if together { outlier_mask(plan, &format!("{name}.outliers"), x, threshold) } else { x };
     let q = plan.scratch(m, row_words(k), Element::U32);
-    let params = Params { m: m as u32, k: k as u32, threshold: effective(threshold), masked: u32::from(m > 1) };
+    let params = Params { m: m as u32, k: k as u32, threshold: effective(threshold), masked: u32::from(together) };
     plan.add(&KERNEL, &format!("{name}.quantize"), params, &[x, mask, q], [m, 1], 0);
     q
 }
@@ -59,7 +60,7 @@ fn of_any_size(t: &mut Trial, m: usize, k: usize) -> Tensor {
     quantize_rows(&mut t.plan, "", x, 6.0)
 }
 
-/// The planes of m rows of x, `threshold` effective; a single row without `mask` is its own.
+/// The planes of m rows of x, `threshold` effective; without `mask` each row has its own.
 pub(super) fn quantize(x: &[f32], k: usize, threshold: f32, mask: Option<&[u32]>, q: &mut [u32]) {
     let m = x.len() / k;
     let (values, rest) = q.split_at_mut(m * k);
