@@ -8,7 +8,7 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::generate::{BatchQuestion, Engine, Model};
-use crate::metrics::python::known_regex;
+use crate::metrics::python::{known_regex, static_regex};
 use crate::progress::Progress;
 
 /// The sums over all pages.
@@ -41,8 +41,8 @@ impl Total {
 
 /// Splits a raw WikiText file in its pages: each begins with a heading of the first level, ` = Title = `.
 pub fn pages(text: &str) -> Vec<&str> {
-    static HEADING: LazyLock<Regex> = LazyLock::new(|| known_regex(r"(?m)^ = [^=\n](?:.*[^=\n])? = $"));
-    let mut starts: Vec<usize> = HEADING.find_iter(text).map(|heading| heading.start()).collect();
+    let heading = static_regex!(r"(?m)^ = [^=\n](?:.*[^=\n])? = $");
+    let mut starts: Vec<usize> = heading.find_iter(text).map(|heading| heading.start()).collect();
     if starts.is_empty() {
         return vec![text];
     }
@@ -52,8 +52,7 @@ pub fn pages(text: &str) -> Vec<&str> {
 
 /// Counts the words of a page, as `len(re.split(r"\s+", page))` counts them: white space at an end counts one more.
 pub fn words(page: &str) -> usize {
-    static SPACE: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\s+"));
-    SPACE.find_iter(page).count() + 1
+    static_regex!(r"\s+").find_iter(page).count() + 1
 }
 
 /// Mends the spaces of a page: the harness's replacements, in its order.

@@ -6,8 +6,6 @@ use std::iter::Sum;
 use super::python;
 pub use super::tokenizers::BleuTokenizer;
 
-/// Version of sacreBLEU in signatures.
-pub(super) const VERSION: &str = "2.6.0";
 const ORDERS: usize = 4;
 
 /// BLEU with sacreBLEU's defaults: mixed case, exponential smoothing (Chen and Cherry 2014).
@@ -84,12 +82,6 @@ impl Bleu<'_> {
         // The logarithm of 0 is -9999999999 in sacreBLEU: the score is 0 either way.
         let sum: f64 = precisions.iter().map(|precision| precision.ln()).sum();
         brevity_penalty * (sum / ORDERS as f64).exp()
-    }
-
-    /// Returns sacreBLEU's signature for texts with one reference each: the settings that must be equal to compare
-    /// numbers.
-    pub fn signature(&self) -> String {
-        format!("nrefs:1|case:mixed|eff:no|tok:{}|smooth:exp|version:{VERSION}", self.tokenizer.name())
     }
 
     fn prepared(&self, text: &str) -> String {

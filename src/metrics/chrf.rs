@@ -2,7 +2,7 @@
 
 use std::iter::Sum;
 
-use super::bleu::{VERSION, ngrams};
+use super::bleu::ngrams;
 use super::python;
 
 const CHARACTERS: usize = 6;
@@ -56,13 +56,6 @@ impl Chrf {
         (precision, recall) = (precision / effective, recall / effective);
         let factor = BETA * BETA;
         100.0 * ((1.0 + factor) * precision * recall / (factor * precision + recall))
-    }
-
-    /// Returns sacreBLEU's signature for texts with one reference each: the settings that must be equal to compare
-    /// numbers.
-    pub fn signature(&self) -> String {
-        let words = if self.words { WORDS } else { 0 };
-        format!("nrefs:1|case:mixed|eff:yes|nc:{CHARACTERS}|nw:{words}|space:no|version:{VERSION}")
     }
 
     fn compared(&self, hypothesis: &str, reference: &str) -> ChrfCounts {

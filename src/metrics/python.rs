@@ -4,6 +4,16 @@ use fancy_regex::Regex;
 
 use crate::error::{Error, Result};
 
+/// Returns the regular expression of a literal, which is compiled once: `static_regex!(r"\d+")`.
+macro_rules! static_regex {
+    ($pattern:expr) => {{
+        static REGEX: std::sync::LazyLock<regex::Regex> =
+            std::sync::LazyLock::new(|| $crate::metrics::python::known_regex($pattern));
+        &*REGEX
+    }};
+}
+pub(crate) use static_regex;
+
 /// Compiles a regular expression of this program's own.
 ///
 /// # Panics

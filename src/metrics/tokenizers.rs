@@ -18,9 +18,8 @@ pub enum BleuTokenizer<'a> {
     Chinese,
     /// Characters.
     Characters,
-    /// Pieces of a SentencePiece model, for spBLEU: its name in the signature, such as `flores200`, and a function that
-    /// returns a text as pieces with spaces between them.
-    Pieces(&'a str, &'a (dyn Fn(&str) -> String + Sync)),
+    /// Pieces of a SentencePiece model, for spBLEU: a function that returns a text as pieces with spaces between them.
+    Pieces(&'a (dyn Fn(&str) -> String + Sync)),
 }
 
 type Rules<const N: usize> = LazyLock<[(Regex, &'static str); N]>;
@@ -47,17 +46,6 @@ fn replaced<const N: usize>(rules: &[(Regex, &'static str); N], text: &str) -> S
 }
 
 impl BleuTokenizer<'_> {
-    /// Returns the name in a signature.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            BleuTokenizer::V13a => "13a",
-            BleuTokenizer::International => "intl",
-            BleuTokenizer::Chinese => "zh",
-            BleuTokenizer::Characters => "char",
-            BleuTokenizer::Pieces(name, _) => name,
-        }
-    }
-
     /// Returns the text with white space around each token.
     pub(super) fn apply(&self, text: &str) -> String {
         match self {
@@ -79,7 +67,7 @@ impl BleuTokenizer<'_> {
                 replaced(&WESTERN, &apart)
             }
             BleuTokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
-            BleuTokenizer::Pieces(_, pieces) => pieces(text),
+            BleuTokenizer::Pieces(pieces) => pieces(text),
         }
     }
 }

@@ -11,20 +11,21 @@ use serde_json::{Map, Value, json};
 
 use super::choice::reply;
 use super::data::{self, Split};
-use super::{Aggregation, Dimension, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{Aggregation, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::bleu::{Bleu, BleuCounts, BleuTokenizer};
 use crate::metrics::chrf::Chrf;
 
 pub static TASK: Task = Task {
-    name: "flores",
-    title: "FLORES-200",
-    about: "translation of sentences",
-    dimension: Dimension::Knowledge,
-    read: |data| read_pairs(data, "eng_Latn-zho_Hans,zho_Hans-eng_Latn"),
     read_parts: Some(read_pairs),
-    profiles: &[LMH, Profile { name: "chat", chat: true, ..LMH }],
     export: Some(export),
+    ..Task::new(
+        "flores",
+        "FLORES-200",
+        "translation of sentences",
+        |data| read_pairs(data, "eng_Latn-zho_Hans,zho_Hans-eng_Latn"),
+        &[LMH, Profile { name: "chat", chat: true, ..LMH }],
+    )
 };
 
 /// Languages in English by their codes: all 204, named as the authors' README does or, those with many speakers, shorter.
@@ -53,28 +54,13 @@ const METRICS: &[Metric] = &[
     metric("bleu_lmh", "none", |items| bleu(BleuTokenizer::V13a, items)),
 ];
 
-/// The SentencePiece model of spBLEU, as sacreBLEU names its file and its tokenizer.
+/// The SentencePiece model of spBLEU, as sacreBLEU names its file.
 const MODEL: &str = "flores200_sacrebleu_tokenizer_spm.model";
-const PIECES: &str = "flores200";
 
 const CHRF_WORDS: Chrf = Chrf { words: true };
 
 const fn metric(name: &'static str, filter: &'static str, measure: fn(&[Item]) -> f64) -> Metric {
     Metric { filter, scale: 100.0, aggregation: Aggregation::Corpus(measure), ..Metric::share(name, None) }
-}
-
-/// Returns sacreBLEU's signature of a metric of this task.
-pub fn signature(metric: &Metric) -> Option<String> {
-    let bleu = |tokenizer| Bleu { tokenizer }.signature();
-    match (metric.name, metric.filter) {
-        ("bleu", "13a") | ("bleu_lmh", _) => Some(bleu(BleuTokenizer::V13a)),
-        ("bleu", "zh") => Some(bleu(BleuTokenizer::Chinese)),
-        ("bleu", "char") => Some(bleu(BleuTokenizer::Characters)),
-        ("spbleu", _) => Some(bleu(BleuTokenizer::Pieces(PIECES, &str::to_owned))),
-        ("chrf", _) => Some(Chrf::default().signature()),
-        ("chrf++", _) => Some(CHRF_WORDS.signature()),
-        _ => None,
-    }
 }
 
 /// Returns the tokenizer of BLEU for a target language: characters where words are not set apart.
@@ -187,7 +173,7 @@ fn score(set: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<F
     let mut rest = outcome("none", &["chrf", "chrf++", "bleu_lmh"]);
     if let Some(pieces) = &set.pieces {
         let apart = |text: &str| pieces.apart(text);
-        let counts = Bleu { tokenizer: BleuTokenizer::Pieces(PIECES, &apart) };
+        let counts = Bleu { tokenizer: BleuTokenizer::Pieces(&apart) };
         let BleuCounts { length, reference_length, matched, total } = counts.counts(reply(responses)?, &[target]);
         rest.items.push(("spbleu", Item::Record(json!([length, reference_length, matched, total]))));
     }

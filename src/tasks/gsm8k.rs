@@ -3,32 +3,28 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use super::choice::{reply, right, text};
 use super::data::{self, Record, Split};
-use super::{Dimension, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::{ExactMatch, RegexFilter};
-use crate::metrics::python::known_regex;
+use crate::metrics::python::static_regex;
 
-pub static TASK: Task = Task {
-    name: "gsm8k",
-    title: "GSM8K",
-    about: "school mathematics in words",
-    dimension: Dimension::Knowledge,
+pub static TASK: Task = Task::new(
+    "gsm8k",
+    "GSM8K",
+    "school mathematics in words",
     read,
-    read_parts: None,
-    profiles: &[
+    &[
         Profile { shots: 5, ..Profile::new("lmh", lmh, lmh_score, EXACT) },
         Profile::new("cot", cot, cot_score, EXACT),
         Profile::new("qwen", qwen, qwen_score, NUMBER),
         Profile { chat: true, ..Profile::new("chat", chat, chat_score, NUMBER) },
         Profile { chat: true, ..Profile::new("chat_4shot", chat_4shot, chat_score, NUMBER) },
     ],
-    export: None,
-};
+);
 
 const EXACT: &[Metric] = &[
     Metric { filter: "strict-match", ..Metric::score("exact_match", Some(0.0)) },
@@ -42,8 +38,6 @@ const COT: &str = include_str!("gsm8k/cot.txt");
 const QWEN: &str = include_str!("gsm8k/qwen.txt");
 const QWEN_CHAT: &str = include_str!("gsm8k/qwen_chat.txt");
 
-/// The solution's number, after `#### ` in its last line.
-static SOLUTION: LazyLock<Regex> = LazyLock::new(|| known_regex(r"#### (-?[0-9.,]+)"));
 static STRICT: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"#### (\-?[0-9\.\,]+)", 0));
 static STRICT_COT: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"The answer is (\-?[0-9\.\,]+).", 0));
 static FLEXIBLE: LazyLock<RegexFilter> = LazyLock::new(|| filter(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", -1));
@@ -78,9 +72,9 @@ fn document(record: &Record) -> Result<Value> {
     Ok(json!({ "question": question, "answer": answer }))
 }
 
-/// Returns the number of a solution, its thousands commas left out.
+/// Returns the number of a solution, after `#### ` in its last line, its thousands commas left out.
 fn solution(answer: &str) -> Option<f64> {
-    number(&SOLUTION.captures(answer)?[1].replace(',', ""))
+    number(&static_regex!(r"#### (-?[0-9.,]+)").captures(answer)?[1].replace(',', ""))
 }
 
 fn lmh(_: &Subset, document: &Value) -> Prompt {

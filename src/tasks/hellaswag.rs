@@ -1,27 +1,22 @@
 //! HellaSwag (Zellers et al., arXiv:1905.07830): which of four endings continues a scene of a video or of instructions.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use super::choice::{accuracies, index, text, texts};
 use super::data::{Record, Split};
-use super::{Dimension, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
-use crate::metrics::python::{known_regex, strip};
+use crate::metrics::python::{static_regex, strip};
 
-pub static TASK: Task = Task {
-    name: "hellaswag",
-    title: "HellaSwag",
-    about: "everyday scenes, each with four endings",
-    dimension: Dimension::Knowledge,
+pub static TASK: Task = Task::new(
+    "hellaswag",
+    "HellaSwag",
+    "everyday scenes, each with four endings",
     read,
-    read_parts: None,
-    profiles: &[LMH, Profile { name: "chat", chat: true, ..LMH }],
-    export: None,
-};
+    &[LMH, Profile { name: "chat", chat: true, ..LMH }],
+);
 
 const LMH: Profile = Profile::new("lmh", prompt, score, METRICS);
 const METRICS: &[Metric] = &[Metric::score("acc", Some(0.25)), Metric::share("acc_norm", Some(0.25))];
@@ -61,9 +56,8 @@ fn document(record: &Record) -> Result<Value> {
 
 /// Removes what the texts of wikiHow have in brackets; `[title]` ends a sentence.
 fn clean(text: &str) -> String {
-    static BRACKETS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\[.*?\]"));
     let text = strip(text).replace(" [title]", ". ");
-    BRACKETS.replace_all(&text, "").replace("  ", " ")
+    static_regex!(r"\[.*?\]").replace_all(&text, "").replace("  ", " ")
 }
 
 /// Returns a text with its first letter large and all others small, as Python's `str.capitalize`.

@@ -8,19 +8,17 @@ use serde_json::{Value, json};
 use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
 use super::data::{self, Record, Split};
 use super::reply::{NAMED_OPTION, english};
-use super::{Dimension, FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
 use crate::metrics::python::strip;
 
-pub static TASK: Task = Task {
-    name: "mmlu",
-    title: "MMLU",
-    about: "school and professional knowledge in English, four options",
-    dimension: Dimension::Knowledge,
+pub static TASK: Task = Task::new(
+    "mmlu",
+    "MMLU",
+    "school and professional knowledge in English, four options",
     read,
-    read_parts: None,
-    profiles: &[
+    &[
         BASE,
         Profile { name: "qwen", version: 2, context: Some(QWEN_CONTEXT), prompt: qwen, ..BASE },
         Profile { name: "continuation", prompt: continuation, score: option, metrics: ACC_NORM, ..BASE },
@@ -28,8 +26,7 @@ pub static TASK: Task = Task {
         Profile { name: "lmh_chat", chat: true, ..BASE },
         Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
     ],
-    export: None,
-};
+);
 
 const CHANCE: Option<f64> = Some(0.25);
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE)];

@@ -7,7 +7,7 @@ mod bbq;
 mod ceval;
 mod choice;
 pub mod data;
-pub mod flores;
+mod flores;
 pub mod followbench;
 mod gsm8k;
 mod hellaswag;
@@ -55,7 +55,6 @@ pub struct Task {
     pub title: &'static str,
     /// The ability it measures, in half a sentence.
     pub about: &'static str,
-    pub dimension: Dimension,
     /// Reads the documents below the data folder: a set for each subject, language pair or category.
     ///
     /// # Errors
@@ -70,15 +69,21 @@ pub struct Task {
     pub export: Option<fn(&Value, &str) -> Value>,
 }
 
+impl Task {
+    /// Returns a task whose parts are those that `read` gives, and of which no other tool reads replies.
+    const fn new(
+        name: &'static str,
+        title: &'static str,
+        about: &'static str,
+        read: fn(&Path) -> Result<Vec<Subset>>,
+        profiles: &'static [Profile],
+    ) -> Task {
+        Task { name, title, about, read, read_parts: None, profiles, export: None }
+    }
+}
+
 /// Reads the sets that a text names from the data folder.
 pub type ReadParts = fn(&Path, &str) -> Result<Vec<Subset>>;
-
-/// The study's dimension a task belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
-    Knowledge,
-    Alignment,
-}
 
 /// Documents that are asked alike: the unit that few-shot prefixes and results are made for.
 #[derive(Clone, Debug, Default)]

@@ -8,23 +8,17 @@ use serde_json::{Value, json};
 
 use super::choice::{index, reply, right, taken, text};
 use super::data::{Record, Split};
-use super::{Dimension, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
 
-pub static TASK: Task = Task {
-    name: "snli",
-    title: "SNLI",
-    about: "inference from one sentence to another, three words",
-    dimension: Dimension::Knowledge,
+pub static TASK: Task = Task::new(
+    "snli",
+    "SNLI",
+    "inference from one sentence to another, three words",
     read,
-    read_parts: None,
-    profiles: &[
-        Profile::new("own", own, likeliest, ACC),
-        Profile { chat: true, ..Profile::new("chat", chat, said, SAID) },
-    ],
-    export: None,
-};
+    &[Profile::new("own", own, likeliest, ACC), Profile { chat: true, ..Profile::new("chat", chat, said, SAID) }],
+);
 
 const CHANCE: Option<f64> = Some(1.0 / 3.0);
 
@@ -43,32 +37,20 @@ const fn cell(label: usize, answer: usize) -> Metric {
     Metric { higher_is_better: label == answer, ..Metric::share(CELLS[label][answer], None) }
 }
 
-const ACC: &[Metric] = &[
-    Metric::score("acc", CHANCE),
-    cell(0, 0),
-    cell(0, 1),
-    cell(0, 2),
-    cell(1, 0),
-    cell(1, 1),
-    cell(1, 2),
-    cell(2, 0),
-    cell(2, 1),
-    cell(2, 2),
-];
+/// Returns the accuracy, more metrics, and the confusion matrix.
+macro_rules! metrics {
+    ($($more:expr)?) => {
+        &[
+            Metric::score("acc", CHANCE), $($more,)?
+            cell(0, 0), cell(0, 1), cell(0, 2),
+            cell(1, 0), cell(1, 1), cell(1, 2),
+            cell(2, 0), cell(2, 1), cell(2, 2),
+        ]
+    };
+}
 
-const SAID: &[Metric] = &[
-    Metric::score("acc", CHANCE),
-    Metric::trouble("unparsed"),
-    cell(0, 0),
-    cell(0, 1),
-    cell(0, 2),
-    cell(1, 0),
-    cell(1, 1),
-    cell(1, 2),
-    cell(2, 0),
-    cell(2, 1),
-    cell(2, 2),
-];
+const ACC: &[Metric] = metrics!();
+const SAID: &[Metric] = metrics!(Metric::trouble("unparsed"));
 
 /// Reads one set from `snli/test.tsv` (premise, hypothesis, label), the original `snli_1.0_test.jsonl`, or the hub's
 /// files of stanfordnlp/snli. Pairs without a label on which the writers agreed are left out, as the authors do.

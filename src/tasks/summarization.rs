@@ -9,41 +9,29 @@ use serde_json::{Value, json};
 
 use super::choice::{reply, text};
 use super::data::{self, Record, Split};
-use super::{Dimension, FewShot, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FewShot, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python;
 use crate::metrics::rouge::{Rouge, RougeTokens};
 
-pub static XSUM: Task = Task {
-    name: "xsum",
-    title: "XSum",
-    about: "summaries of news articles in one sentence",
-    dimension: Dimension::Knowledge,
-    read: |data| set("xsum", Split::read(data, &["xsum/test"])?, xsum_document),
-    read_parts: None,
-    profiles: &[
-        XSUM_OWN,
-        Profile { name: "chat", chat: true, prompt: |_, document| xsum_prompt(document, &[]), ..XSUM_OWN },
-    ],
-    export: None,
-};
+pub static XSUM: Task = Task::new(
+    "xsum",
+    "XSum",
+    "summaries of news articles in one sentence",
+    |data| set("xsum", Split::read(data, &["xsum/test"])?, xsum_document),
+    &[XSUM_OWN, Profile { name: "chat", chat: true, prompt: |_, document| xsum_prompt(document, &[]), ..XSUM_OWN }],
+);
 
-pub static CNN_DAILYMAIL: Task = Task {
-    name: "cnn_dailymail",
-    title: "CNN/DailyMail",
-    about: "summaries of news articles",
-    dimension: Dimension::Knowledge,
-    read: |data| {
+pub static CNN_DAILYMAIL: Task = Task::new(
+    "cnn_dailymail",
+    "CNN/DailyMail",
+    "summaries of news articles",
+    |data| {
         let folder = data::find(data, &["cnn_dailymail/3.0.0", "cnn_dailymail"])?;
         set("cnn_dailymail", Split::read(&folder, &["cnn_dailymail_test", "test"])?, cnn_document)
     },
-    read_parts: None,
-    profiles: &[
-        CNN_LMH,
-        Profile { name: "chat", chat: true, prompt: |_, document| cnn_prompt(document, &[]), ..CNN_LMH },
-    ],
-    export: None,
-};
+    &[CNN_LMH, Profile { name: "chat", chat: true, prompt: |_, document| cnn_prompt(document, &[]), ..CNN_LMH }],
+);
 
 const XSUM_OWN: Profile = Profile {
     sampler: FewShot::FirstN,

@@ -6,29 +6,24 @@ mod documents;
 use serde_json::{Value, json};
 
 use super::choice::{index, index_of, reply, right, taken, text, texts};
-use super::{
-    Aggregation, Dimension, FewShot, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task,
-};
+use super::{Aggregation, FewShot, FilterResult, Item, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::bias::Tally;
 use crate::metrics::python;
 
-pub static TASK: Task = Task {
-    name: "bbq",
-    title: "BBQ",
-    about: "social bias in answers about people",
-    dimension: Dimension::Alignment,
-    read: documents::read,
-    read_parts: None,
-    profiles: &[
+pub static TASK: Task = Task::new(
+    "bbq",
+    "BBQ",
+    "social bias in answers about people",
+    documents::read,
+    &[
         BASE,
         Profile { name: "original", prompt: three, score: of_three, metrics: THREE, ..BASE },
         Profile { name: "generative", prompt: written, score: of_reply, metrics: WRITTEN, ..BASE },
         Profile { name: "lmh_chat", chat: true, ..BASE },
         Profile { name: "chat", chat: true, prompt: written, score: of_reply, metrics: WRITTEN, ..BASE },
     ],
-    export: None,
-};
+);
 
 const BASE: Profile = Profile { sampler: FewShot::SampledOfAll, ..Profile::new("lmh", twelve, of_twelve, TWELVE) };
 

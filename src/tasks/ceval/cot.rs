@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{gold, official, options};
 use crate::error::Result;
-use crate::metrics::python::known_regex;
+use crate::metrics::python::{known_regex, static_regex};
 use crate::tasks::choice::{LETTERS, reply, right, text};
 use crate::tasks::{FilterResult, Metric, OutputType, Prompt, Response, Subset};
 
@@ -16,13 +16,11 @@ pub(super) const METRICS: &[Metric] = &[Metric::score("acc", super::CHANCE), Met
 /// The beginning of an explanation, given and asked for: the published ones begin with `1.`.
 const STEPS: &str = "让我们一步一步思考，\n1.";
 
-/// The end of the form, then other phrases that name a letter, in order.
-static STATED: LazyLock<Regex> = LazyLock::new(|| known_regex("所以答案是(.+?)。"));
+/// Phrases that name a letter beside the end of the form, in order.
 static OTHERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = ["{}是正确的", "选项{}正确", "答案为{}", "答案是{}", "答案{}", "选择{}", "答案：{}", "选择答案{}"];
     patterns.map(|text| known_regex(&text.replace("{}", "([ABCD])"))).into()
 });
-static LETTER: LazyLock<Regex> = LazyLock::new(|| known_regex("[ABCD]"));
 
 pub(super) fn prompt(set: &Subset, document: &Value) -> Prompt {
     let plain = official(set, document);
@@ -46,10 +44,10 @@ pub(super) fn score(_: &Subset, document: &Value, responses: &[Response]) -> Res
 /// else the one letter there is, else the one option whose text there is.
 fn said(reply: &str, options: [&str; 4]) -> Option<usize> {
     let index = |letter: &str| LETTERS.iter().position(|name| *name == letter);
-    let stated = STATED.captures_iter(reply).last().and_then(|found| index(&found[1]));
+    let stated = static_regex!("所以答案是(.+?)。").captures_iter(reply).last().and_then(|found| index(&found[1]));
     let other = || OTHERS.iter().find_map(|pattern| index(&pattern.captures(reply)?[1]));
     let only = |found: Vec<usize>| if let [one] = found[..] { Some(one) } else { None };
-    let letter = || only(LETTER.find_iter(reply).filter_map(|found| index(found.as_str())).collect());
+    let letter = || only(static_regex!("[ABCD]").find_iter(reply).filter_map(|found| index(found.as_str())).collect());
     let option = || only((0..4).filter(|option| reply.contains(options[*option])).collect());
     stated.or_else(other).or_else(letter).or_else(option)
 }

@@ -9,18 +9,16 @@ use serde_json::{Value, json};
 use super::choice::{LETTERS, accuracies, index_of, lettered, reply, text};
 use super::data::{self, Record, Split};
 use super::reply::{NAMED_OPTION, chinese};
-use super::{Dimension, FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
 
-pub static TASK: Task = Task {
-    name: "ceval",
-    title: "C-Eval",
-    about: "school and professional knowledge in Chinese, four options",
-    dimension: Dimension::Knowledge,
+pub static TASK: Task = Task::new(
+    "ceval",
+    "C-Eval",
+    "school and professional knowledge in Chinese, four options",
     read,
-    read_parts: None,
-    profiles: &[
+    &[
         BASE,
         Profile { name: "official", prompt: official, ..BASE },
         Profile { name: "official_cot", prompt: cot::prompt, score: cot::score, metrics: cot::METRICS, ..BASE },
@@ -28,8 +26,7 @@ pub static TASK: Task = Task {
         Profile { name: "lmh_chat", chat: true, ..BASE },
         Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
     ],
-    export: None,
-};
+);
 
 const CHANCE: Option<f64> = Some(0.25);
 

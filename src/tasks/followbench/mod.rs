@@ -16,32 +16,26 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{text, texts, unfit};
 use super::data::{self, Record};
-use super::{Dimension, FewShot, FilterResult, Item, OutputType, Profile, Prompt, Response, Subset, Task};
+use super::{FewShot, FilterResult, Item, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use rules::Instruction;
 use text::Language;
 
-pub static TASK: Task = Task {
-    name: "followbench",
-    title: "FollowBench",
-    about: "instructions with one to five constraints",
-    dimension: Dimension::Alignment,
-    read: |data| read(data, Language::English),
-    read_parts: None,
-    profiles: PROFILES,
-    export: None,
-};
+pub static TASK: Task = Task::new(
+    "followbench",
+    "FollowBench",
+    "instructions with one to five constraints",
+    |data| read(data, Language::English),
+    PROFILES,
+);
 
-pub static TASK_ZH: Task = Task {
-    name: "followbench_zh",
-    title: "FollowBench (zh)",
-    about: "instructions in Chinese with one to five constraints",
-    dimension: Dimension::Alignment,
-    read: |data| read(data, Language::Chinese),
-    read_parts: None,
-    profiles: PROFILES,
-    export: None,
-};
+pub static TASK_ZH: Task = Task::new(
+    "followbench_zh",
+    "FollowBench (zh)",
+    "instructions in Chinese with one to five constraints",
+    |data| read(data, Language::Chinese),
+    PROFILES,
+);
 
 const PROFILES: &[Profile] =
     &[Profile { chat: true, sampler: FewShot::FirstN, ..Profile::new("chat", prompt, score, measures::METRICS) }];

@@ -1,13 +1,11 @@
 //! The constraints that need no judge: rules of FollowBench's own `rule_based_evaluation.py`, by the source a
 //! document came from.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
 
 use super::list;
 use super::text::{Language, ReplyText, of_a_word};
-use crate::metrics::python::{self, known_regex};
+use crate::metrics::python::{self, static_regex};
 
 /// The fields of a document that a rule looks at.
 pub(super) struct Instruction<'a> {
@@ -76,36 +74,23 @@ fn rule(question: &Instruction<'_>, language: Language) -> Option<ReplyRule> {
         ("format", 30) if language == Language::English => return Some(ReplyRule::Points),
         _ => {}
     }
-    match question.source {
-        "E2E" | "text_editing" => Some(ReplyRule::Target(|reply, target| reply == target)),
-        "WIKIEVENTS" => Some(ReplyRule::Target(|reply, target| {
+    let compare: fn(&str, &str) -> bool = match (question.source, language) {
+        ("E2E" | "text_editing", _) => |reply, target| reply == target,
+        ("WIKIEVENTS", _) => |reply, target| {
             let known: Vec<&str> = target.split('\n').collect();
             reply.split('\n').all(|line| known.contains(&line))
-        })),
-        "CONLL2003" => Some(ReplyRule::Target(|reply, target| {
-            list::parse(target).is_some_and(|names| names.iter().any(|name| name == reply))
-        })),
-        "BBH_logical" => Some(ReplyRule::Target(|reply, target| {
-            static OPTION: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\([A-Z]\)"));
-            last(&OPTION, reply) == Some(target)
-        })),
-        "BBH_time" => Some(ReplyRule::Target(|reply, target| {
-            static DATE: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\d{2}/\d{2}/\d{4}"));
-            last(&DATE, reply) == Some(target)
-        })),
-        "self_made_space" => Some(ReplyRule::Target(|reply, target| reply.contains(target))),
-        "gsm_8k" => Some(ReplyRule::Target(match language {
-            Language::English => |reply, target| {
-                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\$\d+"));
-                last(&DOLLARS, reply) == Some(target)
-            },
-            Language::Chinese => |reply, target| {
-                static DOLLARS: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\d+美元"));
-                last(&DOLLARS, reply) == Some(target)
-            },
-        })),
-        source => levels(source, language).map(ReplyRule::Levels),
-    }
+        },
+        ("CONLL2003", _) => {
+            |reply, target| list::parse(target).is_some_and(|names| names.iter().any(|name| name == reply))
+        }
+        ("BBH_logical", _) => |reply, target| last(static_regex!(r"\([A-Z]\)"), reply) == Some(target),
+        ("BBH_time", _) => |reply, target| last(static_regex!(r"\d{2}/\d{2}/\d{4}"), reply) == Some(target),
+        ("self_made_space", _) => |reply, target| reply.contains(target),
+        ("gsm_8k", Language::English) => |reply, target| last(static_regex!(r"\$\d+"), reply) == Some(target),
+        ("gsm_8k", Language::Chinese) => |reply, target| last(static_regex!(r"\d+美元"), reply) == Some(target),
+        (source, _) => return levels(source, language).map(ReplyRule::Levels),
+    };
+    Some(ReplyRule::Target(compare))
 }
 
 /// Returns the five constraints of each text that was made for this benchmark.
@@ -209,12 +194,11 @@ fn suggestions(text: ReplyText<'_>, level: usize) -> bool {
 
 /// Checks format example 30: five points, each with a keyword in bold.
 fn points(reply: &str, level: usize) -> bool {
-    static KEYWORD: LazyLock<Regex> = LazyLock::new(|| known_regex(r"\*\*\d.+?:"));
     let sentences = split_sentences(reply);
     let numbered = |sentence: &&str| ["1.", "2.", "3.", "4.", "5."].iter().any(|number| sentence.contains(number));
     let constraints: [&dyn Fn() -> bool; 5] = [
         &|| reply.contains("**"),
-        &|| KEYWORD.find_iter(reply).count() == 5,
+        &|| static_regex!(r"\*\*\d.+?:").find_iter(reply).count() == 5,
         &|| sentences.iter().copied().filter(numbered).all(|sentence| sentence.split('.').count() < 3),
         &|| sentences.iter().all(|sentence| (10..=15).contains(&python::split(sentence).count())),
         &|| sentences.iter().all(|sentence| python::split(sentence).all(|word| !word.ends_with("-ly"))),

@@ -1,11 +1,7 @@
 //! Parts of a reply that FollowBench's rules look at: sentences, words, lengths. Everything counts as its own scripts
 //! count in Python, oddities included, since scores are compared with theirs.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use crate::metrics::python::{self, known_regex};
+use crate::metrics::python::{self, static_regex};
 
 /// A language of the benchmark. Rules and prompts of a judge differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,28 +92,23 @@ impl<'a> ReplyText<'a> {
 
     /// Returns whether some letter is small, and none is a capital, as Python's `islower`.
     pub fn is_lower(self) -> bool {
-        static CAPITAL: LazyLock<Regex> = LazyLock::new(|| known_regex(r"[\p{Uppercase}\p{Lt}]"));
-        self.text.chars().any(char::is_lowercase) && !CAPITAL.is_match(self.text)
+        let capital = static_regex!(r"[\p{Uppercase}\p{Lt}]");
+        self.text.chars().any(char::is_lowercase) && !capital.is_match(self.text)
     }
 
     /// Returns whether it has a form such as `is ...ing`.
     pub fn present_continuous(self) -> bool {
-        static FORM: LazyLock<Regex> = LazyLock::new(|| {
-            known_regex(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
-        });
-        FORM.is_match(self.text)
+        static_regex!(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
+            .is_match(self.text)
     }
 
     /// Returns whether it has `has` or `have`, and a word behind it.
     pub fn present_perfect(self) -> bool {
-        static FORM: LazyLock<Regex> =
-            LazyLock::new(|| known_regex(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"));
-        FORM.is_match(self.text)
+        static_regex!(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]").is_match(self.text)
     }
 
     pub fn has_procrastination(self) -> bool {
-        static FORM: LazyLock<Regex> = LazyLock::new(|| known_regex("(?i)procrast"));
-        FORM.is_match(self.text)
+        static_regex!("(?i)procrast").is_match(self.text)
     }
 
     /// Returns the texts between blank lines.
@@ -127,9 +118,8 @@ impl<'a> ReplyText<'a> {
 
     /// Returns whether every paragraph that is not blank starts with `1.`
     pub fn paragraphs_are_numbered(self) -> bool {
-        static NUMBER: LazyLock<Regex> = LazyLock::new(|| known_regex(r"^\d+\."));
         let texts = self.paragraphs().into_iter().map(|paragraph| paragraph.text.trim_start_matches(python::is_space));
-        texts.filter(|text| !text.is_empty()).all(|text| NUMBER.is_match(text))
+        texts.filter(|text| !text.is_empty()).all(|text| static_regex!(r"^\d+\.").is_match(text))
     }
 }
 
