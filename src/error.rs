@@ -131,6 +131,11 @@ impl Error {
         }
     }
 
+    /// Makes an [`Error::Unsupported`].
+    pub(crate) fn unsupported(file: &Path, what: impl Into<String>, fix: impl Into<String>) -> Error {
+        Error::Unsupported { file: file.to_owned(), what: what.into(), fix: fix.into() }
+    }
+
     /// Makes an [`Error::Request`].
     pub(crate) fn request(
         what: impl Into<String>,

@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 
 use super::gguf::Gguf;
 use super::gguf_config::Keys;
-use super::source::SourceFile;
+use super::source::{DAMAGED_MODEL, SourceFile};
 use super::tensors::{TensorInfo, Tensors};
 use super::{Checkpoint, SpecialTokens, TokenizerSource};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// GGUF's names of one model family.
 pub(super) struct Architecture {
@@ -32,22 +32,8 @@ type NamePairs = &'static [(&'static str, &'static str)];
 
 /// Every family this version reads from GGUF.
 pub(super) static ARCHITECTURES: &[Architecture] = &[
-    Architecture {
-        gguf: "qwen2",
-        model_type: "qwen2",
-        relative: None,
-        optional: OPTIONAL,
-        layer_tensors: &[LAYER, QKV_BIASES],
-        interleaved: false,
-    },
-    Architecture {
-        gguf: "qwen3",
-        model_type: "qwen3",
-        relative: None,
-        optional: OPTIONAL,
-        layer_tensors: &[LAYER, QK_NORMS],
-        interleaved: false,
-    },
+    qwen("qwen2", &[LAYER, QKV_BIASES]),
+    qwen("qwen3", &[LAYER, QK_NORMS]),
     // Llama 2, 3, 3.1, 3.2 and Mistral.
     Architecture {
         gguf: "llama",
@@ -63,6 +49,10 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         interleaved: true,
     },
 ];
+
+const fn qwen(name: &'static str, layer_tensors: &'static [NamePairs]) -> Architecture {
+    Architecture { gguf: name, model_type: name, relative: None, optional: OPTIONAL, layer_tensors, interleaved: false }
+}
 
 /// Keys without the prefix that every file has, and fields of config.json.
 pub(super) const REQUIRED: NamePairs = &[
@@ -145,13 +135,9 @@ pub(super) fn checkpoint(source: SourceFile, gguf: Gguf) -> Result<Checkpoint> {
 fn rename(architecture: &Architecture, source: &SourceFile, mut tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
     for tensor in &mut tensors {
         tensor.name = architecture.tensor(&tensor.name).ok_or_else(|| {
-            Error::malformed(
-                source.path(),
-                format!("tensor {}", tensor.name),
-                format!("a tensor of the {} architecture", architecture.gguf),
-                "an unknown name",
-                "the file needs a newer version of this program, or its conversion went wrong",
-            )
+            let expected = format!("a tensor of the {} architecture", architecture.gguf);
+            let fix = "the file needs a newer version of this program, or its conversion went wrong";
+            source.malformed(format!("tensor {}", tensor.name), expected, "an unknown name", fix)
         })?;
     }
     Ok(tensors)
@@ -180,13 +166,9 @@ fn undo_interleaving(source: &SourceFile, tensors: &mut [TensorInfo], ending: &s
     for tensor in tensors.iter_mut().filter(|tensor| tensor.name.ends_with(ending)) {
         let rows = tensor.shape[0];
         if heads == 0 || !rows.is_multiple_of(2 * heads) {
-            return Err(Error::malformed(
-                source.path(),
-                format!("tensor {}, dimensions", tensor.name),
-                format!("an even number of rows for each of {heads} heads"),
-                format!("{rows} rows"),
-                "the file is damaged or its conversion went wrong; download it again",
-            ));
+            let expected = format!("an even number of rows for each of {heads} heads");
+            let field = format!("tensor {}, dimensions", tensor.name);
+            return Err(source.malformed(field, expected, format!("{rows} rows"), DAMAGED_MODEL));
         }
         tensor.interleaved = Some(rows / heads);
     }

@@ -9,7 +9,7 @@ use super::gguf_header::{HeaderReader, HeaderValue};
 use super::source::SourceFile;
 use super::storage::{STORAGE, Storage};
 use super::tensors::{TensorInfo, place};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Limits far above any real file that keep the memory for small entries in proportion to the file.
 const MOST_KEYS: u64 = 1024;
@@ -49,10 +49,8 @@ pub(super) fn parse(source: &SourceFile) -> Result<Gguf> {
     if tensor_count == 0 {
         return Err(header.bad("tensor count", "at least one tensor", 0));
     }
-    let mut tensors = Vec::with_capacity(tensor_count as usize);
-    for index in 0..tensor_count {
-        tensors.push(tensor(&mut header, index, alignment)?);
-    }
+    let tensors = (0..tensor_count).map(|index| tensor(&mut header, index, alignment));
+    let mut tensors = tensors.collect::<Result<Vec<_>>>()?;
     place(source, header.at.next_multiple_of(alignment), "offset", true, &mut tensors)?;
     Ok(Gguf { keys, tensors })
 }
@@ -61,28 +59,19 @@ fn magic_and_version(header: &mut HeaderReader) -> Result<()> {
     let magic: [u8; 4] = header.bytes("magic")?;
     if &magic != b"GGUF" {
         let found = if &magic == b"FUGG" { "byte-swapped magic".to_owned() } else { format!("bytes {magic:02x?}") };
-        return Err(Error::malformed(
-            header.source.path(),
-            "magic",
-            "GGUF",
-            found,
-            "this is no little-endian GGUF file; name a .gguf file or a model folder",
-        ));
+        let fix = "this is no little-endian GGUF file; name a .gguf file or a model folder";
+        return Err(header.source.malformed("magic", "GGUF", found, fix));
     }
     let version = header.u32("version")?;
     if version == 2 || version == 3 {
         return Ok(());
     }
-    Err(Error::malformed(
-        header.source.path(),
-        "version",
-        "2 or 3",
-        match version.swap_bytes() {
-            swapped @ 1..=3 => format!("big-endian version {swapped}"),
-            _ => version.to_string(),
-        },
-        "convert the model again with a current llama.cpp, for little-endian machines",
-    ))
+    let found = match version.swap_bytes() {
+        swapped @ 1..=3 => format!("big-endian version {swapped}"),
+        _ => version.to_string(),
+    };
+    let fix = "convert the model again with a current llama.cpp, for little-endian machines";
+    Err(header.source.malformed("version", "2 or 3", found, fix))
 }
 
 fn alignment(header: &HeaderReader, keys: &HashMap<String, HeaderValue>) -> Result<u64> {
@@ -115,21 +104,13 @@ fn tensor(header: &mut HeaderReader, index: u64, alignment: u64) -> Result<Tenso
     let Some(storage) = Storage::from_ggml(id) else {
         let known: Vec<String> =
             STORAGE.iter().filter_map(|storage| Some(format!("{} {}", storage.ggml?, storage.name))).collect();
-        return Err(Error::malformed(
-            header.source.path(),
-            field("type"),
-            format!("one of {}", known.join(", ")),
-            id,
-            "use a conversion of the model to one of these types",
-        ));
+        let fix = "use a conversion of the model to one of these types";
+        return Err(header.source.malformed(field("type"), format!("one of {}", known.join(", ")), id, fix));
     };
     let row = shape[0];
     if !row.is_multiple_of(storage.elements) {
-        return Err(header.bad(
-            &field("dimensions"),
-            format!("rows of whole {} blocks of {}", storage.name, storage.elements),
-            format!("rows of {row}"),
-        ));
+        let expected = format!("rows of whole {} blocks of {}", storage.name, storage.elements);
+        return Err(header.bad(&field("dimensions"), expected, format!("rows of {row}")));
     }
     let bytes = shape
         .iter()

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::architecture::{ARCHITECTURES, Architecture, REQUIRED, ROPE_FACTORS};
-use super::gguf_header::{DAMAGED_MODEL, HeaderValue};
-use super::source::SourceFile;
+use super::gguf_header::HeaderValue;
+use super::source::{DAMAGED_MODEL, SourceFile};
 use super::tensors::TensorInfo;
 use crate::error::{Error, Result};
 
@@ -31,11 +31,11 @@ const ROPE_THETA: f64 = 10_000.0;
 
 impl<'a> Keys<'a> {
     pub fn bad(&self, key: &str, expected: &str, found: impl std::fmt::Display) -> Error {
-        Error::malformed(self.source.path(), key, expected, found, DAMAGED_MODEL)
+        self.source.malformed(key, expected, found, DAMAGED_MODEL)
     }
 
-    fn unsupported(&self, what: String, fix: &str) -> Error {
-        Error::Unsupported { file: self.source.path().to_owned(), what, fix: fix.to_owned() }
+    pub fn unsupported(&self, what: String, fix: &str) -> Error {
+        Error::unsupported(self.source.path(), what, fix)
     }
 
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {

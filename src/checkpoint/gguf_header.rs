@@ -3,10 +3,8 @@
 use std::fmt::{self, Display};
 
 use super::source::{SourceFile, brief};
-use super::tensors::DAMAGED;
 use crate::error::{Error, Result};
 
-pub(super) const DAMAGED_MODEL: &str = "the file is damaged or its conversion went wrong; download it again";
 const LONGEST_NAME: u64 = 65_535;
 const BUFFER_BYTES: u64 = 64 << 10;
 
@@ -80,13 +78,7 @@ impl Array {
         }
         let floats = self.words(source, key, f32::from_le_bytes)?;
         match floats.iter().position(|float| !float.is_finite()) {
-            Some(at) => Err(Error::malformed(
-                source.path(),
-                format!("{key}, element {at}"),
-                "a finite number",
-                floats[at],
-                DAMAGED,
-            )),
+            Some(at) => Err(source.damaged(format!("{key}, element {at}"), "a finite number", floats[at])),
             None => Ok(floats),
         }
     }
@@ -101,13 +93,7 @@ impl Array {
     }
 
     fn unlike(&self, expected: &str, source: &SourceFile, key: &str) -> Error {
-        Error::malformed(
-            source.path(),
-            key,
-            expected,
-            format!("{} elements of type {}", self.count, self.element),
-            DAMAGED,
-        )
+        source.damaged(key, expected, format!("{} elements of type {}", self.count, self.element))
     }
 }
 
@@ -126,7 +112,7 @@ impl<'a> HeaderReader<'a> {
     }
 
     pub fn bad(&self, field: &str, expected: impl Display, found: impl Display) -> Error {
-        Error::malformed(self.source.path(), field, expected, found, DAMAGED)
+        self.source.damaged(field, expected, found)
     }
 
     fn left(&self) -> u64 {
@@ -138,12 +124,8 @@ impl<'a> HeaderReader<'a> {
         if count <= self.left() {
             return Ok(());
         }
-        let left = self.left();
-        Err(self.bad(
-            field,
-            format!("{count} bytes at offset {}", self.at),
-            format!("{left} bytes before the end of the file"),
-        ))
+        let found = format!("{} bytes before the end of the file", self.left());
+        Err(self.bad(field, format!("{count} bytes at offset {}", self.at), found))
     }
 
     fn skip(&mut self, field: &str, count: u64) -> Result<()> {

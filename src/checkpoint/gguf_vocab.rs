@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Vocabulary;
 use super::gguf_config::Keys;
 use super::gguf_header::{Array, HeaderValue};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Pre-tokenizers whose prompts start with `bos` where the file does not say, as in llama.cpp.
 const START_WITH_BOS: &[&str] = &["llama3", "llama-v3", "llama-bpe", "tekken"];
@@ -17,11 +17,8 @@ impl Keys<'_> {
         let model = match self.text(MODEL)? {
             Some(model @ ("gpt2" | "llama")) => model.to_owned(),
             other => {
-                return Err(Error::Unsupported {
-                    file: self.source.path().to_owned(),
-                    what: format!("{MODEL} {}", other.unwrap_or("(missing)")),
-                    fix: "known here: gpt2 (byte-level BPE), llama (SentencePiece); convert the model again".to_owned(),
-                });
+                let fix = "known here: gpt2 (byte-level BPE), llama (SentencePiece); convert the model again";
+                return Err(self.unsupported(format!("{MODEL} {}", other.unwrap_or("(missing)")), fix));
             }
         };
         let pieces = model == "llama";
@@ -31,11 +28,8 @@ impl Keys<'_> {
             // Checked before reading: a row takes bytes, so this bounds the memory for tokens.
             Some(tokens) if tokens.len() <= rows => tokens.strings(self.source, TOKENS)?,
             Some(tokens) => {
-                return Err(self.bad(
-                    TOKENS,
-                    &format!("at most {rows} tokens, the rows of token_embd.weight"),
-                    tokens.len(),
-                ));
+                let expected = format!("at most {rows} tokens, the rows of token_embd.weight");
+                return Err(self.bad(TOKENS, &expected, tokens.len()));
             }
             None => return Err(self.bad(TOKENS, "an array of strings", "no such key")),
         };

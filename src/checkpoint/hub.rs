@@ -19,6 +19,7 @@ const LONGEST_CONFIG: u64 = 4 << 20;
 const LONGEST_INDEX: u64 = 64 << 20;
 const LONGEST_TOKENIZER: u64 = 256 << 20;
 const INCOMPLETE: &str = "the download is incomplete; fetch the folder again";
+const DIFFERENT: &str = "index and shards are of different downloads; fetch the folder again";
 
 pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
     let names = FolderNames::read(folder)?;
@@ -81,20 +82,14 @@ fn open_gguf(folder: &Path, names: &FolderNames) -> Result<Checkpoint> {
     };
     match names.ending(".gguf")[..] {
         [only] => Checkpoint::open(&folder.join(only)),
-        [] => Err(Error::malformed(
-            folder,
-            "model.safetensors",
-            "model.safetensors, its index, or one .gguf file",
-            "none of them in the folder",
-            fix,
-        )),
-        ref several => Err(Error::malformed(
-            folder,
-            "*.gguf",
-            "exactly one .gguf file",
-            several.join(", "),
-            "name the file to open",
-        )),
+        [] => {
+            let expected = "model.safetensors, its index, or one .gguf file";
+            Err(Error::malformed(folder, "model.safetensors", expected, "none of them in the folder", fix))
+        }
+        ref several => {
+            let (expected, found) = ("exactly one .gguf file", several.join(", "));
+            Err(Error::malformed(folder, "*.gguf", expected, found, "name the file to open"))
+        }
     }
 }
 
@@ -104,13 +99,8 @@ fn unsharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
         [only] => only,
         several if several.contains(&"model.safetensors") && !several.iter().any(is_shard) => "model.safetensors",
         several => {
-            return Err(Error::malformed(
-                &folder.join(INDEX),
-                INDEX,
-                "an index, as there are several safetensors files",
-                several.join(", "),
-                INCOMPLETE,
-            ));
+            let expected = "an index, as there are several safetensors files";
+            return Err(Error::malformed(&folder.join(INDEX), INDEX, expected, several.join(", "), INCOMPLETE));
         }
     };
     safetensors::open(SourceFile::open(&folder.join(name))?)
@@ -123,8 +113,9 @@ fn is_shard(name: &&str) -> bool {
 /// Opens all shards; index and shards must name the same tensors.
 fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
     let path = folder.join(INDEX);
-    let bad =
-        |field: String, expected: &str, found: String, fix: &str| Error::malformed(&path, field, expected, found, fix);
+    let bad = |tensor: &str, expected: &str, found: &str, fix: &str| {
+        Err(Error::malformed(&path, format!("weight_map, {tensor}"), expected, found, fix))
+    };
     let index: ShardIndex = json(&path, LONGEST_INDEX)?;
     let (mut weight_map, mut shards) = (BTreeMap::new(), BTreeSet::new());
     for (tensor, shard) in &index.weight_map.0 {
@@ -132,34 +123,23 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
             && !shard.starts_with('.')
             && !shard.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
         if !plain {
-            return Err(bad(
-                format!("weight_map, {tensor}"),
-                "the name of a .safetensors file in this folder",
-                format!("{shard:?}"),
-                "do not use this model: an index has no reason to point outside its folder",
-            ));
+            let expected = "the name of a .safetensors file in this folder";
+            let fix = "do not use this model: an index has no reason to point outside its folder";
+            return bad(tensor, expected, &format!("{shard:?}"), fix);
         }
         if !weights.contains(&shard.as_str()) {
-            return Err(bad(
-                format!("weight_map, {tensor}"),
-                "a file in this folder",
-                format!("{shard}, which is missing"),
-                INCOMPLETE,
-            ));
+            return bad(tensor, "a file in this folder", &format!("{shard}, which is missing"), INCOMPLETE);
         }
         shards.insert(shard.as_str());
         if weight_map.insert(tensor.as_str(), shard.as_str()).is_some() {
-            return Err(bad(format!("weight_map, {tensor}"), "one entry", "a duplicate".to_owned(), INCOMPLETE));
+            return bad(tensor, "one entry", "a duplicate", INCOMPLETE);
         }
     }
     let extra = |name: &&&str| (is_shard(name) || **name == "model.safetensors") && !shards.contains(**name);
     if let Some(extra) = weights.iter().find(extra) {
-        return Err(bad(
-            format!("weight_map, {extra}"),
-            "each shard of the folder named in the index",
-            format!("{extra}, which it does not name"),
-            "the folder mixes two downloads; remove the file or fetch the folder again",
-        ));
+        let found = format!("{extra}, which it does not name");
+        let fix = "the folder mixes two downloads; remove the file or fetch the folder again";
+        return bad(extra, "each shard of the folder named in the index", &found, fix);
     }
 
     let mut files = Vec::new();
@@ -170,14 +150,7 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
             // With the equal counts below, no tensor is in two shards.
             match weight_map.get(tensor.name.as_str()) {
                 Some(named) if *named == shard => tensors.push(tensor),
-                other => {
-                    return Err(bad(
-                        format!("weight_map, {}", tensor.name),
-                        shard,
-                        other.map_or("no such tensor", |named| named).to_owned(),
-                        "index and shards are of different downloads; fetch the folder again",
-                    ));
-                }
+                other => return bad(&tensor.name, shard, other.map_or("no such tensor", |named| named), DIFFERENT),
             }
         }
         files.push(source);
@@ -186,13 +159,8 @@ fn sharded(folder: &Path, weights: &[&str]) -> Result<Tensors> {
         let mut held: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         held.sort_unstable();
         let absent = |name: &&&str| held.binary_search(name).is_err();
-        let name = weight_map.keys().find(absent);
-        return Err(bad(
-            format!("weight_map, {}", name.map_or("", |name| name)),
-            "a tensor that its shard holds",
-            "none of this name there".to_owned(),
-            "index and shards are of different downloads; fetch the folder again",
-        ));
+        let name = weight_map.keys().find(absent).map_or("", |name| name);
+        return bad(name, "a tensor that its shard holds", "none of this name there", DIFFERENT);
     }
     Ok(Tensors::new(files, tensors))
 }
@@ -214,13 +182,11 @@ fn chat_template(folder: &Path, names: &FolderNames, tokenizer_config: &Map<Stri
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(template)) => Ok(Some(template.clone())),
         Some(Value::Array(list)) if list.iter().any(|item| named(item).is_some()) => Ok(list.iter().find_map(named)),
-        Some(_) => Err(Error::malformed(
-            &folder.join(TOKENIZER_CONFIG),
-            "chat_template",
-            "a string, or a list with a template named \"default\"",
-            "something else",
-            INCOMPLETE,
-        )),
+        Some(_) => {
+            let expected = "a string, or a list with a template named \"default\"";
+            let file = folder.join(TOKENIZER_CONFIG);
+            Err(Error::malformed(&file, "chat_template", expected, "something else", INCOMPLETE))
+        }
     }
 }
 
@@ -246,15 +212,12 @@ fn special_tokens(path: &Path, tokenizer_config: &Map<String, Value>) -> Result<
 fn read_text(path: &Path, limit: u64) -> Result<String> {
     let source = SourceFile::open(path)?;
     source.refuse_placeholder("text")?;
-    let bad = |expected: &str, found: String, fix: &str| Error::malformed(path, "file contents", expected, found, fix);
     let text = String::from_utf8(source.read_all(limit)?)
-        .map_err(|error| bad("text in UTF-8", error.utf8_error().to_string(), INCOMPLETE))?;
+        .map_err(|error| source.malformed("file contents", "text in UTF-8", error.utf8_error(), INCOMPLETE))?;
     if text.starts_with('\u{feff}') {
-        return Err(bad(
-            "text without a byte order mark",
-            "a byte order mark (EF BB BF) in front".to_owned(),
-            "an editor added it; save the file as UTF-8 without BOM",
-        ));
+        let (expected, found) = ("text without a byte order mark", "a byte order mark (EF BB BF) in front");
+        let fix = "an editor added it; save the file as UTF-8 without BOM";
+        return Err(source.malformed("file contents", expected, found, fix));
     }
     Ok(text)
 }
@@ -268,15 +231,11 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path, limit: u64) -> Result<T> {
     serde_json::from_str(&text).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1));
         let comment = line.is_some_and(|line| line.contains("//") || line.contains("/*"));
-        Error::malformed(
-            path,
-            format!("line {}, column {}", error.line(), error.column()),
-            "JSON as the hub has it",
-            error.to_string(),
-            match comment && error.is_syntax() {
-                true => "JSON knows no comments; remove the one on this line",
-                false => INCOMPLETE,
-            },
-        )
+        let fix = match comment && error.is_syntax() {
+            true => "JSON knows no comments; remove the one on this line",
+            false => INCOMPLETE,
+        };
+        let field = format!("line {}, column {}", error.line(), error.column());
+        Error::malformed(path, field, "JSON as the hub has it", error, fix)
     })
 }

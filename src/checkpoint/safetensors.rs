@@ -12,8 +12,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::source::{SourceFile, brief};
 use super::storage::{STORAGE, Storage};
-use super::tensors::{DAMAGED, TensorInfo, Tensors, place};
-use crate::error::{Error, Result};
+use super::tensors::{TensorInfo, Tensors, place};
+use crate::error::Result;
 
 /// The format's own limit.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -32,11 +32,9 @@ pub fn open(source: SourceFile) -> Result<Tensors> {
 /// Reads the header; `file` is the number of this file in its checkpoint. Returns the tensors by offset. Errors name the
 /// header, field or tensor at fault.
 pub(super) fn parse(source: &SourceFile, file: usize) -> Result<Vec<TensorInfo>> {
-    let bad =
-        |field: &str, expected: String, found: String| Error::malformed(source.path(), field, expected, found, DAMAGED);
     source.refuse_placeholder("a safetensors file")?;
     let Some(room) = source.len().checked_sub(8) else {
-        return Err(bad("header length", "8 bytes".into(), format!("a file of {} bytes", source.len())));
+        return Err(source.damaged("header length", "8 bytes", format!("a file of {} bytes", source.len())));
     };
     let mut length = [0; 8];
     source.read_at(0, &mut length)?;
@@ -44,64 +42,47 @@ pub(super) fn parse(source: &SourceFile, file: usize) -> Result<Vec<TensorInfo>>
     let most = room.min(LONGEST_HEADER);
     if !(2..=most).contains(&length) {
         let expected = format!("2 to {most}, for {room} bytes after it");
-        return Err(bad("header length", expected, length.to_string()));
+        return Err(source.damaged("header length", expected, length));
     }
     let mut header = vec![0; length as usize];
     source.read_at(8, &mut header)?;
-    let text =
-        std::str::from_utf8(&header).map_err(|error| bad("header", "JSON in UTF-8".into(), error.to_string()))?;
+    let text = std::str::from_utf8(&header).map_err(|error| source.damaged("header", "JSON in UTF-8", error))?;
     if !text.starts_with('{') {
         let found = format!("{:?}", text.chars().next().unwrap_or(' '));
-        return Err(bad("header", "a JSON object from its first byte".into(), found));
+        return Err(source.damaged("header", "a JSON object from its first byte", found));
     }
-    let TensorEntries(entries) = serde_json::from_str(text).map_err(|error| {
-        let expected = "JSON of names with dtype, shape and data_offsets".into();
-        bad("header", expected, error.to_string())
-    })?;
+    let expected = "JSON of names with dtype, shape and data_offsets";
+    let TensorEntries(entries) =
+        serde_json::from_str(text).map_err(|error| source.damaged("header", expected, error))?;
     drop(header);
     if entries.is_empty() {
-        return Err(bad("header", "at least one tensor".into(), "none".into()));
+        return Err(source.damaged("header", "at least one tensor", "none"));
     }
 
-    let mut tensors = Vec::with_capacity(entries.len());
-    for (name, entry) in entries {
-        tensors.push(tensor(source, file, name, &entry)?);
-    }
+    let tensors = entries.into_iter().map(|(name, entry)| tensor(source, file, name, &entry));
+    let mut tensors = tensors.collect::<Result<Vec<_>>>()?;
     place(source, 8 + length, "data_offsets", false, &mut tensors)?;
     Ok(tensors)
 }
 
 /// Checks one entry; its offset stays relative to the data.
 fn tensor(source: &SourceFile, file: usize, name: String, entry: &Entry) -> Result<TensorInfo> {
-    let bad = |part: &str, expected: String, found: String| {
-        let field = format!("tensor {name}, {part}");
-        Error::malformed(source.path(), field, expected, found, DAMAGED)
-    };
     let path_like = name.contains(['/', '\\']) || name.starts_with('.');
     if name.is_empty() || name.contains(char::is_control) || path_like {
-        return Err(Error::malformed(
-            source.path(),
-            "tensor name",
-            "a printable name that is no path",
-            brief(&name),
-            "the file was made to mislead or is damaged; do not use it",
-        ));
+        let fix = "the file was made to mislead or is damaged; do not use it";
+        return Err(source.malformed("tensor name", "a printable name that is no path", brief(&name), fix));
     }
     let Some(storage) = Storage::from_dtype(&entry.dtype) else {
         let known: Vec<&str> =
             STORAGE.iter().filter(|storage| storage.elements == 1).map(|storage| storage.name).collect();
-        return Err(Error::malformed(
-            source.path(),
-            format!("tensor {name}, dtype"),
-            format!("one of {}", known.join(", ")),
-            brief(&entry.dtype),
-            "use the model in 16 bits; this version reads no other types",
-        ));
+        let (expected, found) = (format!("one of {}", known.join(", ")), brief(&entry.dtype));
+        let fix = "use the model in 16 bits; this version reads no other types";
+        return Err(source.malformed(format!("tensor {name}, dtype"), expected, found, fix));
     };
     let [begin, end] = entry.data_offsets;
     let Some(bytes) = end.checked_sub(begin) else {
-        let expected = "a begin not after its end".into();
-        return Err(bad("data_offsets", expected, format!("[{begin}, {end}]")));
+        let (expected, found) = ("a begin not after its end", format!("[{begin}, {end}]"));
+        return Err(source.damaged(format!("tensor {name}, data_offsets"), expected, found));
     };
     let shape: Option<Vec<usize>> = entry.shape.0.iter().map(|&n| n.try_into().ok()).collect();
     let size = shape.as_ref().and_then(|shape| {
@@ -112,14 +93,12 @@ fn tensor(source: &SourceFile, file: usize, name: String, entry: &Entry) -> Resu
         (Some(shape), Some(size)) if size as u64 == bytes => {
             Ok(TensorInfo { name, shape, storage, bytes, file, offset: begin, interleaved: None })
         }
-        (_, size) => Err(bad(
-            "shape",
-            format!("{} elements in its {bytes} bytes", bytes / storage.bytes as u64),
-            match size {
-                Some(size) => format!("{:?}, {size} bytes", entry.shape.0),
-                None => format!("{:?}, more than memory can address", entry.shape.0),
-            },
-        )),
+        (_, size) => {
+            let expected = format!("{} elements in its {bytes} bytes", bytes / storage.bytes as u64);
+            let takes = size.map_or("more than memory can address".to_owned(), |size| format!("{size} bytes"));
+            let found = format!("{:?}, {takes}", entry.shape.0);
+            Err(source.damaged(format!("tensor {name}, shape"), expected, found))
+        }
     }
 }
 

@@ -3,11 +3,15 @@
 //! No file is mapped: one that is cut short while it is open ends in an error, where a mapping would
 //! end the process.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// The remedy where numbers make no model.
+pub(super) const DAMAGED_MODEL: &str = "the file is damaged or its conversion went wrong; download it again";
 
 /// One file of a checkpoint, on disk or in memory.
 #[derive(Debug)]
@@ -32,13 +36,9 @@ impl SourceFile {
         // Opening a pipe would wait for its writer, so look before opening.
         let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
         if !metadata.is_file() {
-            return Err(Error::malformed(
-                path,
-                "file type",
-                "a regular file",
-                if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" },
-                "name a .gguf file or a model folder",
-            ));
+            let found = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
+            let fix = "name a .gguf file or a model folder";
+            return Err(Error::malformed(path, "file type", "a regular file", found, fix));
         }
         let file = File::open(path).map_err(Error::io(path))?;
         let len = file.metadata().map_err(Error::io(path))?.len();
@@ -74,13 +74,11 @@ impl SourceFile {
                 .ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
         };
         result.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::malformed(
-                &self.path,
-                format!("bytes from {offset}"),
-                format!("{} bytes", out.len()),
-                format!("the end of the file, which had {} bytes when opened", self.len),
-                "the file was cut short while in use; let its download finish and start again",
-            ),
+            io::ErrorKind::UnexpectedEof => {
+                let found = format!("the end of the file, which had {} bytes when opened", self.len);
+                let fix = "the file was cut short while in use; let its download finish and start again";
+                self.malformed(format!("bytes from {offset}"), format!("{} bytes", out.len()), found, fix)
+            }
             _ => Error::io(&self.path)(error),
         })
     }
@@ -91,13 +89,9 @@ impl SourceFile {
     /// It is longer than `limit` bytes.
     pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
         if self.len > limit {
-            return Err(Error::malformed(
-                &self.path,
-                "file size",
-                format!("at most {limit} bytes"),
-                format!("{} bytes", self.len),
-                "this is not the file its name says; download it again",
-            ));
+            let (expected, found) = (format!("at most {limit} bytes"), format!("{} bytes", self.len));
+            let fix = "this is not the file its name says; download it again";
+            return Err(self.malformed("file size", expected, found, fix));
         }
         let mut bytes = vec![0; self.len as usize];
         self.read_at(0, &mut bytes)?;
@@ -114,15 +108,29 @@ impl SourceFile {
         let (found, fix) = if text.starts_with("version https://git-lfs") {
             ("a Git LFS pointer", "the clone lacks the large files; run `git lfs pull` in its folder")
         } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
-            (
-                "an HTML page",
-                "the server sent a web page in place of the file; download it again, logged in if \
-                 the model asks for it",
-            )
+            let fix = "the server sent a web page in place of the file; download it again, logged in if the model asks \
+                       for it";
+            ("an HTML page", fix)
         } else {
             return Ok(());
         };
-        Err(Error::malformed(&self.path, "file contents", expected, found, fix))
+        Err(self.malformed("file contents", expected, found, fix))
+    }
+
+    /// Returns the error that a field is not as expected.
+    pub(super) fn malformed(
+        &self,
+        field: impl Into<String>,
+        expected: impl Display,
+        found: impl Display,
+        fix: impl Display,
+    ) -> Error {
+        Error::malformed(&self.path, field, expected, found, fix)
+    }
+
+    /// Returns the same error where only damage explains it.
+    pub(super) fn damaged(&self, field: impl Into<String>, expected: impl Display, found: impl Display) -> Error {
+        self.malformed(field, expected, found, "the file is damaged or cut short; download it again")
     }
 }
 

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::source::SourceFile;
+use super::source::{DAMAGED_MODEL, SourceFile};
 use super::storage::{DecodeBlocks, Storage};
 use crate::error::{Error, Result};
 
-pub(super) const DAMAGED: &str = "the file is damaged or cut short; download it again";
 /// Bytes read at a time: large enough for the disk, small enough for the cache.
 const READ_BYTES: usize = 256 << 10;
 /// Elements decoded at a time on the way to bf16; a multiple of every block length.
@@ -178,21 +177,18 @@ impl Tensors {
     /// Returns the tensor, after checking that `elements` is a part of it in whole blocks.
     fn part(&self, name: &str, elements: &Range<usize>) -> Result<&TensorInfo> {
         let Some(tensor) = self.get(name) else {
-            return Err(Error::malformed(
-                self.files[0].path(),
-                format!("tensor {name}"),
-                "a tensor of this name",
-                format!("{} tensors, none with it", self.infos.len()),
-                "the checkpoint is incomplete or of another architecture; download it again",
-            ));
+            let found = format!("{} tensors, none with it", self.infos.len());
+            let fix = "the checkpoint is incomplete or of another architecture; download it again";
+            return Err(self.files[0].malformed(format!("tensor {name}"), "a tensor of this name", found, fix));
         };
         let (total, block) = (tensor.elements(), tensor.storage.elements);
         let inside = elements.start <= elements.end && elements.end <= total;
         if !inside || !elements.start.is_multiple_of(block) || !elements.end.is_multiple_of(block) {
+            let expected = format!("a part of its {total} elements in whole blocks of {block}");
             return Err(Error::request(
                 format!("tensor {name}"),
-                format!("a part of its {total} elements in whole blocks of {block}"),
-                format!("{}..{}", elements.start, elements.end),
+                expected,
+                format!("{elements:?}"),
                 "ask for whole rows",
             ));
         }
@@ -202,14 +198,9 @@ impl Tensors {
     fn floats(&self, name: &str, elements: &Range<usize>) -> Result<(&TensorInfo, DecodeBlocks)> {
         let tensor = self.part(name, elements)?;
         let decode = tensor.storage.decode.ok_or_else(|| {
-            Error::malformed(
-                self.files[tensor.file].path(),
-                format!("tensor {name}"),
-                "weights in a floating-point or GGUF block type",
-                tensor.storage.name,
-                "the checkpoint is quantized in a way this reader was not told of; use the \
-                 original weights",
-            )
+            let (expected, found) = ("weights in a floating-point or GGUF block type", tensor.storage.name);
+            let fix = "the checkpoint is quantized in a way this reader was not told of; use the original weights";
+            self.files[tensor.file].malformed(format!("tensor {name}"), expected, found, fix)
         })?;
         Ok((tensor, decode))
     }
@@ -246,16 +237,10 @@ impl Tensors {
         if values.iter().fold(true, |all, value| all & below(value)) {
             return Ok(());
         }
-        match values.iter().position(|value| !below(value)) {
-            Some(index) => Err(Error::malformed(
-                self.files[tensor.file].path(),
-                format!("tensor {}, element {}", tensor.name, first + index),
-                if end == F32_END { "a finite number" } else { "a finite number in the range of bf16" },
-                values[index],
-                "the file is damaged or its conversion went wrong; download it again",
-            )),
-            None => Ok(()),
-        }
+        let Some(index) = values.iter().position(|value| !below(value)) else { return Ok(()) };
+        let field = format!("tensor {}, element {}", tensor.name, first + index);
+        let expected = if end == F32_END { "a finite number" } else { "a finite number in the range of bf16" };
+        Err(self.files[tensor.file].malformed(field, expected, values[index], DAMAGED_MODEL))
     }
 }
 
@@ -266,37 +251,29 @@ fn round_to_bf16(value: f32) -> u16 {
     (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// Refuses two tensors of a file with one name.
-fn refuse_duplicates(file: &Path, infos: &[TensorInfo]) -> Result<()> {
-    let mut names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Error::malformed(
-            file,
-            format!("tensor {}", pair[0]),
-            "one tensor of this name",
-            "a duplicate",
-            "the file is damaged; download it again",
-        )),
-        None => Ok(()),
-    }
-}
-
 /// Orders tensors by offset and makes the offsets relative to the start of the file, where the data begins at `data`.
 /// `field` is the format's name of an offset; `gaps` allows unused bytes between tensors and at the end.
 ///
 /// # Errors
 /// A duplicate name; a tensor that overlaps another or the end of the file; a gap that is not allowed.
 pub(super) fn place(source: &SourceFile, data: u64, field: &str, gaps: bool, tensors: &mut [TensorInfo]) -> Result<()> {
-    refuse_duplicates(source.path(), tensors)?;
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        let fix = "the file is damaged; download it again";
+        return Err(source.malformed(
+            format!("tensor {}", pair[0].name),
+            "one tensor of this name",
+            "a duplicate",
+            fix,
+        ));
+    }
     tensors.sort_unstable_by(|a, b| (a.offset, a.bytes, &a.name).cmp(&(b.offset, b.bytes, &b.name)));
     let room = source.len().saturating_sub(data);
     let mut end = 0;
     for tensor in tensors {
         let offset = tensor.offset;
         let bad = |expected: String, found: String| {
-            let field = format!("tensor {}, {field}", tensor.name);
-            Err(Error::malformed(source.path(), field, expected, found, DAMAGED))
+            Err(source.damaged(format!("tensor {}, {field}", tensor.name), expected, found))
         };
         if offset < end {
             return bad(format!("{end} or more, where the tensor before it ends"), format!("{offset}, an overlap"));
@@ -312,9 +289,7 @@ pub(super) fn place(source: &SourceFile, data: u64, field: &str, gaps: bool, ten
     }
     match end == room || gaps {
         true => Ok(()),
-        false => {
-            Err(Error::malformed(source.path(), "data", format!("{end} bytes, those of the tensors"), room, DAMAGED))
-        }
+        false => Err(source.damaged("data", format!("{end} bytes, those of the tensors"), room)),
     }
 }
 

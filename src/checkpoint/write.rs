@@ -115,13 +115,9 @@ impl<'a> NewTensor<'a> {
 
     fn refuse_beyond_f16(&self, values: &[f32], first: usize, tensors: &Tensors) -> Result<()> {
         let Some(at) = values.iter().position(|&value| f16::from_f32(value).is_infinite()) else { return Ok(()) };
-        Err(Error::malformed(
-            tensors.file_of(&self.name),
-            format!("tensor {}, element {}", self.name, first + at),
-            "a number in the range of F16, the type to be written",
-            values[at],
-            "write BF16",
-        ))
+        let field = format!("tensor {}, element {}", self.name, first + at);
+        let expected = "a number in the range of F16, the type to be written";
+        Err(Error::malformed(tensors.file_of(&self.name), field, expected, values[at], "write BF16"))
     }
 }
 

@@ -75,20 +75,16 @@ fn copied(folder: &Path) -> Result<Vec<NewFile>> {
 /// Makes the files of a Hugging Face folder of a GGUF header.
 fn made(checkpoint: &Checkpoint, vocab: &Vocabulary, tokenizer_json: Vec<u8>) -> Vec<NewFile> {
     let token = |id: Option<u32>| id.and_then(|id| vocab.tokens.get(id as usize));
-    let added: Map<String, Value> = vocab
-        .tokens
-        .iter()
-        .zip(&vocab.token_types)
-        .enumerate()
-        .filter(|(_, (_, kind))| matches!(kind, 3 | 4))
-        .map(|(id, (text, kind))| {
+    let mut added = Map::new();
+    for (id, (text, kind)) in vocab.tokens.iter().zip(&vocab.token_types).enumerate() {
+        if let 3 | 4 = kind {
             let token = json!({
                 "content": text, "lstrip": false, "normalized": false, "rstrip": false, "single_word": false,
                 "special": *kind == 3,
             });
-            (id.to_string(), token)
-        })
-        .collect();
+            added.insert(id.to_string(), token);
+        }
+    }
     // transformers builds this class by itself, with the splitting rule of "qwen2".
     let class = if vocab.pre == "qwen2" { "Qwen2Tokenizer" } else { "PreTrainedTokenizerFast" };
     let tokenizer_config = json!({

@@ -88,13 +88,9 @@ impl PartialFolder {
         if recorded == settings.as_bytes() {
             return Ok(());
         }
-        Err(Error::malformed(
-            &file,
-            "settings of the run that was begun",
-            settings,
-            String::from_utf8_lossy(&recorded),
-            format!("give those settings to go on, or remove {} to start anew", self.partial.display()),
-        ))
+        let found = String::from_utf8_lossy(&recorded);
+        let fix = format!("give those settings to go on, or remove {} to start anew", self.partial.display());
+        Err(Error::malformed(&file, "settings of the run that was begun", settings, found, fix))
     }
 
     /// Returns the path of a file until the folder is finished. The caller may keep files of its own there.
@@ -185,12 +181,10 @@ fn lock(partial: &Path) -> Result<File> {
     let file = File::create(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::request(
-            "output",
-            "a folder that no other process writes",
-            partial.display(),
-            "wait for the other run or name another folder",
-        )),
+        Err(TryLockError::WouldBlock) => {
+            let fix = "wait for the other run or name another folder";
+            Err(Error::request("output", "a folder that no other process writes", partial.display(), fix))
+        }
         Err(TryLockError::Error(error)) => Err(Error::io(&path)(error)),
     }
 }
@@ -214,10 +208,10 @@ fn write_shards(folder: &Path, pieces: &[Tensors], shard_bytes: u64) -> Result<(
             1 => "model.safetensors".to_owned(),
             count => format!("model-{number:05}-of-{count:05}.safetensors"),
         };
-        let tensors: Vec<_> = shard
-            .iter()
-            .flat_map(|piece| piece.infos().iter().map(|tensor| NewTensor::stored(piece, tensor)))
-            .collect();
+        let mut tensors = Vec::new();
+        for piece in shard {
+            tensors.extend(piece.infos().iter().map(|tensor| NewTensor::stored(piece, tensor)));
+        }
         weight_map.extend(tensors.iter().map(|tensor| (tensor.name.clone(), name.clone())));
         write_safetensors(&folder.join(name), &tensors)?;
     }
