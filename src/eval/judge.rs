@@ -33,14 +33,8 @@ pub struct Endpoint {
 impl Endpoint {
     /// Returns an endpoint with two minutes for an attempt, and six attempts within about half a minute of waiting.
     pub fn new(url: &str, model: &str) -> Endpoint {
-        Endpoint {
-            url: url.to_owned(),
-            model: model.to_owned(),
-            key_variable: None,
-            timeout: Duration::from_secs(120),
-            attempts: 6,
-            wait: Duration::from_secs(1),
-        }
+        let [timeout, wait] = [120, 1].map(Duration::from_secs);
+        Endpoint { url: url.to_owned(), model: model.to_owned(), key_variable: None, timeout, attempts: 6, wait }
     }
 }
 
@@ -77,11 +71,10 @@ impl Judge {
             true => "a URL that starts with http:// or https://",
             false => "a URL that starts with http:// (this build has no TLS)",
         };
-        let known =
-            endpoint.url.starts_with("http://") || cfg!(feature = "tls") && endpoint.url.starts_with("https://");
-        if !known {
+        let url = &endpoint.url;
+        if !(url.starts_with("http://") || cfg!(feature = "tls") && url.starts_with("https://")) {
             let fix = "give the address up to /v1; for https build with the cargo feature tls";
-            return Err(Error::request("judge", expected, &endpoint.url, fix));
+            return Err(Error::request("judge", expected, url, fix));
         }
         let key = endpoint.key_variable.as_ref().map(|name| {
             let key = std::env::var(name).ok().filter(|key| !key.trim().is_empty());
@@ -136,11 +129,8 @@ impl Judge {
             };
             if attempt >= self.endpoint.attempts {
                 let found = format!("{why}, at the last of {attempt} attempts");
-                return Err(self.error(
-                    "a reply",
-                    found,
-                    "see whether the endpoint runs, then start again: what is done is kept",
-                ));
+                let fix = "see whether the endpoint runs, then start again: what is done is kept";
+                return Err(self.error("a reply", found, fix));
             }
             wait(asked.unwrap_or(longer).min(MAX_WAIT));
             longer = longer.saturating_mul(2);
@@ -160,10 +150,10 @@ impl Judge {
         let text = text.map_err(|error| self.failure(error))?;
         match status {
             200 => self.verdict(&text).map_err(AttemptFailure::Lasting),
-            429 | 500..=599 => Err(AttemptFailure::Passing(
-                format!("status {status}: {}", beginning(&text)),
-                asked.map(Duration::from_secs),
-            )),
+            429 | 500..=599 => {
+                let why = format!("status {status}: {}", beginning(&text));
+                Err(AttemptFailure::Passing(why, asked.map(Duration::from_secs)))
+            }
             _ => {
                 let fix = "correct the address, the model or the key";
                 Err(AttemptFailure::Lasting(self.error("status 200", format!("{status}: {}", beginning(&text)), fix)))
@@ -191,11 +181,10 @@ impl Judge {
             }
             Timeout(_) => AttemptFailure::Passing(format!("no whole reply within {:?}", self.endpoint.timeout), None),
             Io(_) | ConnectionFailed | BodyStalled | HostNotFound => AttemptFailure::Passing(error.to_string(), None),
-            _ => AttemptFailure::Lasting(self.error(
-                "a request that can be sent",
-                error.to_string(),
-                "correct the address",
-            )),
+            _ => {
+                let error = self.error("a request that can be sent", error.to_string(), "correct the address");
+                AttemptFailure::Lasting(error)
+            }
         }
     }
 

@@ -65,12 +65,8 @@ impl ChatTemplate {
             environment(0, date::date_time())?.template_from_named_str(NAME, source)?;
             Ok(())
         })?;
-        Ok(ChatTemplate {
-            source: source.to_owned(),
-            bos_token: bos_token.map(str::to_owned),
-            eos_token: eos_token.map(str::to_owned),
-            time: None,
-        })
+        let [bos_token, eos_token] = [bos_token, eos_token].map(|token| token.map(str::to_owned));
+        Ok(ChatTemplate { source: source.to_owned(), bos_token, eos_token, time: None })
     }
 
     /// Returns the template as it was given.
@@ -81,15 +77,11 @@ impl ChatTemplate {
     /// Returns the format of Qwen models that have no template of their own.
     pub fn chatml() -> ChatTemplate {
         let turn = "<|im_start|>' ~ message.role ~ '\\n' ~ message.content ~ '<|im_end|>\\n";
-        ChatTemplate {
-            source: format!(
-                "{{% for message in messages %}}{{{{ '{turn}' }}}}{{% endfor %}}\
-                 {{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}{{% endif %}}"
-            ),
-            bos_token: None,
-            eos_token: None,
-            time: None,
-        }
+        let source = format!(
+            "{{% for message in messages %}}{{{{ '{turn}' }}}}{{% endfor %}}\
+             {{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}{{% endif %}}"
+        );
+        ChatTemplate { source, bos_token: None, eos_token: None, time: None }
     }
 
     /// Sets the time that templates are told, in seconds since 1970. Otherwise it is that of the clock.

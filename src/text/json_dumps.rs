@@ -75,9 +75,7 @@ impl Style {
                     self.write(out, item, depth + 1)
                 })?;
             }
-            kind => {
-                return Err(invalid(format!("tojson: a value of type {kind} is not JSON")));
-            }
+            kind => return Err(invalid(format!("tojson: a value of type {kind} is not JSON"))),
         }
         Ok(())
     }

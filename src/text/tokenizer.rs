@@ -89,11 +89,8 @@ impl Tokenizer {
                 let found = || format!("{at} bytes");
                 u32::try_from(at).map_err(|_| failed(definition.tokens_field, "4 GiB of text", found()))
             };
-            spans[token.id as usize] = Some(Span {
-                start: offset(start)?,
-                end: offset(text.len())?,
-                special: token.kind == TokenKind::Special,
-            });
+            let special = token.kind == TokenKind::Special;
+            spans[token.id as usize] = Some(Span { start: offset(start)?, end: offset(text.len())?, special });
             if token.kind != TokenKind::Normal {
                 added.push(token.text.clone());
                 added_ids.push(token.id);
@@ -113,9 +110,8 @@ impl Tokenizer {
         let builder = BPE::builder().vocab_and_merges(normal, definition.merges);
         let (builder, pipeline) = match definition.scheme {
             Scheme::ByteLevel { split, nfc, ignore_merges } => {
-                let splitter = split
-                    .splitter()
-                    .map_err(|error| Error::Tokenizer(format!("splitting rule {}: {error}", split.pre)))?;
+                let failed = |error| Error::Tokenizer(format!("splitting rule {}: {error}", split.pre));
+                let splitter = split.splitter().map_err(failed)?;
                 let letters = Box::new(std::array::from_fn(|byte| byte_letter(byte as u8)));
                 (builder.ignore_merges(ignore_merges), Encoder::ByteLevel { splitter, nfc, letters })
             }
@@ -243,10 +239,10 @@ impl Tokenizer {
         match self.spans.get(id as usize) {
             Some(Some(span)) if span.special && skip_special => Ok(&[]),
             Some(Some(span)) => Ok(&self.text[span.start as usize..span.end as usize]),
-            _ => Err(Error::Tokenizer(format!(
-                "id {id} is no token of this vocabulary, whose ids end at {}",
-                self.spans.len() - 1
-            ))),
+            _ => {
+                let last = self.spans.len() - 1;
+                Err(Error::Tokenizer(format!("id {id} is no token of this vocabulary, whose ids end at {last}")))
+            }
         }
     }
 

@@ -47,15 +47,12 @@ struct AddedToken {
 
 #[derive(Deserialize)]
 struct Bpe {
-    #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]
     dropout: Value,
     #[serde(default)]
     unk_token: Value,
-    #[serde(default)]
     continuing_subword_prefix: Option<String>,
-    #[serde(default)]
     end_of_word_suffix: Option<String>,
     #[serde(default)]
     byte_fallback: bool,
@@ -76,33 +73,19 @@ enum Merge {
 
 pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
     let json: TokenizerFile = serde_json::from_slice(bytes).map_err(|error| {
-        Error::malformed(
-            file,
-            format!("line {} column {}", error.line(), error.column()),
-            "a tokenizer.json",
-            error,
-            REPLACE,
-        )
+        let field = format!("line {} column {}", error.line(), error.column());
+        Error::malformed(file, field, "a tokenizer.json", error, REPLACE)
     })?;
-    let unsupported = |what: String| Error::Unsupported {
-        file: file.to_owned(),
-        what,
-        fix: "use the tokenizer.json of a Qwen, Llama or Mistral model".to_owned(),
-    };
+    let fix = "use the tokenizer.json of a Qwen, Llama or Mistral model";
+    let unsupported = |what: String| Error::unsupported(file, what, fix);
     let scheme = json.scheme().map_err(unsupported)?;
     let bos =
         bos(&json.post_processor).ok_or_else(|| unsupported(format!("post_processor {}", json.post_processor)))?;
 
     // Some files list their added tokens in the vocabulary too; merges never reach them there.
     let added: HashSet<_> = json.added_tokens.iter().map(|token| (token.id, &token.content)).collect();
-    let mut tokens: Vec<_> = json
-        .model
-        .vocab
-        .0
-        .into_iter()
-        .filter(|(text, id)| !added.contains(&(*id, text)))
-        .map(|(text, id)| Token { id, text, kind: TokenKind::Normal })
-        .collect();
+    let normal = json.model.vocab.0.into_iter().filter(|(text, id)| !added.contains(&(*id, text)));
+    let mut tokens: Vec<_> = normal.map(|(text, id)| Token { id, text, kind: TokenKind::Normal }).collect();
     for token in json.added_tokens {
         for (set, name) in [
             (token.single_word, "single_word"),

@@ -42,10 +42,11 @@ impl Definition {
             }
         };
         let tokens = (0..).zip(&vocabulary.tokens).zip(kinds);
+        let token = |((id, text), kind): ((u32, &String), Option<TokenKind>)| {
+            Some(Token { id, text: text.clone(), kind: kind? })
+        };
         Ok(Definition {
-            tokens: tokens
-                .filter_map(|((id, text), kind)| Some(Token { id, text: text.clone(), kind: kind? }))
-                .collect(),
+            tokens: tokens.filter_map(token).collect(),
             merges,
             scheme,
             bos: vocabulary.bos.filter(|_| vocabulary.add_bos),
@@ -58,7 +59,7 @@ impl Definition {
 fn scheme(vocabulary: &Vocabulary, file: &Path) -> Result<Scheme> {
     let unsupported = |field: &str, found: &str, known: String| {
         let what = format!("tokenizer.ggml.{field} {found:?}");
-        Err(Error::Unsupported { file: file.to_owned(), what, fix: format!("use a model with one of: {known}") })
+        Err(Error::unsupported(file, what, format!("use a model with one of: {known}")))
     };
     match &*vocabulary.model {
         "gpt2" => match SPLITS.iter().find(|split| split.pre == vocabulary.pre) {

@@ -58,15 +58,12 @@ impl Quantization {
         let folder = &checkpoint.path;
         if let Some(config) = checkpoint.config.get(KEY).filter(|config| !config.is_null()) {
             let file = folder.join("config.json");
-            return match config {
-                Value::Object(map) => {
-                    Quantization::parse(&Fields { map, file: &file, within: "quantization_config." }, None).map(Some)
-                }
-                other => {
-                    let fix = "take config.json as its authors published it";
-                    Err(Error::malformed(&file, KEY, "an object", other, fix))
-                }
+            let Value::Object(map) = config else {
+                let fix = "take config.json as its authors published it";
+                return Err(Error::malformed(&file, KEY, "an object", config, fix));
             };
+            let fields = Fields { map, file: &file, within: "quantization_config." };
+            return Quantization::parse(&fields, None).map(Some);
         }
         let Some(file) = ELSEWHERE.iter().map(|name| folder.join(name)).find(|file| file.is_file()) else {
             return Ok(None);

@@ -28,7 +28,7 @@ impl<'a> Fields<'a> {
     /// Returns an error about a value that this version does not compute.
     pub fn unsupported(&self, field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
         let what = format!("{}{field} {value}", self.within);
-        Error::Unsupported { file: self.file.to_owned(), what, fix: fix.to_owned() }
+        Error::unsupported(self.file, what, fix)
     }
 
     /// Returns the value under any of these names; null is none. Two that differ are an error.
@@ -44,31 +44,28 @@ impl<'a> Fields<'a> {
 
     /// Returns a string and the name it stands under.
     pub fn text(&self, names: &[&'a str]) -> Result<Option<(&'a str, &'a str)>> {
-        match self.find(names)? {
-            None => Ok(None),
-            Some((name, Value::String(text))) => Ok(Some((name, text))),
-            Some((name, _)) => Err(self.bad(name, "a name")),
-        }
+        self.of_type(names, "a name", Value::as_str)
     }
 
     /// Returns true or false.
     pub fn flag(&self, names: &[&'a str]) -> Result<Option<bool>> {
-        match self.find(names)? {
-            None => Ok(None),
-            Some((_, Value::Bool(flag))) => Ok(Some(*flag)),
-            Some((name, _)) => Err(self.bad(name, "true or false")),
-        }
+        Ok(self.of_type(names, "true or false", Value::as_bool)?.map(|(_, flag)| flag))
     }
 
     /// Returns a whole number and the name it stands under.
     pub fn whole(&self, names: &[&'a str]) -> Result<Option<(&'a str, i64)>> {
-        match self.find(names)? {
-            None => Ok(None),
-            Some((name, value)) => match value.as_i64() {
-                Some(number) => Ok(Some((name, number))),
-                None => Err(self.bad(name, "a whole number")),
-            },
-        }
+        self.of_type(names, "a whole number", Value::as_i64)
+    }
+
+    /// Returns a value of the type that `of` takes, and the name it stands under.
+    fn of_type<T>(
+        &self,
+        names: &[&'a str],
+        expected: &str,
+        of: fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<(&'a str, T)>> {
+        let Some((name, value)) = self.find(names)? else { return Ok(None) };
+        of(value).map(|value| Some((name, value))).ok_or_else(|| self.bad(name, expected))
     }
 
     /// Returns a whole number that must be given, and lie in this range.

@@ -1,5 +1,6 @@
 //! Tensors of one quantized linear in a checkpoint.
 
+use std::fmt::Display;
 use std::ops::Range;
 
 use half::f16;
@@ -28,13 +29,7 @@ impl LinearFile<'_> {
         self.checkpoint.tensors.get(&self.name(part))
     }
 
-    pub(crate) fn bad(
-        &self,
-        part: &str,
-        expected: impl std::fmt::Display,
-        found: impl std::fmt::Display,
-        fix: impl std::fmt::Display,
-    ) -> Error {
+    pub(crate) fn bad(&self, part: &str, expected: impl Display, found: impl Display, fix: impl Display) -> Error {
         // A part that is missing is missed where the linear's others are.
         let here = |tensor: &&TensorInfo| tensor.name.strip_prefix(self.prefix).is_some_and(|end| end.starts_with('.'));
         let near = match self.info(part) {
@@ -46,14 +41,8 @@ impl LinearFile<'_> {
     }
 
     /// Returns an error about one element of a tensor.
-    pub(crate) fn bad_element(
-        &self,
-        part: &str,
-        element: usize,
-        expected: impl std::fmt::Display,
-        found: impl std::fmt::Display,
-    ) -> Error {
-        self.bad(&format!("{part}, element {element}"), expected, found, DAMAGED)
+    pub(crate) fn bad_element(&self, part: &str, at: usize, expected: impl Display, found: impl Display) -> Error {
+        self.bad(&format!("{part}, element {at}"), expected, found, DAMAGED)
     }
 
     /// Returns a tensor of one of these types.
@@ -109,7 +98,7 @@ impl LinearFile<'_> {
     }
 
     pub(crate) fn u16s(&self, part: &str) -> Result<Vec<u16>> {
-        Ok(self.bytes(part)?.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+        Ok(self.bytes(part)?.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
     }
 
     /// Reads finite numbers as f16; BF16 is rounded.
@@ -137,7 +126,7 @@ impl LinearFile<'_> {
     }
 
     pub(crate) fn unsupported(&self, what: String, fix: &str) -> Error {
-        Error::Unsupported { file: self.checkpoint.path.to_owned(), what, fix: fix.to_owned() }
+        Error::unsupported(&self.checkpoint.path, what, fix)
     }
 }
 
@@ -147,7 +136,7 @@ pub(crate) fn tensor(prefix: &str, part: &str, dtype: &str, shape: &[usize], byt
 }
 
 pub(crate) fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+    bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
 }
 
 pub(crate) fn bytes_of(words: &[u32]) -> Vec<u8> {

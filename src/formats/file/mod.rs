@@ -92,15 +92,9 @@ pub fn read(
     let linear = LinearFile { checkpoint, prefix, rows, cols };
     if linear.info("weight").is_some_and(|weight| weight.storage.decode.is_some()) {
         let quantized = folder_formats().flat_map(|format| format.tensors).find(|name| linear.info(name).is_some());
-        return match quantized {
-            None => Ok(None),
-            Some(name) => Err(linear.bad(
-                name,
-                "either a floating-point weight or a quantized one",
-                "both",
-                "the folder mixes two models; download it again",
-            )),
-        };
+        let Some(name) = quantized else { return Ok(None) };
+        let expected = "either a floating-point weight or a quantized one";
+        return Err(linear.bad(name, expected, "both", "the folder mixes two models; download it again"));
     }
     quantization.layout.read(&linear, &quantization.notes).map(Some)
 }

@@ -14,8 +14,7 @@ use super::Grid;
 use super::file::group_size;
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
-use crate::formats::file::LinearFile;
-use crate::formats::file::{Fields, FolderFormat, FolderLayout, Notes, OTHERS};
+use crate::formats::file::{Fields, FolderFormat, FolderLayout, LinearFile, Notes, OTHERS};
 
 const BITS: u32 = 4;
 /// Codes of a word.

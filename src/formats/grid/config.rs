@@ -60,17 +60,9 @@ pub(super) struct ModuleRule {
 
 impl GptqFolder {
     pub fn new(bits: u32, group_size: Option<usize>, sym: bool, desc_act: bool, zeros: Zeros) -> GptqFolder {
-        GptqFolder {
-            bits,
-            group_size,
-            sym: Some(sym),
-            desc_act,
-            zeros,
-            damp_percent: None,
-            true_sequential: true,
-            static_groups: false,
-            rules: Vec::new(),
-        }
+        let (damp_percent, true_sequential, static_groups, rules) = (None, true, false, Vec::new());
+        let sym = Some(sym);
+        GptqFolder { bits, group_size, sym, desc_act, zeros, damp_percent, true_sequential, static_groups, rules }
     }
 
     /// Returns the settings of one module. None: a rule leaves it unquantized.

@@ -157,21 +157,16 @@ fn zeros(linear: &LinearFile, folder: &GptqFolder, notes: &Notes) -> Result<Vec<
             return Err(linear.bad("qzeros", format!("zeros of {middle}, as sym says"), zeros[0], fix));
         }
     } else if folder.zeros == Zeros::LessOne && as_stored.contains(&most) {
-        notes.add(format!(
-            "tensor {}: a zero of 0 is stored as -1, which tools read differently; read as GPTQModel does",
-            linear.name("qzeros")
-        ));
+        let differently = "a zero of 0 is stored as -1, which tools read differently; read as GPTQModel does";
+        notes.add(format!("tensor {}: {differently}", linear.name("qzeros")));
     }
     Ok(zeros)
 }
 
 pub(super) fn write(prefix: &str, grid: &Grid, folder: &GptqFolder) -> Result<Vec<NewTensor<'static>>> {
     let Grid { rows, cols, bits, group_size, .. } = *grid;
-    assert_eq!(
-        (bits, folder.group_size.unwrap_or(cols).min(cols)),
-        (folder.bits, group_size),
-        "{prefix}: bits and group"
-    );
+    let given = folder.group_size.unwrap_or(cols).min(cols);
+    assert_eq!((bits, given), (folder.bits, group_size), "{prefix}: bits and group");
     assert!(grid.order.is_none() || folder.desc_act, "{prefix}: an order of columns in a folder without desc_act");
     assert!(rows % 32 == 0 && cols % 32 == 0, "{prefix}: [{rows}, {cols}] in whole words");
     let (row_words, groups) = (cols * bits as usize / 32, grid.groups());

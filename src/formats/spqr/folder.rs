@@ -68,13 +68,8 @@ impl FolderWriter for SpqrFolder {
             tensor(prefix, "spqr_vals", "F16", &[outliers], bytes_of_halves(&weight.values)),
         ];
         if let Some(perm) = &weight.order {
-            tensors.push(tensor(
-                prefix,
-                "spqr_perm",
-                "U16",
-                &[cols],
-                narrow(&mut perm.iter().map(|&column| column as u16)),
-            ));
+            let columns = narrow(&mut perm.iter().map(|&column| column as u16));
+            tensors.push(tensor(prefix, "spqr_perm", "U16", &[cols], columns));
         }
         Ok(tensors)
     }
@@ -101,8 +96,8 @@ fn parse(fields: &Fields) -> Result<SpqrFolder> {
     match fields.text(&["variant"])? {
         Some((_, "qwgpu-1")) => (),
         other => {
-            let found =
-                other.map_or("of its authors' package".to_owned(), |(name, variant)| format!("{name} {variant:?}"));
+            let named = |(name, variant)| format!("{name} {variant:?}");
+            let found = other.map_or("of its authors' package".to_owned(), named);
             let fix = "quantize the original weights with qwgpu's own spqr";
             return Err(fields.unsupported("quant_method \"spqr\"", found, fix));
         }
@@ -146,7 +141,7 @@ impl FolderLayout for SpqrFolder {
         let outliers = linear.typed("spqr_cols", &["U16"], "fetch the folder again")?.elements();
         linear.expect("spqr_cols", &["U16"], &[outliers])?;
         linear.expect("spqr_vals", &["F16"], &[outliers])?;
-        let stats = linear.halves("spqr_s2")?.chunks_exact(4).map(|s| [s[0], s[1], s[2], s[3]]).collect();
+        let stats = linear.halves("spqr_s2")?.as_chunks().0.to_vec();
         let (row_start, columns) = outlier_places(linear, outliers)?;
         let mut weight = Spqr {
             rows,
@@ -182,8 +177,7 @@ fn small_codes(linear: &LinearFile, part: &str, bits: u32) -> Result<Vec<u8>> {
 /// Reads row starts, which count up to all outliers, and columns, which increase within each row.
 fn outlier_places(linear: &LinearFile, outliers: usize) -> Result<(Vec<u32>, Vec<u16>)> {
     let row_start = linear.words("spqr_rows")?;
-    let ends = [(0, 0), (linear.rows, outliers)];
-    for (at, expected) in ends {
+    for (at, expected) in [(0, 0), (linear.rows, outliers)] {
         if row_start[at] as usize != expected {
             let expected = format!("{expected}, as spqr_cols has {outliers} outliers");
             return Err(linear.bad_element("spqr_rows", at, expected, row_start[at]));

@@ -44,16 +44,14 @@ pub fn read(file: &Path) -> Result<Records> {
         #[cfg(feature = "parquet")]
         "parquet" => parquet(file),
         #[cfg(not(feature = "parquet"))]
-        "parquet" => Err(Error::Unsupported {
-            file: file.to_owned(),
-            what: "Parquet in this build".to_owned(),
-            fix: "build with the cargo feature parquet, or give the data as JSON lines".to_owned(),
-        }),
-        ending => Err(Error::Unsupported {
-            file: file.to_owned(),
-            what: format!("a data file that ends in \"{ending}\""),
-            fix: "give csv, tsv, jsonl, json or parquet".to_owned(),
-        }),
+        "parquet" => {
+            let fix = "build with the cargo feature parquet, or give the data as JSON lines";
+            Err(Error::unsupported(file, "Parquet in this build", fix))
+        }
+        ending => {
+            let what = format!("a data file that ends in \"{ending}\"");
+            Err(Error::unsupported(file, what, "give csv, tsv, jsonl, json or parquet"))
+        }
     }
 }
 

@@ -88,11 +88,8 @@ impl SentencePieces {
         let bytes = std::fs::read(file).map_err(Error::io(file))?;
         let proto = ModelProto::decode(bytes.as_slice())
             .map_err(|error| damaged("contents", "a SentencePiece model", &error))?;
-        let refuse = |what: &str| Error::Unsupported {
-            file: file.to_owned(),
-            what: format!("a SentencePiece model {what}"),
-            fix: "take the one of FLORES-200, flores200_sacrebleu_tokenizer_spm.model".to_owned(),
-        };
+        let fix = "take the one of FLORES-200, flores200_sacrebleu_tokenizer_spm.model";
+        let refuse = |what: &str| Error::unsupported(file, format!("a SentencePiece model {what}"), fix);
         let trainer = proto.trainer.unwrap_or_default();
         let normalizer = proto.normalizer.unwrap_or_default();
         if trainer.model_type.unwrap_or(1) != 1 {
