@@ -44,23 +44,13 @@ where
 }
 
 /// The reason why a file was not written.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub enum Failure {
     /// The system refused to write it.
-    Write(io::Error),
+    Write(#[from] io::Error),
     /// Its contents cannot be made.
-    Other(Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Write(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::Other(error)
-    }
+    Other(#[from] Error),
 }
 
 /// Creates a file of a new name beside `path`, with the rights of any new file.

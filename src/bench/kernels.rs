@@ -127,12 +127,8 @@ fn time_case(gpu: &mut Gpu, kernel: &'static Kernel, case: &Case) -> Result<Vec<
             false => Err(format!("needs {}", variant.needs)),
         };
         reasons.push(program.as_ref().err().cloned());
-        timers.extend(program.map(|program| VariantTimer {
-            variant,
-            program,
-            runs: case_timer.copies,
-            samples: Vec::new(),
-        }));
+        let runs = case_timer.copies;
+        timers.extend(program.map(|program| VariantTimer { variant, program, runs, samples: Vec::new() }));
     }
     let measured = sample(gpu, &case_timer, &mut timers);
     timers.iter().for_each(|timer| gpu.release(timer.program));

@@ -49,8 +49,10 @@ pub(super) fn parse(source: &SourceFile) -> Result<Gguf> {
     if tensor_count == 0 {
         return Err(header.bad("tensor count", "at least one tensor", 0));
     }
-    let tensors = (0..tensor_count).map(|index| tensor(&mut header, index, alignment));
-    let mut tensors = tensors.collect::<Result<Vec<_>>>()?;
+    let mut tensors = Vec::with_capacity(tensor_count as usize);
+    for index in 0..tensor_count {
+        tensors.push(tensor(&mut header, index, alignment)?);
+    }
     place(source, header.at.next_multiple_of(alignment), "offset", true, &mut tensors)?;
     Ok(Gguf { keys, tensors })
 }

@@ -58,7 +58,7 @@ impl Array {
         let mut header = HeaderReader::new(source, self.at);
         let mut strings = Vec::with_capacity(self.count as usize);
         for _ in 0..self.count {
-            strings.push(header.text(key)?);
+            strings.push(header.text(key, u64::MAX)?);
         }
         Ok(strings)
     }
@@ -167,11 +167,7 @@ impl<'a> HeaderReader<'a> {
         Ok(count)
     }
 
-    fn text(&mut self, field: &str) -> Result<String> {
-        self.text_up_to(field, u64::MAX)
-    }
-
-    fn text_up_to(&mut self, field: &str, longest: u64) -> Result<String> {
+    fn text(&mut self, field: &str, longest: u64) -> Result<String> {
         let length = self.u64(field)?;
         let most = longest.min(self.left());
         if length > most {
@@ -189,7 +185,7 @@ impl<'a> HeaderReader<'a> {
 
     /// Reads the name of a key or tensor.
     pub fn name(&mut self, field: &str) -> Result<String> {
-        let name = self.text_up_to(field, LONGEST_NAME)?;
+        let name = self.text(field, LONGEST_NAME)?;
         if name.is_empty() || name.contains(char::is_control) {
             return Err(self.bad(field, "a printable name", brief(&name)));
         }
@@ -213,7 +209,7 @@ impl<'a> HeaderReader<'a> {
                 [1] => HeaderValue::Bool(true),
                 [other] => return Err(self.bad(key, "a bool of 0 or 1", other)),
             },
-            8 => HeaderValue::Text(self.text(key)?),
+            8 => HeaderValue::Text(self.text(key, u64::MAX)?),
             9 => HeaderValue::Array(self.array(key)?),
             10 => HeaderValue::Unsigned(self.u64(key)?),
             11 => HeaderValue::Signed(i64::from_le_bytes(self.bytes(key)?)),

@@ -31,10 +31,10 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
         let expected = "a file in the model folder";
         return Err(Error::malformed(&folder.join(name), "file", expected, "no such file", INCOMPLETE));
     }
-    let config = json_object(&folder.join("config.json"))?;
+    let config = json(&folder.join("config.json"), LONGEST_CONFIG)?;
     let tokenizer = SourceFile::open(&folder.join("tokenizer.json"))?;
     tokenizer.refuse_placeholder("a JSON file")?;
-    let optional = |name| if names.has(name) { json_object(&folder.join(name)) } else { Ok(Map::new()) };
+    let optional = |name| if names.has(name) { json(&folder.join(name), LONGEST_CONFIG) } else { Ok(Map::new()) };
     let (generation, tokenizer_config) = (optional("generation_config.json")?, optional(TOKENIZER_CONFIG)?);
     Ok(Checkpoint {
         path: folder.to_owned(),
@@ -220,10 +220,6 @@ fn read_text(path: &Path, limit: u64) -> Result<String> {
         return Err(source.malformed("file contents", expected, found, fix));
     }
     Ok(text)
-}
-
-fn json_object(path: &Path) -> Result<Map<String, Value>> {
-    json(path, LONGEST_CONFIG)
 }
 
 fn json<T: serde::de::DeserializeOwned>(path: &Path, limit: u64) -> Result<T> {

@@ -59,8 +59,10 @@ pub(super) fn parse(source: &SourceFile, file: usize) -> Result<Vec<TensorInfo>>
         return Err(source.damaged("header", "at least one tensor", "none"));
     }
 
-    let tensors = entries.into_iter().map(|(name, entry)| tensor(source, file, name, &entry));
-    let mut tensors = tensors.collect::<Result<Vec<_>>>()?;
+    let mut tensors = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        tensors.push(tensor(source, file, name, &entry)?);
+    }
     place(source, 8 + length, "data_offsets", false, &mut tensors)?;
     Ok(tensors)
 }

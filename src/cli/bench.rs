@@ -122,7 +122,7 @@ fn decode(args: &DecodeArgs) -> anyhow::Result<ExitStatus> {
     let (adapter, probes) = kernels::probes(&args.model.device.choice())?.unzip();
     let context = args.model.context.unwrap_or(args.prompt + args.r#gen);
     let model = ModelArgs { context: Some(context), ..args.model.clone() };
-    let mut measured = measure_model(&model, args.prompt, args.r#gen, args.repeats)?;
+    let mut measured = measure_model(&model, [args.prompt, args.r#gen], args.repeats)?;
     measured.peak_host_bytes = usage::peak_bytes();
     if args.json {
         print_json(&json!({

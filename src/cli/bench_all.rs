@@ -50,9 +50,8 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     // Now, not after minutes.
     if let Some(folder) = args.out.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        return Err(
-            Error::request("--out", "a file in a folder that exists", folder.display(), "make the folder").into()
-        );
+        let expected = "a file in a folder that exists";
+        return Err(Error::request("--out", expected, folder.display(), "make the folder").into());
     }
     let mut gpu = open(&args.device)?;
     let software = gpu.facts.class == Class::Software;
@@ -63,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         commit: COMMIT.into(),
         date: date::today(),
         adapter: serde_json::to_value(&gpu.facts)?,
-        path: args.device.path.name(),
+        path: args.device.path.name().into(),
         limits: args.device.limits.name(),
         without: args.device.without.iter().map(ToString::to_string).collect(),
         edited_shaders: args.device.shaders.is_some(),
@@ -99,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             calibration: CalibrationArgs::NONE,
             device: args.device.clone(),
         };
-        match measure_model(&model, prompt, generated, args.repeats) {
+        match measure_model(&model, [prompt, generated], args.repeats) {
             Ok(mut measured) => {
                 // Files that were quantized on the way have no prediction.
                 if let Some(card) = card.as_ref().filter(|_| shape.starts_with("random:") || quant.is_none()) {

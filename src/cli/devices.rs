@@ -31,15 +31,13 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let adapters = gpu::adapters();
     if args.json {
-        let list: Vec<_> = adapters
-            .iter()
-            .map(|a| {
-                let mut value = serde_json::to_value(&a.facts)?;
-                value["path"] = json!("fast");
-                value["kernels"] = kernels(&a.facts);
-                Ok(value)
-            })
-            .collect::<serde_json::Result<_>>()?;
+        let mut list = Vec::new();
+        for a in &adapters {
+            let mut value = serde_json::to_value(&a.facts)?;
+            value["path"] = json!("fast");
+            value["kernels"] = kernels(&a.facts);
+            list.push(value);
+        }
         print_json(&json!(list))?;
     } else {
         for a in &adapters {

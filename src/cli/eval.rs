@@ -217,9 +217,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         if args.json {
             let requests = evaluation.tasks.iter().flat_map(|task| &task.sets).flat_map(|set| &set.requests);
             let answers = requests.filter(|request| journal.responses().contains_key(&request.key)).count();
-            print_json(
-                &json!({ "journal": path, "shard": format!("{}/{}", shard.index + 1, shard.count), "answers": answers }),
-            )?;
+            let shard = format!("{}/{}", shard.index + 1, shard.count);
+            print_json(&json!({ "journal": path, "shard": shard, "answers": answers }))?;
         }
         note("this shard is done; when all are, run `qwgpu merge` with the same --out");
     }

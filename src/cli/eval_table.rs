@@ -45,10 +45,9 @@ pub(super) fn table(run: &EvalRun, results: &Value) -> String {
             for metric in task.profile.metrics {
                 let number = |kind: &str| entry[format!("{}{kind},{}", metric.name, metric.filter)].as_f64();
                 let Some(value) = number("") else { continue };
-                let label = if metric.filter == "none" {
-                    metric.name.to_owned()
-                } else {
-                    format!("{} ({})", metric.name, metric.filter)
+                let label = match metric.filter {
+                    "none" => metric.name.to_owned(),
+                    filter => format!("{} ({filter})", metric.name),
                 };
                 let shown = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
                 rows.push([

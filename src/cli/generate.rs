@@ -12,8 +12,7 @@ use super::sampling::SamplingArgs;
 use super::values::{count, utf8};
 use crate::bench::usage;
 use crate::generate::{Flow, Model, Reply, ReplyOptions, Sampling};
-use crate::text::Message;
-use crate::text::read_text;
+use crate::text::{Message, read_text};
 use crate::units::binary_bytes;
 
 const HELP: &str = "\

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use super::model::{DeviceArgs, ModelArgs, PathArg};
+use super::model::{DeviceArgs, ModelArgs};
 use super::output::note;
 use super::progress::Bar;
 use crate::bench::models::{ModelResult, SpeedProtocol, measure};
 use crate::error::Error;
-use crate::generate::Run;
+use crate::generate::{Compute, Run};
 use crate::gpu::Gpu;
 
 /// Opens the adapter that kernels are timed on.
 pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
-    if device.path == PathArg::Cpu {
+    if device.path == Compute::Cpu {
         return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
     }
     let gpu = device.choice().open_gpu()?;
@@ -23,8 +23,7 @@ pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
 /// Loads a model and measures it.
 pub fn measure_model(
     model: &ModelArgs,
-    prompt: usize,
-    generated: usize,
+    [prompt, generated]: [usize; 2],
     repeats: Option<usize>,
 ) -> anyhow::Result<ModelResult> {
     let start = Instant::now();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::calibration::CalibrationArgs;
@@ -61,8 +62,8 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Shaders that run, or the CPU reference
-    #[arg(long, value_enum, default_value_t = PathArg::Fast)]
-    pub path: PathArg,
+    #[arg(long, default_value = "fast", value_parser = path())]
+    pub path: Compute,
     /// Limits and features that are used
     #[arg(long, value_enum, default_value_t = LimitsArg::Adapter)]
     pub limits: LimitsArg,
@@ -77,14 +78,16 @@ pub struct DeviceArgs {
     pub shaders: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PathArg {
-    /// Portable WGSL that needs no optional feature
-    Portable,
-    /// The fastest shaders that the adapter can run
-    Fast,
-    /// The f32 reference on the CPU
-    Cpu,
+/// Returns the parser of what computes.
+pub fn path() -> impl TypedValueParser<Value = Compute> {
+    let values = [
+        ("portable", "Portable WGSL that needs no optional feature"),
+        ("fast", "The fastest shaders that the adapter can run"),
+        ("cpu", "The f32 reference on the CPU"),
+    ];
+    let paths = [Compute::Portable, Compute::Fast, Compute::Cpu];
+    PossibleValuesParser::new(values.map(|(name, help)| PossibleValue::new(name).help(help)))
+        .map(move |name| paths.into_iter().find(|path| path.name() == name).expect("one of the possible values"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -95,13 +98,6 @@ pub enum LimitsArg {
     Webgpu,
 }
 
-impl PathArg {
-    /// Returns the name that the command line uses.
-    pub fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
-}
-
 impl LimitsArg {
     /// Returns the name that the command line uses.
     pub fn name(self) -> String {
@@ -109,21 +105,11 @@ impl LimitsArg {
     }
 }
 
-impl From<PathArg> for Compute {
-    fn from(path: PathArg) -> Compute {
-        match path {
-            PathArg::Portable => Compute::Portable,
-            PathArg::Fast => Compute::Fast,
-            PathArg::Cpu => Compute::Cpu,
-        }
-    }
-}
-
 impl DeviceArgs {
     /// Returns the device that the options choose.
     pub fn choice(&self) -> DeviceChoice {
         DeviceChoice {
-            path: self.path.into(),
+            path: self.path,
             device: self.device.clone(),
             require_gpu: self.require_gpu,
             webgpu_limits: self.limits == LimitsArg::Webgpu,
@@ -136,13 +122,11 @@ impl DeviceArgs {
 impl ModelArgs {
     /// Refuses random weights, before any are made, where text is needed.
     pub fn expect_tokenizer(&self) -> anyhow::Result<()> {
-        match Spec::parse(&self.model)? {
-            Spec::Files { .. } => Ok(()),
-            Spec::Random { .. } => {
-                let fix = "give a model folder or a .gguf file";
-                Err(Error::request("--model", "a model with a tokenizer", &self.model, fix).into())
-            }
+        if let Spec::Random { .. } = Spec::parse(&self.model)? {
+            let fix = "give a model folder or a .gguf file";
+            return Err(Error::request("--model", "a model with a tokenizer", &self.model, fix).into());
         }
+        Ok(())
     }
 
     /// Returns how the model is opened.
@@ -180,11 +164,8 @@ impl ModelArgs {
         let model = model.with_context(|| format!("cannot load {}", self.model))?;
         let (held, counted) = model.engine.model.packed_bytes();
         if counted > 0 {
-            bar.note(&format!(
-                "packed weights: {} on the device, {} as the format counts them",
-                binary_bytes(held),
-                binary_bytes(counted)
-            ));
+            let (held, counted) = (binary_bytes(held), binary_bytes(counted));
+            bar.note(&format!("packed weights: {held} on the device, {counted} as the format counts them"));
         }
         Ok(model)
     }

@@ -168,11 +168,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         for (number, nll) in nll.iter().enumerate() {
             print_out(&format!("window {number}: nll {nll:.6}\n"))?;
         }
-        print_out(&format!(
-            "perplexity {ppl:.4} over {} windows of {}, {scored} tokens scored\n",
-            windows.len(),
-            window
-        ))?;
+        let count = windows.len();
+        print_out(&format!("perplexity {ppl:.4} over {count} windows of {window}, {scored} tokens scored\n"))?;
     }
     Ok(ExitStatus::Done)
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::method_args::method_parser;
-use super::model::{DeviceArgs, PathArg};
+use super::model::{DeviceArgs, path};
 use super::output::{ExitStatus, columns, note, print_out};
 use super::progress::Bar;
 use super::values::{count, lengths};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
+use crate::generate::Compute;
 use crate::study::{Cost, Matrix, Study, StudySettings};
 use crate::units::binary_bytes;
 
@@ -99,8 +100,8 @@ pub struct Args {
     #[arg(long, default_value = "512/128", value_name = "P/G", value_parser = lengths)]
     speed: (usize, usize),
     /// Measure speed and memory on this path [default: that of --path]
-    #[arg(long, value_enum, value_name = "PATH")]
-    speed_path: Option<PathArg>,
+    #[arg(long, value_name = "PATH", value_parser = path())]
+    speed_path: Option<Compute>,
     #[command(flatten)]
     calibration: CalibrationArgs,
     /// Folder for the report and all steps
@@ -139,7 +140,7 @@ impl Args {
             reply_tokens: self.reply_tokens,
             context: self.context,
             speed: self.speed,
-            speed_path: self.speed_path.map(Into::into),
+            speed_path: self.speed_path,
             calibration: self.calibration.choice(),
             device: self.device.choice(),
             out: self.out.clone(),

@@ -46,10 +46,8 @@ fn try_kernels(gpu: &mut Gpu, name: &str, progress: &mut dyn Progress) -> Result
         }));
     }
     if failed.is_empty() {
-        failed.push(Finding::ok(
-            "kernels",
-            format!("{name}: {all} kernels agree with the CPU reference in {cases} cases"),
-        ));
+        let message = format!("{name}: {all} kernels agree with the CPU reference in {cases} cases");
+        failed.push(Finding::ok("kernels", message));
     }
     Ok(failed)
 }

@@ -47,17 +47,13 @@ pub fn drivers(system: &System, adapters: &[Facts], has_loader: bool) -> Vec<Fin
         find("dri", &format!("{} cannot be opened by this user", node.path.display()), &fix);
     }
     if findings.is_empty() {
-        let (message, fix) = match system.cards.is_empty() {
-            true => (
-                "no NVIDIA, AMD or Intel graphics card on the PCI bus".into(),
-                "in a virtual machine, pass a GPU through",
-            ),
-            false => (
-                format!("the installed drivers ({installed}) show no GPU"),
-                "update the driver; `vulkaninfo --summary` (vulkan-tools) says more",
-            ),
-        };
-        findings.push(Finding::new(level, "gpu", message, fix));
+        findings.push(if system.cards.is_empty() {
+            let message = "no NVIDIA, AMD or Intel graphics card on the PCI bus";
+            Finding::new(level, "gpu", message, "in a virtual machine, pass a GPU through")
+        } else {
+            let fix = "update the driver; `vulkaninfo --summary` (vulkan-tools) says more";
+            Finding::new(level, "gpu", format!("the installed drivers ({installed}) show no GPU"), fix)
+        });
     }
     findings
 }

@@ -107,6 +107,7 @@ impl System {
     pub fn read(root: &Path, env: impl Fn(&str) -> Option<String>) -> System {
         let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
         let exists = |path: &str| root.join(path).exists();
+        let group = |fact: &str| text(&format!("sys/fs/cgroup/memory.{fact}"));
         let groups = text("proc/1/cgroup");
         let in_group = ["docker", "containerd", "kubepods", "lxc", "podman"].iter().any(|name| groups.contains(name));
         System {
@@ -117,11 +118,7 @@ impl System {
             nvidia_device: exists("dev/nvidia0"),
             nodes: render_nodes(&root.join("dev/dri"), &text("etc/group")),
             drivers: drivers(root, &env),
-            free_memory: free_memory(
-                &text("proc/meminfo"),
-                &text("sys/fs/cgroup/memory.max"),
-                &text("sys/fs/cgroup/memory.current"),
-            ),
+            free_memory: free_memory(&text("proc/meminfo"), &group("max"), &group("current")),
         }
     }
 

@@ -4,7 +4,7 @@
 //! torn is dropped. Answers of another model are refused, never mixed in.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -62,13 +62,8 @@ impl Journal {
     /// # Errors
     /// Another process writes it; it is of another model; a line but the last is damaged.
     pub fn open(path: &Path, identity: &Identity, settings: &EvalSettings, now: u64, fresh: bool) -> Result<Journal> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::io(path))?;
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = file.map_err(Error::io(path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -165,19 +160,16 @@ impl Identity {
         let found = self;
         let differ = |what: &str| {
             let fix = "give another `out`, or `fresh` to begin again";
-            let (expected, found) =
-                (format!("answers of {}", wanted.model), format!("those of {}, {what}", found.model));
-            Err(Error::malformed(path, "identity", expected, found, fix))
+            let found = format!("those of {}, {what}", found.model);
+            Err(Error::malformed(path, "identity", format!("answers of {}", wanted.model), found, fix))
         };
         match () {
             () if found.digest != wanted.digest => differ("another model or quantization"),
             () if found.tokenizer != wanted.tokenizer => differ("with another tokenizer"),
             () if found.template != wanted.template => differ("with another chat template"),
             () if found.path != wanted.path => differ(&format!("computed on path {}", found.path)),
-            () if found.packed != wanted.packed => match found.packed {
-                true => differ("its blocks packed as the file has them"),
-                false => differ("its blocks widened to bf16"),
-            },
+            () if found.packed && !wanted.packed => differ("its blocks packed as the file has them"),
+            () if found.packed != wanted.packed => differ("its blocks widened to bf16"),
             () if found.numerics != wanted.numerics => differ("computed by another version"),
             () => Ok(()),
         }

@@ -121,8 +121,15 @@ pub enum Tokens {
     },
 }
 
-/// Encodes a context with or without the token that begins a text.
-type Encode = fn(&Tokenizer, &str) -> Result<Vec<u32>>;
+/// The way from a document to tokens.
+struct DocumentEncoder {
+    /// Encodes a context with or without the token that begins a text.
+    encode: fn(&Tokenizer, &str) -> Result<Vec<u32>>,
+    /// The most tokens of a sequence.
+    most: usize,
+    /// Set and number, for errors.
+    place: String,
+}
 
 /// Reads the tasks of `settings` and makes their requests, for sequences of at most `settings.context` tokens or of the
 /// fewer that a profile allows.
@@ -215,17 +222,18 @@ impl RequestBuilder<'_> {
         } else {
             prompt::compose(&prompt, shots)
         };
-        let place = || format!("{}, document {id}", set.name);
+        let place = format!("{}, document {id}", set.name);
         // One slot is kept free, of what the profile allows as of the model's context.
         let context_tokens = self.settings.context;
         let most = profile.context.map_or(context_tokens, |most| most.min(context_tokens)).saturating_sub(1);
         // A chat template writes the first token itself.
-        let encode: Encode = if profile.chat { Tokenizer::encode_without_bos } else { Tokenizer::encode };
+        let encode = if profile.chat { Tokenizer::encode_without_bos } else { Tokenizer::encode };
+        let document = DocumentEncoder { encode, most, place };
         let (tokens, truncated) = match &prompt.output {
-            OutputType::Choices(_) => self.choices(encode, &context, &continuations, most, place)?,
+            OutputType::Choices(_) => self.choices(document, &context, &continuations)?,
             OutputType::Reply { max_new_tokens, .. } => {
                 let fewer = self.settings.max_new_tokens.unwrap_or(usize::MAX);
-                self.reply(encode, &context, fewer.min(*max_new_tokens), most, place)?
+                self.reply(document, &context, fewer.min(*max_new_tokens))?
             }
         };
         let mut digest = Sha256::new();
@@ -238,14 +246,8 @@ impl RequestBuilder<'_> {
 
     /// Encodes each choice: the whole text is cut where the context's own tokens end, as in
     /// lm-evaluation-harness; there, too, white space at the context's end belongs to the continuation.
-    fn choices(
-        &self,
-        encode: Encode,
-        context: &str,
-        continuations: &[String],
-        most: usize,
-        place: impl Fn() -> String,
-    ) -> Result<(Tokens, bool)> {
+    fn choices(&self, document: DocumentEncoder, context: &str, continuations: &[String]) -> Result<(Tokens, bool)> {
+        let DocumentEncoder { encode, most, place } = document;
         let trimmed = context.trim_end();
         let space = &context[trimmed.len()..];
         let ctx = if trimmed.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, trimmed)? };
@@ -263,13 +265,13 @@ impl RequestBuilder<'_> {
                 _ => {
                     let found = format!("`{}` and what is before it run together", continuation.escape_debug());
                     let fix = "a prompt must not end within a word; report this profile";
-                    return Err(Error::request(place(), "tokens of its own for each choice", found, fix));
+                    return Err(Error::request(place, "tokens of its own for each choice", found, fix));
                 }
             };
             // The last token of an answer is not fed.
             let long = (ctx.len() + answer.len() - 1).saturating_sub(most);
             if long >= ctx.len() {
-                return Err(too_long(place(), ctx.len() + answer.len(), most));
+                return Err(too_long(place, ctx.len() + answer.len(), most));
             }
             truncated |= long > 0;
             let ids = &ctx[long..];
@@ -286,26 +288,20 @@ impl RequestBuilder<'_> {
         Ok((Tokens::Choices { questions, choices }, truncated))
     }
 
-    fn reply(
-        &self,
-        encode: Encode,
-        context: &str,
-        max_new_tokens: usize,
-        most: usize,
-        place: impl Fn() -> String,
-    ) -> Result<(Tokens, bool)> {
+    fn reply(&self, document: DocumentEncoder, context: &str, max_new_tokens: usize) -> Result<(Tokens, bool)> {
+        let DocumentEncoder { encode, most, place } = document;
         let ids = if context.is_empty() { self.prefix(&place)? } else { encode(self.tokenizer, context)? };
         if max_new_tokens >= most {
-            return Err(too_long(place(), max_new_tokens + 1, most));
+            return Err(too_long(place, max_new_tokens + 1, most));
         }
         let long = ids.len().saturating_sub(most - max_new_tokens);
         Ok((Tokens::Reply { ids: ids[long..].to_vec(), max_new_tokens }, long > 0))
     }
 
-    fn prefix(&self, place: &impl Fn() -> String) -> Result<Vec<u32>> {
+    fn prefix(&self, place: &str) -> Result<Vec<u32>> {
         let Some(id) = self.settings.prefix_token else {
             let fix = "say with `prefix_token` which token stands in front";
-            return Err(Error::request(place(), "a context", "an empty one", fix));
+            return Err(Error::request(place, "a context", "an empty one", fix));
         };
         Ok(vec![id])
     }

@@ -120,6 +120,24 @@ pub trait QuantizedWeight: Any + fmt::Debug + Send + Sync {
     }
 }
 
+/// Returns the module's `FORMAT` and the fields `rows` and `cols`, as the first methods of a [`QuantizedWeight`].
+macro_rules! weight_of_format {
+    () => {
+        fn format(&self) -> &'static Format {
+            &FORMAT
+        }
+
+        fn rows(&self) -> usize {
+            self.rows
+        }
+
+        fn cols(&self) -> usize {
+            self.cols
+        }
+    };
+}
+use weight_of_format;
+
 impl dyn QuantizedWeight {
     /// Returns the weight as its own type.
     pub fn downcast_ref<T: QuantizedWeight>(&self) -> Option<&T> {

@@ -56,15 +56,8 @@ impl BleuTokenizer<'_> {
             }
             BleuTokenizer::International => replaced(&INTERNATIONAL, text),
             BleuTokenizer::Chinese => {
-                let mut apart = String::with_capacity(text.len());
-                for character in python::strip(text).chars() {
-                    if is_chinese(character) {
-                        apart.extend([' ', character, ' ']);
-                    } else {
-                        apart.push(character);
-                    }
-                }
-                replaced(&WESTERN, &apart)
+                let apart = |c: char| if is_chinese(c) { format!(" {c} ") } else { c.to_string() };
+                replaced(&WESTERN, &python::strip(text).chars().map(apart).collect::<String>())
             }
             BleuTokenizer::Characters => text.chars().flat_map(|character| [character, ' ']).collect(),
             BleuTokenizer::Pieces(pieces) => pieces(text),

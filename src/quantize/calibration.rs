@@ -53,13 +53,9 @@ pub fn samples(
         _ => windows(vec![contents.to_owned()], wanted, tokenizer)?,
     };
     if samples.len() < wanted.samples {
-        return Err(Error::malformed(
-            file,
-            "calibration samples",
-            format!("{} of {} tokens", wanted.samples, wanted.length),
-            samples.len(),
-            "give a longer file, or fewer `samples` or a smaller `length`",
-        ));
+        let expected = format!("{} of {} tokens", wanted.samples, wanted.length);
+        let fix = "give a longer file, or fewer `samples` or a smaller `length`";
+        return Err(Error::malformed(file, "calibration samples", expected, samples.len(), fix));
     }
     Ok(samples)
 }
@@ -69,13 +65,9 @@ fn documents(file: &Path, contents: &str, field: &str) -> Result<Vec<String>> {
         let record: Option<Value> = serde_json::from_str(line).ok();
         let text = record.as_ref().and_then(|record| record.get(field)).and_then(Value::as_str);
         text.map(str::to_owned).ok_or_else(|| {
-            Error::malformed(
-                file,
-                format!("line {}", number + 1),
-                format!("a JSON object with a text in {field:?}"),
-                record.map_or("no JSON", |_| "no such text"),
-                "choose another `field`",
-            )
+            let expected = format!("a JSON object with a text in {field:?}");
+            let found = record.map_or("no JSON", |_| "no such text");
+            Error::malformed(file, format!("line {}", number + 1), expected, found, "choose another `field`")
         })
     };
     contents.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(text).collect()

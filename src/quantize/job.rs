@@ -31,14 +31,9 @@ impl Job<'_> {
             sha.update((sample.len() as u64).to_le_bytes());
             sha.update(bytemuck::cast_slice(sample));
         }
-        let samples = hex(sha.finalize());
-        let identity = json!({
-            "model": model_digest(self.checkpoint)?,
-            "settings": self.settings.to_json(),
-            "samples": samples,
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        Ok(identity.to_string())
+        let (model, settings, samples) = (model_digest(self.checkpoint)?, self.settings.to_json(), hex(sha.finalize()));
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(json!({ "model": model, "settings": settings, "samples": samples, "version": version }).to_string())
     }
 
     /// Checks the settings against model and samples.
@@ -49,11 +44,8 @@ impl Job<'_> {
             return Err(Error::request("`calibration`", "samples for this method", "none", fix));
         }
         if Quantization::of(self.checkpoint)?.is_some() {
-            return Err(Error::Unsupported {
-                file: self.checkpoint.path.to_owned(),
-                what: "quantizing a model that is quantized already".into(),
-                fix: "start from the original model".into(),
-            });
+            let what = "quantizing a model that is quantized already";
+            return Err(Error::unsupported(&self.checkpoint.path, what, "start from the original model"));
         }
         for i in 0..self.config.num_hidden_layers {
             for slot in self.config.family.layer {
@@ -71,24 +63,16 @@ impl Job<'_> {
             return Err(Error::request("`lm_head`", expected, hidden, "leave it out"));
         }
         if let Some(id) = self.samples.iter().flatten().find(|id| **id as usize >= vocab) {
-            return Err(Error::malformed(
-                &self.checkpoint.path,
-                "vocab_size",
-                format!("more than {id}, a token of the calibration text"),
-                vocab,
-                "tokenizer and weights are not of the same model; download both again",
-            ));
+            let expected = format!("more than {id}, a token of the calibration text");
+            let fix = "tokenizer and weights are not of the same model; download both again";
+            return Err(Error::malformed(&self.checkpoint.path, "vocab_size", expected, vocab, fix));
         }
         let longest = self.config.max_position_embeddings;
-        match self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
-            Some(sample) => Err(Error::request(
-                "`length`",
-                format!("samples of 1 to {longest} tokens, what the model was trained for"),
-                sample.len(),
-                "give a smaller `length`",
-            )),
-            None => Ok(()),
+        if let Some(sample) = self.samples.iter().find(|s| s.is_empty() || s.len() > longest) {
+            let expected = format!("samples of 1 to {longest} tokens, what the model was trained for");
+            return Err(Error::request("`length`", expected, sample.len(), "give a smaller `length`"));
         }
+        Ok(())
     }
 }
 

@@ -136,13 +136,11 @@ impl<'a> LayerQuantizer<'a, '_> {
         let mut solved = Vec::new();
         for input in LinearInput::ALL {
             let subset: Vec<_> = self.job.config.family.linears_of(input).collect();
-            let gathered = match calibrator {
-                Some(calibrator) => {
-                    let name = self.name(subset[0]);
-                    calibrator.run(self.backend, layer, Some(input), samples, Some(&name), self.progress)?
-                }
-                None => None,
-            };
+            let mut gathered = None;
+            if let Some(calibrator) = calibrator {
+                let name = self.name(subset[0]);
+                gathered = calibrator.run(self.backend, layer, Some(input), samples, Some(&name), self.progress)?;
+            }
             let mut factor = None;
             for &name in &subset {
                 if self.job.settings.skips(&self.name(name)) {
@@ -180,10 +178,7 @@ impl<'a> LayerQuantizer<'a, '_> {
         let name = self.name(linear);
         let (values, rows, cols) = weight_values(self.job.checkpoint, &name)?;
         let weight = Weight { name: &name, values: &values, rows, cols };
-        let factor = match hessian {
-            Some(hessian) => factor_for(self.options, hessian, &weight, factor)?,
-            None => None,
-        };
+        let factor = hessian.map(|hessian| factor_for(self.options, hessian, &weight, factor)).transpose()?.flatten();
         let inputs = InputStatistics { hessian, factor };
         let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, inputs)?;
         let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
@@ -197,11 +192,9 @@ impl<'a> LayerQuantizer<'a, '_> {
 
     /// Replaces a linear of the layer by a quantized one.
     fn replace(&mut self, layer: &mut Layer, linear: &str, weight: &dyn QuantizedWeight) -> Result<()> {
-        let name = self.name(linear);
-        let slot = layer.linear_mut(linear);
-        let bias = slot.bias;
+        let (name, slot) = (self.name(linear), layer.linear_mut(linear));
         let new = Linear::upload(self.backend, &name, weight, &mut self.orders)?;
-        *slot = Linear { bias, ..new };
+        *slot = Linear { bias: slot.bias, ..new };
         Ok(())
     }
 

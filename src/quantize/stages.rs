@@ -78,10 +78,7 @@ impl Calibrator {
             Some(LinearInput::MlpActivation) => layer.linear("mlp.down_proj").cols,
             None => 0,
         };
-        let bands = match gather {
-            Some(name) => bands(backend, name, width)?,
-            None => Vec::new(),
-        };
+        let bands = gather.map(|name| bands(backend, name, width)).transpose()?.unwrap_or_default();
         let mut programs: Vec<(usize, ProgramId, Tensor)> = Vec::new();
         let count = samples.len() as u64;
         for (number, sample) in samples.iter_mut().enumerate() {
@@ -122,13 +119,8 @@ impl Calibrator {
             }
             progress.at("calibration samples", number as u64 + 1, count)?;
         }
-        for (_, program, _) in programs {
-            backend.release(program);
-        }
-        let hessian = match gather {
-            Some(name) => Some(read_hessian(backend, name, width, &bands)?),
-            None => None,
-        };
+        programs.iter().for_each(|(_, program, _)| backend.release(*program));
+        let hessian = gather.map(|name| read_hessian(backend, name, width, &bands)).transpose()?;
         backend.keep_residents(kept);
         Ok(hessian)
     }

@@ -14,7 +14,10 @@ const SPQR: &str = "spqr";
 static TEXT: &str = include_str!("claims.txt");
 
 /// Judges a claim by an analysis; the text is the reason why it is untested where no run has the numbers.
-type ClaimRule = fn(&Analysis<'_>, &str) -> (ClaimOutcome, String);
+type ClaimRule = fn(&Analysis<'_>, &str) -> Judgement;
+
+/// The outcome, and the numbers behind it.
+type Judgement = (ClaimOutcome, String);
 
 /// All claims by name, in the order of the paper.
 static CLAIMS: &[(&str, ClaimRule)] = &[
@@ -85,7 +88,7 @@ fn judge(
     enough: impl Fn(usize, usize) -> bool,
     untested: &str,
     evidence: impl FnOnce() -> String,
-) -> (ClaimOutcome, String) {
+) -> Judgement {
     match (all, enough(passed, all)) {
         (0, _) => (ClaimOutcome::Untested, untested.to_owned()),
         (_, true) => (ClaimOutcome::Held, evidence()),
@@ -94,7 +97,7 @@ fn judge(
 }
 
 /// Judges a claim that every case must support: whether each does, and its evidence, which is listed behind `lead`.
-fn judge_every(cases: impl Iterator<Item = (bool, String)>, lead: &str, untested: &str) -> (ClaimOutcome, String) {
+fn judge_every(cases: impl Iterator<Item = (bool, String)>, lead: &str, untested: &str) -> Judgement {
     let (passed, texts): (Vec<bool>, Vec<String>) = cases.unzip();
     judge(count(&passed, |passed| *passed), every, untested, || format!("{lead}{}.", texts.join("; ")))
 }
@@ -120,7 +123,7 @@ fn presets<'a>(analysis: &Analysis<'a>, method: &str) -> impl Iterator<Item = &'
 /// Fewest runs that have not collapsed of a coefficient that judges the claim.
 const PREDICTED_RUNS: usize = 5;
 
-fn perplexity_predicts(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn perplexity_predicts(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let found = mean(&analysis.relations, true, PREDICTED_RUNS);
     let all = match mean(&analysis.relations, false, LEAST_RUNS) {
         None => format!("Over all runs no coefficient has {LEAST_RUNS} runs."),
@@ -137,7 +140,7 @@ fn perplexity_predicts(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome
     (outcome, format!("Mean of r with its sign: {signed} over {count}, {wrong} of the wrong sign. {all}"))
 }
 
-fn larger_beats_smaller(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn larger_beats_smaller(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let runs = &analysis.study.runs;
     let mut pairs = Vec::new();
     for small in runs.iter().filter(|run| run.is_baseline()) {
@@ -165,13 +168,7 @@ fn larger_beats_smaller(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcom
 
 /// Judges the claim that all 2-bit runs of a kind collapse on some text, or that none does on any. The evidence has the
 /// worst perplexity of each.
-fn collapse(
-    analysis: &Analysis<'_>,
-    method: &str,
-    purpose: Purpose,
-    collapsed: bool,
-    untested: &str,
-) -> (ClaimOutcome, String) {
+fn collapse(analysis: &Analysis<'_>, method: &str, purpose: Purpose, collapsed: bool, untested: &str) -> Judgement {
     let wanted = |run: &&RunResult| run.method == method && run.purpose == purpose && run.bits == 2;
     let case = |run: &RunResult| {
         let rises = || analysis.rises.iter().filter(|rise| std::ptr::eq(rise.run, run));
@@ -192,7 +189,7 @@ fn wider_gptq(analysis: &Analysis<'_>, run: &RunResult, perplexity: &Perplexity)
     Some(format!(" ({}: {value})", wider.title()))
 }
 
-fn spqr_needs_outliers(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn spqr_needs_outliers(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let mut cases = Vec::new();
     let runs = &analysis.study.runs;
     for changed in runs.iter().filter(|run| run.method == SPQR && run.purpose == Purpose::Ablation) {
@@ -208,7 +205,7 @@ fn spqr_needs_outliers(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome
     judge_every(cases.into_iter(), "", untested)
 }
 
-fn outliers_grow(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn outliers_grow(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let case = |model: &str| {
         let runs = presets(analysis, SPQR).filter(|run| run.model == model);
         let mut shares: Vec<(u32, f64)> =
@@ -221,7 +218,7 @@ fn outliers_grow(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, Stri
     judge_every(analysis.study.models().into_iter().filter_map(case), "", untested)
 }
 
-fn true_bits(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn true_bits(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let case = |run: &RunResult| {
         let bits = run.true_bits?;
         Some((bits >= 4.0, format!("{}: {}", run.full_title(), number::fixed(bits, 2))))
@@ -229,7 +226,7 @@ fn true_bits(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) 
     judge_every(presets(analysis, SPQR).filter(|run| run.bits == 2).filter_map(case), "", untested)
 }
 
-fn slower(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn slower(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let decoding = analysis.study.decoding(RunResult::is_quantized_preset);
     let text = decoding.text();
     // Those that vary may be the slow ones, so a minority shows nothing.
@@ -245,7 +242,7 @@ fn slower(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
     })
 }
 
-fn saves_nothing(analysis: &Analysis<'_>, untested: &str) -> (ClaimOutcome, String) {
+fn saves_nothing(analysis: &Analysis<'_>, untested: &str) -> Judgement {
     let shares: Vec<f64> = presets(analysis, SPQR).filter_map(|run| analysis.study.weight_share(run)).collect();
     judge(count(&shares, |share| *share >= 0.95), every, untested, || {
         let (least, most) = extent(shares.iter().copied()).unwrap_or((1.0, 1.0));
@@ -307,7 +304,7 @@ impl LossVerdicts {
     }
 
     /// Judges a claim: it held if more than half of the scores support it, and fell if at least half contradict it.
-    fn judge(&self, support: &[LossVerdict], contradict: &[LossVerdict]) -> (ClaimOutcome, String) {
+    fn judge(&self, support: &[LossVerdict], contradict: &[LossVerdict]) -> Judgement {
         let [worse, skipped] = [LossVerdict::Worse, LossVerdict::Guessing].map(|verdict| self.count(&[verdict]));
         let all = self.0.len() - skipped;
         let outcome = match self.count(contradict) {

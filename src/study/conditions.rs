@@ -20,11 +20,10 @@ pub fn conditions(settings: &StudySettings, adapters: &StudyAdapters, models: &[
     let samples = format!("{} of {} tokens", calibration.samples, calibration.length);
     let mut others = vec![NamedValue::new("calibration", file), NamedValue::new("calibration samples", samples)];
     others.extend(models.iter().flat_map(StudyModel::facts));
-    let version = format!("{} at {COMMIT}", env!("CARGO_PKG_VERSION"));
     Conditions {
         command: settings.command.clone(),
         date: date::today(),
-        qwgpu: version,
+        qwgpu: format!("{} at {COMMIT}", env!("CARGO_PKG_VERSION")),
         adapter: adapters.scores.clone(),
         driver: adapters.driver.clone(),
         path: settings.device.path.name().to_owned(),

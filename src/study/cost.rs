@@ -2,13 +2,11 @@
 
 use serde_json::json;
 
-use super::adapters::StudyAdapters;
-use super::matrix::ModelForm;
 use super::model::StudyModel;
-use super::settings::StudySettings;
-use super::step::cached;
+use super::session::Study;
+use super::step::{cached, ends_study};
 use crate::bench::models::{SpeedProtocol, measure};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::journal::NUMERICS;
 use crate::eval::requests::SubsetRequests;
 use crate::progress::Progress;
@@ -43,21 +41,16 @@ pub struct ModelCost {
     pub bytes: u64,
 }
 
-impl Cost {
-    /// Counts tokens, and measures the first model's rates if they are not known.
+impl Study {
+    /// Returns what the study will cost: counts tokens, and measures the first model's rates if they are not known.
     ///
     /// # Errors
     /// Those of the device that more bits or less memory would not mend; what `progress` returns.
-    pub fn new(
-        settings: &StudySettings,
-        adapters: &StudyAdapters,
-        models: &[StudyModel],
-        forms: &[ModelForm],
-        progress: &mut dyn Progress,
-    ) -> Result<Cost> {
+    pub fn cost(&self, progress: &mut dyn Progress) -> Result<Cost> {
+        let Study { settings, models, forms, .. } = self;
         let first = &models[0];
         // A model that does not fit in 16 bits may fit in fewer.
-        let rates = match rates(settings, adapters, first, progress) {
+        let rates = match self.rates(first, progress) {
             Err(error) if !ends_study(&error) => Err(error.to_string()),
             rates => Ok(rates?),
         };
@@ -84,31 +77,17 @@ impl Cost {
         }
         Ok(cost)
     }
-}
 
-/// Returns whether an error of one form is one of all others, too: a full disk, a lost device, an interruption.
-pub(super) fn ends_study(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }
-        // What a quantizer says of a layer.
-        | Error::Request { .. } | Error::Malformed { .. }
-    )
-}
-
-/// Measures the tokens a second that the 16-bit model reads and writes, now or before.
-fn rates(
-    settings: &StudySettings,
-    adapters: &StudyAdapters,
-    model: &StudyModel,
-    progress: &mut dyn Progress,
-) -> Result<[f64; 2]> {
-    let path = settings.device.path;
-    cached(&settings.out.join("rate.json"), json!([NUMERICS, model.digest, path.name(), adapters.scores]), || {
-        let mut loaded = model.load(&model.path, false, settings, path, progress)?;
-        let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
-        let protocol = SpeedProtocol { prompt, generated: 8, repeats: 1 };
-        let measured = measure(&mut loaded, &model.name, 0.0, protocol, progress)?;
-        Ok([measured.prefill, measured.decode].map(|speed| speed.median()))
-    })
+    /// Measures the tokens a second that the 16-bit model reads and writes, now or before.
+    fn rates(&self, model: &StudyModel, progress: &mut dyn Progress) -> Result<[f64; 2]> {
+        let Study { settings, adapters, .. } = self;
+        let path = settings.device.path;
+        cached(&settings.out.join("rate.json"), json!([NUMERICS, model.digest, path.name(), adapters.scores]), || {
+            let mut loaded = model.load(&model.path, false, settings, path, progress)?;
+            let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
+            let protocol = SpeedProtocol { prompt, generated: 8, repeats: 1 };
+            let measured = measure(&mut loaded, &model.name, 0.0, protocol, progress)?;
+            Ok([measured.prefill, measured.decode].map(|speed| speed.median()))
+        })
+    }
 }

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use super::adapters::StudyAdapters;
 use super::conditions::digest;
-use super::cost::ends_study;
 use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::scores::scores;
 use super::settings::StudySettings;
-use super::step::cached;
+use super::step::{cached, ends_study};
 use super::texts::StudyText;
 use crate::atomic_write;
 use crate::bench::models::{ModelResult, SpeedProtocol, measure};

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::adapters::StudyAdapters;
 use super::conditions::conditions;
-use super::cost::{Cost, ends_study};
 use super::form_run::FormRun;
 use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::settings::StudySettings;
+use super::step::ends_study;
 use crate::error::{Error, Result};
 use crate::formats::Method;
 use crate::progress::Progress;
@@ -20,10 +20,10 @@ const REWRITE: Duration = Duration::from_secs(60);
 
 /// A study that is ready to run: its forms, its models without their weights, and the requests of its benchmarks.
 pub struct Study {
-    settings: StudySettings,
-    adapters: StudyAdapters,
-    models: Vec<StudyModel>,
-    forms: Vec<ModelForm>,
+    pub(super) settings: StudySettings,
+    pub(super) adapters: StudyAdapters,
+    pub(super) models: Vec<StudyModel>,
+    pub(super) forms: Vec<ModelForm>,
 }
 
 impl Study {
@@ -59,14 +59,6 @@ impl Study {
             return Err(Error::request("`packed`", "a GGUF file among the models", names, fix));
         }
         Ok(Study { settings, adapters, models, forms })
-    }
-
-    /// Returns what the study will cost.
-    ///
-    /// # Errors
-    /// As [`Cost::new`].
-    pub fn cost(&self, progress: &mut dyn Progress) -> Result<Cost> {
-        Cost::new(&self.settings, &self.adapters, &self.models, &self.forms, progress)
     }
 
     /// Measures every form of every model that is not measured yet, and writes the report. A form that cannot be

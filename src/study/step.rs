@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::atomic_write;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Reads the result in a file, if it was made with `key`, or makes and keeps it.
 ///
@@ -23,4 +23,14 @@ pub fn cached<T: Serialize + DeserializeOwned>(file: &Path, key: Value, make: im
     let value = make()?;
     atomic_write::write(file, json!({ "key": key, "value": value }).to_string())?;
     Ok(value)
+}
+
+/// Returns whether an error of one form is one of all others, too: a full disk, a lost device, an interruption.
+pub fn ends_study(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }
+        // What a quantizer says of a layer.
+        | Error::Request { .. } | Error::Malformed { .. }
+    )
 }

@@ -135,13 +135,11 @@ fn sentences(file: &Path) -> Result<Vec<String>> {
     if lines.is_empty() {
         return Err(Error::malformed(file, "lines", "at least one", "none", "the file is empty; get it again"));
     }
-    match lines.iter().position(|line| line.trim().is_empty()) {
-        Some(at) => {
-            let fix = "compare the file with the published one";
-            Err(Error::malformed(file, format!("line {}", at + 1), "a sentence", "an empty line", fix))
-        }
-        None => Ok(lines),
+    if let Some(at) = lines.iter().position(|line| line.trim().is_empty()) {
+        let fix = "compare the file with the published one";
+        return Err(Error::malformed(file, format!("line {}", at + 1), "a sentence", "an empty line", fix));
     }
+    Ok(lines)
 }
 
 /// Returns the two languages of a document and their sentences, source first.

@@ -18,8 +18,8 @@ pub static TASK: Task = Task::new(
     "school mathematics in words",
     read,
     &[
-        Profile { shots: 5, ..Profile::new("lmh", lmh, lmh_score, EXACT) },
-        Profile::new("cot", cot, cot_score, EXACT),
+        Profile { shots: 5, ..Profile::new("lmh", lmh, |_, d, r| exact(d, r, &STRICT), EXACT) },
+        Profile::new("cot", cot, |_, d, r| exact(d, r, &STRICT_COT), EXACT),
         Profile::new("qwen", qwen, qwen_score, NUMBER),
         Profile { chat: true, ..Profile::new("chat", chat, chat_score, NUMBER) },
         Profile { chat: true, ..Profile::new("chat_4shot", chat_4shot, chat_score, NUMBER) },
@@ -104,14 +104,6 @@ fn chat(_: &Subset, document: &Value) -> Prompt {
 fn chat_4shot(_: &Subset, document: &Value) -> Prompt {
     let request = format!("{QWEN_CHAT}Question: {}\nLet's think step by step", text(document, "question"));
     Prompt::new(request, text(document, "answer"), OutputType::reply(&[], 512))
-}
-
-fn lmh_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
-    exact(document, responses, &STRICT)
-}
-
-fn cot_score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {
-    exact(document, responses, &STRICT_COT)
 }
 
 /// Scores by both filters of lm-evaluation-harness. What its exact match deletes makes a whole solution its number.

@@ -70,10 +70,8 @@ fn capitalized(text: &str) -> String {
 fn prompt(_: &Subset, document: &Value) -> Prompt {
     let (choices, gold) = (texts(document, "choices"), index(document, "gold"));
     let target = choices.get(gold).copied().unwrap_or_default();
-    Prompt {
-        logged_target: Some(gold.into()),
-        ..Prompt::new(text(document, "query"), target, OutputType::choices(&choices))
-    }
+    let ask = OutputType::choices(&choices);
+    Prompt { logged_target: Some(gold.into()), ..Prompt::new(text(document, "query"), target, ask) }
 }
 
 fn score(_: &Subset, document: &Value, responses: &[Response]) -> Result<Vec<FilterResult>> {

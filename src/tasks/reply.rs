@@ -66,9 +66,8 @@ pub(super) fn english(reply: &str, options: [&str; 4]) -> Result<NamedOption> {
         let option = option.trim_end_matches('.');
         // The original's empty pattern would put a letter between all characters.
         if !option.is_empty() {
-            let pattern = RegexBuilder::new(&regex::escape(option)).case_insensitive(true).build();
-            let pattern =
-                pattern.map_err(|error| Error::request("option", "a shorter text", error, "correct the document"))?;
+            let long = |error| Error::request("option", "a shorter text", error, "correct the document");
+            let pattern = RegexBuilder::new(&regex::escape(option)).case_insensitive(true).build().map_err(long)?;
             text = pattern.replace_all(&text, letter).into_owned();
         }
     }

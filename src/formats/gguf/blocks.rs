@@ -84,7 +84,7 @@ pub const Q5_0: Block =
 
 pub const Q8_0: Block = Block { name: "Q8_0", id: 8, codes: &[field(2, 8, 32)], offset: 128, flip: 128, ..plain(34) };
 
-/// 32 columns that start with their scale in f16.
+/// 32 columns in one group that start with their scale in f16, without an offset and a minimum.
 const fn plain(bytes: usize) -> Block {
     Block {
         name: "",
@@ -107,16 +107,14 @@ pub const Q2_K: Block = Block {
     name: "Q2_K",
     id: 10,
     columns: 256,
-    bytes: 84,
     group: 16,
-    offset: 0,
     codes: &[field(16, 2, 128)],
-    flip: 0,
     stats: &[0..16, 80..84],
     scale: 16,
     minimum: Some(18),
     factors: |s, g| ((s[g] & 15).into(), (s[g] >> 4).into()),
     ones: &[17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 0, 0, 0, 0],
+    ..plain(84)
 };
 
 /// A clear third bit subtracts 4: an offset of 4.
@@ -124,33 +122,26 @@ pub const Q3_K: Block = Block {
     name: "Q3_K",
     id: 11,
     columns: 256,
-    bytes: 110,
     group: 16,
     offset: 4,
     codes: &[field(32, 2, 128), field(0, 1, 256)],
-    flip: 0,
     stats: &[96..110],
     scale: 12,
-    minimum: None,
     factors: |s, g| {
         let low = s[g % 8] >> (4 * (g / 8)) & 15;
         let high = s[8 + g % 4] >> (2 * (g / 4)) & 3;
         (i32::from(low | high << 4) - 32, 0)
     },
     ones: &[17, 17, 17, 17, 17, 17, 17, 17, 0xaa, 0xaa, 0xaa, 0xaa, 0, 0],
+    ..plain(110)
 };
 
 pub const Q4_K: Block = Block {
     name: "Q4_K",
     id: 12,
     columns: 256,
-    bytes: 144,
-    group: 32,
-    offset: 0,
     codes: &[field(16, 4, 64)],
-    flip: 0,
     stats: &[0..16],
-    scale: 0,
     minimum: Some(2),
     factors: |s, g| {
         let s = &s[4..];
@@ -161,6 +152,7 @@ pub const Q4_K: Block = Block {
         (scale.into(), minimum.into())
     },
     ones: &[0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 17, 17, 17, 17],
+    ..plain(144)
 };
 
 pub const Q5_K: Block =
@@ -170,16 +162,14 @@ pub const Q6_K: Block = Block {
     name: "Q6_K",
     id: 14,
     columns: 256,
-    bytes: 210,
     group: 16,
     offset: 32,
     codes: &[field(0, 4, 128), field(128, 2, 128)],
-    flip: 0,
     stats: &[192..210],
     scale: 16,
-    minimum: None,
     factors: |s, g| ((s[g] as i8).into(), 0),
     ones: &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0],
+    ..plain(210)
 };
 
 impl PartialEq for Block {

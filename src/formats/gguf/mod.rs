@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::codes::code_words;
 use super::linear::Linear;
-use super::{DeviceTensor, Format, QuantizedWeight};
+use super::{DeviceTensor, Format, QuantizedWeight, weight_of_format};
 use crate::error::{Error, Result};
 use crate::kernels::WeightLayout;
 use crate::plan::kernel::hash;
@@ -137,17 +137,7 @@ impl Blocks {
 }
 
 impl QuantizedWeight for Blocks {
-    fn format(&self) -> &'static Format {
-        &FORMAT
-    }
-
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
+    weight_of_format!();
 
     /// As `checkpoint` decodes it.
     fn dequantize(&self) -> Vec<f32> {

@@ -168,10 +168,8 @@ pub(super) fn assemble(
         first += tile.rows;
     }
     if !scales.iter().all(|scale| scale.is_finite()) {
-        return Err(Error::NotFinite {
-            step: "storing them in f16".to_owned(),
-            tensor: format!("a scale of {}", weight.name),
-        });
+        let (step, tensor) = ("storing them in f16".to_owned(), format!("a scale of {}", weight.name));
+        return Err(Error::NotFinite { step, tensor });
     }
     let codes = pack(&codes, cols, bits);
     Ok(Box::new(Grid { rows, cols, bits, group_size, codes, scales, zeros, order }))

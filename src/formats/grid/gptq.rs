@@ -41,10 +41,9 @@ fn solve(mut tile: Tile, factor: &Factor<'_>, options: &GptqOptions, fit: Fit<'_
         coded.grids.push(fit.fit(&tile.values, rows));
     }
     tile.clear_dead(factor);
-    let own_column = |k: usize| factor.perm.as_ref().map_or(k, |perm| perm[k] as usize);
     if options.static_groups && !whole {
         let mut place = vec![0; n];
-        (0..n).for_each(|k| place[own_column(k)] = k);
+        (0..n).for_each(|k| place[factor.own_column(k)] = k);
         for places in place.chunks_exact(group_size) {
             let columns: Vec<f32> = places.iter().flat_map(|&k| tile.columns(k, k + 1)).copied().collect();
             coded.grids.push(fit.fit(&columns, rows));
@@ -68,7 +67,7 @@ fn solve(mut tile: Tile, factor: &Factor<'_>, options: &GptqOptions, fit: Fit<'_
             }
             let (done, rest) = current.split_at_mut((c + 1 - start) * rows);
             let column = &done[(c - start) * rows..];
-            let g = if options.static_groups { own_column(c) } else { c } / group_size;
+            let g = if options.static_groups { factor.own_column(c) } else { c } / group_size;
             coded.quantize(g, c, column, &mut values);
             let (error, pivot) = (&mut errors[(c - start) * rows..][..rows], factor.pivot(c));
             for ((error, w), value) in error.iter_mut().zip(column).zip(&values) {

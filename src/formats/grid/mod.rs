@@ -23,7 +23,7 @@ pub use rtn::rtn;
 
 use super::codes::{code, code_words, in_own_order, pack, pad_rows};
 use super::linear::Linear;
-use super::{DeviceTensor, Format, QuantizedWeight};
+use super::{DeviceTensor, Format, QuantizedWeight, weight_of_format};
 use crate::kernels::WeightLayout;
 use layout::{deal, padded, stat_at, zero_bits};
 
@@ -70,17 +70,7 @@ impl Grid {
 }
 
 impl QuantizedWeight for Grid {
-    fn format(&self) -> &'static Format {
-        &FORMAT
-    }
-
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
+    weight_of_format!();
 
     fn layout(&self) -> WeightLayout {
         WeightLayout { bits: self.bits, group_size: self.group_size, ..WeightLayout::default() }

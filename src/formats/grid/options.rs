@@ -119,13 +119,8 @@ pub struct GridOptions {
 impl Default for GridOptions {
     /// Asymmetric groups of 128 without a search.
     fn default() -> GridOptions {
-        GridOptions {
-            group_size: GroupSize::Columns(128),
-            sym: false,
-            mse: None,
-            reference_sym: false,
-            f16_scale_grid: false,
-        }
+        let group_size = GroupSize::Columns(128);
+        GridOptions { group_size, sym: false, mse: None, reference_sym: false, f16_scale_grid: false }
     }
 }
 
@@ -235,12 +230,9 @@ impl Solver for GptqOptions {
     }
 
     fn factor(&self, _: &Weight<'_>) -> Option<FactorOptions> {
-        Some(FactorOptions {
-            order: if self.act_order { Order::Activation } else { Order::Identity },
-            dead: Dead::One,
-            percdamp: self.percdamp,
-            damp_auto_increment: self.damp_auto_increment,
-        })
+        let order = if self.act_order { Order::Activation } else { Order::Identity };
+        let GptqOptions { percdamp, damp_auto_increment, .. } = *self;
+        Some(FactorOptions { order, dead: Dead::One, percdamp, damp_auto_increment })
     }
 
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {

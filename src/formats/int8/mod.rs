@@ -15,7 +15,7 @@ pub use folder::Int8Folder;
 pub use options::{Int8Options, METHOD, int8};
 
 use super::linear::{Activation, Linear};
-use super::{DeviceTensor, Format, QuantizedWeight, concat};
+use super::{DeviceTensor, Format, QuantizedWeight, concat, weight_of_format};
 use crate::kernels::WeightLayout;
 use crate::plan::{Element, Plan, Tensor};
 
@@ -53,17 +53,7 @@ pub struct Int8 {
 }
 
 impl QuantizedWeight for Int8 {
-    fn format(&self) -> &'static Format {
-        &FORMAT
-    }
-
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
+    weight_of_format!();
 
     fn layout(&self) -> WeightLayout {
         layout::layout(self.threshold)

@@ -48,12 +48,10 @@ impl Default for Int8Options {
 
 impl Solver for Int8Options {
     fn check(&self, _: u32) -> Result<()> {
-        match self.threshold >= 0.0 && self.threshold.is_finite() {
-            true => Ok(()),
-            false => {
-                Err(Error::request("`threshold`", "a number of 0 or more", self.threshold, "bitsandbytes takes 6"))
-            }
+        if self.threshold >= 0.0 && self.threshold.is_finite() {
+            return Ok(());
         }
+        Err(Error::request("`threshold`", "a number of 0 or more", self.threshold, "bitsandbytes takes 6"))
     }
 
     fn quantize(&self, _: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {

@@ -135,12 +135,8 @@ impl<'h> Factor<'h> {
             } else if damping.floor < 1e6 * largest {
                 damping.floor = if damping.floor == 0.0 { 1e-6 * largest } else { 10.0 * damping.floor };
             } else {
-                return Err(Error::request(
-                    format!("the Hessian of {}", hessian.name),
-                    "a positive definite matrix",
-                    "one that no damping makes so",
-                    "calibrate again",
-                ));
+                let (what, expected) = (format!("the Hessian of {}", hessian.name), "a positive definite matrix");
+                return Err(Error::request(what, expected, "one that no damping makes so", "calibrate again"));
             }
         }
         let mut upper = vec![0.0f32; n * n];
@@ -164,6 +160,11 @@ impl<'h> Factor<'h> {
     /// Returns U_cc of stored column c.
     pub fn pivot(&self, c: usize) -> f32 {
         self.upper[c * self.n() + c]
+    }
+
+    /// Returns the column of the weight that stored column k is.
+    pub(in crate::formats) fn own_column(&self, k: usize) -> usize {
+        self.perm.as_ref().map_or(k, |perm| perm[k] as usize)
     }
 
     /// Returns notes for the user about a layer that is solved with this factor.

@@ -19,7 +19,7 @@ pub use solve::{outlier_share, spqr};
 
 use super::codes::{code, code_words, in_own_order, pad_rows, put};
 use super::linear::Linear;
-use super::{DeviceTensor, Format, QuantizedWeight, RowWords};
+use super::{DeviceTensor, Format, QuantizedWeight, RowWords, weight_of_format};
 use crate::kernels::WeightLayout;
 use layout::{outlier, sparse_words, stat_words};
 
@@ -125,17 +125,7 @@ impl Spqr {
 }
 
 impl QuantizedWeight for Spqr {
-    fn format(&self) -> &'static Format {
-        &FORMAT
-    }
-
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn cols(&self) -> usize {
-        self.cols
-    }
+    weight_of_format!();
 
     fn layout(&self) -> WeightLayout {
         let &Spqr { bits, group_size, scale_bits, zero_bits, .. } = self;

@@ -24,10 +24,8 @@ pub(super) fn check(name: &str, rows: usize, cols: usize, bits: u32, options: &S
     }
     let words = (cols * bits as usize).is_multiple_of(32);
     if !rows.is_multiple_of(TOGETHER) || !words || cols > 1 << 16 {
-        return wrong(
-            "rows a multiple of 16, at most 65536 columns, codes of a row that fill words",
-            format!("{rows} x {cols}"),
-        );
+        let expected = "rows a multiple of 16, at most 65536 columns, codes of a row that fill words";
+        return wrong(expected, format!("{rows} x {cols}"));
     }
     if options.group_size == 0 || !options.group_size.is_multiple_of(16) || !cols.is_multiple_of(options.group_size) {
         return wrong("groups of a multiple of 16 that divides the columns", options.group_size.to_string());
@@ -45,10 +43,8 @@ pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrO
     let tiles = solve_tiles(weight, factor, bits, options, 1);
     let packed = assemble(weight, factor, bits, options, &tiles);
     if !packed.stats.iter().flatten().all(|statistic| statistic.is_finite()) {
-        return Err(Error::NotFinite {
-            step: "storing it in f16".to_owned(),
-            tensor: format!("a statistic of {}", weight.name),
-        });
+        let (step, tensor) = ("storing it in f16".to_owned(), format!("a statistic of {}", weight.name));
+        return Err(Error::NotFinite { step, tensor });
     }
     let mut done = Quantized::new(weight, Box::new(packed), Some(factor.hessian));
     done.loss = tiles.iter().map(|tile| tile.loss).sum::<f64>() / 2.0;
@@ -114,9 +110,8 @@ fn typical(weight: &Weight<'_>, factor: &Factor<'_>) -> f32 {
             *square += (f64::from(w) - mean).powi(2);
         }
     }
-    let own_column = |k: usize| factor.perm.as_ref().map_or(k, |perm| perm[k] as usize);
     let alive = (0..cols).filter(|&k| !factor.dead[k]);
-    let sum: f64 = alive.map(|k| squares[own_column(k)] / f64::from(factor.pivot(k)).powi(2)).sum();
+    let sum: f64 = alive.map(|k| squares[factor.own_column(k)] / f64::from(factor.pivot(k)).powi(2)).sum();
     (sum / (rows - 1.0) / cols as f64) as f32
 }
 

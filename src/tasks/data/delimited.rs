@@ -57,7 +57,12 @@ pub fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<R
             continue;
         }
         let Some(names) = &names else {
-            names = Some(header(file, &place, fields)?);
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = fields.iter().find(|name| !seen.insert(name.as_str())) {
+                let found = format!("{twice} twice");
+                return Err(Error::malformed(file, place, "columns of different names", found, "rename one"));
+            }
+            names = Some(fields);
             continue;
         };
         if fields.len() != names.len() {
@@ -67,15 +72,5 @@ pub fn delimited(file: &Path, delimiter: u8, names: Option<&[&str]>) -> Result<R
         }
         let fields: Map<_, _> = names.iter().cloned().zip(fields.into_iter().map(Value::String)).collect();
         records.push(Record { file: shared.clone(), place, fields });
-    }
-}
-
-fn header(file: &Path, place: &str, names: Vec<String>) -> Result<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    match names.iter().find(|name| !seen.insert(name.as_str())) {
-        Some(twice) => {
-            Err(Error::malformed(file, place, "columns of different names", format!("{twice} twice"), "rename one"))
-        }
-        None => Ok(names),
     }
 }
