@@ -72,13 +72,10 @@ impl Results {
     /// # Errors
     /// Those of [`Results::read`].
     pub fn read_all(folder: &Path) -> Result<Vec<Results>> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-            let path = entry.map_err(Error::io(folder))?.path();
-            if path.extension().is_some_and(|e| e == "json") {
-                files.push(path);
-            }
-        }
+        let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>();
+        let mut files = paths.map_err(Error::io(folder))?;
+        files.retain(|path| path.extension().is_some_and(|e| e == "json"));
         files.sort();
         files.iter().map(|file| Results::read(file)).collect()
     }

@@ -43,7 +43,7 @@ pub fn bf16(blocks: &[u8], out: &mut [f32]) {
 /// Decodes blocks of 32 elements: d, m if there is a `MINIMUM`, 4 bytes of fifth bits if there are `FIFTH` bits, and 16
 /// bytes of nibbles, of which the low ones are elements 0..16 and the high ones 16..32. Without a minimum, codes are
 /// signed by an offset.
-fn nibbles<const BYTES: usize, const MINIMUM: bool, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
+pub fn nibbles<const BYTES: usize, const MINIMUM: bool, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
     each::<BYTES, 32>(blocks, out, |block, out| {
         let (d, m) = (half(block, 0), if MINIMUM { half(block, 2) } else { 0.0 });
         let high = if FIFTH { fifth_bits(&block[BYTES - 20..BYTES - 16]) } else { [0; 32] };
@@ -57,22 +57,6 @@ fn nibbles<const BYTES: usize, const MINIMUM: bool, const FIFTH: bool>(blocks: &
             out[16 + i] = value(codes[i] >> 4 | high[16 + i]);
         }
     });
-}
-
-pub fn q4_0(blocks: &[u8], out: &mut [f32]) {
-    nibbles::<18, false, false>(blocks, out);
-}
-
-pub fn q4_1(blocks: &[u8], out: &mut [f32]) {
-    nibbles::<20, true, false>(blocks, out);
-}
-
-pub fn q5_0(blocks: &[u8], out: &mut [f32]) {
-    nibbles::<22, false, true>(blocks, out);
-}
-
-pub fn q5_1(blocks: &[u8], out: &mut [f32]) {
-    nibbles::<24, true, true>(blocks, out);
 }
 
 /// Returns the fifth bit of each of 32 elements as 0 or 16; bit i of the little-endian word is element i's.
@@ -153,7 +137,7 @@ fn scales_and_minimums(packed: &[u8]) -> [(u8, u8); 8] {
 
 /// Decodes blocks of 256 elements: d, m, 12 bytes of scales and minimums, 32 bytes of fifth bits if there are `FIFTH`
 /// bits (bit j of byte i % 32 is element 32 j + i's), and 128 bytes of nibbles, of which 32 serve 64 elements.
-fn super_nibbles<const BYTES: usize, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
+pub fn super_nibbles<const BYTES: usize, const FIFTH: bool>(blocks: &[u8], out: &mut [f32]) {
     each::<BYTES, 256>(blocks, out, |block, out| {
         let (d, m) = (half(block, 0), half(block, 2));
         let scales = scales_and_minimums(&block[4..16]);
@@ -167,14 +151,6 @@ fn super_nibbles<const BYTES: usize, const FIFTH: bool>(blocks: &[u8], out: &mut
             }
         }
     });
-}
-
-pub fn q4_k(blocks: &[u8], out: &mut [f32]) {
-    super_nibbles::<144, false>(blocks, out);
-}
-
-pub fn q5_k(blocks: &[u8], out: &mut [f32]) {
-    super_nibbles::<176, true>(blocks, out);
 }
 
 /// Decodes 128 bytes of nibbles, 64 bytes of high pairs, 16 signed scales, d. Of each 128 elements, 64 bytes

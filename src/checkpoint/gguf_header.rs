@@ -38,16 +38,11 @@ impl Display for HeaderValue {
 pub(super) struct Array {
     /// Type number of the elements.
     element: u32,
-    count: u64,
+    pub count: u64,
     at: u64,
 }
 
 impl Array {
-    /// Returns the number of elements.
-    pub fn len(&self) -> u64 {
-        self.count
-    }
-
     /// Reads the strings of an array of strings. `key` names it in errors.
     pub fn strings(&self, source: &SourceFile, key: &str) -> Result<Vec<String>> {
         // An empty string takes 8 bytes in the file and more in memory.

@@ -26,10 +26,10 @@ impl Keys<'_> {
         const TOKENS: &str = "tokenizer.ggml.tokens";
         let tokens = match self.array(TOKENS)? {
             // Checked before reading: a row takes bytes, so this bounds the memory for tokens.
-            Some(tokens) if tokens.len() <= rows => tokens.strings(self.source, TOKENS)?,
+            Some(tokens) if tokens.count <= rows => tokens.strings(self.source, TOKENS)?,
             Some(tokens) => {
                 let expected = format!("at most {rows} tokens, the rows of token_embd.weight");
-                return Err(self.bad(TOKENS, &expected, tokens.len()));
+                return Err(self.bad(TOKENS, &expected, tokens.count));
             }
             None => return Err(self.bad(TOKENS, "an array of strings", "no such key")),
         };
@@ -79,8 +79,8 @@ impl Keys<'_> {
     /// Returns the array of one element for each of `tokens` tokens.
     fn one_for_each(&self, key: &str, tokens: usize, elements: &str) -> Result<&Array> {
         match self.array(key)? {
-            Some(array) if array.len() == tokens as u64 => Ok(array),
-            Some(array) => Err(self.bad(key, &format!("one for each of {tokens} tokens"), array.len())),
+            Some(array) if array.count == tokens as u64 => Ok(array),
+            Some(array) => Err(self.bad(key, &format!("one for each of {tokens} tokens"), array.count)),
             None => Err(self.bad(key, &format!("an array of {elements}"), "no such key")),
         }
     }

@@ -51,10 +51,10 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
 }
 
 /// The names in a folder, sorted.
-struct FolderNames(Vec<String>);
+pub(super) struct FolderNames(pub Vec<String>);
 
 impl FolderNames {
-    fn read(folder: &Path) -> Result<FolderNames> {
+    pub(super) fn read(folder: &Path) -> Result<FolderNames> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             let name = entry.map_err(Error::io(folder))?.file_name();

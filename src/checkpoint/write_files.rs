@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::hub::FolderNames;
 use super::source::SourceFile;
 use super::write_folder::{NewFile, pretty};
 use super::{Checkpoint, TokenizerSource, Vocabulary};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Larger files are no part of a tokenizer or config.
 const LONGEST: u64 = 256 << 20;
@@ -60,13 +61,11 @@ fn class(config: &Map<String, Value>) -> Option<String> {
 
 fn copied(folder: &Path) -> Result<Vec<NewFile>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        // The hub has no names that are not UTF-8.
-        let Ok(name) = entry.file_name().into_string() else { continue };
+    for name in FolderNames::read(folder)?.0 {
+        let path = folder.join(&name);
         let wanted = COPIED.iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
-        if wanted && !name.ends_with(".index.json") && !REPLACED.contains(&&*name) && entry.path().is_file() {
-            files.push(NewFile { name, bytes: SourceFile::open(&entry.path())?.read_all(LONGEST)? });
+        if wanted && !name.ends_with(".index.json") && !REPLACED.contains(&&*name) && path.is_file() {
+            files.push(NewFile { name, bytes: SourceFile::open(&path)?.read_all(LONGEST)? });
         }
     }
     Ok(files)

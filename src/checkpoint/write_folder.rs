@@ -73,7 +73,8 @@ impl PartialFolder {
             work.clean_up()?;
             return Ok(None);
         }
-        remove_unfinished(&work.partial)?;
+        // The temporary files of a killed run, whose names no other run takes.
+        remove_files(&work.partial, |path| path.to_string_lossy().ends_with(UNFINISHED))?;
         work.settle(settings)?;
         Ok(Some(work))
     }
@@ -143,12 +144,7 @@ impl PartialFolder {
 
     /// Removes `NAME.partial`, the mark of a complete folder last.
     fn clean_up(self) -> Result<()> {
-        for entry in std::fs::read_dir(&self.partial).map_err(Error::io(&self.partial))? {
-            let path = entry.map_err(Error::io(&self.partial))?.path();
-            if ![LOCK, COMPLETE].iter().any(|kept| path.ends_with(kept)) {
-                std::fs::remove_file(&path).map_err(Error::io(&path))?;
-            }
-        }
+        remove_files(&self.partial, |path| ![LOCK, COMPLETE].iter().any(|kept| path.ends_with(kept)))?;
         let (partial, complete, locked) = (self.partial.clone(), self.path(COMPLETE), self.path(LOCK));
         drop(self.lock);
         for path in [locked, complete] {
@@ -164,11 +160,11 @@ fn file_name(piece: &str) -> String {
     format!("{piece}.safetensors")
 }
 
-/// Removes the temporary files of a killed run, whose names no other run takes.
-fn remove_unfinished(folder: &Path) -> Result<()> {
+/// Removes the files of a folder that `unwanted` says.
+fn remove_files(folder: &Path, unwanted: impl Fn(&Path) -> bool) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
-        if path.to_string_lossy().ends_with(UNFINISHED) {
+        if unwanted(&path) {
             std::fs::remove_file(&path).map_err(Error::io(&path))?;
         }
     }

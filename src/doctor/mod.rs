@@ -1,11 +1,8 @@
 //! Diagnosis of this machine: drivers, adapters, kernels, memory.
 
 mod adapter;
-#[doc(hidden)]
 pub mod drivers;
-#[doc(hidden)]
 pub mod kernels;
-#[doc(hidden)]
 pub mod system;
 
 use serde::Serialize;

@@ -168,16 +168,12 @@ fn corpus_error(items: &[&Item], measure: &(impl Fn(&mut dyn Iterator<Item = usi
             Item::Record(record) => record["group"].as_str(),
             _ => None,
         };
-        let known = name.and_then(|name| named.get(name).copied());
-        match known {
-            Some(group) => groups[group].push(index),
-            None => {
-                if let Some(name) = name {
-                    named.insert(name, groups.len());
-                }
-                groups.push(vec![index]);
-            }
+        let new = groups.len();
+        let group = name.map_or(new, |name| *named.entry(name).or_insert(new));
+        if group == new {
+            groups.push(Vec::new());
         }
+        groups[group].push(index);
     }
     if groups.len() < 2 {
         return None;

@@ -275,13 +275,10 @@ impl RequestBuilder<'_> {
             }
             truncated |= long > 0;
             let ids = &ctx[long..];
-            let question = match questions.iter().position(|q| q.ids == ids) {
-                Some(at) => at,
-                None => {
-                    questions.push(BatchQuestion { ids: ids.to_vec(), answers: Vec::new() });
-                    questions.len() - 1
-                }
-            };
+            let question = questions.iter().position(|q| q.ids == ids).unwrap_or(questions.len());
+            if question == questions.len() {
+                questions.push(BatchQuestion { ids: ids.to_vec(), answers: Vec::new() });
+            }
             choices.push((question, questions[question].answers.len()));
             questions[question].answers.push(answer);
         }

@@ -67,11 +67,6 @@ impl Method {
         METHODS.iter().copied().find(|method| method.name == name)
     }
 
-    /// Returns the names of all methods, as in "rtn, int8 or gptq".
-    pub fn names() -> String {
-        one_of(METHODS.iter().map(|method| method.name.to_owned()).collect())
-    }
-
     /// Returns the names of the methods that need calibration.
     pub fn calibrated_names() -> String {
         METHODS.iter().filter(|method| method.calibrated).map(|method| method.name).collect::<Vec<_>>().join(" and ")

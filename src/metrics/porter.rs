@@ -1,29 +1,14 @@
 //! The stemmer of Porter (1980) with the changes NLTK makes by default (`PorterStemmer.NLTK_EXTENSIONS`).
 
-/// Words whose stem no rule gives.
-const IRREGULAR: &[(&str, &str)] = &[
-    ("sky", "sky"),
-    ("skies", "sky"),
-    ("dying", "die"),
-    ("lying", "lie"),
-    ("tying", "tie"),
-    ("news", "news"),
-    ("innings", "inning"),
-    ("inning", "inning"),
-    ("outings", "outing"),
-    ("outing", "outing"),
-    ("cannings", "canning"),
-    ("canning", "canning"),
-    ("howe", "howe"),
-    ("proceed", "proceed"),
-    ("exceed", "exceed"),
-    ("succeed", "succeed"),
-];
+/// Words whose stem no rule gives, and their stems.
+const IRREGULAR: &str = "\
+    sky:sky skies:sky dying:die lying:lie tying:tie news:news innings:inning inning:inning outings:outing \
+    outing:outing cannings:canning canning:canning howe:howe proceed:proceed exceed:exceed succeed:succeed";
 
 /// Returns the stem of a word of lower-case ASCII letters and digits, the only words of ROUGE.
 pub fn stem(word: &str) -> String {
-    if let Some((_, stem)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == word) {
-        return (*stem).to_owned();
+    if let Some((_, stem)) = pairs(IRREGULAR).find(|(irregular, _)| *irregular == word) {
+        return stem.to_owned();
     }
     if word.len() <= 2 {
         return word.to_owned();
@@ -34,9 +19,14 @@ pub fn stem(word: &str) -> String {
     final_letters(last_ending(&word))
 }
 
+/// Returns the pairs of a list such as `ies:i ss:ss s:`.
+fn pairs(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    list.split(' ').filter_map(|pair| pair.split_once(':'))
+}
+
 /// Replaces the first ending that the word has, if the stem before it meets the condition.
-fn apply(word: &str, rules: &[(&str, &str)], condition: impl Fn(&str, &str) -> bool) -> String {
-    for (ending, by) in rules {
+fn apply(word: &str, rules: &str, condition: impl Fn(&str, &str) -> bool) -> String {
+    for (ending, by) in pairs(rules) {
         if let Some(stem) = word.strip_suffix(ending) {
             return if condition(stem, ending) { format!("{stem}{by}") } else { word.to_owned() };
         }
@@ -85,18 +75,18 @@ fn ends_in_short_syllable(word: &str) -> bool {
 /// Step 1a.
 fn plural(word: &str) -> String {
     if word.len() == 4 && word.ends_with("ies") {
-        return apply(word, &[("ies", "ie")], |_, _| true);
+        return apply(word, "ies:ie", |_, _| true);
     }
-    apply(word, &[("sses", "ss"), ("ies", "i"), ("ss", "ss"), ("s", "")], |_, _| true)
+    apply(word, "sses:ss ies:i ss:ss s:", |_, _| true)
 }
 
 /// Step 1b.
 fn past_or_progressive(word: &str) -> String {
     if word.ends_with("ied") {
-        return apply(word, &[("ied", if word.len() == 4 { "ie" } else { "i" })], |_, _| true);
+        return apply(word, if word.len() == 4 { "ied:ie" } else { "ied:i" }, |_, _| true);
     }
     if word.ends_with("eed") {
-        return apply(word, &[("eed", "ee")], |stem, _| measure(stem) > 0);
+        return apply(word, "eed:ee", |stem, _| measure(stem) > 0);
     }
     let Some(stem) = ["ed", "ing"].iter().find_map(|ending| word.strip_suffix(ending).filter(|stem| has_vowel(stem)))
     else {
@@ -117,7 +107,7 @@ fn past_or_progressive(word: &str) -> String {
 
 /// Step 1c: only after a consonant that is not the first letter.
 fn ending_in_y(word: &str) -> String {
-    apply(word, &[("y", "i")], |stem, _| stem.len() > 1 && consonants(stem).last() == Some(&true))
+    apply(word, "y:i", |stem, _| stem.len() > 1 && consonants(stem).last() == Some(&true))
 }
 
 /// Step 2.
@@ -133,34 +123,13 @@ fn noun_or_adverb(word: &str) -> String {
 }
 
 /// Step 2. Only the first that fits is tried, so longer ones come first.
-const ENDINGS: &[(&str, &str)] = &[
-    ("ational", "ate"),
-    ("tional", "tion"),
-    ("enci", "ence"),
-    ("anci", "ance"),
-    ("izer", "ize"),
-    ("bli", "ble"),
-    ("alli", "al"),
-    ("entli", "ent"),
-    ("eli", "e"),
-    ("ousli", "ous"),
-    ("ization", "ize"),
-    ("ation", "ate"),
-    ("ator", "ate"),
-    ("alism", "al"),
-    ("iveness", "ive"),
-    ("fulness", "ful"),
-    ("ousness", "ous"),
-    ("aliti", "al"),
-    ("iviti", "ive"),
-    ("biliti", "ble"),
-    ("fulli", "ful"),
-    ("logi", "log"),
-];
+const ENDINGS: &str = "\
+    ational:ate tional:tion enci:ence anci:ance izer:ize bli:ble alli:al entli:ent eli:e ousli:ous ization:ize \
+    ation:ate ator:ate alism:al iveness:ive fulness:ful ousness:ous aliti:al iviti:ive biliti:ble fulli:ful \
+    logi:log";
 
 /// Step 3.
-const LONG_ENDINGS: &[(&str, &str)] =
-    &[("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", "")];
+const LONG_ENDINGS: &str = "icate:ic ative: alize:al iciti:ic ical:ic ful: ness:";
 
 /// Step 4.
 fn last_ending(word: &str) -> &str {

@@ -10,7 +10,6 @@ pub mod data;
 mod efficiency;
 mod figures;
 mod html;
-#[doc(hidden)]
 pub mod number;
 mod quality;
 pub mod run;

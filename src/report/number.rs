@@ -94,52 +94,40 @@ pub(super) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 
 /// Any f64 in JSON: a number, or the text `NaN`, `inf` or `-inf`.
 pub(super) mod any {
+    use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::{Number, Value};
 
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    pub(super) enum Any {
-        Number(f64),
-        Text(String),
+    pub(super) fn to_json(value: f64) -> Value {
+        Number::from_f64(value).map_or_else(|| value.to_string().into(), Value::Number)
     }
 
-    impl From<f64> for Any {
-        fn from(value: f64) -> Any {
-            if value.is_finite() { Any::Number(value) } else { Any::Text(value.to_string()) }
-        }
-    }
-
-    impl Any {
-        pub(super) fn value<E: serde::de::Error>(self) -> Result<f64, E> {
-            match self {
-                Any::Number(value) => Ok(value),
-                Any::Text(text) => {
-                    text.parse().map_err(|_| E::custom(format!("{text:?} is no number; write NaN, inf or -inf")))
-                }
-            }
-        }
+    pub(super) fn from_json<E: Error>(value: &Value) -> Result<f64, E> {
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        number.ok_or_else(|| E::custom(format!("{value} is no number; write NaN, inf or -inf")))
     }
 
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        Any::from(*value).serialize(serializer)
+        to_json(*value).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Any::deserialize(deserializer)?.value()
+        from_json(&Value::deserialize(deserializer)?)
     }
 }
 
 /// List of [`any`].
 pub(super) mod any_list {
     use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
 
-    use super::any::Any;
+    use super::any::{from_json, to_json};
 
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(values.iter().map(|value| Any::from(*value)))
+        serializer.collect_seq(values.iter().map(|value| to_json(*value)))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-        Vec::<Any>::deserialize(deserializer)?.into_iter().map(Any::value).collect()
+        Vec::<Value>::deserialize(deserializer)?.iter().map(from_json).collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::generate::{Compute, DeviceChoice};
 use crate::quantize::calibration::Calibration;
 
 /// Settings of a study: models, measurements, devices, data.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StudySettings {
     /// Hugging Face folders and .gguf files.
     pub models: Vec<String>,
@@ -49,25 +49,8 @@ pub struct StudySettings {
 impl StudySettings {
     /// Returns the settings of a study of `models`, with data from `data`, into the folder `out`.
     pub fn new(models: Vec<String>, data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> StudySettings {
-        StudySettings {
-            models,
-            matrix: Matrix::default(),
-            window: None,
-            windows: None,
-            kl_tokens: 2048,
-            data: data.into(),
-            shots: None,
-            limit: None,
-            reply_tokens: None,
-            context: None,
-            speed: (512, 128),
-            speed_path: None,
-            calibration: Calibration::default(),
-            device: DeviceChoice::default(),
-            out: out.into(),
-            note: None,
-            command: String::new(),
-        }
+        let (data, out, kl_tokens, speed) = (data.into(), out.into(), 2048, (512, 128));
+        StudySettings { models, data, out, kl_tokens, speed, ..StudySettings::default() }
     }
 
     /// Returns what computes when speed and memory are measured.

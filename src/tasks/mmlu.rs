@@ -42,7 +42,7 @@ const BASE: Profile = Profile { shots: 5, sampler: FewShot::FirstN, ..Profile::n
 /// that a prompt of just 2,048 tokens, which the script leaves whole, loses its first one.
 const QWEN_CONTEXT: usize = 2048;
 
-/// Subjects, each with its category as the authors' `categories.py` has it.
+/// Subjects by name, each with its category as the authors' `categories.py` has it.
 const SUBJECTS: &str = include_str!("mmlu/subjects.tsv");
 
 /// Columns of the original files, which have no header.
@@ -64,9 +64,7 @@ fn read(data: &Path) -> Result<Vec<Subset>> {
         let set = Subset::read(format!("mmlu_{subject}"), test, dev, |record| document(record, subject))?;
         Ok(Subset { groups: vec![category.to_owned()], ..set })
     };
-    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Subset>>>()?;
-    sets.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(sets)
+    data::table(SUBJECTS).map(set).collect()
 }
 
 /// Parts a split of all subjects in one place, whose rows name their subject.

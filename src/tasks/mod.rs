@@ -62,7 +62,7 @@ pub struct Task {
     pub read: fn(&Path) -> Result<Vec<Subset>>,
     /// Reads the sets that a user names after `NAME:`, for a task that has more than `read` gives; others give a part of
     /// those.
-    pub read_parts: Option<ReadParts>,
+    pub read_parts: Option<fn(&Path, &str) -> Result<Vec<Subset>>>,
     /// Ways to ask, the default first.
     pub profiles: &'static [Profile],
     /// Returns the line of JSON that a tool such as COMET reads of a document and its reply.
@@ -81,9 +81,6 @@ impl Task {
         Task { name, title, about, read, read_parts: None, profiles, export: None }
     }
 }
-
-/// Reads the sets that a text names from the data folder.
-pub type ReadParts = fn(&Path, &str) -> Result<Vec<Subset>>;
 
 /// Documents that are asked alike: the unit that few-shot prefixes and results are made for.
 #[derive(Clone, Debug, Default)]

@@ -87,16 +87,15 @@ pub(super) fn definition(bytes: &[u8], file: &Path) -> Result<Definition> {
     let normal = json.model.vocab.0.into_iter().filter(|(text, id)| !added.contains(&(*id, text)));
     let mut tokens: Vec<_> = normal.map(|(text, id)| Token { id, text, kind: TokenKind::Normal }).collect();
     for token in json.added_tokens {
-        for (set, name) in [
+        let flags = [
             (token.single_word, "single_word"),
             (token.lstrip, "lstrip"),
             (token.rstrip, "rstrip"),
             // Without a normalizer it has no effect.
             (token.normalized && !json.normalizer.is_null(), "normalized"),
-        ] {
-            if set {
-                return Err(unsupported(format!("{name} of the added token {:?}", token.content)));
-            }
+        ];
+        if let Some((_, name)) = flags.iter().find(|(set, _)| *set) {
+            return Err(unsupported(format!("{name} of the added token {:?}", token.content)));
         }
         let kind = if token.special { TokenKind::Special } else { TokenKind::Added };
         tokens.push(Token { id: token.id, text: token.content, kind });
@@ -117,16 +116,15 @@ impl TokenizerFile {
         }
         let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         let sentence_piece = self.model.byte_fallback;
-        for (set, name) in [
+        let fields = [
             (!self.model.dropout.is_null(), "dropout"),
             (filled(&self.model.continuing_subword_prefix), "continuing_subword_prefix"),
             (filled(&self.model.end_of_word_suffix), "end_of_word_suffix"),
             (!sentence_piece && !self.model.unk_token.is_null(), "unk_token"),
             (sentence_piece && self.model.ignore_merges, "ignore_merges with byte_fallback"),
-        ] {
-            if set {
-                return Err(format!("model.{name}"));
-            }
+        ];
+        if let Some((_, name)) = fields.iter().find(|(set, _)| *set) {
+            return Err(format!("model.{name}"));
         }
         if sentence_piece { self.sentence_piece() } else { self.byte_level() }
     }

@@ -129,11 +129,6 @@ impl Blocks {
             (0..self.cols / block.group).find(|g| !finite(g)).map(|g| [row, g * block.group])
         })
     }
-
-    /// Returns the type of the blocks.
-    pub fn block(&self) -> &'static Block {
-        self.block
-    }
 }
 
 impl QuantizedWeight for Blocks {

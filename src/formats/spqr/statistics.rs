@@ -9,6 +9,7 @@ use crate::formats::solver::tile::round;
 pub(super) const TOGETHER: usize = 16;
 
 /// The real-valued grid of each row: w is near s · (code - z).
+#[derive(Default)]
 pub(super) struct RealGrids {
     pub(super) scales: Vec<f32>,
     pub(super) zeros: Vec<f32>,
@@ -28,6 +29,7 @@ impl RealGrids {
 }
 
 /// Statistics of one group of columns, as stored and as the codes are chosen against.
+#[derive(Default)]
 pub(super) struct Statistics {
     pub(super) scale_codes: Vec<u8>,
     pub(super) zero_codes: Vec<u8>,
@@ -58,13 +60,7 @@ pub(super) fn fit(
     }
     let ranges = Ranges::new(columns, rows);
     let exact = RealGrids::new(&ranges.low[0], &ranges.high[0], maxq);
-    let mut found = Statistics {
-        scale_codes: Vec::with_capacity(rows),
-        zero_codes: Vec::with_capacity(rows),
-        stats: Vec::with_capacity(rows / TOGETHER),
-        used: RealGrids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
-        stored: RealGrids { scales: Vec::with_capacity(rows), zeros: Vec::with_capacity(rows) },
-    };
+    let mut found = Statistics::default();
     for (scales, zeros) in exact.scales.chunks_exact(TOGETHER).zip(exact.zeros.chunks_exact(TOGETHER)) {
         let scale = Second::fit(scales, options.scale_bits, options.reference_f32_stats);
         let zero = Second::fit(zeros, options.zero_bits, options.reference_f32_stats);

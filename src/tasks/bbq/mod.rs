@@ -43,37 +43,28 @@ const UNKNOWN: [&str; 10] = [
 
 const THIRD: Option<f64> = Some(1.0 / 3.0);
 
+/// Returns the metrics by their chances and by the scores of bias in ambiguous and in other questions.
+macro_rules! metrics {
+    ($acc:expr, $amb:expr, $disamb:expr, $bias_amb:path, $bias:path $(, $more:expr)?) => {
+        &[
+            Metric::score("acc", $acc),
+            Metric::share("accuracy_amb", $amb),
+            Metric::share("accuracy_disamb", $disamb),
+            $($more,)?
+            Metric::trouble(KNOWN_AMB),
+            Metric::share(KNOWN_DISAMB, None),
+            bias(AMB, |items| value(items, $bias_amb)),
+            bias(DISAMB, |items| value(items, $bias)),
+        ]
+    };
+}
+
 // Of twelve choices ten are right where the answer is not known, and one where it is.
-const TWELVE: &[Metric] = &[
-    Metric::score("acc", Some(11.0 / 24.0)),
-    Metric::share("accuracy_amb", Some(10.0 / 12.0)),
-    Metric::share("accuracy_disamb", Some(1.0 / 12.0)),
-    Metric::trouble(KNOWN_AMB),
-    Metric::share(KNOWN_DISAMB, None),
-    bias(AMB, |items| value(items, Tally::ambiguous_bias_lmh)),
-    bias(DISAMB, |items| value(items, Tally::bias_lmh)),
-];
-
-const THREE: &[Metric] = &[
-    Metric::score("acc", THIRD),
-    Metric::share("accuracy_amb", THIRD),
-    Metric::share("accuracy_disamb", THIRD),
-    Metric::trouble(KNOWN_AMB),
-    Metric::share(KNOWN_DISAMB, None),
-    bias(AMB, |items| value(items, Tally::ambiguous_bias)),
-    bias(DISAMB, |items| value(items, Tally::bias)),
-];
-
-const WRITTEN: &[Metric] = &[
-    Metric::score("acc", None),
-    Metric::share("accuracy_amb", None),
-    Metric::share("accuracy_disamb", None),
-    Metric::trouble("unparsed"),
-    Metric::trouble(KNOWN_AMB),
-    Metric::share(KNOWN_DISAMB, None),
-    bias(AMB, |items| value(items, Tally::ambiguous_bias_lmh)),
-    bias(DISAMB, |items| value(items, Tally::bias_lmh)),
-];
+const TWELVE: &[Metric] =
+    metrics!(Some(11.0 / 24.0), Some(10.0 / 12.0), Some(1.0 / 12.0), Tally::ambiguous_bias_lmh, Tally::bias_lmh);
+const THREE: &[Metric] = metrics!(THIRD, THIRD, THIRD, Tally::ambiguous_bias, Tally::bias);
+const WRITTEN: &[Metric] =
+    metrics!(None, None, None, Tally::ambiguous_bias_lmh, Tally::bias_lmh, Metric::trouble("unparsed"));
 
 const AMB: &str = "amb_bias_score";
 const DISAMB: &str = "disamb_bias_score";

@@ -32,7 +32,7 @@ const CHANCE: Option<f64> = Some(0.25);
 
 const BASE: Profile = Profile { shots: 5, sampler: FewShot::FirstN, ..Profile::new("lmh", lmh, letter, ACC) };
 
-/// File name, Chinese name and groups of each subject, from `subject_mapping.json`; `hard` are those of C-Eval Hard.
+/// File name, Chinese name and groups of each subject, by the first, from `subject_mapping.json`; `hard` are those of C-Eval Hard.
 const SUBJECTS: &str = include_str!("subjects.tsv");
 
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)];
@@ -49,9 +49,7 @@ fn read(data: &Path) -> Result<Vec<Subset>> {
         let set = Subset::read(format!("ceval_{subject}"), part("val")?, part("dev")?, document)?;
         Ok(Subset { groups: groups.split(',').map(str::to_owned).collect(), ..set })
     };
-    let mut sets = data::table(SUBJECTS).map(set).collect::<Result<Vec<Subset>>>()?;
-    sets.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(sets)
+    data::table(SUBJECTS).map(set).collect()
 }
 
 fn document(record: &Record) -> Result<Value> {

@@ -1,6 +1,8 @@
 //! Parts of a reply that FollowBench's rules look at: sentences, words, lengths. Everything counts as its own scripts
 //! count in Python, oddities included, since scores are compared with theirs.
 
+use regex::Regex;
+
 use crate::metrics::python::{self, static_regex};
 
 /// A language of the benchmark. Rules and prompts of a judge differ.
@@ -61,13 +63,13 @@ impl<'a> ReplyText<'a> {
         }
     }
 
-    /// Returns whether it holds a word: on its own in English, anywhere in Chinese.
-    pub fn has(self, word: &str) -> bool {
+    /// Returns whether it holds the word of its language: on its own in English, anywhere in Chinese.
+    pub fn has(self, english: &str, chinese: &str) -> bool {
         match self.language {
-            Language::Chinese => self.text.contains(word),
-            Language::English => self.text.match_indices(word).any(|(at, _)| {
+            Language::Chinese => self.text.contains(chinese),
+            Language::English => self.text.match_indices(english).any(|(at, _)| {
                 let before = self.text[..at].chars().next_back();
-                let behind = self.text[at + word.len()..].chars().next();
+                let behind = self.text[at + english.len()..].chars().next();
                 !before.is_some_and(of_a_word) && !behind.is_some_and(of_a_word)
             }),
         }
@@ -96,19 +98,27 @@ impl<'a> ReplyText<'a> {
         self.text.chars().any(char::is_lowercase) && !capital.is_match(self.text)
     }
 
+    /// Returns whether it matches the form of its language.
+    fn is_of_form(self, english: &Regex, chinese: &str) -> bool {
+        match self.language {
+            Language::English => english.is_match(self.text),
+            Language::Chinese => self.text.contains(chinese),
+        }
+    }
+
     /// Returns whether it has a form such as `is ...ing`.
     pub fn present_continuous(self) -> bool {
-        static_regex!(r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])")
-            .is_match(self.text)
+        const FORM: &str = r"(?:^|[^\p{L}\p{N}_])(?:am|is|are)[\s\x1c-\x1f]+[\p{L}\p{N}_]+ing(?:$|[^\p{L}\p{N}_])";
+        self.is_of_form(static_regex!(FORM), "在")
     }
 
     /// Returns whether it has `has` or `have`, and a word behind it.
     pub fn present_perfect(self) -> bool {
-        static_regex!(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]").is_match(self.text)
+        self.is_of_form(static_regex!(r"(?:^|[^\p{L}\p{N}_])(?:has|have)[\s\x1c-\x1f]+[\p{L}\p{N}_]"), "了")
     }
 
     pub fn has_procrastination(self) -> bool {
-        static_regex!("(?i)procrast").is_match(self.text)
+        self.is_of_form(static_regex!("(?i)procrast"), "拖沓的")
     }
 
     /// Returns the texts between blank lines.
