@@ -14,7 +14,7 @@ use crate::plan::{Element, Plan, Tensor};
 /// Most tokens that are proposed at once: with the one before them, rows of the kernels for one row.
 pub const MOST_PROPOSED: usize = 7;
 /// Tokens that must have come before: the more of them, the better. Measured: benches/results/NOTES.md.
-const LONGEST: usize = 3;
+const LONGEST: usize = 4;
 const SHORTEST: usize = 2;
 
 /// Proposals of the next tokens from all tokens so far, and what came of them.
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_followed_last_is_proposed() {
-        // Three tokens that came before are better than two that came later.
+        // More tokens that came before are better than two that came later.
         let tokens = [1, 2, 3, 4, 5, 8, 2, 3, 6, 7, 1, 2, 3];
         assert_eq!(proposed(&tokens, 4, 7), [4, 5, 8, 2]);
         assert_eq!(proposed(&tokens[1..], 4, 7), [6, 7, 1, 2]);
