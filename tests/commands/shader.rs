@@ -77,7 +77,7 @@ fn profile_counts_the_same_each_time() {
     assert!(found[0]["instructions_per_weight"].is_null(), "{}", found[0]);
     assert!(found[0]["instructions"]["float"].as_u64() > Some(0), "{}", found[0]);
     let annotated = ends(0, ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--annotate"]);
-    assert!(stdout(&annotated).contains("let value = x[from_row + c];"));
+    assert!(stdout(&annotated).contains("let loaded = vec4(x[i.x], x[i.y], x[i.z], x[i.w]);"));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn profile_compares_two_versions() {
     let shader = include_str!("../../shaders/rms_norm.wgsl");
     let (same, twice) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     put(same.path(), "rms_norm.wgsl", shader);
-    put(twice.path(), "rms_norm.wgsl", shader.replacen("let value = x[", "let value = x[from_row + c] * 0.0 + x[", 1));
+    put(twice.path(), "rms_norm.wgsl", shader.replacen("vec4(0.0), loaded,", "vec4(0.0), loaded + x[i.x] * 0.0,", 1));
     let against = |folder: &tempfile::TempDir| {
         let folder = folder.path().to_str().unwrap().to_owned();
         let chosen = ["shader", "profile", "rms_norm", "--case", "last_of_5x100", "--against"].map(str::to_owned);
@@ -281,15 +281,15 @@ fn watch_tells_what_each_edit_does() {
     };
     let first = next();
     assert!(first.starts_with("edit 1: good; before is the built-in version\n"), "{first}");
-    put(folder.path(), "rms_norm.wgsl", shader.replacen("squares += value", "squares += valeu", 1));
+    put(folder.path(), "rms_norm.wgsl", shader.replacen("squares += values", "squares += valeus", 1));
     let broken = next();
-    let line = 1 + shader.lines().position(|line| line.contains("squares += value")).unwrap();
-    assert!(broken.contains(&format!("rms_norm.wgsl:{line}:20: ")) && broken.contains("valeu"), "{broken}");
+    let line = 1 + shader.lines().position(|line| line.contains("squares += values")).unwrap();
+    assert!(broken.contains(&format!("rms_norm.wgsl:{line}:20: ")) && broken.contains("valeus"), "{broken}");
     assert!(broken.ends_with("edit 1 stays the last good one\n"), "{broken}");
     put(folder.path(), "rms_norm.wgsl", shader.replacen("y[to_row + c] = weight", "y[to_row] = weight", 1));
     let racy = next();
     assert!(racy.contains("data-race") && racy.ends_with("edit 1 stays the last good one\n"), "{racy}");
-    put(folder.path(), "rms_norm.wgsl", shader.replacen("value * value", "value * value * 1.0", 1));
+    put(folder.path(), "rms_norm.wgsl", shader.replacen("values.x * values.x", "values.x * values.x * 1.0", 1));
     let good = next();
     assert!(good.starts_with("edit 4: good; before is edit 1\n") && good.contains("instructions.float"), "{good}");
     #[cfg(unix)]
