@@ -10,8 +10,6 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32,
 @group(0) @binding(1) var<storage, read> position: array<u32>;
 @group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 const LANES = 8u;
@@ -45,10 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         var d = 0u;
         // Four at a time: few turns of the loop, of which a software driver grants 65,535.
         for (; d + 4u <= quads; d += 4u) {
-            products += q[q_at + d] * k[k_at + d] + q[q_at + d + 1u] * k[k_at + d + 1u];
-            products += q[q_at + d + 2u] * k[k_at + d + 2u] + q[q_at + d + 3u] * k[k_at + d + 3u];
+            products += q[q_at + d] * key_quad(k_at + d) + q[q_at + d + 1u] * key_quad(k_at + d + 1u);
+            products += q[q_at + d + 2u] * key_quad(k_at + d + 2u) + q[q_at + d + 3u] * key_quad(k_at + d + 3u);
         }
-        for (; d < quads; d++) { products += q[q_at + d] * k[k_at + d]; }
+        for (; d < quads; d++) { products += q[q_at + d] * key_quad(k_at + d); }
         let there = first + lane < keys;
         let score = select(-3.0e38, params.scale * dot(products, vec4(1.0)), there);
         let above = max(highest, largest_of_lanes(score));
@@ -67,7 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
             let quad = part * LANES + lane;
             if (quad < quads) {
                 var partial = sum[part] * fade;
-                for (var i = 0u; i < LANES; i++) { partial += weight[i] * v[v_at[i] + quad]; }
+                for (var i = 0u; i < LANES; i++) { partial += weight[i] * value_quad(v_at[i] + quad); }
                 sum[part] = partial;
             }
         }

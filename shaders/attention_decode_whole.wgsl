@@ -8,8 +8,6 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32,
 @group(0) @binding(1) var<storage, read> position: array<u32>;
 @group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> v: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 128;
@@ -37,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let k_at = (slot_of(j, own) * kv_width + kv_head * dim) / 4u;
             var products = vec4<f32>();
             for (var d = 0u; d < dim / 4u; d++) {
-                products += q[q_at + d] * k[k_at + d];
+                products += q[q_at + d] * key_quad(k_at + d);
             }
             score = params.scale * (products.x + products.y + products.z + products.w);
         }
@@ -55,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if d < dim {
                 var partial = 0.0;
                 for (var i = 0u; i < count; i++) {
-                    partial += weight[i] * v[slot_of(first + i, own) * kv_width + kv_head * dim + d];
+                    partial += weight[i] * value_at(slot_of(first + i, own) * kv_width + kv_head * dim + d);
                 }
                 sum[part] = sum[part] * fade + partial;
             }

@@ -9,8 +9,6 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32,
 @group(0) @binding(1) var<storage, read> position: array<u32>;
 @group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 override STRIPES: u32 = 2; // of 64 dimensions, no fewer than the head's
@@ -105,10 +103,10 @@ fn together(start: u32, end: u32, row0: u32, keys: vec2<u32>, head: u32, lane: u
             let to_k = lane % QUADS * K_STRIDE + lane / QUADS;
             q_tile[to_q] = select(vec4(0.0), q_loaded[0], in_head);
             q_tile[to_q + 16u] = select(vec4(0.0), q_loaded[1], in_head);
-            k_tile[to_k] = k_loaded[0];
-            k_tile[to_k + 16u] = k_loaded[1];
-            k_tile[to_k + 32u] = k_loaded[2];
-            k_tile[to_k + 48u] = k_loaded[3];
+            k_tile[to_k] = widened(k_loaded[0]);
+            k_tile[to_k + 16u] = widened(k_loaded[1]);
+            k_tile[to_k + 32u] = widened(k_loaded[2]);
+            k_tile[to_k + 48u] = widened(k_loaded[3]);
             workgroupBarrier();
             for (var c = 0u; c < QUADS; c++) {
                 let q_from = c * Q_STRIDE + rows_place;
@@ -161,8 +159,9 @@ fn together(start: u32, end: u32, row0: u32, keys: vec2<u32>, head: u32, lane: u
             let b = select(vec4(0.0), k_tile[min(i + 1u, KEYS - 1u) * 8u + sum_place], i + 1u < stop);
             for (var s = 0u; s < STRIPES; s++) {
                 let d = min(quad + 16u * s, quads - 1u);
-                let value_a = v[slots.x + d];
-                let value_b = v[slots.y + d];
+                let cached = array(v[slots.x + d], v[slots.y + d]);
+                let value_a = widened(cached[0]);
+                let value_b = widened(cached[1]);
                 for (var r = 0u; r < 4u; r++) { sums[s][r] += a[r] * value_a + b[r] * value_b; }
             }
         }

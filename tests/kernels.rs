@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule, ShaderFinding};
 use qwgpu::formats;
 use qwgpu::gpu::{self, Gpu, Options};
+use qwgpu::kernels::RopeKv;
 use qwgpu::plan::cpu::{Cpu, Mode};
 use qwgpu::plan::trial::Expected;
 use qwgpu::plan::{Backend, Case, Element, Kernel, Needs, Plan, Tensor};
@@ -61,6 +62,9 @@ fn main() {
         );
     }
     tests.push(Test::test("views/emulated:32", || views_share_memory(&mut emulator(EmulatorOptions::running(32)))));
+    tests.push(Test::test("not_finite/cpu", || not_finite_shows(&mut Cpu::new(Mode::Reference, u64::MAX))));
+    let emulated = || not_finite_shows(&mut emulator(EmulatorOptions::running(32)));
+    tests.push(Test::test("not_finite/emulated:32", emulated));
     for case in formats::kernels().flat_map(|kernel| kernel.cases) {
         tests.extend(by_case.remove(&std::ptr::from_ref(case)).into_iter().flat_map(|(_, tests)| tests));
     }
@@ -83,6 +87,10 @@ fn on_adapter(
     let device = Arc::clone(&gpu);
     tests.push(Test::test(format!("views/{label}"), move || {
         views_share_memory(&mut *device.lock().unwrap_or_else(|e| e.into_inner()))
+    }));
+    let device = Arc::clone(&gpu);
+    tests.push(Test::test(format!("not_finite/{label}"), move || {
+        not_finite_shows(&mut *device.lock().unwrap_or_else(|e| e.into_inner()))
     }));
     for kernel in formats::kernels() {
         for variant in kernel.variants {
@@ -193,6 +201,38 @@ fn views_share_memory(device: &mut dyn Backend) -> Result<(), Failed> {
     }
     let difference = qwgpu::plan::compare::compare(&expected, &found);
     if difference.nmse < 1e-10 { Ok(()) } else { Err(format!("{difference:?}").into()) }
+}
+
+/// Puts keys and values that f16 cannot hold into a cache: finite ones become its largest value, others no number, so that
+/// logits show them. None becomes infinite.
+fn not_finite_shows(device: &mut dyn Backend) -> Result<(), Failed> {
+    const VALUES: [f32; 4] = [7e4, -1e38, f32::INFINITY, f32::NAN];
+    let created = device.residents();
+    let mut filled = |rows: usize, cols: usize, element: Element, words: Vec<u32>| -> qwgpu::Result<Tensor> {
+        let tensor = device.create("x", rows, cols, element)?;
+        device.write(None, tensor, 0, &words)?;
+        Ok(tensor)
+    };
+    let zero = filled(1, 1, Element::U32, vec![0])?;
+    // Cosines of one and sines of zero.
+    let table = filled(1, 4, Element::F32, [1.0f32, 1.0, 0.0, 0.0].map(f32::to_bits).to_vec())?;
+    let head = VALUES.map(f32::to_bits);
+    let qkv = filled(1, 12, Element::F32, [head, head, head].concat())?;
+    let [k_cache, v_cache] = [filled(1, 4, Element::F16, vec![0; 2])?, filled(1, 4, Element::F16, vec![0; 2])?];
+    let mut plan = Plan::new();
+    plan.rope_kv("", RopeKv { position: zero, slot: zero, table, norms: None, qkv, k_cache, v_cache });
+    let program = device.prepare(&plan, false)?;
+    device.run(program)?;
+    let cached = [device.read(None, k_cache)?, device.read(None, v_cache)?].map(|words| Element::F16.numbers(&words));
+    device.release(program);
+    device.keep_residents(created);
+    // Not a number times the sine spreads to the other column of its pair.
+    let [keys, values] = cached;
+    let right = values[..2] == [65504.0, -65504.0]
+        && values[2..].iter().all(|value| value.is_nan())
+        && keys.iter().all(|key| key.is_nan() || key.abs() == 65504.0)
+        && keys[2..].iter().all(|key| key.is_nan());
+    if right { Ok(()) } else { Err(format!("{keys:?}, {values:?}").into()) }
 }
 
 /// Returns what the case's reference gives.

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use qwgpu::generate::{Compute, DeviceChoice, Flow, Model, Spec, load};
+use qwgpu::generate::{Compute, DeviceChoice, Flow, KvType, Model, Spec, load};
 use qwgpu::gpu;
 use qwgpu::plan::Needs;
 use safetensors::SafeTensors;
@@ -31,8 +31,9 @@ fn main() {
             let (folder, device) = (folder.clone(), device.clone());
             tests.push(Trial::test(format!("{name}/{label}"), move || bundled(&folder, name, &device, &PROMPTS)));
         }
-        for lanes in ["emulated:32", "emulated:64"] {
-            let device = DeviceChoice { device: Some(lanes.into()), ..DeviceChoice::default() };
+        for (lanes, kv_cache) in [("emulated:32", KvType::F16), ("emulated:64", KvType::F32)] {
+            let device = Some(lanes.into());
+            let device = DeviceChoice { device, kv_cache: Some(kv_cache), ..DeviceChoice::default() };
             let folder = folder.clone();
             // Emulation takes a minute for a long prompt.
             let prompts = if name == "tiny-qwen" { &PROMPTS[..2] } else { &PROMPTS[..3] };
@@ -61,15 +62,21 @@ fn main() {
 
 /// The CPU, and every way to use each adapter.
 fn devices() -> Vec<(String, DeviceChoice)> {
-    let mut devices = vec![("cpu".to_owned(), DeviceChoice::cpu())];
+    // The goldens are in f32, and so is the cache but where a test is named for it.
+    let halved = |choice: DeviceChoice| DeviceChoice { kv_cache: Some(KvType::F16), ..choice };
+    let mut devices =
+        vec![("cpu".to_owned(), DeviceChoice::cpu()), ("cpu_f16".to_owned(), halved(DeviceChoice::cpu()))];
     for adapter in gpu::adapters() {
         let facts = adapter.facts;
         let label = format!("{}_{}", facts.index, facts.name.split(['(', ' ']).next().unwrap_or(""));
         let mut add = |how: &str, choice: DeviceChoice| {
             let device = Some(facts.index.to_string());
-            devices.push((format!("{label}_{how}"), DeviceChoice { device, ..choice }));
+            let kv_cache = choice.kv_cache.or(Some(KvType::F32));
+            devices.push((format!("{label}_{how}"), DeviceChoice { device, kv_cache, ..choice }));
         };
         add("fast", DeviceChoice::default());
+        add("fast_f16", halved(DeviceChoice::default()));
+        add("portable_f16", halved(DeviceChoice { path: Compute::Portable, ..DeviceChoice::default() }));
         add("portable", DeviceChoice { path: Compute::Portable, ..DeviceChoice::default() });
         add("webgpu", DeviceChoice { webgpu_limits: true, ..DeviceChoice::default() });
         for (name, feature) in facts.has.iter_names() {
@@ -105,6 +112,9 @@ impl Golden<'_> {
 /// A device's largest allowed difference of logits, and the gap below which a greedy choice between
 /// the two best may fall either way. Reasons: docs/NUMERICS.md.
 fn tolerance(device: &DeviceChoice) -> f32 {
+    if device.kv_cache == Some(KvType::F16) {
+        return 2e-2;
+    }
     match device.path {
         Compute::Cpu | Compute::Portable => 2e-3,
         Compute::Fast if device.webgpu_limits => 2e-3,
@@ -218,7 +228,8 @@ fn real(model: &Path, folder: &Path, device: &DeviceChoice) -> Result<(), Failed
         let expected = golden.f32("last_logits");
         let off = largest_difference(&expected, &logits[..expected.len()]);
         let highest = largest(expected.iter().map(|logit| logit.abs()));
-        let allowed = if device.path == Compute::Cpu { 1e-4 * highest } else { tolerance(device) };
+        let exact = device.path == Compute::Cpu && device.kv_cache != Some(KvType::F16);
+        let allowed = if exact { 1e-4 * highest } else { tolerance(device) };
         eprintln!("real {name}: logits off by {off:.1e}, allowed {allowed:.1e}");
         let close = off <= allowed;
         if !close {

@@ -3,7 +3,7 @@
 //   part[h] = (sum_j exp(s_j - m) * v_j,  m = max_j s_j,  sum_j exp(s_j - m)),   s_j = scale * q_h . k_j,
 // and `merge` adds a head's parts under their largest m:
 //   y[h] = sum_p exp(m_p - m) * part_p[h] / sum_p exp(m_p - m) * total_p.
-// Keys: position - window < j <= position, in slots by lib/reach.wgsl; parts are equal but for the last one.
+// Keys: position - window < j <= position, in slots by lib/reach.wgsl, read by a lib/cache_ file; parts are equal but for the last one.
 //
 // A workgroup has 64 lanes. For the scores eight of them share a key, a line of 128 bytes a load; for the values
 // 8 * QUADS share one. So a lane has eight loads of keys and eight of values in flight, whatever the dimension, and
@@ -14,8 +14,6 @@ struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32,
 @group(0) @binding(1) var<storage, read> position: array<u32>;
 @group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 // [split, row, head], each of head_dim / 4 quads and one with the maximum and the total.
 @group(0) @binding(7) var<storage, read_write> parts: array<vec4<f32>>;
@@ -76,14 +74,20 @@ fn of_key(s: array<vec4<f32>, 8>, i: u32) -> array<vec4<f32>, 2> {
 
 struct Cache { own: vec4<u32>, at: u32, width: u32, quads: u32, last: u32 }
 
-fn key(c: Cache, j: u32, quad: u32) -> vec4<f32> {
+fn key(c: Cache, j: u32, quad: u32) -> Cached {
     if j < c.last && quad < c.quads { return k[slot_of(j, c.own) * c.width + c.at + quad]; }
-    return vec4<f32>();
+    return Cached();
 }
 
-fn value(c: Cache, j: u32, quad: u32) -> vec4<f32> {
+fn value(c: Cache, j: u32, quad: u32) -> Cached {
     if j < c.last && quad < c.quads { return v[slot_of(j, c.own) * c.width + c.at + quad]; }
-    return vec4<f32>();
+    return Cached();
+}
+
+// Apart from the loads, so that all eight are under way before the first is waited for.
+fn all_widened(c: array<Cached, 8>) -> array<vec4<f32>, 8> {
+    return array(widened(c[0]), widened(c[1]), widened(c[2]), widened(c[3]),
+                 widened(c[4]), widened(c[5]), widened(c[6]), widened(c[7]));
 }
 
 fn split(group: vec3<u32>, lane: u32) {
@@ -119,28 +123,29 @@ fn split(group: vec3<u32>, lane: u32) {
     var total = 0.0;
     for (var first = start; first < last; first += 8u * KEYS) {
         let j = first + g;
-        var ks: array<vec4<f32>, 8>;
-        ks[0] = key(cache, j, c);
-        ks[1] = key(cache, j + 8u * (1u % KEYS), c + 8u * (1u / KEYS));
-        ks[2] = key(cache, j + 8u * (2u % KEYS), c + 8u * (2u / KEYS));
-        ks[3] = key(cache, j + 8u * (3u % KEYS), c + 8u * (3u / KEYS));
-        ks[4] = key(cache, j + 8u * (4u % KEYS), c + 8u * (4u / KEYS));
-        ks[5] = key(cache, j + 8u * (5u % KEYS), c + 8u * (5u / KEYS));
-        ks[6] = key(cache, j + 8u * (6u % KEYS), c + 8u * (6u / KEYS));
-        ks[7] = key(cache, j + 8u * (7u % KEYS), c + 8u * (7u / KEYS));
+        var cached_keys: array<Cached, 8>;
+        cached_keys[0] = key(cache, j, c);
+        cached_keys[1] = key(cache, j + 8u * (1u % KEYS), c + 8u * (1u / KEYS));
+        cached_keys[2] = key(cache, j + 8u * (2u % KEYS), c + 8u * (2u / KEYS));
+        cached_keys[3] = key(cache, j + 8u * (3u % KEYS), c + 8u * (3u / KEYS));
+        cached_keys[4] = key(cache, j + 8u * (4u % KEYS), c + 8u * (4u / KEYS));
+        cached_keys[5] = key(cache, j + 8u * (5u % KEYS), c + 8u * (5u / KEYS));
+        cached_keys[6] = key(cache, j + 8u * (6u % KEYS), c + 8u * (6u / KEYS));
+        cached_keys[7] = key(cache, j + 8u * (7u % KEYS), c + 8u * (7u / KEYS));
+        let ks = all_widened(cached_keys);
 
         let own = own_scores(array(
             products(0u, c, ks), products(1u, c, ks), products(2u, c, ks), products(3u, c, ks),
             products(4u, c, ks), products(5u, c, ks), products(6u, c, ks), products(7u, c, ks)), lane);
-        var vs: array<vec4<f32>, 8>;
-        vs[0] = value(cache, first + vg, vq);
-        vs[1] = value(cache, first + vg + KEYS, vq);
-        vs[2] = value(cache, first + vg + 2u * KEYS, vq);
-        vs[3] = value(cache, first + vg + 3u * KEYS, vq);
-        vs[4] = value(cache, first + vg + 4u * KEYS, vq);
-        vs[5] = value(cache, first + vg + 5u * KEYS, vq);
-        vs[6] = value(cache, first + vg + 6u * KEYS, vq);
-        vs[7] = value(cache, first + vg + 7u * KEYS, vq);
+        var cached_values: array<Cached, 8>;
+        cached_values[0] = value(cache, first + vg, vq);
+        cached_values[1] = value(cache, first + vg + KEYS, vq);
+        cached_values[2] = value(cache, first + vg + 2u * KEYS, vq);
+        cached_values[3] = value(cache, first + vg + 3u * KEYS, vq);
+        cached_values[4] = value(cache, first + vg + 4u * KEYS, vq);
+        cached_values[5] = value(cache, first + vg + 5u * KEYS, vq);
+        cached_values[6] = value(cache, first + vg + 6u * KEYS, vq);
+        cached_values[7] = value(cache, first + vg + 7u * KEYS, vq);
         let number = vec4(0u, 1u, 2u, 3u);
         let seen = (vec4(j) + 8u * number < vec4(last)) & (number < vec4(KEYS));
         let scores = select(vec4(-3.0e38), own, seen);
@@ -156,6 +161,7 @@ fn split(group: vec3<u32>, lane: u32) {
         if g == 0u { fades[c] = fade; }
         workgroupBarrier();
 
+        var vs = all_widened(cached_values);
         for (var h = 0u; h < 8u; h++) { sum[h] *= fades[h]; }
         for (var t = 0u; t < 8u; t++) {
             let at = (vg + KEYS * t) * 8u;

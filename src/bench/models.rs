@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::work::{self, Work};
 use super::{Elapsed, Stopwatch};
 use crate::error::{Error, Result};
-use crate::generate::{Flow, Model};
+use crate::generate::{Flow, KvType, Model};
 use crate::metrics::statistics::quantile;
 use crate::progress::Progress;
 
@@ -37,6 +37,9 @@ pub struct ModelResult {
     pub decode: PhaseSpeed,
     pub weight_bytes: u64,
     pub cache_bytes: u64,
+    /// Type of the keys and values in the cache: f32 in files from before there was a choice.
+    #[serde(default)]
+    pub kv_cache: KvType,
     pub scratch_bytes: u64,
     /// Peak memory of the process; only where it ran nothing else.
     pub peak_host_bytes: Option<u64>,
@@ -141,6 +144,7 @@ pub fn measure(
         decode: speed(&decode, generated, written),
         weight_bytes,
         cache_bytes,
+        kv_cache: model.engine.kv_cache(),
         scratch_bytes,
         peak_host_bytes: None,
         predicted: None,

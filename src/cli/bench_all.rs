@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::measure::{aligned, measure_model, open};
-use super::model::{DeviceArgs, LmHeadArgs, ModelArgs};
+use super::model::{CacheArgs, DeviceArgs, LmHeadArgs, ModelArgs};
 use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
@@ -40,6 +40,8 @@ pub struct Args {
     /// Measured runs, after one that only warms up [default: 5, on software adapters 2]
     #[arg(long, value_name = "N", value_parser = count)]
     repeats: Option<usize>,
+    #[command(flatten)]
+    cache: CacheArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print the results file's JSON too
@@ -96,6 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             quant,
             lm_head: LmHeadArgs::default(),
             calibration: CalibrationArgs::NONE,
+            cache: args.cache,
             device: args.device.clone(),
         };
         match measure_model(&model, [prompt, generated], args.repeats) {

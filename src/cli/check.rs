@@ -56,7 +56,7 @@ fn report(args: &Args, run: &Run, found: &ModelCheck) -> anyhow::Result<()> {
         });
         return print_json(&json!({
             "model": args.model.model, "adapter": run.adapter, "software": run.software, "path": run.path,
-            "steps": steps, "passed": first.is_none(), "first_parting": first, "kernels": found.kernels,
+            "kv_cache": run.kv_cache, "steps": steps, "passed": first.is_none(), "first_parting": first, "kernels": found.kernels,
         }));
     }
     let mut text = format!("{:<20}{:>8}{:>14}{:>12}\n", "kernel", "steps", "worst nmse", "allowed");

@@ -158,7 +158,7 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
     let context = load::within("`context`", args.model.context, 4096, &config)?;
     // Nothing is computed for a look at the prompts.
     let run = if args.show_prompt { None } else { Some(options.device.open()?.run) };
-    let (path, adapter) = run.map(|run| (run.path.to_owned(), run.adapter)).unwrap_or_default();
+    let (path, adapter, kv_cache) = run.map(|run| (run.path.to_owned(), run.adapter, run.kv_cache)).unwrap_or_default();
     let TaskArgs { tasks, data, profile, shots, limit, max_new_tokens, fewshot_as_multiturn, prefix_token } =
         args.tasks.clone();
     Ok(EvalSettings {
@@ -168,6 +168,7 @@ fn settings(args: &Args, bar: &mut Bar) -> anyhow::Result<EvalSettings> {
         context,
         path,
         adapter,
+        kv_cache,
         judge: args.judge.judge_model.clone(),
         tasks,
         data,

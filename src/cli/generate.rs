@@ -16,7 +16,7 @@ use crate::text::{Message, read_text};
 use crate::units::binary_bytes;
 
 const HELP: &str = "\
-JSON fields: model, prompt_ids, generated_ids, text, raw, adapter, software, path, weight_bytes, cache_bytes, scratch_bytes, \
+JSON fields: model, prompt_ids, generated_ids, text, raw, adapter, software, path, weight_bytes, cache_bytes, kv_cache, scratch_bytes, \
 peak_host_bytes, first_token_s, prefill_tokens_per_s, decode_tokens_per_s (null where there is nothing to measure), lookup (null without \
 the option; steps after the prompt's and tokens of them, proposed, accepted).
 
@@ -116,6 +116,7 @@ fn object(args: &Args, model: &Model, ids: &[u32], reply: &Reply, first_token_s:
         "path": model.run.path,
         "weight_bytes": weights,
         "cache_bytes": cache,
+        "kv_cache": model.engine.kv_cache(),
         "scratch_bytes": scratch,
         "peak_host_bytes": usage::peak_bytes(),
         "first_token_s": first_token_s,
@@ -129,7 +130,7 @@ fn summary(model: &Model, ids: &[u32], reply: &Reply, first_token_s: f64) -> Str
     let (weights, cache, scratch) = model.engine.memory();
     let at = |rate: Option<f64>| rate.map(|r| format!(" at {r:.2}/s")).unwrap_or_default();
     format!(
-        "{} prompt tokens{}, {} new{}{}; first token after {first_token_s:.1} s; weights {}, cache {}, scratch {}{}",
+        "{} prompt tokens{}, {} new{}{}; first token after {first_token_s:.1} s; weights {}, cache {} in {}, scratch {}{}",
         ids.len(),
         at(reply.prefill_tokens_per_s()),
         reply.ids.len(),
@@ -137,6 +138,7 @@ fn summary(model: &Model, ids: &[u32], reply: &Reply, first_token_s: f64) -> Str
         reply.lookup.map(|counts| format!(", {counts}")).unwrap_or_default(),
         binary_bytes(weights),
         binary_bytes(cache),
+        model.engine.kv_cache().name(),
         binary_bytes(scratch),
         usage::peak_bytes().map(|b| format!(", host peak {}", binary_bytes(b))).unwrap_or_default(),
     )

@@ -11,7 +11,7 @@ use super::progress::Bar;
 use super::values::{count, feature};
 use crate::error::Error;
 use crate::formats::QuantType;
-use crate::generate::{Compute, DeviceChoice, Model, Spec, load_on};
+use crate::generate::{Compute, DeviceChoice, KvType, Model, Spec, load_on};
 use crate::plan::Needs;
 use crate::progress::Progress;
 use crate::session::OpenOptions;
@@ -37,7 +37,16 @@ pub struct ModelArgs {
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct CacheArgs {
+    /// Type of the keys and values in the cache; f16 takes half the memory [default: f32]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub kv_cache: Option<KvType>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -106,9 +115,15 @@ impl LimitsArg {
 }
 
 impl DeviceArgs {
+    /// Returns the device that the options choose, with a cache as `cache` says.
+    pub fn with(&self, cache: CacheArgs) -> DeviceChoice {
+        DeviceChoice { kv_cache: cache.kv_cache, ..self.choice() }
+    }
+
     /// Returns the device that the options choose.
     pub fn choice(&self) -> DeviceChoice {
         DeviceChoice {
+            kv_cache: None,
             path: self.path,
             device: self.device.clone(),
             require_gpu: self.require_gpu,
@@ -132,7 +147,7 @@ impl ModelArgs {
     /// Returns how the model is opened.
     pub fn options(&self) -> OpenOptions {
         OpenOptions {
-            device: self.device.choice(),
+            device: self.device.with(self.cache),
             context: self.context,
             dequantize: self.dequantize,
             quant: self.quant,
@@ -158,7 +173,7 @@ impl ModelArgs {
 
     /// Loads `spec`, which the options named, with a bar.
     pub fn load_spec(&self, spec: &Spec, bar: &mut Bar) -> anyhow::Result<Model> {
-        let opened = self.device.choice().open()?;
+        let opened = self.device.with(self.cache).open()?;
         bar.note(&opened.run.to_string());
         let model = load_on(spec, opened, self.context, bar);
         let model = model.with_context(|| format!("cannot load {}", self.model))?;

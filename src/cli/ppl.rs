@@ -12,7 +12,7 @@ use crate::text::read_text;
 
 const HELP: &str = "\
 JSON fields: model, text, protocol, window, windows, nll_per_window, ppl, tokens (scored), text_tokens, adapter, software, \
-path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, scratch_bytes, tokenizer; with --protocol word: \
+path, weight_bytes, packed_bytes, packed_bytes_by_formula, cache_bytes, kv_cache, scratch_bytes, tokenizer; with --protocol word: \
 model, text, protocol, prefix_token, pages, tokens, words, bytes, word_perplexity, byte_perplexity, bits_per_byte, adapter, \
 software, path, tokenizer.
 
@@ -161,6 +161,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             "packed_bytes": packed,
             "packed_bytes_by_formula": counted,
             "cache_bytes": cache,
+            "kv_cache": model.engine.kv_cache(),
             "scratch_bytes": scratch,
             "tokenizer": model.tokenizer()?.digest(),
         }))?;

@@ -11,6 +11,7 @@ use super::progress::Bar;
 use crate::emulator::lab::{self, Selection};
 use crate::emulator::{ProfileChange, ShaderWatch, annotated, profile_rows};
 use crate::formats::QuantType;
+use crate::generate::KvType;
 use crate::lab::{Card, compile, listing, predict, radv, text::TextSelection};
 
 pub const HELP: &str = "\
@@ -94,6 +95,9 @@ struct Predicting {
     /// Predict the prefill of so many tokens, too
     #[arg(long, value_name = "TOKENS")]
     prompt: Option<usize>,
+    /// Type of the keys and values in the cache
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = KvType::F32)]
+    kv_cache: KvType,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -188,7 +192,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
         ShaderCommand::Predict(args) => {
             let (card, lengths) = (Card::named(&args.card)?, [args.context, args.prompt]);
-            let predicted = predict(&card, &args.model, args.quant, lengths, &mut Bar::new())?;
+            let predicted = predict(&card, &args.model, args.quant, lengths, args.kv_cache, &mut Bar::new())?;
             if args.json { print_json(&json!(predicted)) } else { print_out(&predicted.text()) }
         }
         ShaderCommand::Radv => Ok(radv::serve(std::io::stdin().lock(), std::io::stdout().lock())?),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::method_args::method_parser;
-use super::model::{DeviceArgs, path};
+use super::model::{CacheArgs, DeviceArgs, path};
 use super::output::{ExitStatus, columns, note, print_out};
 use super::progress::Bar;
 use super::values::{count, lengths};
@@ -114,6 +114,8 @@ pub struct Args {
     #[arg(long)]
     plan: bool,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     device: DeviceArgs,
 }
 
@@ -142,7 +144,7 @@ impl Args {
             speed: self.speed,
             speed_path: self.speed_path,
             calibration: self.calibration.choice(),
-            device: self.device.choice(),
+            device: self.device.with(self.cache),
             out: self.out.clone(),
             note: self.note.clone(),
             command: command(arguments),

@@ -65,6 +65,7 @@ impl Evaluation {
             template: digest::sha256(chat.source()),
             path: settings.path.clone(),
             packed: checkpoint.is_gguf() && !settings.dequantize,
+            kv_cache: settings.kv_cache,
             numerics: NUMERICS,
         };
         Ok(Evaluation { settings, identity, tokenizer, chat, tasks })

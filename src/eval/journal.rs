@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::settings::EvalSettings;
+use super::settings::{EvalSettings, is_f32};
 use crate::error::{Error, Result};
+use crate::generate::KvType;
 use crate::tasks::Response;
 
 /// Raised when the engine's arithmetic changes, so that old answers are not mixed with new ones.
@@ -36,6 +37,9 @@ pub struct Identity {
     /// True if it runs a GGUF file's blocks packed; otherwise they are widened to bf16.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub packed: bool,
+    /// Type of the keys and values in the cache.
+    #[serde(default, skip_serializing_if = "is_f32")]
+    pub kv_cache: KvType,
     pub numerics: u32,
 }
 
@@ -170,6 +174,7 @@ impl Identity {
             () if found.path != wanted.path => differ(&format!("computed on path {}", found.path)),
             () if found.packed && !wanted.packed => differ("its blocks packed as the file has them"),
             () if found.packed != wanted.packed => differ("its blocks widened to bf16"),
+            () if found.kv_cache != wanted.kv_cache => differ(&format!("with a cache in {}", found.kv_cache.name())),
             () if found.numerics != wanted.numerics => differ("computed by another version"),
             () => Ok(()),
         }

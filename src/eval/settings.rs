@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
-use crate::generate::Run;
+use crate::generate::{KvType, Run};
 
 /// The settings of an evaluation: all that decides its requests. The journal keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct EvalSettings {
     pub path: String,
     /// The adapter's name.
     pub adapter: String,
+    /// Type of the keys and values in the cache.
+    #[serde(skip_serializing_if = "is_f32")]
+    pub kv_cache: KvType,
     /// The model that judges replies, by the name its endpoint knows.
     pub judge: Option<String>,
     /// Names of tasks: `mmlu`, or `mmlu:stem` for a part.
@@ -45,6 +48,11 @@ pub struct EvalSettings {
     pub prefix_token: Option<u32>,
 }
 
+/// Returns whether the cache is in f32, as all were before there was a choice: that is not written down.
+pub(super) fn is_f32(kind: &KvType) -> bool {
+    *kind == KvType::F32
+}
+
 impl EvalSettings {
     /// Returns settings for the model at `model` on the device `run`, with sequences of 4096 tokens.
     pub fn new(model: impl Into<PathBuf>, run: &Run) -> EvalSettings {
@@ -55,6 +63,7 @@ impl EvalSettings {
             context: 4096,
             path: run.path.to_owned(),
             adapter: run.adapter.clone(),
+            kv_cache: run.kv_cache,
             ..EvalSettings::default()
         }
     }

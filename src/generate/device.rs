@@ -6,6 +6,7 @@ use crate::emulator::{self, EmulatedAdapter, Emulator, EmulatorOptions};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::gpu::{self, Class, Facts, Gpu};
+use crate::model::KvType;
 use crate::plan::cpu::{Cpu, Mode};
 use crate::plan::{Backend, Needs, Path};
 
@@ -47,6 +48,8 @@ pub struct DeviceChoice {
     pub without: Needs,
     /// A folder whose .wgsl files replace the built-in shaders of the same name.
     pub shaders: Option<PathBuf>,
+    /// Type of the keys and values in the cache; None is f32.
+    pub kv_cache: Option<KvType>,
 }
 
 /// The device that runs a model, as results name it.
@@ -58,6 +61,8 @@ pub struct Run {
     pub path: &'static str,
     /// True if it computes on the CPU, be it behind the name of a GPU.
     pub software: bool,
+    /// Type of the keys and values in the cache.
+    pub kv_cache: KvType,
 }
 
 /// An open device.
@@ -81,11 +86,18 @@ impl DeviceChoice {
     /// # Errors
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
+        let mut opened = self.open_any()?;
+        opened.run.kv_cache = self.kv_cache.unwrap_or(opened.run.kv_cache);
+        Ok(opened)
+    }
+
+    fn open_any(&self) -> Result<Opened> {
         if let Some(subgroup) = self.emulated()? {
             self.check_shaders()?;
             let adapter = EmulatedAdapter::new(EmulatorOptions::running(subgroup), self.gpu_options());
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
-            let run = Run { adapter: format!("emulated, subgroups of {subgroup}"), path, software: true };
+            let adapter_name = format!("emulated, subgroups of {subgroup}");
+            let run = Run { adapter: adapter_name, path, software: true, kv_cache: KvType::F32 };
             return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });
         }
         if self.path != Compute::Cpu {
@@ -164,13 +176,15 @@ impl Run {
             Path::Portable => "portable",
             Path::Fast => "fast",
         };
-        Run { adapter: format!("{} ({})", facts.name, facts.backend), path, software: facts.class == Class::Software }
+        let software = facts.class == Class::Software;
+        let adapter = format!("{} ({})", facts.name, facts.backend);
+        Run { adapter, path, software, kv_cache: KvType::F32 }
     }
 
     /// Returns the name of the CPU reference.
     pub(super) fn on_cpu() -> Run {
         let adapter = format!("CPU reference, {} threads", rayon::current_num_threads());
-        Run { adapter, path: "cpu", software: true }
+        Run { adapter, path: "cpu", software: true, kv_cache: KvType::F32 }
     }
 }
 

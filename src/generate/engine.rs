@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::batch::Batch;
 use crate::error::{Error, Result};
 use crate::kernels::{DRAW_WORDS, MOST_CANDIDATES, Reach};
-use crate::model::{Decoder, KvCache, Rows};
+use crate::model::{Decoder, KvCache, KvType, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
 
 /// Output of a pass, which fills the cache besides.
@@ -71,14 +71,20 @@ pub(super) struct ChunkProgram {
 const MOST_PROGRAMS: usize = 16;
 
 impl Engine {
-    /// Creates a sequence of at most `context` tokens, prefilled `chunk` tokens at a time. Every row of the output
-    /// matrix is taken for a token.
+    /// Creates a sequence of at most `context` tokens, prefilled `chunk` tokens at a time, with a cache of this type. Every
+    /// row of the output matrix is taken for a token.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when the device refuses; those of the shaders.
-    pub fn new(mut backend: Box<dyn Backend>, model: Decoder, context: usize, chunk: usize) -> Result<Engine> {
+    pub fn new(
+        mut backend: Box<dyn Backend>,
+        model: Decoder,
+        context: usize,
+        chunk: usize,
+        kv_cache: KvType,
+    ) -> Result<Engine> {
         let b = &mut *backend;
-        let cache = KvCache::new(b, &model.config, context)?;
+        let cache = KvCache::new(b, &model.config, context, kv_cache)?;
         let token = b.create("token", 1, chunk.max(1 + 2 * MOST_CANDIDATES), Element::U32)?;
         let position = b.create("position", 1, chunk, Element::U32)?;
         let row = b.create("row", 1, chunk, Element::U32)?;
@@ -131,6 +137,11 @@ impl Engine {
     /// Returns the length of the longest sequence in tokens.
     pub fn context(&self) -> usize {
         self.cache.capacity
+    }
+
+    /// Returns the type of the keys and values in the cache.
+    pub fn kv_cache(&self) -> KvType {
+        self.cache.kind
     }
 
     /// Returns the number of tokens that prefill together.

@@ -118,14 +118,15 @@ pub fn load(spec: &Spec, device: &DeviceChoice, context: Option<usize>, progress
     load_on(spec, device.open()?, context, progress)
 }
 
-/// Loads the same model on the CPU reference, its tensors split as on `twin`, so that both run one plan.
+/// Loads the same model on the CPU reference, its tensors split and its cache of the type as on `twin`, so that both
+/// run one plan.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progress) -> Result<Model> {
     let cpu = Opened {
         backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
-        run: Run::on_cpu(),
+        run: Run { kv_cache: twin.kv_cache(), ..Run::on_cpu() },
         chunk: twin.chunk(),
     };
     load_on(spec, cpu, Some(twin.context()), progress)
@@ -164,6 +165,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
     };
     let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk } = opened;
+    let kv_cache = run.kv_cache;
     let model = Decoder::load(config, source, &mut *backend, progress)?;
     let mut loaded = Model {
         tokenizer: None,
@@ -171,7 +173,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         stop: Vec::new(),
         generation: Default::default(),
         run,
-        engine: Engine::new(backend, model, context, chunk.min(context))?,
+        engine: Engine::new(backend, model, context, chunk.min(context), kv_cache)?,
     };
     if let WeightSource::Checkpoint { checkpoint, .. } = source {
         let path = &checkpoint.path;

@@ -32,3 +32,5 @@ pub use lookup::{Lookup, LookupCounts, MOST_PROPOSED};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};
 pub use sample::{Sampler, Sampling};
+
+pub use crate::model::KvType;

@@ -3,6 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::cache::{self, cases_of_caches};
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
@@ -15,6 +16,8 @@ params! {
         rows: u32,
         /// Keys that a row sees, its own included; `u32::MAX` for all.
         window: u32,
+        /// Of a value in the cache, for the reference.
+        cache_bits: u32,
     }
 }
 
@@ -93,7 +96,7 @@ impl Plan {
         assert!(a.window != Some(0), "{name}: a window of no keys");
         a.position.expect("position", 1, m, Element::U32);
         a.reach.expect("reach", m, 4, Element::U32);
-        a.v.expect("v", a.k.rows, a.k.cols, Element::F32);
+        let cache_bits = cache::bits_of(a.k, a.v, a.k.cols);
         let y = self.scratch(m, width, Element::F32);
         let params = Params {
             heads: heads as u32,
@@ -102,6 +105,7 @@ impl Plan {
             scale: 1.0 / (dim as f32).sqrt(),
             rows: m as u32,
             window: a.window.map_or(u32::MAX, |keys| u32::try_from(keys).unwrap_or(u32::MAX)),
+            cache_bits,
         };
         // Counted at full context; a shorter one does less.
         let flops = 4 * (m * a.k.rows.min(a.window.unwrap_or(usize::MAX)) * width) as u64;
@@ -114,13 +118,14 @@ impl Plan {
         let consts =
             [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits), ("STRIPES", stripes)];
         step.consts = consts.map(|(name, value)| (name, value as u32)).to_vec();
+        step.consts.push(("CACHE", cache_bits));
         step.part_words = m * heads * (dim + 4);
         y
     }
 }
 
 /// Constants of the variants that split, set by each step.
-const SPLIT: &[(&str, u32)] = &[("QUADS", 4), ("KEYS", 2), ("HEADS", 8), ("SPLITS", 64)];
+const SPLIT: &[(&str, u32)] = &[("QUADS", 4), ("KEYS", 2), ("HEADS", 8), ("SPLITS", 64), ("CACHE", 16)];
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_decode",
@@ -134,14 +139,15 @@ pub static KERNEL: Kernel = Kernel {
                 "lib/attention_split",
                 "lib/eight_lanes",
                 "lib/reach",
-                "lib/reduce"
+                "lib/reduce";
+                cache "lib/cache"
             ),
             consts: SPLIT,
             tile: |c| [1, c.get("HEADS")],
             nmse: 1e-8,
         },
         Variant::portable(
-            wgsl!("attention_decode", "lib/attention_split", "lib/reach", "lib/reduce"),
+            wgsl!("attention_decode", "lib/attention_split", "lib/reach", "lib/reduce"; cache "lib/cache"),
             SPLIT,
             |c| [1, c.get("HEADS")],
             1e-8,
@@ -149,8 +155,8 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
-            wgsl: wgsl!("attention_decode_rows_subgroup", "lib/reach", "lib/eight_lanes"),
-            consts: &[],
+            wgsl: wgsl!("attention_decode_rows_subgroup", "lib/reach", "lib/eight_lanes"; cache "lib/cache"),
+            consts: &[("CACHE", 16)],
             tile: |_| [1, 1],
             nmse: 1e-8,
         },
@@ -158,42 +164,43 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "whole",
             needs: Needs::empty(),
-            wgsl: wgsl!("attention_decode_whole", "lib/reach", "lib/reduce"),
-            consts: &[("WG", 128)],
+            wgsl: wgsl!("attention_decode_whole", "lib/reach", "lib/reduce"; cache "lib/cache"),
+            consts: &[("WG", 128), ("CACHE", 16)],
             tile: |_| [1, 1],
             nmse: 1e-8,
         },
     ],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
-    cases: &[
-        Case::bench("14x64_of_1024", |t| attend(t, &KERNEL, 1, 1023, [14, 2, 64], 1024)),
-        Case::bench("28x128_of_4096", |t| attend(t, &KERNEL, 1, 4095, [28, 4, 128], 4096)),
-        Case::test("first_position", |t| attend(t, &KERNEL, 1, 0, [4, 2, 32], 8)),
-        Case::test("3_rows_of_300_dim_256", |t| attend(t, &KERNEL, 3, 290, [2, 1, 256], 300)),
-        Case::test("4_rows_that_share", |t| attend_at(t, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None)),
-        Case::test("dim_20", |t| attend(t, &KERNEL, 2, 131, [3, 3, 20], 140)),
-        Case::test("dim_80_of_700", |t| attend(t, &KERNEL, 1, 699, [7, 1, 80], 700)),
-        Case::test("16_heads_of_one", |t| attend(t, &KERNEL, 1, 40, [16, 1, 64], 41)),
-        Case::test("32_heads_of_500", |t| attend(t, &KERNEL, 1, 499, [32, 32, 64], 500)),
-        Case::test("64_heads_of_150_dim_128", |t| attend(t, &KERNEL, 1, 149, [64, 64, 128], 150)),
-        Case::test("64_heads_of_100_dim_256", |t| attend(t, &KERNEL, 1, 99, [64, 64, 256], 100)),
-        Case::test("window_150_of_300", |t| attend_at(t, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150))),
-        Case::test("window_1", |t| attend_at(t, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1))),
-        Case::test("window_of_rows_that_share", |t| attend_at(t, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13))),
+    cases: cases_of_caches![
+        bench "14x64_of_1024" |t, of| attend(t, of, &KERNEL, 1, 1023, [14, 2, 64], 1024),
+        bench "28x128_of_4096" |t, of| attend(t, of, &KERNEL, 1, 4095, [28, 4, 128], 4096),
+        test "first_position" |t, of| attend(t, of, &KERNEL, 1, 0, [4, 2, 32], 8),
+        test "3_rows_of_300_dim_256" |t, of| attend(t, of, &KERNEL, 3, 290, [2, 1, 256], 300),
+        test "4_rows_that_share" |t, of| attend_at(t, of, &KERNEL, sharing(4, 20), [4, 2, 64], 200, None),
+        test "dim_20" |t, of| attend(t, of, &KERNEL, 2, 131, [3, 3, 20], 140),
+        test "dim_80_of_700" |t, of| attend(t, of, &KERNEL, 1, 699, [7, 1, 80], 700),
+        test "16_heads_of_one" |t, of| attend(t, of, &KERNEL, 1, 40, [16, 1, 64], 41),
+        test "32_heads_of_500" |t, of| attend(t, of, &KERNEL, 1, 499, [32, 32, 64], 500),
+        test "64_heads_of_150_dim_128" |t, of| attend(t, of, &KERNEL, 1, 149, [64, 64, 128], 150),
+        test "64_heads_of_100_dim_256" |t, of| attend(t, of, &KERNEL, 1, 99, [64, 64, 256], 100),
+        test "window_150_of_300" |t, of| attend_at(t, of, &KERNEL, alone(3, 290), [4, 2, 64], 300, Some(150)),
+        test "window_1" |t, of| attend_at(t, of, &KERNEL, alone(2, 9), [4, 2, 32], 12, Some(1)),
+        test "window_of_rows_that_share" |t, of| attend_at(t, of, &KERNEL, sharing(20, 20), [4, 2, 64], 200, Some(13)),
     ],
 };
 
 /// Builds a trial of attention: `m` rows from position `first` on; [heads, kv_heads, head_dim].
 pub(super) fn attend(
     t: &mut Trial,
+    cached: Element,
     kernel: &'static Kernel,
     m: usize,
     first: usize,
     [heads, kv_heads, head_dim]: [usize; 3],
     capacity: usize,
 ) -> Tensor {
-    attend_at(t, kernel, alone(m, first as u32), [heads, kv_heads, head_dim], capacity, None)
+    attend_at(t, cached, kernel, alone(m, first as u32), [heads, kv_heads, head_dim], capacity, None)
 }
 
 /// Returns position and reach of `m` rows of one sequence, from position `first` on.
@@ -204,6 +211,7 @@ pub(super) fn alone(m: usize, first: u32) -> Vec<(u32, Reach)> {
 /// Builds a trial of attention from each row's position and reach, whose slots are below `capacity`.
 pub(super) fn attend_at(
     t: &mut Trial,
+    cached: Element,
     kernel: &'static Kernel,
     rows: Vec<(u32, Reach)>,
     [heads, kv_heads, head_dim]: [usize; 3],
@@ -215,7 +223,7 @@ pub(super) fn attend_at(
     let reach = t.u32(m, 4, rows.iter().flat_map(|row| bytemuck::cast::<Reach, [u32; 4]>(row.1)));
     // Large enough that some keys weigh much more than others.
     let q = t.f32_of(m, heads * head_dim, |_, value| 4.0 * value);
-    let (k, v) = (t.f32(capacity, kv_heads * head_dim), t.f32(capacity, kv_heads * head_dim));
+    let [k, v] = [(); 2].map(|_| cache::tensor(t, capacity, kv_heads * head_dim, cached));
     t.plan.attention_by(kernel, "", Attention { position, reach, q, k, v, head_dim, window })
 }
 
@@ -243,7 +251,8 @@ pub(super) fn sharing(m: usize, shared: u32) -> Vec<(u32, Reach)> {
 pub(super) fn reference(io: &mut Io) {
     let params: Params = io.params();
     let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
-    let (q, k, v) = (io.f32(2), io.f32(3), io.f32(4));
+    let q = io.f32(2);
+    let [k, v] = [3, 4].map(|input| cache::widened(io.u32(input), params.cache_bits));
     let (heads, dim) = (params.heads as usize, params.head_dim as usize);
     let width = params.kv_heads as usize * dim;
     for (i, y) in io.out_f32().chunks_exact_mut(dim).enumerate() {
@@ -278,7 +287,8 @@ pub(super) fn host(io: &mut Io) {
     use rayon::prelude::*;
     let params: Params = io.params();
     let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
-    let (q, k, v) = (io.f32(2), io.f32(3), io.f32(4));
+    let q = io.f32(2);
+    let [k, v] = [3, 4].map(|input| cache::widened(io.u32(input), params.cache_bits));
     let (kv_heads, dim) = (params.kv_heads as usize, params.head_dim as usize);
     let together = params.heads as usize / kv_heads * dim;
     let widest = pulp::Arch::new();
@@ -289,10 +299,10 @@ pub(super) fn host(io: &mut Io) {
             params.keys(position[row]).map(|j| reach[row].slot(j) as usize * kv_heads * dim + first).collect();
         let mut scores = vec![0.0f32; together / dim * slots.len()];
         let q = &q[i * together..][..together];
-        widest.dispatch(Scores { q, k, slots: &slots, dim, scale: params.scale, scores: &mut scores });
+        widest.dispatch(Scores { q, k: &k, slots: &slots, dim, scale: params.scale, scores: &mut scores });
         let totals: Vec<f32> = scores.chunks_exact_mut(slots.len()).map(exponents).collect();
         y.fill(0.0);
-        widest.dispatch(Values { weights: &scores, v, slots: &slots, dim, y: &mut *y });
+        widest.dispatch(Values { weights: &scores, v: &v, slots: &slots, dim, y: &mut *y });
         for (y, total) in y.chunks_exact_mut(dim).zip(totals) {
             y.iter_mut().for_each(|y| *y /= total);
         }

@@ -2,7 +2,8 @@
 //! several rows.
 
 use super::attention_decode::{Params, alone, attend, attend_at, host, reference, sharing};
-use crate::plan::{Case, Host, Kernel, Variant};
+use super::cache::cases_of_caches;
+use crate::plan::{Case, Element, Host, Kernel, Tensor, Trial, Variant};
 use crate::wgsl;
 
 /// Rows of one workgroup, as in the shader.
@@ -11,19 +12,24 @@ const ROWS: u32 = 32;
 pub static KERNEL: Kernel = Kernel {
     name: "attention_prefill",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("attention_prefill", "lib/reach"), &[("STRIPES", 2)], |_| [ROWS, 1], 1e-8)],
+    variants: &[Variant::portable(
+        wgsl!("attention_prefill", "lib/reach"; cache "lib/cache"),
+        &[("STRIPES", 2), ("CACHE", 16)],
+        |_| [ROWS, 1],
+        1e-8,
+    )],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
-    cases: &[
-        Case::bench("128x14x64_of_128", |t| attend(t, &KERNEL, 128, 0, [14, 2, 64], 128)),
-        Case::bench("128x14x64_of_1024", |t| attend(t, &KERNEL, 128, 896, [14, 2, 64], 1024)),
-        Case::test("13_rows_dim_256", |t| attend(t, &KERNEL, 13, 250, [2, 1, 256], 300)),
-        Case::test("61_rows_that_share", |t| attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350, None)),
-        Case::test("9_rows_dim_20", |t| attend(t, &KERNEL, 9, 0, [3, 3, 20], 9)),
-        Case::test("13_rows_of_window_150", |t| attend_at(t, &KERNEL, alone(13, 270), [2, 1, 256], 300, Some(150))),
-        Case::test("40_rows_of_window_7", |t| attend_at(t, &KERNEL, alone(40, 0), [3, 3, 20], 40, Some(7))),
-        Case::test("61_rows_of_window_40_that_share", |t| {
-            attend_at(t, &KERNEL, sharing(61, 150), [4, 2, 64], 350, Some(40))
-        }),
+    cases: cases_of_caches![
+        bench "128x14x64_of_128" |t, of| attend(t, of, &KERNEL, 128, 0, [14, 2, 64], 128),
+        bench "128x14x64_of_1024" |t, of| attend(t, of, &KERNEL, 128, 896, [14, 2, 64], 1024),
+        test "13_rows_dim_256" |t, of| attend(t, of, &KERNEL, 13, 250, [2, 1, 256], 300),
+        test "61_rows_that_share" |t, of| attend_at(t, of, &KERNEL, sharing(61, 150), [4, 2, 64], 350, None),
+        test "9_rows_dim_20" |t, of| attend(t, of, &KERNEL, 9, 0, [3, 3, 20], 9),
+        test "13_rows_of_window_150" |t, of| attend_at(t, of, &KERNEL, alone(13, 270), [2, 1, 256], 300, Some(150)),
+        test "40_rows_of_window_7" |t, of| attend_at(t, of, &KERNEL, alone(40, 0), [3, 3, 20], 40, Some(7)),
+        test "61_rows_of_window_40_that_share" |t, of| {
+            attend_at(t, of, &KERNEL, sharing(61, 150), [4, 2, 64], 350, Some(40))
+        },
     ],
 };

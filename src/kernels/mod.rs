@@ -5,6 +5,7 @@ mod advance;
 mod argmax;
 mod attention_decode;
 mod attention_prefill;
+mod cache;
 mod copy;
 mod draw;
 pub(crate) mod embed;

@@ -1,6 +1,7 @@
 //! What attention does to q, k and v before it looks back: norms of the heads of q and k where the model has them, rotary
 //! position embedding (Su et al., 2021, half rotation as in GPT-NeoX), and k and v into the cache.
 
+use super::cache::{self, cases_of_caches};
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
@@ -11,6 +12,8 @@ params! {
         head_dim: u32,
         /// Of the norms of heads; below zero where there are none.
         eps: f32,
+        /// Of a value in the caches, for the reference.
+        cache_bits: u32,
     }
 }
 
@@ -41,8 +44,8 @@ impl Plan {
         let kv_heads = k_cache.cols / dim;
         let heads = qkv.cols / dim - 2 * kv_heads;
         qkv.expect("qkv", m, (heads + 2 * kv_heads) * dim, Element::F32);
-        k_cache.expect("k_cache", k_cache.rows, kv_heads * dim, Element::F32);
-        v_cache.expect("v_cache", k_cache.rows, k_cache.cols, Element::F32);
+        assert!(dim.is_multiple_of(4), "{name}: head_dim {dim}");
+        let cache_bits = cache::bits_of(k_cache, v_cache, kv_heads * dim);
         position.expect("position", 1, m, Element::U32);
         slot.expect("slot", 1, m, Element::U32);
         if let Some((norms, _)) = norms {
@@ -50,14 +53,16 @@ impl Plan {
         }
         let q = self.scratch(m, heads * dim, Element::F32);
         let [heads, kv_heads] = [heads, kv_heads].map(|heads| heads as u32);
-        let params = Params { heads, kv_heads, head_dim: dim as u32, eps: norms.map_or(-1.0, |(_, eps)| eps) };
+        let eps = norms.map_or(-1.0, |(_, eps)| eps);
+        let params = Params { heads, kv_heads, head_dim: dim as u32, eps, cache_bits };
         // Every binding must be bound: without norms the table stands in, unread.
         let weight = norms.map_or(table, |(weight, _)| weight);
         let bind = [position, slot, table, weight, qkv, k_cache, v_cache, q];
         let step =
             self.add(&KERNEL, name, params, &bind, [m, qkv.cols / dim], 3 * (m * (q.cols + k_cache.cols)) as u64);
         step.set_outputs(&["k_cache", "v_cache", "q"]);
-        step.bytes = 2 * qkv.bytes() + (4 * m * dim) as u64;
+        step.consts = vec![("CACHE", cache_bits)];
+        step.bytes = qkv.bytes() + q.bytes() + 2 * k_cache.first_rows(m).bytes() + (4 * m * dim) as u64;
         q
     }
 }
@@ -65,33 +70,49 @@ impl Plan {
 pub static KERNEL: Kernel = Kernel {
     name: "rope_kv",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("rope_kv", "lib/reduce"), &[("WG", 64)], |_| [1, 1], 1e-11)],
+    variants: &[Variant::portable(
+        wgsl!("rope_kv", "lib/reduce", "lib/f16_round"; cache "lib/cache_put"),
+        &[("WG", 64), ("CACHE", 16)],
+        |_| [1, 1],
+        1e-11,
+    )],
     reference,
     host: None,
-    cases: &[
-        Case::bench("1x14+2x64", |t| rope_kv(t, 1, [14, 2, 64], 2048, false)),
-        Case::bench("1x16+8x128_norms", |t| rope_kv(t, 1, [16, 8, 128], 2048, true)),
-        Case::bench("128x28+4x128", |t| rope_kv(t, 128, [28, 4, 128], 2048, false)),
-        Case::test("5x6+3x10", |t| rope_kv(t, 5, [6, 3, 10], 13, false)),
-        Case::test("3x4+2x20_norms", |t| rope_kv(t, 3, [4, 2, 20], 13, true)),
-        Case::test("2x2+1x160_norms", |t| rope_kv(t, 2, [2, 1, 160], 13, true)),
+    cases: cases_of_caches![
+        bench "1x14+2x64" |t, of| rope_kv(t, of, 1, [14, 2, 64], 2048, None, 1.0),
+        bench "1x16+8x128_norms" |t, of| rope_kv(t, of, 1, [16, 8, 128], 2048, Some(1e-6), 1.0),
+        bench "128x28+4x128" |t, of| rope_kv(t, of, 128, [28, 4, 128], 2048, None, 1.0),
+        test "5x6+3x12" |t, of| rope_kv(t, of, 5, [6, 3, 12], 13, None, 1.0),
+        test "3x4+2x20_norms" |t, of| rope_kv(t, of, 3, [4, 2, 20], 13, Some(1e-6), 1.0),
+        test "2x2+1x160_norms" |t, of| rope_kv(t, of, 2, [2, 1, 160], 13, Some(1e-6), 1.0),
+        // Twice what f16 holds, and below its least normal number.
+        test "large" |t, of| rope_kv(t, of, 5, [2, 2, 64], 5, None, 131_008.0),
+        test "small" |t, of| rope_kv(t, of, 5, [2, 2, 64], 5, None, 6e-5),
     ],
 };
 
-fn rope_kv(t: &mut Trial, m: usize, [heads, kv_heads, dim]: [usize; 3], capacity: usize, norms: bool) -> Tensor {
+fn rope_kv(
+    t: &mut Trial,
+    cached: Element,
+    m: usize,
+    [heads, kv_heads, dim]: [usize; 3],
+    capacity: usize,
+    eps: Option<f32>,
+    size: f32,
+) -> Tensor {
     let first = (capacity - m) as u32 / 2;
     let position = t.u32(1, m, first..);
     // Any slots, each its own.
     let slot = t.u32(1, m, (0..m as u32).map(|i| first + m as u32 - 1 - i));
     let table = t.f32(capacity, dim);
-    let norms = norms.then(|| (t.f32(2, dim), 1e-6));
-    let qkv = t.f32(m, (heads + 2 * kv_heads) * dim);
-    let [k_cache, v_cache] = [(); 2].map(|_| t.f32(capacity, kv_heads * dim));
+    let norms = eps.map(|eps| (t.f32(2, dim), eps));
+    let qkv = t.f32_of(m, (heads + 2 * kv_heads) * dim, |_, value| size * value);
+    let [k_cache, v_cache] = [(); 2].map(|_| cache::tensor(t, capacity, kv_heads * dim, cached));
     t.plan.rope_kv("", RopeKv { position, slot, table, norms, qkv, k_cache, v_cache })
 }
 
 fn reference(io: &mut Io) {
-    let Params { heads, kv_heads, head_dim, eps } = io.params();
+    let Params { heads, kv_heads, head_dim, eps, cache_bits } = io.params();
     let (position, slot, table, weight, qkv) = (io.u32(0), io.u32(1), io.f32(2), io.f32(3), io.f32(4));
     let [heads, kv_heads, dim] = [heads, kv_heads, head_dim].map(|n| n as usize);
     for (i, head) in qkv.chunks_exact(dim).enumerate() {
@@ -101,14 +122,15 @@ fn reference(io: &mut Io) {
             _ if number < heads + kv_heads => (0, slot[row] as usize * kv_heads, number - heads),
             _ => (1, slot[row] as usize * kv_heads, number - heads - kv_heads),
         };
-        let to = &mut io.output_f32(output)[(row_heads + at) * dim..][..dim];
-        to.copy_from_slice(head);
+        let mut made = head.to_vec();
         if output != 1 {
             if eps >= 0.0 {
-                norm(to, &weight[if output == 2 { 0 } else { dim }..][..dim], eps);
+                norm(&mut made, &weight[if output == 2 { 0 } else { dim }..][..dim], eps);
             }
-            rotate(to, &table[position[row] as usize * dim..][..dim]);
+            rotate(&mut made, &table[position[row] as usize * dim..][..dim]);
         }
+        let bits = if output == 2 { 32 } else { cache_bits };
+        cache::put(io.output_u32(output), bits, (row_heads + at) * dim, &made);
     }
 }
 

@@ -23,7 +23,7 @@ pub fn speed(
     progress: &mut dyn Progress,
 ) -> Result<PredictedSpeed> {
     let context = measured.prompt + measured.generated.div_ceil(2);
-    let predicted = predict(card, model, quant, [Some(context), Some(measured.prompt)], progress)?;
+    let predicted = predict(card, model, quant, [Some(context), Some(measured.prompt)], measured.kv_cache, progress)?;
     Ok(PredictedSpeed {
         card: predicted.card,
         prefill_tokens_per_s: predicted.prefill.map_or(f64::NAN, |prefill| prefill.tokens_per_s),

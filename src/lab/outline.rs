@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::generate::{Engine, PassOutput};
-use crate::model::{Config, Decoder, WeightSource};
+use crate::model::{Config, Decoder, KvType, WeightSource};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Step, Tensor};
 use crate::progress::Progress;
 
@@ -89,7 +89,8 @@ pub struct OutlinedModel {
 }
 
 impl OutlinedModel {
-    /// Outlines a model for a device that binds at most `max_binding` bytes and prefills `chunk` tokens at a time.
+    /// Outlines a model for a device that binds at most `max_binding` bytes and prefills `chunk` tokens at a time, with a cache
+    /// of this type.
     ///
     /// # Errors
     /// A tensor that is missing, damaged or of another shape; what `progress` returns.
@@ -98,6 +99,7 @@ impl OutlinedModel {
         source: WeightSource,
         max_binding: u64,
         [context, chunk]: [usize; 2],
+        kv_cache: KvType,
         progress: &mut dyn Progress,
     ) -> Result<OutlinedModel> {
         let contents = TensorContents::default();
@@ -105,7 +107,7 @@ impl OutlinedModel {
         let numbers: Vec<usize> = kinds.iter().map(|(first, _)| *first).collect();
         let mut outline = Outline { max_tensor_bytes: max_binding / 256 * 256, contents: Rc::clone(&contents) };
         let decoder = Decoder::load_some(config.clone(), &numbers, source, &mut outline, progress)?;
-        let engine = Engine::new(Box::new(outline), decoder, context, chunk)?;
+        let engine = Engine::new(Box::new(outline), decoder, context, chunk, kv_cache)?;
         Ok(OutlinedModel { engine, contents, kinds })
     }
 

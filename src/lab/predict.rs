@@ -15,7 +15,7 @@ use crate::formats::QuantType;
 use crate::generate::load::{config_file, within};
 use crate::generate::{PassOutput, Spec};
 use crate::gpu::tuning;
-use crate::model::{Config, WeightSource};
+use crate::model::{Config, KvType, WeightSource};
 use crate::plan::{Step, Variant};
 use crate::progress::Progress;
 
@@ -82,7 +82,7 @@ struct Predictor<'a> {
 
 /// Predicts a decoded token that sees `context` keys, and the prefill of `prompt` tokens, of a published shape with
 /// random weights or of a model's files, which keep the formats they have. None for `context` is 4096, or less if the
-/// model was trained for less.
+/// model was trained for less. The cache is of type `kv_cache`.
 ///
 /// # Errors
 /// There is no such model; files with `quant`; a length beyond what the model was trained for; what `progress` returns.
@@ -91,6 +91,7 @@ pub fn predict(
     model: &str,
     quant: Option<QuantType>,
     [context, prompt]: [Option<usize>; 2],
+    kv_cache: KvType,
     progress: &mut dyn Progress,
 ) -> Result<SpeedPrediction> {
     let checkpoint;
@@ -110,7 +111,7 @@ pub fn predict(
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
     let chunk = tuning::prefill_chunk(card.class).min(capacity);
-    let outlined = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], progress)?;
+    let outlined = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], kv_cache, progress)?;
     let mut predictor = Predictor { card, model: outlined, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;
     let prefill = prompt.map(|prompt| {

@@ -33,7 +33,7 @@ pub struct TextSelection {
     /// One variant instead of all
     #[cfg_attr(feature = "cli", arg(long))]
     pub variant: Option<String>,
-    /// One width instead of all: bits of a weight
+    /// One width instead of all: bits of a weight, or of a value in the cache
     #[cfg_attr(feature = "cli", arg(long))]
     pub width: Option<u32>,
     /// AMD chip: gfx1100 (RDNA3) or navi21 (RDNA2)
@@ -112,8 +112,12 @@ impl ShaderText {
         self.kernel.params.iter().any(|(name, _)| *name == "bits")
     }
 
-    /// Returns the bits that a weight takes, scales aside: of its code or of bf16. None for kernels without weights.
+    /// Returns the bits that a weight takes, scales aside: of its code or of bf16; or those of a value in the cache. None
+    /// for kernels without either.
     pub fn width(&self) -> Option<u32> {
+        if let Some((_, bits)) = self.consts.iter().find(|(name, _)| *name == "CACHE") {
+            return Some(bits);
+        }
         if !self.is_product() && self.block.is_none() {
             return None;
         }

@@ -10,6 +10,8 @@ pub use families::{FAMILIES, Family};
 pub use layer::{Layer, Rows, Sequence};
 pub use weights::WeightSource;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Result;
 use crate::formats::{Activation, Linear};
 use crate::kernels::rope_table;
@@ -26,8 +28,39 @@ pub struct Decoder {
     lm_head: Linear,
 }
 
+/// Type of the keys and values in a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum KvType {
+    /// 16-bit float: half the memory
+    F16,
+    /// 32-bit float
+    #[default]
+    F32,
+}
+
+impl KvType {
+    /// Returns the name that results use.
+    pub fn name(self) -> &'static str {
+        match self {
+            KvType::F16 => "f16",
+            KvType::F32 => "f32",
+        }
+    }
+
+    fn element(self) -> Element {
+        match self {
+            KvType::F16 => Element::F16,
+            KvType::F32 => Element::F32,
+        }
+    }
+}
+
 /// Key-value cache, and the rotation table of positions.
 pub struct KvCache {
+    /// Type of the keys and values.
+    pub kind: KvType,
     /// \[capacity, kv heads · head_dim\] for each layer, keys rotated.
     k: Vec<Tensor>,
     /// \[capacity, kv heads · head_dim\] for each layer.
@@ -43,18 +76,18 @@ impl KvCache {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) when the device refuses.
-    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<KvCache> {
+    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize, kind: KvType) -> Result<KvCache> {
         let mut make = |what: &str| -> Result<Vec<Tensor>> {
             let layers = 0..config.num_hidden_layers;
             layers
-                .map(|i| backend.create(&format!("cache.{i}.{what}"), capacity, config.kv_size(), Element::F32))
+                .map(|i| backend.create(&format!("cache.{i}.{what}"), capacity, config.kv_size(), kind.element()))
                 .collect()
         };
         let (k, v) = (make("k")?, make("v")?);
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
         let table = rope_table(capacity, config.head_dim, config.rope_theta, &config.rope_scaling);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
-        Ok(KvCache { k, v, rope, capacity })
+        Ok(KvCache { kind, k, v, rope, capacity })
     }
 
     /// Returns the bytes of keys and values on the device.

@@ -1,7 +1,7 @@
 //! Runs one plan on two backends side by side and finds the first step where they part.
 
 use super::compare::{Difference, compare};
-use super::{Backend, Element, Plan, Step};
+use super::{Backend, Plan, Step};
 use crate::error::Result;
 
 /// Comparison of a step's output with the reference.
@@ -60,14 +60,8 @@ pub fn check(
         }
         let expected_words = reference.read(Some(expected_program), tensor)?;
         let found_words = device.read(Some(device_program), tensor)?;
-        let allowed = device.tolerance(step.kernel);
-        let as_values = |words: &[u32]| -> Vec<f32> {
-            match tensor.element {
-                Element::F32 => bytemuck::cast_slice(words).to_vec(),
-                Element::U32 | Element::Bf16 => words.iter().map(|&w| w as f32).collect(),
-            }
-        };
-        let (e, f) = (as_values(&expected_words), as_values(&found_words));
+        let allowed = tensor.element.tolerance(device.tolerance(step.kernel));
+        let (e, f) = (tensor.element.numbers(&expected_words), tensor.element.numbers(&found_words));
         let difference = compare(&e, &f);
         let at = difference.at;
         let (step, expected) = (step.clone(), e[at]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytemuck::Pod;
 
-use super::{Element, Place, Plan, Tensor};
+use super::{Tensor, Trial};
 
 bitflags::bitflags! {
     /// Features that a variant asks of an adapter beyond WebGPU's defaults.
@@ -146,7 +146,8 @@ impl Wgsl {
 
 /// The shader files of a variant: `wgsl!("rms_norm", "lib/reduce")`. After a semicolon come files
 /// that exist for each width of code, of which one is taken by the constant `BITS`:
-/// `wgsl!("lib/matvec", "lib/weights_grid"; "lib/codes")` for `lib/codes_2` to `lib/codes_8`.
+/// `wgsl!("lib/matvec", "lib/weights_grid"; "lib/codes")` for `lib/codes_2` to `lib/codes_8`. Likewise `cache "lib/cache"`
+/// stands for a file for each type of the cache, taken by its bits in the constant `CACHE`.
 #[macro_export]
 macro_rules! wgsl {
     ($($stem:literal),+) => {
@@ -159,6 +160,13 @@ macro_rules! wgsl {
             $crate::wgsl!(@file concat!($codes, "_3"), Some(("BITS", 3))),
             $crate::wgsl!(@file concat!($codes, "_4"), Some(("BITS", 4))),
             $crate::wgsl!(@file concat!($codes, "_8"), Some(("BITS", 8)))),+
+        ]
+    };
+    ($($stem:literal),+; cache $reads:literal) => {
+        &[
+            $($crate::wgsl!(@file $stem, None)),+,
+            $crate::wgsl!(@file concat!($reads, "_16"), Some(("CACHE", 16))),
+            $crate::wgsl!(@file concat!($reads, "_32"), Some(("CACHE", 32)))
         ]
     };
     (@file $stem:expr, $only:expr) => {
@@ -259,6 +267,11 @@ impl<'a> Io<'a> {
         bytemuck::cast_slice_mut(self.outputs[output])
     }
 
+    /// Returns the words of an output, by number from 0.
+    pub fn output_u32(&mut self, output: usize) -> &mut [u32] {
+        self.outputs[output]
+    }
+
     /// Returns the words of the first output.
     pub fn out_u32(&mut self) -> &mut [u32] {
         self.outputs[0]
@@ -284,92 +297,6 @@ impl Case {
     /// A small shape for an edge: a last tile that is not full, several row blocks, a bias.
     pub const fn test(name: &'static str, build: fn(&mut Trial) -> Tensor) -> Case {
         Case { name, bench: false, build }
-    }
-}
-
-/// A plan under test with the data of its resident tensors.
-#[derive(Default)]
-pub struct Trial {
-    pub plan: Plan,
-    pub(crate) residents: Vec<(Tensor, Vec<u32>)>,
-    seed: u32,
-}
-
-impl Trial {
-    /// Builds `case` with its own reproducible data.
-    pub fn new(case: &Case) -> (Trial, Tensor) {
-        let mut trial = Trial::default();
-        let output = (case.build)(&mut trial);
-        (trial, output)
-    }
-
-    fn resident(&mut self, rows: usize, cols: usize, element: Element, words: Vec<u32>) -> Tensor {
-        let place = Place::Resident(self.residents.len() as u32);
-        let tensor = Tensor { place, rows, cols, element };
-        assert_eq!(words.len(), tensor.words());
-        self.residents.push((tensor, words));
-        tensor
-    }
-
-    /// The next values of this trial's own sequence over -1..1.
-    fn uniform(&mut self) -> impl FnMut() -> f32 + use<> {
-        self.seed += 1;
-        let seed = hash(self.seed);
-        let mut n = 0u32;
-        move || {
-            n += 1;
-            uniform(n ^ seed)
-        }
-    }
-
-    /// Adds a tensor of values spread evenly over -1..1.
-    pub fn f32(&mut self, rows: usize, cols: usize) -> Tensor {
-        self.f32_of(rows, cols, |_, value| value)
-    }
-
-    /// Adds a tensor of values made from such as [`Trial::f32`] has: `change(index, value)`.
-    pub fn f32_of(&mut self, rows: usize, cols: usize, change: impl Fn(usize, f32) -> f32) -> Tensor {
-        let mut next = self.uniform();
-        let words = (0..rows * cols).map(|i| change(i, next()).to_bits()).collect();
-        self.resident(rows, cols, Element::F32, words)
-    }
-
-    /// Adds a tensor of bf16 values spread evenly over -1..1.
-    pub fn bf16(&mut self, rows: usize, cols: usize) -> Tensor {
-        let mut next = self.uniform();
-        let mut half = move || u32::from(half::bf16::from_f32(next()).to_bits());
-        let words = (0..(rows * cols).div_ceil(2)).map(|_| half() | half() << 16).collect();
-        self.resident(rows, cols, Element::Bf16, words)
-    }
-
-    /// Adds a tensor of one bit pattern throughout, for large inputs whose values do not matter.
-    pub fn resident_of(&mut self, rows: usize, cols: usize, element: Element, word: u32) -> Tensor {
-        let words = vec![word; (rows * cols * element.bits()).div_ceil(32)];
-        self.resident(rows, cols, element, words)
-    }
-
-    /// Adds a tensor of random bits.
-    pub fn bits(&mut self, rows: usize, cols: usize) -> Tensor {
-        self.bits_of(rows, cols, |word| word)
-    }
-
-    /// Adds a tensor of words made from such as [`Trial::bits`] has.
-    pub fn bits_of(&mut self, rows: usize, cols: usize, change: impl Fn(u32) -> u32) -> Tensor {
-        self.seed += 1;
-        let seed = hash(self.seed);
-        let words = (0..(rows * cols) as u32).map(|n| change(hash(n ^ seed))).collect();
-        self.resident(rows, cols, Element::U32, words)
-    }
-
-    /// Adds a tensor of words made from their index.
-    pub fn words(&mut self, rows: usize, cols: usize, word: impl FnMut(usize) -> u32) -> Tensor {
-        self.resident(rows, cols, Element::U32, (0..rows * cols).map(word).collect())
-    }
-
-    /// Adds a tensor of the first rows · cols of `values`.
-    pub fn u32(&mut self, rows: usize, cols: usize, values: impl IntoIterator<Item = u32>) -> Tensor {
-        let words = values.into_iter().take(rows * cols).collect();
-        self.resident(rows, cols, Element::U32, words)
     }
 }
 

@@ -21,9 +21,11 @@ pub mod schedule;
 pub mod trial;
 
 pub use backend::{Backend, Fetch, ProgramId};
-pub use kernel::{Case, Consts, Host, Io, Kernel, Needs, Path, Trial, Variant};
+pub use kernel::{Case, Consts, Host, Io, Kernel, Needs, Path, Variant};
+pub use trial::Trial;
 
 use bytemuck::Pod;
+use half::slice::HalfFloatSliceExt;
 
 /// The type of a tensor's elements. Tensors are stored in whole 32-bit words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub enum Element {
     U32,
     /// Two to a word, the element of lower index in the low half.
     Bf16,
+    /// The same of IEEE's 16-bit float.
+    F16,
 }
 
 impl Element {
@@ -41,8 +45,23 @@ impl Element {
     pub const fn bits(self) -> usize {
         match self {
             Element::F32 | Element::U32 => 32,
-            Element::Bf16 => 16,
+            Element::Bf16 | Element::F16 => 16,
         }
+    }
+
+    /// Returns the elements in `words` as numbers to compare; those of bf16 two at a time, as whole numbers.
+    pub fn numbers(self, words: &[u32]) -> Vec<f32> {
+        match self {
+            Element::F32 => bytemuck::cast_slice(words).to_vec(),
+            Element::F16 => bytemuck::cast_slice::<u32, half::f16>(words).to_f32_vec(),
+            Element::U32 | Element::Bf16 => words.iter().map(|&word| word as f32).collect(),
+        }
+    }
+
+    /// Returns the tolerance of an output of this type, where f32 has `nmse`. In f16 a value near the middle of two may
+    /// become either, one unit of 2⁻¹⁰ apart; rounding all of them another way gives 2.4e-7.
+    pub fn tolerance(self, nmse: f64) -> f64 {
+        if self == Element::F16 { nmse.max(1e-7) } else { nmse }
     }
 }
 

@@ -1,12 +1,108 @@
-//! Trials at work: their tensors on a backend, and the comparison with the reference that the tests,
+//! Trials of kernels: their tensors on a backend, and the comparison with the reference that the tests,
 //! `qwgpu doctor` and `qwgpu bench all` share.
 
 use super::compare::compare;
 use super::cpu::{Cpu, Mode};
-use super::{Backend, Case, Element, Kernel, Place, Plan, Tensor, Trial};
+use super::kernel::{hash, uniform};
+use super::{Backend, Case, Element, Kernel, Place, Plan, Tensor};
 use crate::error::Result;
 
 const NAN: u32 = 0x7fc0_0000;
+
+/// A plan under test with the data of its resident tensors.
+#[derive(Default)]
+pub struct Trial {
+    pub plan: Plan,
+    pub(crate) residents: Vec<(Tensor, Vec<u32>)>,
+    seed: u32,
+}
+
+impl Trial {
+    /// Builds `case` with its own reproducible data.
+    pub fn new(case: &Case) -> (Trial, Tensor) {
+        let mut trial = Trial::default();
+        let output = (case.build)(&mut trial);
+        (trial, output)
+    }
+
+    fn resident(&mut self, rows: usize, cols: usize, element: Element, words: Vec<u32>) -> Tensor {
+        let place = Place::Resident(self.residents.len() as u32);
+        let tensor = Tensor { place, rows, cols, element };
+        assert_eq!(words.len(), tensor.words());
+        self.residents.push((tensor, words));
+        tensor
+    }
+
+    /// The next values of this trial's own sequence over -1..1.
+    fn uniform(&mut self) -> impl FnMut() -> f32 + use<> {
+        self.seed += 1;
+        let seed = hash(self.seed);
+        let mut n = 0u32;
+        move || {
+            n += 1;
+            uniform(n ^ seed)
+        }
+    }
+
+    /// Adds a tensor of values spread evenly over -1..1.
+    pub fn f32(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.f32_of(rows, cols, |_, value| value)
+    }
+
+    /// Adds a tensor of values made from such as [`Trial::f32`] has: `change(index, value)`.
+    pub fn f32_of(&mut self, rows: usize, cols: usize, change: impl Fn(usize, f32) -> f32) -> Tensor {
+        let mut next = self.uniform();
+        let words = (0..rows * cols).map(|i| change(i, next()).to_bits()).collect();
+        self.resident(rows, cols, Element::F32, words)
+    }
+
+    /// Adds a tensor of bf16 values spread evenly over -1..1.
+    pub fn bf16(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.halves(rows, cols, Element::Bf16, |value| half::bf16::from_f32(value).to_bits())
+    }
+
+    /// Adds a tensor of f16 values spread evenly over -1..1.
+    pub fn f16(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.halves(rows, cols, Element::F16, |value| half::f16::from_f32(value).to_bits())
+    }
+
+    fn halves(&mut self, rows: usize, cols: usize, element: Element, bits: fn(f32) -> u16) -> Tensor {
+        let mut next = self.uniform();
+        let mut half = move || u32::from(bits(next()));
+        let words = (0..(rows * cols).div_ceil(2)).map(|_| half() | half() << 16).collect();
+        self.resident(rows, cols, element, words)
+    }
+
+    /// Adds a tensor of one bit pattern throughout, for large inputs whose values do not matter.
+    pub fn resident_of(&mut self, rows: usize, cols: usize, element: Element, word: u32) -> Tensor {
+        let words = vec![word; (rows * cols * element.bits()).div_ceil(32)];
+        self.resident(rows, cols, element, words)
+    }
+
+    /// Adds a tensor of random bits.
+    pub fn bits(&mut self, rows: usize, cols: usize) -> Tensor {
+        self.bits_of(rows, cols, |word| word)
+    }
+
+    /// Adds a tensor of words made from such as [`Trial::bits`] has.
+    pub fn bits_of(&mut self, rows: usize, cols: usize, change: impl Fn(u32) -> u32) -> Tensor {
+        self.seed += 1;
+        let seed = hash(self.seed);
+        let words = (0..(rows * cols) as u32).map(|n| change(hash(n ^ seed))).collect();
+        self.resident(rows, cols, Element::U32, words)
+    }
+
+    /// Adds a tensor of words made from their index.
+    pub fn words(&mut self, rows: usize, cols: usize, word: impl FnMut(usize) -> u32) -> Tensor {
+        self.resident(rows, cols, Element::U32, (0..rows * cols).map(word).collect())
+    }
+
+    /// Adds a tensor of the first rows · cols of `values`.
+    pub fn u32(&mut self, rows: usize, cols: usize, values: impl IntoIterator<Item = u32>) -> Tensor {
+        let words = values.into_iter().take(rows * cols).collect();
+        self.resident(rows, cols, Element::U32, words)
+    }
+}
 
 /// Result of a comparison with the reference.
 #[derive(Clone, Debug)]
@@ -112,16 +208,18 @@ fn check_output(output: Tensor, expected: &[u32], found: &[u32], allowed: f64) -
     if expected.iter().all(|&word| word == 0) {
         return fault("the reference gives zeros only: the case tests nothing".into());
     }
-    if output.element != Element::F32 {
+    if matches!(output.element, Element::U32 | Element::Bf16) {
         return match expected.iter().zip(found).position(|(e, f)| e != f) {
             Some(at) => fault(format!("word {at}: expected {:#x}, found {:#x}", expected[at], found[at])),
             None => Checked { nmse: 0.0, fault: None, found: Vec::new() },
         };
     }
-    let d = compare(bytemuck::cast_slice(expected), bytemuck::cast_slice(found));
+    let (expected, found) = (output.element.numbers(expected), output.element.numbers(found));
+    let d = compare(&expected, &found);
+    let allowed = output.element.tolerance(allowed);
     // Written so that NaN is at fault too.
     let close = d.nmse <= allowed;
-    let (e, f) = (f32::from_bits(expected[d.at]), f32::from_bits(found[d.at]));
+    let (e, f) = (expected[d.at], found[d.at]);
     let most = format!("largest difference at {}: expected {e}, found {f}", d.at);
     let fault = (!close).then(|| format!("nmse {:.2e} above {allowed:.0e}; {most}", d.nmse));
     Checked { nmse: d.nmse, fault, found: Vec::new() }

@@ -6,6 +6,7 @@ use super::settings::StudySettings;
 use super::step::cached;
 use crate::bench::kernels::probes;
 use crate::error::Result;
+use crate::generate::KvType;
 
 /// The adapters of a study, as its report names them.
 pub struct StudyAdapters {
@@ -13,6 +14,10 @@ pub struct StudyAdapters {
     pub scores: String,
     /// The adapter of speed and memory.
     pub speed: String,
+    /// Types of their caches.
+    pub scores_cache: KvType,
+    /// See `scores_cache`.
+    pub speed_cache: KvType,
     /// The driver of the latter.
     pub driver: Option<String>,
     /// Bytes a second of a plain copy where speed is measured.
@@ -25,9 +30,11 @@ impl StudyAdapters {
     /// # Errors
     /// A device cannot be opened.
     pub fn new(settings: &StudySettings) -> Result<StudyAdapters> {
-        let adapter = |path| Ok(settings.device_on(path).open()?.run.adapter);
-        let (scores, speed) = (adapter(settings.device.path)?, adapter(settings.speed_path())?);
-        Ok(StudyAdapters { scores, speed, driver: None, bandwidth: None })
+        let run = |path| Ok(settings.device_on(path).open()?.run);
+        let (scores, speed) = (run(settings.device.path)?, run(settings.speed_path())?);
+        let (scores_cache, speed_cache) = (scores.kv_cache, speed.kv_cache);
+        let (scores, speed) = (scores.adapter, speed.adapter);
+        Ok(StudyAdapters { scores, speed, scores_cache, speed_cache, driver: None, bandwidth: None })
     }
 
     /// Finds what takes a moment: the driver, and the bandwidth.

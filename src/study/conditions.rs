@@ -19,6 +19,7 @@ pub fn conditions(settings: &StudySettings, adapters: &StudyAdapters, models: &[
     let file = calibration.file.as_ref().map_or("none".into(), |file| file.display().to_string());
     let samples = format!("{} of {} tokens", calibration.samples, calibration.length);
     let mut others = vec![NamedValue::new("calibration", file), NamedValue::new("calibration samples", samples)];
+    others.push(NamedValue::new("keys and values in the cache", adapters.scores_cache.name()));
     others.extend(models.iter().flat_map(StudyModel::facts));
     Conditions {
         command: settings.command.clone(),

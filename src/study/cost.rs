@@ -82,7 +82,8 @@ impl Study {
     fn rates(&self, model: &StudyModel, progress: &mut dyn Progress) -> Result<[f64; 2]> {
         let Study { settings, adapters, .. } = self;
         let path = settings.device.path;
-        cached(&settings.out.join("rate.json"), json!([NUMERICS, model.digest, path.name(), adapters.scores]), || {
+        let key = json!([NUMERICS, model.digest, path.name(), adapters.scores, adapters.scores_cache]);
+        cached(&settings.out.join("rate.json"), key, || {
             let mut loaded = model.load(&model.path, false, settings, path, progress)?;
             let prompt = loaded.engine.chunk().min(model.context.max(model.window) / 2);
             let protocol = SpeedProtocol { prompt, generated: 8, repeats: 1 };

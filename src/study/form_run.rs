@@ -87,8 +87,10 @@ impl<'a> FormRun<'a> {
 
     /// Returns the key of a result that was measured on this path.
     fn key(&self, on: Compute, more: Value) -> Value {
-        let adapter = if on == self.settings.device.path { &self.adapters.scores } else { &self.adapters.speed };
-        json!([NUMERICS, self.digest, on.name(), adapter, self.model.context, more])
+        let StudyAdapters { scores, speed, scores_cache, speed_cache, .. } = self.adapters;
+        let scored = on == self.settings.device.path;
+        let (adapter, cache) = if scored { (scores, scores_cache) } else { (speed, speed_cache) };
+        json!([NUMERICS, self.digest, on.name(), adapter, cache, self.model.context, more])
     }
 
     /// Measures everything of this form; `evaluation` has the benchmarks' requests.
@@ -184,7 +186,7 @@ impl<'a> FormRun<'a> {
         cached(&self.file(&format!("divergence-{}", text.name)), self.key(path, what.clone()), || {
             // Kept beside the 16-bit run's own files, for all other forms of the model.
             let folder = settings.out.join("runs").join(&model.name).join(BASELINE);
-            let key = json!([NUMERICS, path.name(), self.adapters.scores, what]);
+            let key = json!([NUMERICS, path.name(), self.adapters.scores, self.adapters.scores_cache, what]);
             let reference = cached(&folder.join(format!("predictions-{}.json", text.name)), key, || {
                 self.loaded = None;
                 let mut bf16 = model.load(&model.path, false, settings, path, self.progress)?;

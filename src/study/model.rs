@@ -67,6 +67,7 @@ impl StudyModel {
             context,
             path: settings.device.path.name().to_owned(),
             adapter: adapters.scores.clone(),
+            kv_cache: adapters.scores_cache,
             tasks: settings.matrix.tasks.clone(),
             data: settings.data.clone(),
             shots: settings.shots,

@@ -212,6 +212,31 @@ fn lookup_changes_the_steps_and_not_the_text() {
 }
 
 #[test]
+fn a_cache_in_f16_is_half_as_large() {
+    for (words, command) in commands() {
+        let has = |name: &str| command.get_arguments().any(|argument| argument.get_long() == Some(name));
+        // Quantizing has a cache of its own, in f32.
+        assert_eq!(has("kv-cache"), has("model") && words != ["quantize"], "{words:?}");
+    }
+    let run = |more: &[&str]| json(&ends(0, generate(&[more, &["--json"]].concat())));
+    for path in ["cpu", "fast", "portable"] {
+        let [default, f16, f32] = [&[][..], &["--kv-cache", "f16"], &["--kv-cache", "f32"]]
+            .map(|cache| run(&[&["--path", path], cache].concat()));
+        assert_eq!((&f16["kv_cache"], &f32["kv_cache"]), (&Value::from("f16"), &Value::from("f32")));
+        assert_eq!(default["kv_cache"], "f32", "{path}");
+        let bytes = |result: &Value| result["cache_bytes"].as_u64().unwrap();
+        assert_eq!(bytes(&f32), 2 * bytes(&f16), "{path}");
+        assert_eq!(f16["generated_ids"], f32["generated_ids"], "{path}");
+    }
+    let passed = |cache: &str| json(&ends(0, ["check", "--model", &micro(), "--kv-cache", cache, "--json"]));
+    for cache in ["f16", "f32"] {
+        let result = passed(cache);
+        assert_eq!((&result["passed"], &result["kv_cache"]), (&Value::Bool(true), &Value::from(cache)));
+    }
+    assert!(stderr(&ends(2, generate(&["--kv-cache", "f8"]))).contains("--kv-cache"));
+}
+
+#[test]
 fn sampling_follows_the_seed() {
     let run = |seed| json(&ends(0, generate(&["--path", "cpu", "--json", "--temperature", "5", "--seed", seed])));
     let (one, again, other) = (run("1"), run("1"), run("2"));
@@ -299,7 +324,7 @@ fn check_passes_and_a_wrong_shader_fails_it_by_name() {
     let shaders = tempfile::tempdir().unwrap();
     let file = shaders.path().join("rope_kv.wgsl");
     let source = include_str!("../../shaders/rope_kv.wgsl");
-    std::fs::write(&file, source.replace("v_cache[to] = a;", "v_cache[to] = b;")).unwrap();
+    std::fs::write(&file, source.replace("put_value(vec4(a, b)", "put_value(vec4(b, b)")).unwrap();
     let folder = shaders.path().to_str().unwrap();
     let arguments = ["check", "--model", &micro(), "--tokens", "8", "--shaders", folder, "--json"];
     let result = json(&ends(1, arguments));

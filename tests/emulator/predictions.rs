@@ -2,6 +2,7 @@
 
 use libtest_mimic::{Failed, Trial as Test};
 use qwgpu::bench::tables::figure;
+use qwgpu::generate::KvType;
 use qwgpu::gpu::Class;
 use qwgpu::lab::cards::cards;
 use qwgpu::lab::predict::{Phase, predict};
@@ -73,7 +74,7 @@ fn made() -> Result<String, Failed> {
 fn decode(card: &Card, column: usize) -> Result<Phase, Failed> {
     let (_, quant, context) = COLUMNS[column];
     let quant = if quant.is_empty() { None } else { Some(quant.parse()?) };
-    let SpeedPrediction { decode, .. } = predict(card, MODEL, quant, [Some(context), None], &mut ())?;
+    let SpeedPrediction { decode, .. } = predict(card, MODEL, quant, [Some(context), None], KvType::F32, &mut ())?;
     Ok(decode)
 }
 

@@ -8,7 +8,7 @@ use qwgpu::bench::work::{self, Work};
 use qwgpu::bench::{Elapsed, Probe};
 use qwgpu::generate::Engine;
 use qwgpu::generate::engine::PassOutput;
-use qwgpu::model::{Config, Decoder, WeightSource};
+use qwgpu::model::{Config, Decoder, KvType, WeightSource};
 use qwgpu::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
 
 /// Backend of tensors without contents.
@@ -81,7 +81,7 @@ fn count(name: &str) -> Counts {
     let model =
         Decoder::load(config, WeightSource::Random { seed: 0, quant: None, lm_head: false }, &mut counter, &mut ())
             .unwrap();
-    let engine = Engine::new(Box::new(counter), model, 512 + 128, 512).unwrap();
+    let engine = Engine::new(Box::new(counter), model, 512 + 128, 512, KvType::F32).unwrap();
     let (weight_bytes, cache_bytes, _) = engine.memory();
     let (prefill, decode) = work::engine(&engine, 512, 128);
     Counts { weight_bytes, cache_bytes_per_token: cache_bytes / (512 + 128), prefill, decode }
@@ -153,7 +153,7 @@ fn decoding_takes_few_steps() {
         let config = Config { num_hidden_layers: layers, ..Config::published("qwen2.5-0.5b").unwrap() };
         let source = WeightSource::Random { seed: 0, quant: quant.map(|quant| quant.parse().unwrap()), lm_head: false };
         let model = Decoder::load(config, source, &mut counter, &mut ()).unwrap();
-        let engine = Engine::new(Box::new(counter), model, 64, 32).unwrap();
+        let engine = Engine::new(Box::new(counter), model, 64, 32, KvType::F32).unwrap();
         let (plan, _) = engine.plan(1, PassOutput::Token);
         let in_layer =
             |i: usize| plan.steps.iter().filter(|s| s.name.starts_with(&format!("model.layers.{i}."))).count();

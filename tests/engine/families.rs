@@ -2,7 +2,7 @@
 
 use qwgpu::formats::method::METHODS;
 use qwgpu::formats::{Quant, grid};
-use qwgpu::generate::{DeviceChoice, Flow, Model, Spec, load};
+use qwgpu::generate::{DeviceChoice, Flow, KvType, Model, Spec, load};
 use qwgpu::kernels::{RopeScaling, rope_table};
 use qwgpu::model::FAMILIES;
 use qwgpu::model::families::Slot;
@@ -47,6 +47,14 @@ impl Golden {
 /// GGUF files: those of the families, and one of blocks of 256 columns.
 const FILES: &[&str] = &["qwen3", "llama2", "llama3.1", "llama3.2", "mistral", "qwen2-k"];
 
+/// Returns each device with a cache in f32, which may be `allowed` off, and in f16: docs/NUMERICS.md says how far that may be.
+fn cached_devices(allowed: f32) -> impl Iterator<Item = (DeviceChoice, f32)> {
+    devices().into_iter().flat_map(move |device| {
+        [(KvType::F32, allowed), (KvType::F16, 2e-2)]
+            .map(|(kv_cache, allowed)| (DeviceChoice { kv_cache: Some(kv_cache), ..device.clone() }, allowed))
+    })
+}
+
 /// Prompts below and above the sliding window and the context before scaling.
 const PROMPTS: &[&str] = &["n9", "n20", "n25", "n60", "n150"];
 
@@ -54,7 +62,7 @@ const PROMPTS: &[&str] = &["n9", "n20", "n25", "n60", "n150"];
 fn logits_and_greedy_tokens_are_those_of_transformers() {
     for name in MODELS {
         let golden = Golden::open(name);
-        for device in devices() {
+        for (device, allowed) in cached_devices(1e-4) {
             let mut model = open(name, &device);
             let engine = &mut model.engine;
             for prompt in PROMPTS {
@@ -66,7 +74,7 @@ fn logits_and_greedy_tokens_are_those_of_transformers() {
                     let found = engine.logits(&ids[..=*position as usize]).unwrap();
                     // Rows beyond the tokens are padding, which is masked.
                     let off = largest_difference(&expected[..found.len()], &found);
-                    assert!(off <= 1e-4, "{name} {prompt} at {position} on {device:?}: {off}");
+                    assert!(off <= allowed, "{name} {prompt} at {position} on {device:?}: {off}");
                 }
             }
         }
@@ -79,7 +87,7 @@ fn packed_blocks_give_the_logits_of_their_own_values() {
     for name in FILES {
         let file = fixture(&format!("families/{name}-gguf.safetensors"));
         let golden = Golden(std::fs::read(file).unwrap());
-        for device in devices() {
+        for (device, allowed) in cached_devices(2e-4) {
             let spec = Spec::files(fixture(&format!("families/{name}.gguf")));
             let mut model = load(&spec, &device, Some(256), &mut ()).unwrap();
             let (held, counted) = model.engine.model.packed_bytes();
@@ -92,7 +100,7 @@ fn packed_blocks_give_the_logits_of_their_own_values() {
                 model.engine.truncate(0);
                 let found = model.engine.logits(&ids).unwrap();
                 let off = largest_difference(&expected[..found.len()], &found);
-                assert!(off <= 2e-4, "{name} {prompt} on {device:?}: {off}");
+                assert!(off <= allowed, "{name} {prompt} on {device:?}: {off}");
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use qwgpu::eval::EvalSettings;
 use qwgpu::eval::journal::{Identity, NUMERICS};
 use qwgpu::eval::limits::Limits;
+use qwgpu::generate::KvType;
 use serde_json::json;
 
 #[test]
@@ -37,6 +38,7 @@ fn settings_of_journals_are_read() {
 #[test]
 fn answers_of_another_path_are_refused() {
     let fast = Identity {
+        kv_cache: KvType::F32,
         model: "a model".into(),
         digest: "1".into(),
         tokenizer: "2".into(),
@@ -49,4 +51,7 @@ fn answers_of_another_path_are_refused() {
     assert!(fast.expect(Path::new("journal"), &fast).is_ok());
     let error = fast.expect(Path::new("journal"), &cpu).unwrap_err().to_string();
     assert!(error.contains("computed on path fast"), "{error}");
+    let halved = Identity { kv_cache: KvType::F16, ..fast.clone() };
+    let error = fast.expect(Path::new("journal"), &halved).unwrap_err().to_string();
+    assert!(error.contains("with a cache in f32"), "{error}");
 }
