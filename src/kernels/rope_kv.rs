@@ -85,6 +85,8 @@ pub static KERNEL: Kernel = Kernel {
         test "5x6+3x12" |t, of| rope_kv(t, of, 5, [6, 3, 12], 13, None, 1.0),
         test "3x4+2x20_norms" |t, of| rope_kv(t, of, 3, [4, 2, 20], 13, Some(1e-6), 1.0),
         test "2x2+1x160_norms" |t, of| rope_kv(t, of, 2, [2, 1, 160], 13, Some(1e-6), 1.0),
+        // Every row of the cache is written, so that none hides how the others were rounded.
+        test "5x2+2x64_filled" |t, of| rope_kv(t, of, 5, [2, 2, 64], 5, None, 1.0),
         // Twice what f16 holds, and below its least normal number.
         test "large" |t, of| rope_kv(t, of, 5, [2, 2, 64], 5, None, 131_008.0),
         test "small" |t, of| rope_kv(t, of, 5, [2, 2, 64], 5, None, 6e-5),
