@@ -3,7 +3,8 @@
 //   part[h] = (sum_j exp(s_j - m) * v_j,  m = max_j s_j,  sum_j exp(s_j - m)),   s_j = scale * q_h . k_j,
 // and `merge` adds a head's parts under their largest m:
 //   y[h] = sum_p exp(m_p - m) * part_p[h] / sum_p exp(m_p - m) * total_p.
-// Keys: position - window < j <= position, in slots by lib/reach.wgsl, read by a lib/cache_ file; parts are equal but for the last one.
+// Keys: position - window < j <= position, in slots by lib/reach.wgsl, read by a lib/cache_ file; parts are equal but for
+// the last one.
 //
 // A workgroup has 64 lanes. For the scores eight of them share a key, a line of 128 bytes a load; for the values
 // 8 * QUADS share one. So a lane has eight loads of keys and eight of values in flight, whatever the dimension, and

@@ -47,6 +47,9 @@ pub static TASKS: &[&Task] = &[
     &bbq::TASK,
 ];
 
+/// Reads the sets that a list names, in a data folder.
+pub type ReadParts = fn(&Path, &str) -> Result<Vec<Subset>>;
+
 /// A benchmark.
 pub struct Task {
     /// As on the command line: `mmlu`.
@@ -62,7 +65,7 @@ pub struct Task {
     pub read: fn(&Path) -> Result<Vec<Subset>>,
     /// Reads the sets that a user names after `NAME:`, for a task that has more than `read` gives; others give a part of
     /// those.
-    pub read_parts: Option<fn(&Path, &str) -> Result<Vec<Subset>>>,
+    pub read_parts: Option<ReadParts>,
     /// Ways to ask, the default first.
     pub profiles: &'static [Profile],
     /// Returns the line of JSON that a tool such as COMET reads of a document and its reply.
