@@ -2,7 +2,8 @@
 // by LLM.int8(): codes by exact integer dot products, columns with an outlier in f32.
 // Append to lib/int8_input.wgsl and lib/weights_int8.wgsl; k is a multiple of 32. For m from 2 on.
 // A workgroup of 256 owns 64 rows of m by 64 columns of n and walks k in steps of 32 through
-// workgroup memory; lane (tx, ty) owns rows ty + 16 i and columns tx + 16 j, i, j < 4.
+// workgroup memory; lane (tx, ty) owns rows ty + 16 i and columns tx + 16 j, i, j < 4. The loads of the
+// next step are under way while this one is multiplied.
 
 const TILE = 64u;
 const WORDS = 8u; // of codes, in a step
@@ -15,6 +16,12 @@ var<workgroup> w_tile: array<u32, WORDS * TILE>;
 
 // Two lanes fill one row at words 4 apart; without this they would meet in one bank.
 fn swizzle(word: u32) -> u32 { return (word & 4u) * 4u; }
+
+// What a lane puts into its tile: vector `at` of codes of its row.
+fn step_codes(lane: u32, x_row: u32, w_row: u32, at: u32) -> vec4<u32> {
+    if (lane < 128u) { return x_codes(x_row, at); }
+    return code_words[w_row + at];
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -34,15 +41,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var products: array<vec4<i32>, PER>;
     var outliers: array<vec4<f32>, PER>;
+    var codes = step_codes(lane, x_row, w_row, half);
+    // The same columns in all rows.
+    var next_columns = x_outliers(0u, 0u);
     for (var i = 0u; i < units; i++) {
         if (lane < 128u) {
-            let codes = x_codes(x_row, i * 2u + half);
             for (var j = 0u; j < 4u; j++) { x_tile[fill + j * TILE] = codes[j]; }
         } else {
-            let codes = code_words[w_row + i * 2u + half];
             for (var j = 0u; j < 4u; j++) { w_tile[fill + j * TILE] = codes[j]; }
         }
         workgroupBarrier();
+        var columns = next_columns;
+        let next = min(i + 1u, units - 1u);
+        codes = step_codes(lane, x_row, w_row, next * 2u + half);
+        next_columns = x_outliers(0u, next);
         for (var k = 0u; k < WORDS; k++) {
             var ws: vec4<u32>;
             for (var j = 0u; j < PER; j++) { ws[j] = w_tile[k * TILE + ((tx + j * SIDE) ^ swizzle(k))]; }
@@ -52,8 +64,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                                     dot4I8Packed(xk, ws.z), dot4I8Packed(xk, ws.w));
             }
         }
-        // The same columns in all rows.
-        var columns = x_outliers(0u, i);
         while (columns != 0u) {
             let c = firstTrailingBit(columns);
             columns &= columns - 1u;
@@ -61,9 +71,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var j = 0u; j < PER; j++) {
                 ws[j] = code_of(w_tile[c / 4u * TILE + ((tx + j * SIDE) ^ swizzle(c / 4u))], c % 4u);
             }
-            for (var j = 0u; j < PER; j++) {
-                outliers[j] += x_value(min(m0 + ty + j * SIDE, params.m - 1u), i * 32u + c) * ws;
-            }
+            let rows = min(vec4(m0 + ty) + vec4(0u, SIDE, 2u * SIDE, 3u * SIDE), vec4(params.m - 1u));
+            let k = i * 32u + c;
+            let xs = vec4(x_value(rows.x, k), x_value(rows.y, k), x_value(rows.z, k), x_value(rows.w, k));
+            for (var j = 0u; j < PER; j++) { outliers[j] += xs[j] * ws; }
         }
         workgroupBarrier();
     }

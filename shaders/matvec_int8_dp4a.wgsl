@@ -43,13 +43,18 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
         let xa = x_codes(m, i);
         sums.products += four_dots(xa, code_words[row.x + i], code_words[row.y + i], code_words[row.z + i], code_words[row.w + i]);
     }
-    for (var word = index; word < params.k / 32u; word += WG) {
-        var columns = x_outliers(m, word);
-        while (columns != 0u) {
-            let column = word * 32u + firstTrailingBit(columns);
-            columns &= columns - 1u;
-            let codes = bitcast<vec4<i32>>(four_words(row, column / 4u) << vec4(24u - column % 4u * 8u)) >> vec4(24u);
-            sums.outliers += x_value(m, column) * vec4<f32>(codes);
+    let words = params.k / 32u;
+    for (var word = index; word < words; word += 2u * WG) {
+        let second = x_outliers(m, min(word + WG, words - 1u));
+        let columns = vec2(x_outliers(m, word), select(0u, second, word + WG < words));
+        for (var j = 0u; j < 2u; j++) {
+            var left = columns[j];
+            while (left != 0u) {
+                let column = (word + j * WG) * 32u + firstTrailingBit(left);
+                left &= left - 1u;
+                let codes = bitcast<vec4<i32>>(four_words(row, column / 4u) << vec4(24u - column % 4u * 8u)) >> vec4(24u);
+                sums.outliers += x_value(m, column) * vec4<f32>(codes);
+            }
         }
     }
     return sums;

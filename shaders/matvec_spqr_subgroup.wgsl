@@ -84,9 +84,13 @@ fn turn(lane: Lane, first: u32, v: Quads, place: u32, index: u32, before: vec4<f
 fn lane_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
     let start = sparse[n0 / 4u];
     let end = row_start(n0 + 4u);
+    let fours = (end + 3u) / 4u;
+    var next_entries: vec4<u32>; // under way while others are multiplied
+    if (start.x / 4u + index < fours) { next_entries = four_outliers(start.x / 4u + index); }
     var sums = staged_sums(m, n0, index);
-    for (var four = start.x / 4u + index; four < (end + 3u) / 4u; four += WG) {
-        let entries = four_outliers(four);
+    for (var four = start.x / 4u + index; four < fours; four += WG) {
+        let entries = next_entries;
+        next_entries = four_outliers(min(four + WG, fours - 1u));
         let products = vec4(times_x(entries.x, m), times_x(entries.y, m), times_x(entries.z, m), times_x(entries.w, m));
         for (var e = 0u; e < 4u; e++) {
             let at = vec4(four * 4u + e);

@@ -91,6 +91,15 @@ fn all_widened(c: array<Cached, 8>) -> array<vec4<f32>, 8> {
                  widened(c[4]), widened(c[5]), widened(c[6]), widened(c[7]));
 }
 
+// Quad i of the heads that begin at q_at, eight heads of 8 QUADS; nothing beyond HEADS and the head's own.
+fn scaled_q(q_at: u32, i: u32) -> vec4<f32> {
+    let quads = params.head_dim / 4u;
+    let head = i / (8u * QUADS);
+    let quad = i % (8u * QUADS);
+    let value = q[q_at + min(head, HEADS - 1u) * quads + min(quad, quads - 1u)];
+    return select(vec4<f32>(), params.scale * value, head < HEADS && quad < quads);
+}
+
 fn split(group: vec3<u32>, lane: u32) {
     let row = group.y;
     let head0 = group.x * HEADS;
@@ -102,14 +111,12 @@ fn split(group: vec3<u32>, lane: u32) {
     let kv_head = head0 / (params.heads / params.kv_heads);
     let cache = Cache(reach[row], kv_head * quads, params.kv_heads * quads, quads, last);
 
-    for (var i = lane; i < 64u * QUADS; i += WG) {
-        let head = i / (8u * QUADS);
-        let quad = i % (8u * QUADS);
-        var own = vec4<f32>();
-        if head < HEADS && quad < quads {
-            own = params.scale * q[(row * params.heads + head0 + head) * quads + quad];
-        }
-        shared_quads[i] = own;
+    let q_at = (row * params.heads + head0) * quads;
+    for (var i = lane; i < 64u * QUADS; i += 2u * WG) {
+        // Both loads go out before the first is waited for.
+        let loaded = array(scaled_q(q_at, i), scaled_q(q_at, i + WG));
+        shared_quads[i] = loaded[0];
+        if i + WG < 64u * QUADS { shared_quads[i + WG] = loaded[1]; }
     }
     workgroupBarrier();
 
