@@ -33,7 +33,7 @@ fn main() {
         }
         for (lanes, kv_cache) in [("emulated:32", KvType::F16), ("emulated:64", KvType::F32)] {
             let device = Some(lanes.into());
-            let device = DeviceChoice { device, kv_cache: Some(kv_cache), ..DeviceChoice::default() };
+            let device = DeviceChoice { device, kv_cache, ..DeviceChoice::default() };
             let folder = folder.clone();
             // Emulation takes a minute for a long prompt.
             let prompts = if name == "tiny-qwen" { &PROMPTS[..2] } else { &PROMPTS[..3] };
@@ -63,7 +63,7 @@ fn main() {
 /// The CPU, and every way to use each adapter.
 fn devices() -> Vec<(String, DeviceChoice)> {
     // The goldens are in f32, and so is the cache but where a test is named for it.
-    let halved = |choice: DeviceChoice| DeviceChoice { kv_cache: Some(KvType::F16), ..choice };
+    let halved = |choice: DeviceChoice| DeviceChoice { kv_cache: KvType::F16, ..choice };
     let mut devices =
         vec![("cpu".to_owned(), DeviceChoice::cpu()), ("cpu_f16".to_owned(), halved(DeviceChoice::cpu()))];
     for adapter in gpu::adapters() {
@@ -71,8 +71,7 @@ fn devices() -> Vec<(String, DeviceChoice)> {
         let label = format!("{}_{}", facts.index, facts.name.split(['(', ' ']).next().unwrap_or(""));
         let mut add = |how: &str, choice: DeviceChoice| {
             let device = Some(facts.index.to_string());
-            let kv_cache = choice.kv_cache.or(Some(KvType::F32));
-            devices.push((format!("{label}_{how}"), DeviceChoice { device, kv_cache, ..choice }));
+            devices.push((format!("{label}_{how}"), DeviceChoice { device, ..choice }));
         };
         add("fast", DeviceChoice::default());
         add("fast_f16", halved(DeviceChoice::default()));
@@ -112,7 +111,7 @@ impl Golden<'_> {
 /// A device's largest allowed difference of logits, and the gap below which a greedy choice between
 /// the two best may fall either way. Reasons: docs/NUMERICS.md.
 fn tolerance(device: &DeviceChoice) -> f32 {
-    if device.kv_cache == Some(KvType::F16) {
+    if device.kv_cache == KvType::F16 {
         return 2e-2;
     }
     match device.path {
@@ -228,7 +227,7 @@ fn real(model: &Path, folder: &Path, device: &DeviceChoice) -> Result<(), Failed
         let expected = golden.f32("last_logits");
         let off = largest_difference(&expected, &logits[..expected.len()]);
         let highest = largest(expected.iter().map(|logit| logit.abs()));
-        let exact = device.path == Compute::Cpu && device.kv_cache != Some(KvType::F16);
+        let exact = device.path == Compute::Cpu && device.kv_cache != KvType::F16;
         let allowed = if exact { 1e-4 * highest } else { tolerance(device) };
         eprintln!("real {name}: logits off by {off:.1e}, allowed {allowed:.1e}");
         let close = off <= allowed;

@@ -44,9 +44,9 @@ pub struct ModelArgs {
 
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct CacheArgs {
-    /// Type of the keys and values in the cache; f16 takes half the memory [default: f32]
-    #[arg(long, value_enum, value_name = "TYPE")]
-    pub kv_cache: Option<KvType>,
+    /// Type of the keys and values in the cache; f16 takes half the memory
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
+    pub kv_cache: KvType,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -123,7 +123,7 @@ impl DeviceArgs {
     /// Returns the device that the options choose.
     pub fn choice(&self) -> DeviceChoice {
         DeviceChoice {
-            kv_cache: None,
+            kv_cache: KvType::default(),
             path: self.path,
             device: self.device.clone(),
             require_gpu: self.require_gpu,

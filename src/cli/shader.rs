@@ -96,7 +96,7 @@ struct Predicting {
     #[arg(long, value_name = "TOKENS")]
     prompt: Option<usize>,
     /// Type of the keys and values in the cache
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = KvType::F32)]
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
     kv_cache: KvType,
     /// Print one JSON object
     #[arg(long)]

@@ -48,8 +48,8 @@ pub struct DeviceChoice {
     pub without: Needs,
     /// A folder whose .wgsl files replace the built-in shaders of the same name.
     pub shaders: Option<PathBuf>,
-    /// Type of the keys and values in the cache; None is f32.
-    pub kv_cache: Option<KvType>,
+    /// Type of the keys and values in the cache.
+    pub kv_cache: KvType,
 }
 
 /// The device that runs a model, as results name it.
@@ -86,23 +86,18 @@ impl DeviceChoice {
     /// # Errors
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
-        let mut opened = self.open_any()?;
-        opened.run.kv_cache = self.kv_cache.unwrap_or(opened.run.kv_cache);
-        Ok(opened)
-    }
-
-    fn open_any(&self) -> Result<Opened> {
         if let Some(subgroup) = self.emulated()? {
             self.check_shaders()?;
             let adapter = EmulatedAdapter::new(EmulatorOptions::running(subgroup), self.gpu_options());
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
-            let adapter_name = format!("emulated, subgroups of {subgroup}");
-            let run = Run { adapter: adapter_name, path, software: true, kv_cache: KvType::F32 };
+            let name = format!("emulated, subgroups of {subgroup}");
+            let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache };
             return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });
         }
         if self.path != Compute::Cpu {
             let gpu = self.open_gpu()?;
-            let (run, chunk) = (Run::on(&gpu.facts, gpu.path()), gpu::tuning::prefill_chunk(gpu.facts.class));
+            let chunk = gpu::tuning::prefill_chunk(gpu.facts.class);
+            let run = Run { kv_cache: self.kv_cache, ..Run::on(&gpu.facts, gpu.path()) };
             return Ok(Opened { backend: Box::new(gpu), run, chunk });
         }
         let fix = "leave one of them out";
@@ -118,7 +113,8 @@ impl DeviceChoice {
             }
         }
         let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
-        Ok(Opened { backend, run: Run::on_cpu(), chunk: 256 })
+        let run = Run { kv_cache: self.kv_cache, ..Run::on_cpu() };
+        Ok(Opened { backend, run, chunk: 256 })
     }
 
     /// Opens the adapter.
@@ -178,13 +174,13 @@ impl Run {
         };
         let software = facts.class == Class::Software;
         let adapter = format!("{} ({})", facts.name, facts.backend);
-        Run { adapter, path, software, kv_cache: KvType::F32 }
+        Run { adapter, path, software, kv_cache: KvType::default() }
     }
 
     /// Returns the name of the CPU reference.
     pub(super) fn on_cpu() -> Run {
         let adapter = format!("CPU reference, {} threads", rayon::current_num_threads());
-        Run { adapter, path: "cpu", software: true, kv_cache: KvType::F32 }
+        Run { adapter, path: "cpu", software: true, kv_cache: KvType::default() }
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Engine {
     target: Tensor,
     /// [chunk, 4]: [`Reach::ALONE`] for every row.
     pub(super) reach: Tensor,
-    /// Whether a sampled token is drawn on the device, from the highest logits. Where the host is the device, to read all
+    /// True if a sampled token is drawn on the device, from the highest logits. Where the host is the device, to read all
     /// logits takes less.
     pub draws_on_device: bool,
     /// Settings of the next draw on the device, and the tokens seen: see [`Plan::draw`].

@@ -42,7 +42,7 @@ pub struct Reply {
     pub prefill: Duration,
     /// Time from the first new token to the last.
     pub decode: Duration,
-    /// What came of the proposals; None where none were asked for.
+    /// Counts of proposed and accepted tokens; None where no proposals were asked for.
     pub lookup: Option<LookupCounts>,
 }
 

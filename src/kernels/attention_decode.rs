@@ -1,9 +1,10 @@
 //! Causal attention of a few rows over the cache, with grouped key/value heads (Ainslie et al.,
 //! 2023) and a running maximum (Milakov and Gimelshein, 2018).
 
-use bytemuck::{Pod, Zeroable};
+use std::borrow::Cow;
 
 use super::cache::{self, cases_of_caches};
+use super::reach::Reach;
 use crate::plan::{Case, Element, Host, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
@@ -16,7 +17,7 @@ params! {
         rows: u32,
         /// Keys that a row sees, its own included; `u32::MAX` for all.
         window: u32,
-        /// Of a value in the cache, for the reference.
+        /// Bits of a value in the cache, which the reference needs.
         cache_bits: u32,
     }
 }
@@ -29,6 +30,15 @@ impl Params {
     fn keys(&self, position: u32) -> std::ops::Range<u32> {
         let end = position + 1;
         end.saturating_sub(self.window)..end
+    }
+
+    /// Returns keys and values of the cache, up to the last slot that a row sees.
+    fn seen<'a>(&self, io: &Io<'a>) -> [Cow<'a, [f32]>; 2] {
+        let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
+        let rows = position.iter().zip(reach);
+        let last = rows.flat_map(|(&at, reach)| self.keys(at).map(|j| reach.slot(j))).max();
+        let count = last.map_or(0, |slot| slot as usize + 1) * (self.kv_heads * self.head_dim) as usize;
+        [3, 4].map(|input| cache::widened(io.u32(input), self.cache_bits, count))
     }
 }
 
@@ -49,36 +59,6 @@ pub struct Attention {
     pub head_dim: usize,
     /// Sliding window (Mistral): row r sees only the last `window` of these keys, its own included.
     pub window: Option<usize>,
-}
-
-/// Slots of a row's keys in the cache, as three runs of keys in neighbouring slots. Sequences that begin alike share
-/// the slots of their beginning: the first run is a prompt's part common to all, the second a question, the rest one of
-/// its answers.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Reach {
-    /// End of the first run. Key j of it is in slot j.
-    pub first: u32,
-    /// Shift of the second run: key j of it is in slot j + `second_shift`.
-    pub second_shift: u32,
-    /// End of the second run.
-    pub second: u32,
-    /// Shift of the keys after it.
-    pub rest_shift: u32,
-}
-
-impl Reach {
-    /// Every key in the slot of its number: a sequence alone in the cache.
-    pub const ALONE: Reach = Reach { first: u32::MAX, second_shift: 0, second: u32::MAX, rest_shift: 0 };
-
-    /// Returns the slot of key `j`.
-    pub fn slot(&self, j: u32) -> u32 {
-        match j {
-            _ if j < self.first => j,
-            _ if j < self.second => j + self.second_shift,
-            _ => j + self.rest_shift,
-        }
-    }
 }
 
 impl Plan {
@@ -252,7 +232,7 @@ pub(super) fn reference(io: &mut Io) {
     let params: Params = io.params();
     let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
     let q = io.f32(2);
-    let [k, v] = [3, 4].map(|input| cache::widened(io.u32(input), params.cache_bits));
+    let [k, v] = params.seen(io);
     let (heads, dim) = (params.heads as usize, params.head_dim as usize);
     let width = params.kv_heads as usize * dim;
     for (i, y) in io.out_f32().chunks_exact_mut(dim).enumerate() {
@@ -288,7 +268,7 @@ pub(super) fn host(io: &mut Io) {
     let params: Params = io.params();
     let (position, reach): (_, &[Reach]) = (io.u32(0), bytemuck::cast_slice(io.u32(1)));
     let q = io.f32(2);
-    let [k, v] = [3, 4].map(|input| cache::widened(io.u32(input), params.cache_bits));
+    let [k, v] = params.seen(io);
     let (kv_heads, dim) = (params.kv_heads as usize, params.head_dim as usize);
     let together = params.heads as usize / kv_heads * dim;
     let widest = pulp::Arch::new();

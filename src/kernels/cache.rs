@@ -15,12 +15,12 @@ pub(super) fn bits_of(k: Tensor, v: Tensor, cols: usize) -> u32 {
     k.element.bits() as u32
 }
 
-/// Returns the values in the words of a cache.
-pub(super) fn widened(words: &[u32], bits: u32) -> Cow<'_, [f32]> {
+/// Returns the first `count` values in the words of a cache.
+pub(super) fn widened(words: &[u32], bits: u32, count: usize) -> Cow<'_, [f32]> {
     if bits == 32 {
-        return Cow::Borrowed(bytemuck::cast_slice(words));
+        return Cow::Borrowed(&bytemuck::cast_slice(words)[..count]);
     }
-    Cow::Owned(bytemuck::cast_slice::<u32, f16>(words).to_f32_vec())
+    Cow::Owned(bytemuck::cast_slice::<u32, f16>(words)[..count].to_f32_vec())
 }
 
 /// Puts values into the words of a cache from number `first` on. What f16 cannot hold becomes its largest value, and what

@@ -1,4 +1,4 @@
-//! What attention does to q, k and v before it looks back: norms of the heads of q and k where the model has them, rotary
+//! Preparation of q, k and v for attention: norms of the heads of q and k where the model has them, rotary
 //! position embedding (Su et al., 2021, half rotation as in GPT-NeoX), and k and v into the cache.
 
 use super::cache::{self, cases_of_caches};
@@ -10,9 +10,9 @@ params! {
         heads: u32,
         kv_heads: u32,
         head_dim: u32,
-        /// Of the norms of heads; below zero where there are none.
+        /// Epsilon of the heads' norms; below zero where there are none.
         eps: f32,
-        /// Of a value in the caches, for the reference.
+        /// Bits of a value in the caches, which the reference needs.
         cache_bits: u32,
     }
 }

@@ -51,7 +51,7 @@ const FILES: &[&str] = &["qwen3", "llama2", "llama3.1", "llama3.2", "mistral", "
 fn cached_devices(allowed: f32) -> impl Iterator<Item = (DeviceChoice, f32)> {
     devices().into_iter().flat_map(move |device| {
         [(KvType::F32, allowed), (KvType::F16, 2e-2)]
-            .map(|(kv_cache, allowed)| (DeviceChoice { kv_cache: Some(kv_cache), ..device.clone() }, allowed))
+            .map(|(kv_cache, allowed)| (DeviceChoice { kv_cache, ..device.clone() }, allowed))
     })
 }
 

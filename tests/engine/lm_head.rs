@@ -81,7 +81,7 @@ fn each_method_is_written_and_read_back() {
         assert!(before != after && (after - before).abs() < 5e-3 * before, "{of}: {before} became {after} nats");
         rounded.engine.truncate(0);
         let expected = rounded.engine.logits(&ids[..1]).unwrap();
-        let device = DeviceChoice { kv_cache: Some(KvType::F32), ..DeviceChoice::default() };
+        let device = DeviceChoice { kv_cache: KvType::F32, ..DeviceChoice::default() };
         let found = open(&out(true), &device).engine.logits(&ids[..1]).unwrap();
         let size = largest(expected.iter().map(|logit| logit.abs()));
         // LLM.int8() rounds activations: a last bit of x may move a code.

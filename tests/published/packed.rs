@@ -33,7 +33,7 @@ fn logits_and_greedy_tokens_are_those_of_the_files_own_values(paths: &[PathBuf])
     };
     let stored: u64 = Checkpoint::open(&paths[0]).unwrap().tensors.infos().iter().map(|tensor| tensor.bytes).sum();
     // The goldens are in f32.
-    for device in devices().into_iter().map(|d| DeviceChoice { kv_cache: Some(KvType::F32), ..d }) {
+    for device in devices().into_iter().map(|d| DeviceChoice { kv_cache: KvType::F32, ..d }) {
         let mut model = load(&Spec::files(&paths[0]), &device, Some(256), &mut ()).unwrap();
         let held = model.engine.model.weight_bytes();
         println!("{}: {held} bytes of weights for {stored} in the file", model.run);
