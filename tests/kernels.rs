@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::emulator::{EmulatedAdapter, Emulator, EmulatorOptions, Schedule, ShaderFinding};
 use qwgpu::formats;
+use qwgpu::gpu::tuning::{self, Candidate};
 use qwgpu::gpu::{self, Gpu, Options};
 use qwgpu::kernels::RopeKv;
 use qwgpu::plan::cpu::{Cpu, Mode};
@@ -92,23 +93,26 @@ fn on_adapter(
     tests.push(Test::test(format!("not_finite/{label}"), move || {
         not_finite_shows(&mut *device.lock().unwrap_or_else(|e| e.into_inner()))
     }));
+    let own = |variant| Candidate { variant, constant: None };
     for kernel in formats::kernels() {
-        for variant in kernel.variants {
+        let candidates = |variant| std::iter::once(own(variant)).chain(tuning::alternatives(kernel, variant));
+        for candidate in kernel.variants.iter().flat_map(candidates) {
+            let variant = candidate.variant;
             // The emulation of cooperative matrices is for these tests alone; a small shape shows its indexing.
-            let small = webgpu_limits || variant.name == "coop_emulated";
+            let small = webgpu_limits || variant.name == "coop_emulated" || candidate.constant.is_some();
             if webgpu_limits && variant.needs != Needs::empty() {
                 continue;
             }
             for case in kernel.cases.iter().filter(|case| !(small && case.bench)) {
                 let device = Arc::clone(&gpu);
-                let name = format!("{}/{}/{}/{label}", kernel.name, variant.name, case.name);
+                let name = format!("{}/{candidate}/{}/{label}", kernel.name, case.name);
                 let can_run = device.lock().unwrap_or_else(|e| e.into_inner()).can_run(variant);
                 let (shared, tests) = by_case.entry(case).or_default();
                 let shared = Arc::clone(shared);
                 let run = move || {
                     let expected = expected(&shared, case)?;
                     let mut device = device.lock().unwrap_or_else(|e| e.into_inner());
-                    device.force(kernel, variant);
+                    device.choose(kernel, candidate);
                     check(expected, kernel, &mut *device)
                 };
                 let test = Test::test(name, run);

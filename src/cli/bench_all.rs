@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::measure::{aligned, measure_model, open};
-use super::model::{CacheArgs, DeviceArgs, LmHeadArgs, ModelArgs};
+use super::model::{DeviceArgs, LmHeadArgs, ModelArgs, RunArgs};
 use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::count;
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = count)]
     repeats: Option<usize>,
     #[command(flatten)]
-    cache: CacheArgs,
+    run: RunArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print the results file's JSON too
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             quant,
             lm_head: LmHeadArgs::default(),
             calibration: CalibrationArgs::NONE,
-            cache: args.cache,
+            run: args.run,
             device: args.device.clone(),
         };
         match measure_model(&model, [prompt, generated], args.repeats) {

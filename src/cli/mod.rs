@@ -22,6 +22,7 @@ mod quantize;
 mod sampling;
 mod shader;
 mod study;
+mod tune;
 mod values;
 
 use std::ffi::OsString;
@@ -46,7 +47,7 @@ Output:
 
 Files:
   ~/.cache/qwgpu ($XDG_CACHE_HOME/qwgpu)
-      compiled shaders, and in quantized/ the models that --quant made
+      compiled shaders, in quantized/ the models that --quant made, and in tuning/ the shader variants that were fastest
 
 Environment:
   WGPU_BACKEND=vulkan|metal|dx12|gl
@@ -82,6 +83,7 @@ enum Command {
     Study(study::Args),
     Quantize(quantize::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
     /// Find faults of a shader and count what it costs, on an emulated adapter
     #[command(after_long_help = shader::HELP)]
     Shader(shader::Args),
@@ -101,7 +103,9 @@ pub fn command() -> clap::Command {
 /// Parses `arguments`, of which the first is the program's name, and runs the command. Returns the exit code.
 pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let mut command = Cli::command().mut_subcommand("quantize", |quantize| add_options(quantize, &arguments));
+    let mut command = Cli::command()
+        .mut_subcommand("quantize", |quantize| add_options(quantize, &arguments))
+        .mut_subcommand("tune", |tune| tune.mut_arg("model", |model| model.required(false).default_value(tune::MODEL)));
     options::init(&command);
     let matches = command.try_get_matches_from_mut(&arguments).unwrap_or_else(|error| explain(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
@@ -118,6 +122,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Ex
         Command::Study(args) => study::run(&args, &arguments),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Shader(args) => shader::run(&args),
     };
     match result {

@@ -11,7 +11,7 @@ use super::progress::Bar;
 use super::values::{count, feature};
 use crate::error::Error;
 use crate::formats::QuantType;
-use crate::generate::{Compute, DeviceChoice, KvType, Model, Spec, load_on};
+use crate::generate::{Autotune, Compute, DeviceChoice, KvType, Model, Spec, load_on};
 use crate::plan::Needs;
 use crate::progress::Progress;
 use crate::session::OpenOptions;
@@ -37,16 +37,19 @@ pub struct ModelArgs {
     #[command(flatten)]
     pub calibration: CalibrationArgs,
     #[command(flatten)]
-    pub cache: CacheArgs,
+    pub run: RunArgs,
     #[command(flatten)]
     pub device: DeviceArgs,
 }
 
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct CacheArgs {
+pub struct RunArgs {
     /// Type of the keys and values in the cache; f16 takes half the memory
     #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
     pub kv_cache: KvType,
+    /// Shader variants that run, of those that the adapter can
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub autotune: Autotune,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -115,21 +118,21 @@ impl LimitsArg {
 }
 
 impl DeviceArgs {
-    /// Returns the device that the options choose, with a cache as `cache` says.
-    pub fn with(&self, cache: CacheArgs) -> DeviceChoice {
-        DeviceChoice { kv_cache: cache.kv_cache, ..self.choice() }
+    /// Returns the device that the options choose, for a model that runs as `run` says.
+    pub fn with(&self, run: RunArgs) -> DeviceChoice {
+        DeviceChoice { kv_cache: run.kv_cache, autotune: run.autotune, ..self.choice() }
     }
 
     /// Returns the device that the options choose.
     pub fn choice(&self) -> DeviceChoice {
         DeviceChoice {
-            kv_cache: KvType::default(),
             path: self.path,
             device: self.device.clone(),
             require_gpu: self.require_gpu,
             webgpu_limits: self.limits == LimitsArg::Webgpu,
             without: self.without.iter().fold(Needs::empty(), |all, one| all | *one),
             shaders: self.shaders.clone(),
+            ..DeviceChoice::default()
         }
     }
 }
@@ -147,7 +150,7 @@ impl ModelArgs {
     /// Returns how the model is opened.
     pub fn options(&self) -> OpenOptions {
         OpenOptions {
-            device: self.device.with(self.cache),
+            device: self.device.with(self.run),
             context: self.context,
             dequantize: self.dequantize,
             quant: self.quant,
@@ -173,7 +176,7 @@ impl ModelArgs {
 
     /// Loads `spec`, which the options named, with a bar.
     pub fn load_spec(&self, spec: &Spec, bar: &mut Bar) -> anyhow::Result<Model> {
-        let opened = self.device.with(self.cache).open()?;
+        let opened = self.device.with(self.run).open()?;
         bar.note(&opened.run.to_string());
         let model = load_on(spec, opened, self.context, bar);
         let model = model.with_context(|| format!("cannot load {}", self.model))?;

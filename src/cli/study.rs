@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
 use super::method_args::method_parser;
-use super::model::{CacheArgs, DeviceArgs, path};
+use super::model::{DeviceArgs, RunArgs, path};
 use super::output::{ExitStatus, columns, note, print_out};
 use super::progress::Bar;
 use super::values::{count, lengths};
@@ -114,7 +114,7 @@ pub struct Args {
     #[arg(long)]
     plan: bool,
     #[command(flatten)]
-    cache: CacheArgs,
+    run: RunArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -144,7 +144,7 @@ impl Args {
             speed: self.speed,
             speed_path: self.speed_path,
             calibration: self.calibration.choice(),
-            device: self.device.with(self.cache),
+            device: self.device.with(self.run),
             out: self.out.clone(),
             note: self.note.clone(),
             command: command(arguments),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::tune::Autotune;
 use crate::emulator::{self, EmulatedAdapter, Emulator, EmulatorOptions};
 use crate::error::{Error, Result};
 use crate::formats;
@@ -50,6 +51,8 @@ pub struct DeviceChoice {
     pub shaders: Option<PathBuf>,
     /// Type of the keys and values in the cache.
     pub kv_cache: KvType,
+    /// Use of tuning when a model is loaded.
+    pub autotune: Autotune,
 }
 
 /// The device that runs a model, as results name it.
@@ -73,6 +76,8 @@ pub struct Opened {
     pub run: Run,
     /// Tokens that prefill together.
     pub chunk: usize,
+    /// Use of tuning when a model is loaded.
+    pub autotune: Autotune,
 }
 
 impl DeviceChoice {
@@ -92,13 +97,14 @@ impl DeviceChoice {
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
             let name = format!("emulated, subgroups of {subgroup}");
             let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache };
-            return Ok(Opened { backend: Box::new(Emulator::new(adapter, u64::MAX)), run, chunk: 32 });
+            let backend = Box::new(Emulator::new(adapter, u64::MAX));
+            return Ok(Opened { backend, run, chunk: 32, autotune: Autotune::Off });
         }
         if self.path != Compute::Cpu {
             let gpu = self.open_gpu()?;
             let chunk = gpu::tuning::prefill_chunk(gpu.facts.class);
             let run = Run { kv_cache: self.kv_cache, ..Run::on(&gpu.facts, gpu.path()) };
-            return Ok(Opened { backend: Box::new(gpu), run, chunk });
+            return Ok(Opened { backend: Box::new(gpu), run, chunk, autotune: self.autotune });
         }
         let fix = "leave one of them out";
         if self.require_gpu {
@@ -114,7 +120,7 @@ impl DeviceChoice {
         }
         let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
         let run = Run { kv_cache: self.kv_cache, ..Run::on_cpu() };
-        Ok(Opened { backend, run, chunk: 256 })
+        Ok(Opened { backend, run, chunk: 256, autotune: Autotune::Off })
     }
 
     /// Opens the adapter.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::batch::Batch;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::kernels::{DRAW_WORDS, MOST_CANDIDATES, Reach};
 use crate::model::{Decoder, KvCache, KvType, Rows};
 use crate::plan::{Backend, Element, Fetch, Plan, ProgramId, Tensor};
@@ -96,7 +97,7 @@ impl Engine {
         let vocab = model.config.vocab_size;
         let drawing = b.create("drawing", 1, DRAW_WORDS + vocab.div_ceil(32), Element::U32)?;
         let draws_on_device = !b.is_host();
-        let mut engine = Engine {
+        Ok(Engine {
             backend,
             model,
             cache,
@@ -113,10 +114,15 @@ impl Engine {
             programs: HashMap::new(),
             verifiers: HashMap::new(),
             batch,
-        };
-        // The largest first: its scratch memory serves all others.
-        engine.program(chunk.min(context), PassOutput::Nothing)?;
-        Ok(engine)
+        })
+    }
+
+    /// Prepares the largest program, before any other: its scratch memory serves all.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device refuses; those of the shaders.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        self.program(self.chunk.min(self.cache.capacity), PassOutput::Nothing).map(|_| ())
     }
 
     /// Sets the number of tokens of the tokenizer, before anything is generated.
@@ -157,6 +163,12 @@ impl Engine {
     /// Returns the device.
     pub fn backend(&mut self) -> &mut dyn Backend {
         &mut *self.backend
+    }
+
+    /// Returns the adapter with a driver, if that is the device.
+    pub fn gpu(&mut self) -> Option<&mut Gpu> {
+        let device: &mut dyn std::any::Any = &mut *self.backend;
+        device.downcast_mut()
     }
 
     /// Returns the bytes of weights, of the cache and of scratch memory on the device.

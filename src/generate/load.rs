@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::device::{DeviceChoice, Opened, Run};
 use super::engine::Engine;
+use super::tune::{Autotune, at_start};
 use crate::checkpoint::{Checkpoint, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::formats::QuantType;
@@ -128,6 +129,7 @@ pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progres
         backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
         run: Run { kv_cache: twin.kv_cache(), ..Run::on_cpu() },
         chunk: twin.chunk(),
+        autotune: Autotune::Off,
     };
     load_on(spec, cpu, Some(twin.context()), progress)
 }
@@ -164,16 +166,19 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         }
     };
     let context = within("`context`", context, 4096, &config)?;
-    let Opened { mut backend, run, chunk } = opened;
+    let Opened { mut backend, run, chunk, autotune } = opened;
     let kv_cache = run.kv_cache;
     let model = Decoder::load(config, source, &mut *backend, progress)?;
+    let mut engine = Engine::new(backend, model, context, chunk.min(context), kv_cache)?;
+    at_start(&mut engine, autotune, progress)?;
+    engine.prepare()?;
     let mut loaded = Model {
         tokenizer: None,
         chat: ChatTemplate::chatml(),
         stop: Vec::new(),
         generation: Default::default(),
         run,
-        engine: Engine::new(backend, model, context, chunk.min(context), kv_cache)?,
+        engine,
     };
     if let WeightSource::Checkpoint { checkpoint, .. } = source {
         let path = &checkpoint.path;

@@ -20,6 +20,7 @@ pub mod replies;
 pub mod reply;
 #[doc(hidden)]
 pub mod sample;
+mod tune;
 
 pub use batch::{BatchQuestion, TokenScore};
 pub use check::{KernelDifference, ModelCheck, check_model};
@@ -32,5 +33,6 @@ pub use lookup::{Lookup, LookupCounts, MOST_PROPOSED};
 pub use replies::{BatchPrompt, Event, LANES};
 pub use reply::{Reply, ReplyOptions};
 pub use sample::{Sampler, Sampling};
+pub use tune::{Autotune, tune};
 
 pub use crate::model::KvType;

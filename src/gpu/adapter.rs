@@ -28,6 +28,9 @@ pub struct Facts {
     /// For `--device`.
     pub index: usize,
     pub name: String,
+    /// Numbers of vendor and device, as the driver gives them.
+    pub vendor_id: u32,
+    pub device_id: u32,
     pub backend: String,
     pub class: Class,
     pub driver: String,
@@ -90,6 +93,8 @@ fn facts(index: usize, raw: &wgpu::Adapter) -> Facts {
     Facts {
         index,
         name: info.name,
+        vendor_id: info.vendor,
+        device_id: info.device,
         backend: format!("{:?}", info.backend).to_lowercase(),
         class,
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),

@@ -3,12 +3,16 @@
 #[doc(hidden)]
 pub mod adapter;
 mod cache;
+#[doc(hidden)]
+pub mod choices;
 mod memory;
 #[doc(hidden)]
 pub mod pipeline;
 mod run;
 #[doc(hidden)]
 pub mod timer;
+#[doc(hidden)]
+pub mod tune;
 #[doc(hidden)]
 pub mod tuning;
 
@@ -20,8 +24,9 @@ pub use adapter::{Adapter, Class, Facts, adapters, select};
 pub use cache::folder as cache_folder;
 
 use crate::error::{Error, Result};
-use crate::plan::{Kernel, Needs, Path, Step, Variant};
+use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
 use pipeline::Pipeline;
+use tuning::Candidate;
 
 /// Options of opening an adapter.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +50,8 @@ pub struct Gpu {
     queue: wgpu::Queue,
     /// The adapter's features less those that the options leave out.
     has: Needs,
-    /// Kernels that must run a certain variant, for tests and benches.
-    forced: HashMap<&'static str, &'static Variant>,
+    /// Kernels that run another candidate than the first of the lists.
+    chosen: HashMap<&'static str, Candidate>,
     pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
     cache: Option<cache::Cache>,
     residents: Vec<wgpu::Buffer>,
@@ -60,8 +65,8 @@ pub struct Gpu {
     fault: Arc<Mutex<Option<String>>>,
 }
 
-/// Kernel, variant, and what the step specializes.
-type PipelineKey = (&'static str, &'static str, Vec<(&'static str, u32)>);
+/// Kernel, variant, and its constants.
+type PipelineKey = (&'static str, &'static str, Consts);
 
 impl Gpu {
     /// Opens `adapter`.
@@ -135,7 +140,7 @@ impl Gpu {
             device,
             queue,
             has,
-            forced: HashMap::new(),
+            chosen: HashMap::new(),
             pipelines: HashMap::new(),
             cache,
             residents: Vec::new(),
@@ -155,44 +160,57 @@ impl Gpu {
 
     /// Makes `kernel` run `variant` in all programs prepared from here on.
     pub fn force(&mut self, kernel: &'static Kernel, variant: &'static Variant) {
-        self.forced.insert(kernel.name, variant);
+        self.choose(kernel, Candidate { variant, constant: None });
     }
 
     /// Undoes [`Gpu::force`].
     pub fn unforce(&mut self, kernel: &'static Kernel) {
-        self.forced.remove(kernel.name);
+        self.chosen.remove(kernel.name);
+    }
+
+    /// Makes `kernel` run a candidate in all programs prepared from here on.
+    pub fn choose(&mut self, kernel: &'static Kernel, candidate: Candidate) {
+        self.chosen.insert(kernel.name, candidate);
+    }
+
+    /// Features that variants may use.
+    pub fn usable(&self) -> Needs {
+        match self.options.path {
+            Path::Portable => Needs::empty(),
+            Path::Fast => self.has,
+        }
+    }
+
+    fn subgroup_max(&self) -> u32 {
+        if self.has.contains(Needs::SUBGROUP) { self.facts.subgroup_max } else { 1 }
     }
 
     /// The variant of `kernel` that runs here, and its constants.
-    pub fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, crate::plan::Consts) {
-        let subgroup_max = if self.has.contains(Needs::SUBGROUP) { self.facts.subgroup_max } else { 1 };
-        if let Some(variant) = self.forced.get(kernel.name) {
-            return (variant, tuning::consts(kernel, variant, self.facts.class, subgroup_max));
-        }
-        let has = match self.options.path {
-            Path::Portable => Needs::empty(),
-            Path::Fast => self.has,
+    pub fn variant(&self, kernel: &'static Kernel) -> (&'static Variant, Consts) {
+        let Some(chosen) = self.chosen.get(kernel.name) else {
+            return tuning::choose(kernel, self.facts.class, self.usable(), self.subgroup_max());
         };
-        tuning::choose(kernel, self.facts.class, has, subgroup_max)
+        let consts = tuning::consts(kernel, chosen.variant, self.facts.class, self.subgroup_max());
+        (chosen.variant, consts.specialized(chosen.constant.as_slice()))
+    }
+
+    /// The variant that runs a step, and its constants: the step's own, but where a candidate names others.
+    fn specialized(&self, step: &Step) -> (&'static Variant, Consts) {
+        let (variant, consts) = self.variant(step.kernel);
+        let candidate = self.chosen.get(step.kernel.name).and_then(|chosen| chosen.constant);
+        (variant, consts.specialized(&step.consts).specialized(candidate.as_slice()))
     }
 
     fn pipeline(&mut self, step: &Step) -> Result<Arc<Pipeline>> {
         let kernel = step.kernel;
-        let (variant, consts) = self.variant(kernel);
-        let key = (kernel.name, variant.name, step.consts.clone());
+        let (variant, consts) = self.specialized(step);
+        let key = (kernel.name, variant.name, consts.clone());
         if let Some(known) = self.pipelines.get(&key) {
             return Ok(Arc::clone(known));
         }
         let cache = self.cache.as_ref().map(|c| &c.pipelines);
         let folder = self.options.shaders.as_deref();
-        let compiled = Arc::new(pipeline::compile(
-            &self.device,
-            cache,
-            kernel,
-            variant,
-            consts.specialized(&step.consts),
-            folder,
-        )?);
+        let compiled = Arc::new(pipeline::compile(&self.device, cache, kernel, variant, consts, folder)?);
         self.pipelines.insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }
@@ -204,6 +222,11 @@ impl Gpu {
             Some(message) => Err(Error::DeviceLost(message)),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether a folder's shaders replace built-in ones.
+    pub fn has_edited_shaders(&self) -> bool {
+        self.options.shaders.is_some()
     }
 
     /// The path as results report it.

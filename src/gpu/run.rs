@@ -154,10 +154,7 @@ impl Backend for Gpu {
     fn prepare(&mut self, plan: &Plan, keep: bool) -> Result<ProgramId> {
         let mut slots = schedule::assign(plan, keep);
         // One slot for the parts of all steps that are split.
-        let parts = |step: &Step| {
-            let splits = self.variant(step.kernel).1.specialized(&step.consts).splits();
-            u64::from(splits) * step.part_words as u64 * 4
-        };
+        let parts = |step: &Step| u64::from(self.specialized(step).1.splits()) * step.part_words as u64 * 4;
         slots.bytes.extend(plan.steps.iter().map(parts).max().filter(|&bytes| bytes > 0));
         let buffers = if keep {
             let make = |&bytes| memory::storage(&self.device, "scratch", bytes);

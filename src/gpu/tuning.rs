@@ -1,5 +1,5 @@
 //! The variant and the constants that an adapter class gets: the one table. A kernel that is not listed runs
-//! the first variant the adapter can, with the variant's own defaults.
+//! the first variant the adapter can, with the variant's own defaults. And what tuning times beside: [`super::tune`].
 //!
 //! Measured: docs/PERFORMANCE.md. A software driver's timings never choose for a GPU.
 
@@ -17,12 +17,12 @@ pub struct Tuning {
 
 impl Tuning {
     fn concerns(&self, class: Class, kernel: &Kernel) -> bool {
-        let named = match self.kernel.strip_suffix('*') {
-            Some(beginning) => kernel.name.starts_with(beginning),
-            None => kernel.name == self.kernel,
-        };
-        self.class == class && named
+        self.class == class && is_named(kernel, self.kernel)
     }
+}
+
+fn is_named(kernel: &Kernel, name: &str) -> bool {
+    name.strip_suffix('*').map_or(kernel.name == name, |beginning| kernel.name.starts_with(beginning))
 }
 
 /// Preferences, best first.
@@ -41,13 +41,78 @@ pub static TUNING: &[Tuning] = &[
     Tuning { class: Class::Software, kernel: "int8_*", variant: "portable", consts: &[("WG", 8)] },
 ];
 
-/// The variant that runs on an adapter of this class which has `has`, and its constants.
-pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u32) -> (&'static Variant, Consts) {
+/// Values of a constant that tuning times on a variant, beside its own.
+pub struct Alternative {
+    /// As in [`Tuning`]. Its steps run many times, so it may not write what later steps read, as the cache is.
+    pub kernel: &'static str,
+    pub variant: &'static str,
+    /// It replaces a step's own, too.
+    pub constant: &'static str,
+    pub values: &'static [u32],
+}
+
+/// Alternatives on adapters of all classes; `tests/kernels` runs them all.
+pub static ALTERNATIVES: &[Alternative] = &[
+    // Of SpQR and GGUF's blocks the lanes are 64, by lib/staged_x.
+    Alternative { kernel: "matvec_bf16", variant: "subgroup", constant: "WG", values: &[64, 256] },
+    Alternative { kernel: "matvec_grid", variant: "subgroup", constant: "WG", values: &[64, 256] },
+    Alternative { kernel: "matvec_*", variant: "dp4a", constant: "WG", values: &[64, 256] },
+    Alternative { kernel: "matvec_*", variant: "portable", constant: "WG", values: &[32, 128] },
+    Alternative { kernel: "attention_decode", variant: "subgroup", constant: "SPLITS", values: &[32, 64, 128, 256] },
+    Alternative { kernel: "attention_decode", variant: "portable", constant: "SPLITS", values: &[32, 128] },
+    Alternative { kernel: "argmax", variant: "portable", constant: "SPLITS", values: &[32, 256] },
+    Alternative { kernel: "top_k", variant: "portable", constant: "SPLITS", values: &[16, 64] },
+    Alternative { kernel: "rms_norm", variant: "portable", constant: "WG", values: &[64, 256] },
+];
+
+/// One way to run a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    pub variant: &'static Variant,
+    /// None: the variant's own, and the step's.
+    pub constant: Option<(&'static str, u32)>,
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.variant.name)?;
+        self.constant.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+/// The candidates of a kernel, in the order of the lists: of each variant first its own constants.
+pub fn candidates(kernel: &'static Kernel, class: Class, has: Needs) -> Vec<Candidate> {
+    let of = |variant| std::iter::once(Candidate { variant, constant: None }).chain(alternatives(kernel, variant));
+    listed(kernel, class, has).into_iter().flat_map(of).collect()
+}
+
+/// The candidates of a variant beside its own constants.
+pub fn alternatives(kernel: &Kernel, variant: &'static Variant) -> impl Iterator<Item = Candidate> {
+    let of = ALTERNATIVES.iter().filter(|a| is_named(kernel, a.kernel) && a.variant == variant.name);
+    of.flat_map(|a| a.values.iter().map(|value| (a.constant, *value)))
+        .map(move |constant| Candidate { variant, constant: Some(constant) })
+}
+
+/// The variants for an adapter of this class which has `has`, best first. The last needs nothing.
+fn listed(kernel: &'static Kernel, class: Class, has: Needs) -> Vec<&'static Variant> {
     let runs = |v: &&Variant| has.contains(v.needs);
     let tunings = TUNING.iter().filter(|t| t.concerns(class, kernel));
-    let tuned = |t: &Tuning| kernel.variants.iter().find(|v| v.name == t.variant && runs(v));
-    let chosen = tunings.filter_map(tuned).next().or_else(|| kernel.variants.iter().find(runs));
-    let variant = chosen.expect("some variant needs nothing");
+    let tuned = tunings.filter_map(|t| kernel.variants.iter().find(|v| v.name == t.variant && runs(v)));
+    let mut listed: Vec<&'static Variant> = Vec::new();
+    for variant in tuned.chain(kernel.variants.iter().filter(runs)) {
+        if !listed.iter().any(|known| std::ptr::eq(*known, variant)) {
+            listed.push(variant);
+        }
+        if variant.needs.is_empty() {
+            return listed;
+        }
+    }
+    panic!("{}: some variant needs nothing", kernel.name)
+}
+
+/// The variant that runs on an adapter of this class which has `has`, and its constants.
+pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u32) -> (&'static Variant, Consts) {
+    let variant = listed(kernel, class, has)[0];
     (variant, consts(kernel, variant, class, subgroup_max))
 }
 

@@ -13,7 +13,7 @@ pub struct Fetch(pub u64);
 
 /// Memory and execution, the same for every device. All calls are in order: a read sees every
 /// write and run before it.
-pub trait Backend {
+pub trait Backend: std::any::Any {
     /// Creates a tensor that lives as long as the backend, filled with zeros.
     ///
     /// # Errors

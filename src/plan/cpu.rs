@@ -14,7 +14,7 @@ pub enum Mode {
 }
 
 /// Executes steps whose tensors are in the host's memory.
-pub trait Executor {
+pub trait Executor: 'static {
     /// Returns the largest normalized mean square error that a step of `kernel` may have.
     fn tolerance(&self, kernel: &'static Kernel) -> f64;
 

@@ -39,7 +39,7 @@ pub enum Path {
 }
 
 /// The values of a variant's WGSL `override`s.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Consts {
     values: BTreeMap<&'static str, u32>,
 }

@@ -118,6 +118,7 @@ fn json_is_one_value_on_standard_output() {
         ("eval", &[&eval[..], &[&results]].concat()),
         ("merge", &["--out", &shards]),
         ("quantize", &[&on_cpu[..], &["--method", "rtn", "--group-size", "32", "--out", &rtn]].concat()),
+        ("tune", &["--model", &model]),
         ("bench kernels", &["--filter", "rms_norm"]),
         ("shader sanitize", &["--kernel", "copy"]),
         ("shader profile", &["copy"]),

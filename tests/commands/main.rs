@@ -23,4 +23,5 @@ mod shader;
 mod shaders_page;
 mod study;
 mod study_matrix;
+mod tune;
 mod word_perplexity;

@@ -22,7 +22,6 @@ pub struct Planted {
 const NORM: [&str; 3] = ["rms_norm", "portable", "last_of_5x100"];
 const REDUCE: &str = "lib/reduce";
 const HESSIAN: [&str; 3] = ["hessian", "portable", ""];
-const TILE_PRODUCT: &str = "lib/tile_product";
 
 static PLANTED: &[Planted] = &[
     Planted {
@@ -255,19 +254,19 @@ static PLANTED: &[Planted] = &[
     Planted {
         name: "a_tile_overwritten_while_others_read_it",
         on: HESSIAN,
-        file: TILE_PRODUCT,
+        file: "hessian",
         edits: &[("        }\n        workgroupBarrier();\n    }\n", "        }\n    }\n")],
         kind: "data-race",
-        at: (TILE_PRODUCT, "left[at] = loaded.x;"),
+        at: ("hessian", "left[at] = loaded.x;"),
         subgroup: 32,
     },
     Planted {
         name: "a_tile_shifted_by_one",
         on: HESSIAN,
-        file: TILE_PRODUCT,
+        file: "hessian",
         edits: &[("left[at + 256u] =", "left[at + 257u] =")],
         kind: "out-of-bounds",
-        at: (TILE_PRODUCT, "left[at + 257u] ="),
+        at: ("hessian", "left[at + 257u] ="),
         subgroup: 32,
     },
 ];

@@ -23,3 +23,4 @@ mod progress;
 mod quantized_files;
 mod sample;
 mod schedule;
+mod tune;

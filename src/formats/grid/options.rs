@@ -6,12 +6,11 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fit::Fit;
-use super::{FORMAT, GptqFolder, Zeros, gptq, gptq_on, random, rtn};
+use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
-use crate::plan::Backend;
 
 pub static RTN: Method = Method {
     name: "rtn",
@@ -238,16 +237,6 @@ impl Solver for GptqOptions {
 
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
         gptq(weight, inputs.factor(weight)?, bits, self)
-    }
-
-    fn quantize_on(
-        &self,
-        backend: &mut dyn Backend,
-        bits: u32,
-        weight: &Weight<'_>,
-        inputs: InputStatistics<'_>,
-    ) -> Result<Quantized> {
-        gptq_on(backend, weight, inputs.factor(weight)?, bits, self)
     }
 
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {

@@ -1,0 +1,145 @@
+//! Tuning: the choice from times, the lists of candidates, and variants that are wrong.
+
+use std::time::Duration;
+
+use qwgpu::formats;
+use qwgpu::generate::{DeviceChoice, Engine, PassOutput, Spec, load, tune};
+use qwgpu::gpu::tune::{CandidateResult, KernelChoice, KernelUse, ranking};
+use qwgpu::gpu::{self, Class, tuning};
+use qwgpu::plan::Needs;
+
+use crate::files::put;
+use crate::micro;
+
+#[test]
+fn the_first_of_the_lists_stays_unless_another_is_clearly_faster() {
+    let first = |seconds: &[Option<f64>]| ranking(seconds)[0];
+    assert_eq!(first(&[Some(1.0), Some(0.98), Some(2.0)]), 0);
+    assert_eq!(first(&[Some(1.0), Some(0.9), Some(0.8)]), 2);
+    assert_eq!(ranking(&[Some(1.0), Some(0.9), Some(0.8)]), [2, 1, 0]);
+    // What was not timed comes last, as listed; where nothing was, the lists decide.
+    assert_eq!(ranking(&[Some(3.0), None, Some(2.0), None]), [2, 0, 1, 3]);
+    assert_eq!(ranking(&[None, None, None]), [0, 1, 2]);
+    assert_eq!(ranking(&[None, Some(5.0)]), [1, 0]);
+    assert_eq!(ranking(&[]), [0; 0]);
+}
+
+#[test]
+fn candidates_begin_as_the_lists_and_end_in_what_every_adapter_runs() {
+    let mut tried: Vec<String> = Vec::new();
+    for kernel in formats::kernels() {
+        for class in [Class::Discrete, Class::Integrated, Class::Software, Class::Other] {
+            for has in [Needs::empty(), Needs::SUBGROUP, Needs::SUBGROUP | Needs::SUBGROUP8, Needs::all()] {
+                let candidates = tuning::candidates(kernel, class, has);
+                let (variant, _) = tuning::choose(kernel, class, has, 32);
+                assert!(std::ptr::eq(candidates[0].variant, variant) && candidates[0].constant.is_none());
+                assert!(candidates.iter().all(|candidate| has.contains(candidate.variant.needs)), "{}", kernel.name);
+                assert!(candidates.last().unwrap().variant.needs.is_empty(), "{}", kernel.name);
+                let names: Vec<String> = candidates.iter().map(|c| format!("{} {c}", kernel.name)).collect();
+                let mut once = names.clone();
+                once.sort();
+                once.dedup();
+                assert_eq!(once.len(), names.len(), "{names:?}");
+                tried.extend(names);
+            }
+        }
+    }
+    // A kernel, a variant or a constant that does not exist would be ignored.
+    for listed in tuning::ALTERNATIVES {
+        let kernel = listed.kernel.trim_end_matches('*');
+        for value in listed.values {
+            let end = format!(" {} {}={value}", listed.variant, listed.constant);
+            assert!(tried.iter().any(|name| name.starts_with(kernel) && name.ends_with(&end)), "{kernel}{end}");
+        }
+    }
+}
+
+/// Returns the use of a kernel in a step that decodes.
+fn of(engine: &Engine, kernel: &str) -> KernelUse {
+    let uses = KernelUse::of(&engine.plan(1, PassOutput::Token).0);
+    uses.into_iter().find(|of| of.kernel.name == kernel).unwrap()
+}
+
+fn adapters() -> impl Iterator<Item = DeviceChoice> {
+    let named = |a: gpu::Adapter| DeviceChoice { device: Some(a.facts.index.to_string()), ..DeviceChoice::default() };
+    gpu::adapters().into_iter().map(named)
+}
+
+#[test]
+fn a_wrong_variant_is_named_and_the_next_one_runs() {
+    for device in adapters() {
+        let spec = Spec::files(micro::folder());
+        let mut whole = load(&spec, &device, Some(64), &mut ()).unwrap();
+        let matvec = of(&whole.engine, "matvec_bf16");
+        let first = whole.engine.gpu().unwrap().candidates(&matvec)[0].variant;
+        // Every workgroup stores to the first rows, and nobody to the others.
+        let shaders = tempfile::tempdir().unwrap();
+        let file = first.wgsl.iter().find(|file| file.text.contains("store(m, n")).unwrap();
+        put(shaders.path(), &format!("{}.wgsl", file.stem), file.text.replace("store(m, n", "store(m, 0u * n"));
+        let edited = DeviceChoice { shaders: Some(shaders.path().to_owned()), ..device };
+        let mut model = load(&spec, &edited, Some(64), &mut ()).unwrap();
+        let edited = of(&model.engine, "matvec_bf16");
+        let gpu = model.engine.gpu().unwrap();
+        // Without time nothing is timed, so that the lists decide.
+        let choice = gpu.tune(&edited, Duration::ZERO);
+        assert!(choice.candidates.iter().all(|tried| tried.seconds.is_none()), "{choice:?}");
+        let fault = choice.candidates[0].fault.clone().unwrap();
+        assert!(fault.contains("nmse"), "{fault}");
+        let next = choice.candidates.iter().find(|tried| tried.fault.is_none()).unwrap();
+        assert_eq!((&choice.winner, choice.earlier.as_str()), (&next.name, first.name));
+        assert!(choice.cases > 0);
+        assert!(!std::ptr::eq(gpu.variant(edited.kernel).0, first));
+        let notices = choice.notices();
+        for word in ["matvec_bf16", first.name, fault.as_str(), next.name.as_str()] {
+            assert!(notices[0].contains(word), "{word}: {notices:?}");
+        }
+        // With the shaders as they are, nothing is at fault and the first stays.
+        let choice = whole.engine.gpu().unwrap().tune(&matvec, Duration::ZERO);
+        assert_eq!((choice.winner.as_str(), choice.notices().len()), (first.name, 0));
+    }
+}
+
+#[test]
+fn constants_that_steps_have_anyway_are_no_candidates() {
+    let device = DeviceChoice { without: Needs::all(), ..DeviceChoice::default() };
+    let mut model = load(&Spec::files(micro::folder()), &device, Some(64), &mut ()).unwrap();
+    let names = |kernel, engine: &mut Engine| {
+        let of = of(engine, kernel);
+        engine.gpu().unwrap().candidates(&of).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    // `rms_norm` has 128 lanes by itself.
+    assert_eq!(names("rms_norm", &mut model.engine), ["portable", "portable WG=64", "portable WG=256"]);
+    let software = model.engine.gpu().unwrap().facts.class == Class::Software;
+    // The step's own number of parts is 128 here, and its variant's 64 is no step's.
+    let expected = if software { vec!["whole"] } else { vec!["portable", "portable SPLITS=32"] };
+    assert_eq!(names("attention_decode", &mut model.engine), expected);
+}
+
+#[test]
+fn where_no_variant_is_right_a_notice_says_so() {
+    let tried = |name: &str| CandidateResult { name: name.into(), seconds: None, fault: Some("nmse 1e0".into()) };
+    let choice = KernelChoice {
+        kernel: "rope_kv".into(),
+        shapes: Vec::new(),
+        candidates: vec![tried("subgroup"), tried("portable")],
+        winner: "portable".into(),
+        earlier: "subgroup".into(),
+        cases: 0,
+    };
+    let notices = choice.notices();
+    assert_eq!(notices.len(), 2);
+    assert!(notices.iter().all(|notice| notice.contains("no variant is right") && notice.contains("qwgpu doctor")));
+}
+
+#[test]
+fn shapes_are_those_of_the_models_steps() {
+    let mut model = load(&Spec::files(micro::folder()), &DeviceChoice::cpu(), Some(64), &mut ()).unwrap();
+    let plan = model.engine.plan(1, PassOutput::Token).0;
+    let uses = KernelUse::of(&plan);
+    let steps: usize = uses.iter().flat_map(|of| &of.shapes).map(|shape| shape.count).sum();
+    assert_eq!(steps, plan.steps.len());
+    let matvec = uses.iter().find(|of| of.kernel.name == "matvec_bf16").unwrap();
+    assert!(matvec.names().contains(&"1 of 1x320x64".to_owned()), "{:?}", matvec.names());
+    let error = tune(&mut model.engine, &mut ()).unwrap_err().to_string();
+    assert!(error.contains("an adapter with a driver"), "{error}");
+}
