@@ -10,6 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 #[path = "common/compare.rs"]
 mod compare;
+#[path = "methods/device.rs"]
+mod device;
 #[path = "methods/golden.rs"]
 mod golden;
 #[path = "methods/int8_golden.rs"]
@@ -38,7 +40,7 @@ fn main() {
             Trial::test(format!("golden/{name}"), move || test(&folder)).with_ignored_flag(absent)
         })
         .collect();
-    for (file, list) in [("slow", slow::TESTS), ("properties", properties::TESTS)] {
+    for (file, list) in [("slow", slow::TESTS), ("properties", properties::TESTS), ("device", device::TESTS)] {
         tests.extend(list.iter().map(|&(name, test)| Trial::test(format!("{file}/{name}"), test)));
     }
     tests.extend(int8_golden::tests(&folder));

@@ -9,7 +9,7 @@ use super::method_args::MethodArgs;
 use super::model::{DeviceArgs, LmHeadArgs};
 use super::output::{ExitStatus, print_json, print_out};
 use super::progress::Bar;
-use crate::formats::method::{Quant, RunOptions};
+use crate::formats::method::{FeedbackPlace, Quant, RunOptions};
 use crate::quantize::Settings;
 use crate::quantize::session::{quantize, summary};
 
@@ -53,6 +53,9 @@ pub struct Args {
     /// Leave linears of this name unquantized, such as down_proj; may be given several times
     #[arg(help_heading = "Method", long, value_name = "NAME")]
     skip: Vec<String>,
+    /// Where error feedback is computed: `auto` is a GPU if there is one
+    #[arg(help_heading = "Method", long, value_name = "PLACE", default_value = "auto")]
+    feedback: FeedbackPlace,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -78,6 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         true_sequential: !args.no_true_sequential,
         skip: args.skip.clone(),
         lm_head: args.lm_head.is_given(),
+        feedback: args.feedback,
     };
     let settings = Settings { quant, options, run };
     let (calibration, device) = (args.calibration.choice(), args.device.choice());

@@ -10,6 +10,7 @@ use super::file::FolderWriter;
 use super::solver::{Factor, FactorOptions, Hessian, Quantized, Weight};
 use super::{Format, QuantizedWeight, grid, int8, spqr};
 use crate::error::{Error, Result};
+use crate::plan::Backend;
 
 /// Quantization method of the literature.
 pub struct Method {
@@ -140,6 +141,20 @@ pub trait Solver {
     /// The weight's shape does not suit the options, or a number is not finite.
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized>;
 
+    /// Quantizes a weight with its error feedback on a device, where the method has kernels for it.
+    ///
+    /// # Errors
+    /// As [`Solver::quantize`], and those of the device.
+    fn quantize_on(
+        &self,
+        _backend: &mut dyn Backend,
+        bits: u32,
+        weight: &Weight<'_>,
+        inputs: InputStatistics<'_>,
+    ) -> Result<Quantized> {
+        self.quantize(bits, weight, inputs)
+    }
+
     /// Returns the layout of a folder with such weights.
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter>;
 
@@ -159,6 +174,33 @@ pub struct RunOptions {
     /// Rounds embedding and output matrix to 8 bits; otherwise they stay unquantized.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lm_head: bool,
+    /// Where error feedback is computed. As the choice of the device it is no part of the result's identity.
+    #[serde(skip)]
+    pub feedback: FeedbackPlace,
+}
+
+/// Where error feedback is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum FeedbackPlace {
+    /// On the device if it is a GPU, else on the CPU, which is faster than a software adapter.
+    #[default]
+    Auto,
+    /// On the CPU.
+    Cpu,
+    /// On the device.
+    Device,
+}
+
+impl FeedbackPlace {
+    /// Returns whether it is computed on this device.
+    pub fn is_on(self, backend: &dyn Backend) -> bool {
+        match self {
+            FeedbackPlace::Auto => !backend.is_host(),
+            FeedbackPlace::Cpu => false,
+            FeedbackPlace::Device => true,
+        }
+    }
 }
 
 /// Search for the outlier threshold that gives a share of the model's weights.

@@ -36,7 +36,7 @@ pub fn mirror(h: &mut [f32], cols: usize) {
 pub static KERNEL: Kernel = Kernel {
     name: "hessian",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("hessian"), &[], |_| [TILE as u32, TILE as u32], 1e-10)],
+    variants: &[Variant::portable(wgsl!("hessian", "lib/tile_product"), &[], |_| [TILE as u32, TILE as u32], 1e-10)],
     reference,
     host: Some(Host { run: host, nmse: 1e-10 }),
     cases: &[

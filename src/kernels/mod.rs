@@ -9,6 +9,7 @@ mod cache;
 mod copy;
 mod draw;
 pub(crate) mod embed;
+mod feed_block;
 mod fma;
 mod gather;
 #[doc(hidden)]
@@ -47,6 +48,7 @@ pub static KERNELS: &[&Kernel] = &[
     &silu_mul::KERNEL,
     &gather::KERNEL,
     &hessian::KERNEL,
+    &feed_block::KERNEL,
     &token_nll::KERNEL,
     &argmax::KERNEL,
     &top_k::KERNEL,

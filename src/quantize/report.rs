@@ -23,6 +23,32 @@ pub struct LinearReport {
     pub notes: Vec<String>,
 }
 
+/// Seconds by what they were spent on.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct PhaseSeconds {
+    /// Loading of layers and of the weights to be quantized.
+    pub loading_seconds: f64,
+    pub forward_seconds: f64,
+    pub hessian_seconds: f64,
+    pub factor_seconds: f64,
+    /// Rounding with error feedback, and the measure of the error.
+    pub feedback_seconds: f64,
+    /// Packing and writing.
+    pub writing_seconds: f64,
+}
+
+impl PhaseSeconds {
+    /// Adds `more`.
+    fn add(&mut self, more: &PhaseSeconds) {
+        self.loading_seconds += more.loading_seconds;
+        self.forward_seconds += more.forward_seconds;
+        self.hessian_seconds += more.hessian_seconds;
+        self.factor_seconds += more.factor_seconds;
+        self.feedback_seconds += more.feedback_seconds;
+        self.writing_seconds += more.writing_seconds;
+    }
+}
+
 /// Quantization of a decoder layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LayerReport {
@@ -35,6 +61,8 @@ pub struct LayerReport {
     pub mean_relative_error: f64,
     /// From the end of the layer before, so that the running of samples through it counts too.
     pub seconds: f64,
+    /// What `seconds` were spent on.
+    pub phases: PhaseSeconds,
     pub linears: Vec<LinearReport>,
 }
 
@@ -80,7 +108,7 @@ fn totals<'a>(entries: impl Iterator<Item = &'a LinearReport> + Clone) -> (f64, 
 }
 
 impl LayerReport {
-    pub fn new(layer: usize, linears: Vec<LinearReport>, seconds: f64) -> LayerReport {
+    pub fn new(layer: usize, linears: Vec<LinearReport>, seconds: f64, phases: PhaseSeconds) -> LayerReport {
         let (bits_per_weight, weight_bytes, outlier_share) = totals(linears.iter());
         let mean_relative_error = linears.iter().map(|e| e.relative_error).sum::<f64>() / linears.len().max(1) as f64;
         LayerReport {
@@ -90,6 +118,7 @@ impl LayerReport {
             outlier_share: short(outlier_share),
             mean_relative_error: short(mean_relative_error),
             seconds,
+            phases,
             linears,
         }
     }
@@ -122,6 +151,8 @@ pub fn report(
     let entry = |(name, table): &(&str, RoundedTable)| {
         LinearReport::rounded(name, shape, 8 * table.tensor.bytes(), table.relative_error)
     };
+    let mut phases = PhaseSeconds::default();
+    layers.iter().for_each(|layer| phases.add(&layer.phases));
     let tables: Vec<_> = tables.iter().map(entry).collect();
     let (bits_per_weight, weight_bytes, outlier_share) = totals(layers.iter().flat_map(|l| &l.linears).chain(&tables));
     json!({
@@ -132,6 +163,7 @@ pub fn report(
         "outlier_threshold": threshold,
         "weight_bytes": weight_bytes,
         "seconds": layers.iter().map(|l| l.seconds).sum::<f64>(),
+        "phases": phases,
         "settings": settings.to_json(),
         "calibration": calibration,
         "digest": digest,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::folder::{finish, is_finished, piece, read_report, rounded_tables};
 use super::job::{Job, identity_digest};
-use super::report::{self, LayerReport, LinearReport};
+use super::report::{self, LayerReport, LinearReport, PhaseSeconds};
 use super::search;
 use super::stages::{CalibrationSample, Calibrator};
 use super::weights::{SharedFactor, factor_for, weight_values};
@@ -55,12 +55,15 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
     let mut reports = Vec::new();
     let begun = Instant::now();
     let mut start = begun;
+    // From the end of the layer before, as its seconds.
+    let mut phases = PhaseSeconds::default();
     for i in 0..layers {
         let mut step = StepProgress::new(progress, "quantizing", i, layers);
         step.alive()?;
         let kept = backend.residents();
         let done = work.has(&piece(i));
-        let mut layer = Layer::load(&job.config, WeightSource::dequantized(job.checkpoint), i, backend, &mut step)?;
+        let source = WeightSource::dequantized(job.checkpoint);
+        let mut layer = timed(&mut phases.loading_seconds, || Layer::load(&job.config, source, i, backend, &mut step))?;
         let mut quantizer = LayerQuantizer {
             job,
             i,
@@ -68,6 +71,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
             folder: &*folder,
             orders: Orders::default(),
             backend,
+            phases: &mut phases,
             progress: &mut step,
         };
         if done {
@@ -78,22 +82,23 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
             }
         } else {
             let (entries, tensors) = quantizer.quantize(&mut layer, calibrator.as_ref(), &mut samples)?;
-            let report = LayerReport::new(i, entries, start.elapsed().as_secs_f64());
-            start = Instant::now();
+            let report = LayerReport::new(i, entries, start.elapsed().as_secs_f64(), phases);
+            (start, phases) = (Instant::now(), PhaseSeconds::default());
             let json = serde_json::to_vec(&report).expect("numbers and names");
             work.write_bytes(&format!("{}.json", piece(i)), &json)?;
-            work.write(&piece(i), &tensors)?;
+            timed(&mut phases.writing_seconds, || work.write(&piece(i), &tensors))?;
             reports.push(report);
         }
         if i + 1 < layers
             && let Some(calibrator) = &calibrator
         {
             if done {
-                calibrator.run(backend, &layer, Some(LinearInput::Attention), &mut samples, None, &mut step)?;
-                calibrator.run(backend, &layer, Some(LinearInput::MlpNorm), &mut samples, None, &mut step)?;
-                start = Instant::now();
+                for stage in [LinearInput::Attention, LinearInput::MlpNorm] {
+                    calibrator.run(backend, &layer, Some(stage), &mut samples, None, &mut phases, &mut step)?;
+                }
+                (start, phases) = (Instant::now(), PhaseSeconds::default());
             }
-            calibrator.run(backend, &layer, None, &mut samples, None, &mut step)?;
+            calibrator.run(backend, &layer, None, &mut samples, None, &mut phases, &mut step)?;
         }
         backend.keep_residents(kept);
         if !done {
@@ -116,6 +121,7 @@ struct LayerQuantizer<'a, 'w> {
     folder: &'a dyn FolderWriter,
     orders: Orders,
     backend: &'w mut dyn Backend,
+    phases: &'w mut PhaseSeconds,
     progress: &'w mut dyn Progress,
 }
 
@@ -139,7 +145,8 @@ impl<'a> LayerQuantizer<'a, '_> {
             let mut gathered = None;
             if let Some(calibrator) = calibrator {
                 let name = self.name(subset[0]);
-                gathered = calibrator.run(self.backend, layer, Some(input), samples, Some(&name), self.progress)?;
+                let (phases, progress) = (&mut *self.phases, &mut *self.progress);
+                gathered = calibrator.run(self.backend, layer, Some(input), samples, Some(&name), phases, progress)?;
             }
             let mut factor = None;
             for &name in &subset {
@@ -162,7 +169,9 @@ impl<'a> LayerQuantizer<'a, '_> {
             if !self.job.settings.run.true_sequential && calibrator.is_some() {
                 self.replace(layer, name, &**packed)?;
             }
+            let begun = Instant::now();
             tensors.extend(self.folder.write(&self.name(name), &**packed)?);
+            self.phases.writing_seconds += begun.elapsed().as_secs_f64();
         }
         self.add_rest(layer, &mut tensors)?;
         Ok((entries, tensors))
@@ -176,11 +185,20 @@ impl<'a> LayerQuantizer<'a, '_> {
         factor: &mut SharedFactor<'h>,
     ) -> Result<(LinearReport, Box<dyn QuantizedWeight>)> {
         let name = self.name(linear);
-        let (values, rows, cols) = weight_values(self.job.checkpoint, &name)?;
+        let checkpoint = self.job.checkpoint;
+        let read = || weight_values(checkpoint, &name);
+        let (values, rows, cols) = timed(&mut self.phases.loading_seconds, read)?;
         let weight = Weight { name: &name, values: &values, rows, cols };
-        let factor = hessian.map(|hessian| factor_for(self.options, hessian, &weight, factor)).transpose()?.flatten();
+        let options = self.options;
+        let begun = Instant::now();
+        let factor = hessian.map(|hessian| factor_for(options, hessian, &weight, factor)).transpose()?.flatten();
+        self.phases.factor_seconds += begun.elapsed().as_secs_f64();
         let inputs = InputStatistics { hessian, factor };
-        let quantized = self.options.quantize(self.job.settings.quant.bits, &weight, inputs)?;
+        let (bits, place) = (self.job.settings.quant.bits, self.job.settings.run.feedback);
+        let quantized = timed(&mut self.phases.feedback_seconds, || match place.is_on(self.backend) {
+            true => options.quantize_on(self.backend, bits, &weight, inputs),
+            false => options.quantize(bits, &weight, inputs),
+        })?;
         let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
         for note in &quantized.notes {
             self.progress.note(&format!("{name}: {note}"));
@@ -229,6 +247,14 @@ impl<'a> LayerQuantizer<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// Adds the seconds that `work` takes.
+fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = work();
+    *seconds += begun.elapsed().as_secs_f64();
+    done
 }
 
 /// Returns Σ(w - ŵ)² / Σw².

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{MethodOptions, Quant, RunOptions};
+use crate::formats::method::{FeedbackPlace, MethodOptions, Quant, RunOptions};
 
 /// Method, width and options of a quantization run.
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub struct Settings {
 impl Settings {
     /// Returns the method's default options.
     pub fn new(quant: Quant) -> Settings {
-        let run = RunOptions { true_sequential: true, skip: Vec::new(), lm_head: false };
+        let feedback = FeedbackPlace::Auto;
+        let run = RunOptions { true_sequential: true, skip: Vec::new(), lm_head: false, feedback };
         Settings { quant, options: (quant.method.options)(), run }
     }
 

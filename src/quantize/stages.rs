@@ -5,8 +5,11 @@
 //! and attention outputs are on the host. A stage runs with the linears before it as they are by then,
 //! so that quantized inputs propagate.
 
-use crate::error::{Error, Result};
-use crate::formats::solver::Hessian;
+use std::time::Instant;
+
+use super::report::PhaseSeconds;
+use crate::error::Result;
+use crate::formats::solver::{Hessian, hessian_bands};
 use crate::kernels::{Reach, hessian, rope_table};
 use crate::model::families::LinearInput;
 use crate::model::{Config, Layer, Rows, Sequence};
@@ -57,7 +60,7 @@ impl Calibrator {
     }
 
     /// Runs `stage` over all samples. With `gather`, the name of a linear, returns the Hessian of the input that the
-    /// stage ends with.
+    /// stage ends with. The time it takes is added to `phases`.
     ///
     /// # Errors
     /// Those of the device; the user interrupted.
@@ -68,8 +71,11 @@ impl Calibrator {
         stage: Stage,
         samples: &mut [CalibrationSample],
         gather: Option<&str>,
+        phases: &mut PhaseSeconds,
         progress: &mut dyn Progress,
     ) -> Result<Option<Hessian>> {
+        let begun = Instant::now();
+        let mut hessian_seconds = 0.0;
         let kept = backend.residents();
         let tokens: usize = samples.iter().map(|s| s.tokens).sum();
         let width = match stage {
@@ -78,21 +84,24 @@ impl Calibrator {
             Some(LinearInput::MlpActivation) => layer.linear("mlp.down_proj").cols,
             None => 0,
         };
-        let bands = gather.map(|name| bands(backend, name, width)).transpose()?.unwrap_or_default();
-        let mut programs: Vec<(usize, ProgramId, Tensor)> = Vec::new();
+        let bands = gather.map(|name| hessian_bands(backend, name, width)).transpose()?.unwrap_or_default();
+        let mut programs: Vec<(usize, ProgramId, Tensor, usize)> = Vec::new();
         let count = samples.len() as u64;
         for (number, sample) in samples.iter_mut().enumerate() {
             let known = programs.iter().find(|(tokens, ..)| *tokens == sample.tokens).copied();
-            let (_, program, end) = match known {
+            let (_, program, end, steps) = match known {
                 Some(program) => program,
                 None => {
                     let mut plan = Plan::new();
-                    let end = self.plan(&mut plan, layer, stage, sample.tokens, 2.0 / tokens as f32, &bands);
+                    let end = self.plan(&mut plan, layer, stage, sample.tokens);
+                    let steps = plan.steps.len();
+                    let scale = 2.0 / tokens as f32;
+                    bands.iter().for_each(|&(row0, h)| plan.hessian("hessian", end, scale, row0, h));
                     // Lengths come and go; the programs of a few are kept.
                     if programs.len() == 8 {
                         backend.release(programs.remove(0).1);
                     }
-                    programs.push((sample.tokens, backend.prepare(&plan, false)?, end));
+                    programs.push((sample.tokens, backend.prepare(&plan, false)?, end, steps));
                     programs[programs.len() - 1]
                 }
             };
@@ -100,7 +109,14 @@ impl Calibrator {
             if stage == Some(LinearInput::MlpNorm) {
                 backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a))?;
             }
-            backend.run(program)?;
+            backend.run_steps(program, 0..steps)?;
+            if !bands.is_empty() {
+                self.wait(backend)?;
+                let begun = Instant::now();
+                backend.run_steps(program, steps..usize::MAX)?;
+                self.wait(backend)?;
+                hessian_seconds += begun.elapsed().as_secs_f64();
+            }
             let read = |backend: &mut dyn Backend, tensor: Tensor| -> Result<Vec<f32>> {
                 let fetch = backend.fetch(Some(program), tensor, 0, tensor.words())?;
                 Ok(bytemuck::cast_vec(backend.finish(fetch)?))
@@ -111,18 +127,25 @@ impl Calibrator {
                     sample.x = read(backend, self.rows(self.x, sample.tokens))?;
                     sample.a = Vec::new();
                 }
-                // Waits, so that progress is of work done.
-                Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => {
-                    let fetch = backend.fetch(None, self.sequence.rows.position, 0, 1)?;
-                    backend.finish(fetch)?;
-                }
+                // So that progress is of work done.
+                Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => self.wait(backend)?,
             }
             progress.at("calibration samples", number as u64 + 1, count)?;
         }
-        programs.iter().for_each(|(_, program, _)| backend.release(*program));
+        programs.iter().for_each(|(_, program, ..)| backend.release(*program));
+        let reading = Instant::now();
         let hessian = gather.map(|name| read_hessian(backend, name, width, &bands)).transpose()?;
+        hessian_seconds += reading.elapsed().as_secs_f64();
+        phases.hessian_seconds += hessian_seconds;
+        phases.forward_seconds += begun.elapsed().as_secs_f64() - hessian_seconds;
         backend.keep_residents(kept);
         Ok(hessian)
+    }
+
+    /// Waits until the device has done all it was given.
+    fn wait(&self, backend: &mut dyn Backend) -> Result<()> {
+        let fetch = backend.fetch(None, self.sequence.rows.position, 0, 1)?;
+        backend.finish(fetch).map(|_| ())
     }
 
     fn rows(&self, tensor: Tensor, rows: usize) -> Tensor {
@@ -131,15 +154,7 @@ impl Calibrator {
     }
 
     /// Adds a stage and returns the input of linears at its end.
-    fn plan(
-        &self,
-        plan: &mut Plan,
-        layer: &Layer,
-        stage: Stage,
-        tokens: usize,
-        scale: f32,
-        bands: &[(usize, Tensor)],
-    ) -> Tensor {
+    fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, tokens: usize) -> Tensor {
         let x = self.rows(self.x, tokens);
         let s = Sequence { rows: self.sequence.rows.first(tokens), ..self.sequence };
         let end = match stage {
@@ -160,30 +175,8 @@ impl Calibrator {
         if stage.is_none() {
             layer.add_mlp(plan, end, x);
         }
-        for &(row0, h) in bands {
-            plan.hessian("hessian", end, scale, row0, h);
-        }
         end
     }
-}
-
-/// Creates H in bands of whole tiles of rows that the device can bind.
-fn bands(backend: &mut dyn Backend, name: &str, width: usize) -> Result<Vec<(usize, Tensor)>> {
-    let tile = (4 * width * hessian::TILE) as u64;
-    let rows = (backend.max_tensor_bytes() / tile) as usize * hessian::TILE;
-    if rows == 0 {
-        return Err(Error::OutOfMemory {
-            what: format!("a band of the Hessian of {name}"),
-            bytes: tile,
-            limit: format!("and one binding holds {}", backend.max_tensor_bytes()),
-            fix: "take another `device`, or `Compute::Cpu`".into(),
-        });
-    }
-    let band = |first: usize| {
-        let rows = rows.min(width - first);
-        Ok((first, backend.create(&format!("hessian of {name}"), rows, width, Element::F32)?))
-    };
-    (0..width).step_by(rows.min(width)).map(band).collect()
 }
 
 /// Reads H and completes its lower triangle.

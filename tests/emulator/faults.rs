@@ -22,6 +22,7 @@ pub struct Planted {
 const NORM: [&str; 3] = ["rms_norm", "portable", "last_of_5x100"];
 const REDUCE: &str = "lib/reduce";
 const HESSIAN: [&str; 3] = ["hessian", "portable", ""];
+const TILE_PRODUCT: &str = "lib/tile_product";
 
 static PLANTED: &[Planted] = &[
     Planted {
@@ -254,19 +255,19 @@ static PLANTED: &[Planted] = &[
     Planted {
         name: "a_tile_overwritten_while_others_read_it",
         on: HESSIAN,
-        file: "hessian",
+        file: TILE_PRODUCT,
         edits: &[("        }\n        workgroupBarrier();\n    }\n", "        }\n    }\n")],
         kind: "data-race",
-        at: ("hessian", "left[at] = loaded.x;"),
+        at: (TILE_PRODUCT, "left[at] = loaded.x;"),
         subgroup: 32,
     },
     Planted {
         name: "a_tile_shifted_by_one",
         on: HESSIAN,
-        file: "hessian",
+        file: TILE_PRODUCT,
         edits: &[("left[at + 256u] =", "left[at + 257u] =")],
         kind: "out-of-bounds",
-        at: ("hessian", "left[at + 257u] ="),
+        at: (TILE_PRODUCT, "left[at + 257u] ="),
         subgroup: 32,
     },
 ];

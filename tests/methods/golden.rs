@@ -17,7 +17,13 @@ use crate::options::{gptq_factor, gptq_options, grid_options, spqr_factor, spqr_
 
 pub type Test = (&'static str, fn(&Path) -> Result<(), Failed>);
 
-pub static TESTS: &[Test] = &[("rtn", test_rtn), ("gptq", test_gptq), ("spqr", test_spqr), ("int8", test_int8)];
+pub static TESTS: &[Test] = &[
+    ("rtn", test_rtn),
+    ("gptq", test_gptq),
+    ("spqr", test_spqr),
+    ("int8", test_int8),
+    ("device", crate::device::golden),
+];
 
 struct File(Vec<u8>);
 
@@ -39,20 +45,20 @@ impl File {
 const N: usize = 896;
 const GROUP: usize = 128;
 
-struct Layer {
+pub struct Layer {
     weight: Vec<f32>,
-    hessian: Hessian,
+    pub hessian: Hessian,
 }
 
 impl Layer {
-    fn open(folder: &Path) -> Layer {
+    pub fn open(folder: &Path) -> Layer {
         let file = File::open(folder, "layer_input");
         let weight = file.list("weight_bf16_bits").into_iter().map(|w: u16| f32::from_bits(u32::from(w) << 16));
         let hessian = Hessian { name: "q_proj".to_owned(), n: N, values: file.list("hessian") };
         Layer { weight: weight.collect(), hessian }
     }
 
-    fn weight(&self) -> Weight<'_> {
+    pub fn weight(&self) -> Weight<'_> {
         Weight { name: "q_proj", values: &self.weight, rows: N, cols: N }
     }
 
@@ -75,6 +81,19 @@ impl Layer {
 
 fn stored<T: QuantizedWeight>(solved: &Quantized) -> &T {
     solved.weight.downcast_ref().expect("a weight of the method's format")
+}
+
+/// Returns the share of equal codes of two weights of one format with codes that fill words.
+pub fn code_share(expected: &Quantized, found: &Quantized) -> f64 {
+    let codes = |solved: &Quantized| {
+        let (words, bits) = match solved.weight.downcast_ref::<Grid>() {
+            Some(grid) => (&grid.codes, grid.bits),
+            None => (&stored::<Spqr>(solved).codes, stored::<Spqr>(solved).bits),
+        };
+        let (row, cols) = (solved.weight.cols() * bits as usize / 32, solved.weight.cols());
+        words.chunks_exact(row).flat_map(|row| (0..cols).map(move |c| code(row, c, bits))).collect::<Vec<u32>>()
+    };
+    equal(&codes(expected), &codes(found))
 }
 
 fn codes(words: &[u32], bits: u32) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //! group in a row. The arithmetic is that of GPTQ's reference quantizer, which its successors kept.
 
 use half::f16;
+use rayon::prelude::*;
 
 use super::{Grid, GridOptions};
 use crate::error::{Error, Result};
@@ -95,6 +96,12 @@ pub(super) struct Grids {
 }
 
 impl Grids {
+    /// Returns grids from scale and zero of each row.
+    pub(super) fn of_pairs(maxq: f32, pairs: &[f32]) -> Grids {
+        let (scales, zeros) = pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).unzip();
+        Grids { maxq, scales, zeros }
+    }
+
     /// Writes code and value of each weight of a column.
     pub(super) fn quantize(&self, column: &[f32], codes: &mut [f32], values: &mut [f32]) {
         let grids = self.scales.iter().zip(&self.zeros);
@@ -121,9 +128,9 @@ impl Grids {
 
 /// Codes of a tile of rows.
 pub(super) struct CodedTile {
-    rows: usize,
+    pub(super) rows: usize,
     /// \[cols\]\[rows\], in the order of quantization.
-    codes: Vec<f32>,
+    pub(super) codes: Vec<f32>,
     /// A group each.
     pub(super) grids: Vec<Grids>,
     /// Σ ((w - ŵ) / U_cc)²
@@ -153,12 +160,17 @@ pub(super) fn assemble(
     let (rows, cols) = (weight.rows, weight.cols);
     let mut codes = vec![0u8; rows * cols];
     let (mut scales, mut zeros) = (vec![f16::ZERO; cols / group_size * rows], vec![0u8; cols / group_size * rows]);
-    let mut first = 0;
-    for (tile, codes) in tiles.iter().zip(codes.chunks_mut(ROWS * cols)) {
-        for (k, column) in tile.codes.chunks_exact(tile.rows).enumerate() {
-            let col = place.map_or(k, |place| place[k] as usize);
-            column.iter().enumerate().for_each(|(r, &code)| codes[r * cols + col] = code as u8);
-        }
+    let (mut first, mut rest) = (0, &mut codes[..]);
+    for tile in tiles {
+        let codes;
+        (codes, rest) = rest.split_at_mut(tile.rows * cols);
+        codes.par_chunks_mut(ROWS * cols).enumerate().for_each(|(strip, codes)| {
+            for (k, column) in tile.codes.chunks_exact(tile.rows).enumerate() {
+                let col = place.map_or(k, |place| place[k] as usize);
+                let column = &column[strip * ROWS..][..codes.len() / cols];
+                column.iter().enumerate().for_each(|(r, &code)| codes[r * cols + col] = code as u8);
+            }
+        });
         for (g, grids) in tile.grids.iter().enumerate() {
             for (r, (&scale, &zero)) in grids.scales.iter().zip(&grids.zeros).enumerate() {
                 let at = g * rows + first + r;

@@ -2,8 +2,10 @@
 
 mod awq;
 mod config;
+mod feedback_kernel;
 mod file;
 mod fit;
+mod fit_kernel;
 mod gptq;
 mod layout;
 mod matmul;
@@ -17,7 +19,7 @@ use half::f16;
 use rayon::prelude::*;
 
 pub use config::{GptqFolder, Zeros};
-pub use gptq::gptq;
+pub use gptq::{gptq, gptq_on};
 pub use options::{GPTQ, GptqOptions, GridOptions, GroupSize, RTN, RtnOptions};
 pub use rtn::rtn;
 
@@ -29,7 +31,7 @@ use layout::{deal, padded, stat_at, zero_bits};
 
 pub static FORMAT: Format = Format {
     name: "grid",
-    kernels: &[&matvec::KERNEL, &matmul::KERNEL],
+    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
     rest: None,

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fit::Fit;
-use super::{FORMAT, GptqFolder, Zeros, gptq, random, rtn};
+use super::{FORMAT, GptqFolder, Zeros, gptq, gptq_on, random, rtn};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
+use crate::plan::Backend;
 
 pub static RTN: Method = Method {
     name: "rtn",
@@ -237,6 +238,16 @@ impl Solver for GptqOptions {
 
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
         gptq(weight, inputs.factor(weight)?, bits, self)
+    }
+
+    fn quantize_on(
+        &self,
+        backend: &mut dyn Backend,
+        bits: u32,
+        weight: &Weight<'_>,
+        inputs: InputStatistics<'_>,
+    ) -> Result<Quantized> {
+        gptq_on(backend, weight, inputs.factor(weight)?, bits, self)
     }
 
     fn folder(&self, bits: u32, run: &RunOptions) -> Box<dyn FolderWriter> {

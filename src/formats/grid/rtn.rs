@@ -6,7 +6,7 @@ use super::GridOptions;
 use super::fit::{CodedTile, Fit, assemble};
 use crate::error::Result;
 use crate::formats::solver::tile::{ROWS, Tile};
-use crate::formats::solver::{Hessian, Quantized, Weight};
+use crate::formats::solver::{Hessian, Quantized, Weight, relative_error};
 
 /// Rounds every weight to a code of `bits` on its group's grid. The Hessian serves to measure the error only.
 ///
@@ -33,5 +33,6 @@ pub fn rtn(weight: &Weight<'_>, bits: u32, options: &GridOptions, hessian: Optio
         })
         .collect();
     let packed = assemble(weight, bits, group_size, &tiles, None, None)?;
-    Ok(Quantized::new(weight, packed, hessian))
+    let error = hessian.map(|hessian| relative_error(weight, &*packed, hessian));
+    Ok(Quantized::new(packed, error))
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
 use crate::formats::solver::tile::round;
-use crate::formats::solver::{Hessian, Quantized, Weight, all_finite};
+use crate::formats::solver::{Hessian, Quantized, Weight, all_finite, relative_error};
 
 pub static METHOD: Method = Method {
     name: "int8",
@@ -83,5 +83,6 @@ pub fn int8(weight: &Weight<'_>, threshold: f32, hessian: Option<&Hessian>) -> R
         codes.iter_mut().zip(row).for_each(|(code, w)| *code = round(w * factor) as i8);
     });
     let int8 = Int8 { rows: weight.rows, cols: weight.cols, codes, scales, threshold };
-    Ok(Quantized::new(weight, Box::new(int8), hessian))
+    let error = hessian.map(|hessian| relative_error(weight, &int8, hessian));
+    Ok(Quantized::new(Box::new(int8), error))
 }

@@ -20,6 +20,7 @@
 //! ```
 
 mod cholesky;
+pub(super) mod device;
 mod hessian;
 mod loss;
 mod order;
@@ -30,8 +31,9 @@ use rayon::prelude::*;
 use super::QuantizedWeight;
 use crate::error::{Error, Result};
 
+pub(crate) use device::hessian_bands;
 pub use hessian::{Damping, Dead, Factor, FactorOptions, Hessian, Order};
-pub use loss::relative_error;
+pub use loss::{relative_error, relative_error_on};
 pub use order::spearman;
 
 /// Trained weight, to be quantized.
@@ -72,13 +74,8 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    pub(super) fn new(
-        weight: &Weight<'_>,
-        quantized: Box<dyn QuantizedWeight>,
-        hessian: Option<&Hessian>,
-    ) -> Quantized {
-        let relative_error = hessian.map(|hessian| relative_error(weight, &*quantized, hessian));
-        Quantized { weight: quantized, loss: 0.0, relative_error, outlier_share: 0.0, notes: Vec::new() }
+    pub(super) fn new(weight: Box<dyn QuantizedWeight>, relative_error: Option<f64>) -> Quantized {
+        Quantized { weight, loss: 0.0, relative_error, outlier_share: 0.0, notes: Vec::new() }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Spqr, SpqrOptions};
 use crate::error::{Error, Result};
 use crate::formats::codes::pack;
 use crate::formats::solver::tile::{ROWS, Tile, block, feed};
-use crate::formats::solver::{Factor, Quantized, Weight};
+use crate::formats::solver::{Factor, Quantized, Weight, relative_error};
 
 /// Checks that the options suit a weight of this shape.
 pub(super) fn check(name: &str, rows: usize, cols: usize, bits: u32, options: &SpqrOptions) -> Result<()> {
@@ -46,7 +46,8 @@ pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrO
         let (step, tensor) = ("storing it in f16".to_owned(), format!("a statistic of {}", weight.name));
         return Err(Error::NotFinite { step, tensor });
     }
-    let mut done = Quantized::new(weight, Box::new(packed), Some(factor.hessian));
+    let error = relative_error(weight, &packed, factor.hessian);
+    let mut done = Quantized::new(Box::new(packed), Some(error));
     done.loss = tiles.iter().map(|tile| tile.loss).sum::<f64>() / 2.0;
     done.outlier_share = share(&tiles, weight.cols);
     done.notes = factor.notes();
