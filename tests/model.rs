@@ -121,9 +121,10 @@ fn tolerance(device: &DeviceChoice) -> f32 {
         Compute::Fast => {
             let name = device.device.as_deref().unwrap_or_default();
             let index = name.parse::<usize>().ok();
-            let coop = gpu::adapters()
-                .into_iter()
-                .any(|a| Some(a.facts.index) == index && (a.facts.has - device.without).contains(Needs::COOP_MATRIX));
+            let coop = gpu::adapters().into_iter().any(|a| {
+                Some(a.facts.index) == index
+                    && (a.facts.has - device.without).intersects(Needs::COOP_MATRIX | Needs::COOP_MATRIX8)
+            });
             if coop || name.starts_with("emulated") { 2e-2 } else { 2e-3 }
         }
     }

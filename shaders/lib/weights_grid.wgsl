@@ -30,23 +30,21 @@ fn stat_at(g: u32, n: u32) -> u32 {
 
 fn scale_at(at: u32) -> f32 { return unpack2x16float(scales[at / 2u])[at % 2u]; }
 
-fn zero_at(at: u32) -> f32 {
-    return f32(extractBits(zeros[at / (32u / ZERO_BITS)], at % (32u / ZERO_BITS) * ZERO_BITS, ZERO_BITS));
-}
+fn zero_in(word: u32, at: u32) -> f32 { return f32(extractBits(word, at % (32u / ZERO_BITS) * ZERO_BITS, ZERO_BITS)); }
+fn zero_at(at: u32) -> f32 { return zero_in(zeros[at / (32u / ZERO_BITS)], at); }
 
-// Codes of quad q of columns of row n.
-fn codes_of(n: u32, q: u32) -> vec4<f32> {
-    let s = span_log();
-    let unit = ((q >> (s + 3u)) << s) + (q & ((1u << s) - 1u));
-    return four_codes(load_unit(first_unit(n) + unit), (q >> s) & 7u);
-}
-
-// Weights 8 i to 8 i + 7 of row n.
+// Weights 8 i to 8 i + 7 of row n: quads 2 i and 2 i + 1 of columns. All loads stand before the first use of one.
 fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
+    let s = span_log();
+    let q = vec2(2u * i, 2u * i + 1u);
+    let unit = first_unit(n) + ((q >> vec2(s + 3u)) << vec2(s)) + (q & vec2((1u << s) - 1u));
     let at = stat_at(i * 8u / params.group_size, n);
+    let units = array(load_unit(unit.x), load_unit(unit.y));
+    let zeros_word = zeros[at / (32u / ZERO_BITS)];
     let scale = scale_at(at);
-    let zero = vec4(zero_at(at));
-    return array(scale * (codes_of(n, 2u * i) - zero), scale * (codes_of(n, 2u * i + 1u) - zero));
+    let zero = vec4(zero_in(zeros_word, at));
+    let j = (q >> vec2(s)) & vec2(7u);
+    return array(scale * (four_codes(units[0], j.x) - zero), scale * (four_codes(units[1], j.y) - zero));
 }
 
 // The sum of w * x over unit i of row n; total is the sum of those x.

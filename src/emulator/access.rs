@@ -37,11 +37,11 @@ impl Interpreter<'_> {
                 let length = bytes.saturating_sub(*offset) / stride;
                 self.register_mut(*d).fill(length);
             }
-            Op::LoadMatrix { d, pointer, stride, row_major, half, size } => {
-                self.matrix_access(*d, pointer, *stride, *row_major, *half, *size, false, line);
+            Op::LoadMatrix { d, pointer, stride, row_major, memory, size } => {
+                self.matrix_access(*d, pointer, *stride, *row_major, *memory, *size, false, line);
             }
-            Op::StoreMatrix { a, pointer, stride, row_major, half, size } => {
-                self.matrix_access(*a, pointer, *stride, *row_major, *half, *size, true, line);
+            Op::StoreMatrix { a, pointer, stride, row_major, memory, size } => {
+                self.matrix_access(*a, pointer, *stride, *row_major, *memory, *size, true, line);
             }
             _ => self.subgroup_op(op, line),
         }

@@ -55,8 +55,8 @@ pub struct EmulatedAdapter {
     pub failed: Option<(String, u32)>,
 }
 
-/// Kernel, variant, and what the step specializes.
-type ProgramKey = (&'static str, &'static str, Vec<(&'static str, u32)>);
+/// Kernel, variant, and its constants.
+type ProgramKey = (&'static str, &'static str, Consts);
 
 struct Compiled {
     /// By entry point.
@@ -108,11 +108,11 @@ impl EmulatedAdapter {
 
     fn compiled(&mut self, step: &Step) -> Result<Rc<Compiled>> {
         let (variant, consts) = self.variant(step.kernel);
-        let key = (step.kernel.name, variant.name, step.consts.clone());
+        let consts = consts.specialized(&step.consts);
+        let key = (step.kernel.name, variant.name, consts.clone());
         if let Some(known) = self.programs.get(&key) {
             return Ok(Rc::clone(known));
         }
-        let consts = consts.specialized(&step.consts);
         let folder = self.options.shaders.as_deref();
         let text = pipeline::source(variant, &consts, folder)?;
         let mut programs = HashMap::new();

@@ -5,7 +5,7 @@ use naga::{Expression, Handle, Scalar, ScalarKind, TypeInner};
 use super::counters::InstructionClass;
 use super::lanes;
 use super::lower::{Frame, Lowering, Operand};
-use super::program::{Check, Op, Pointee, Reg, Root};
+use super::program::{Check, MatrixMemory, Op, Pointee, Reg, Root};
 use super::variables::{scalar_of, words};
 
 /// Scalar of conditions.
@@ -174,11 +174,11 @@ impl<'a> Lowering<'a> {
             }
             Expression::CooperativeLoad { role: _, columns, data, .. } => {
                 let pointer = self.pointer(frame, data.pointer)?;
-                let half = self.is_half(pointer.ty);
+                let memory = self.matrix_memory(pointer.ty);
                 let stride = self.scalar(frame, data.stride)?;
                 let d = self.matrix();
                 let (row_major, size) = (data.row_major, *columns as u32);
-                self.push(Op::LoadMatrix { d, pointer, stride, row_major, half, size });
+                self.push(Op::LoadMatrix { d, pointer, stride, row_major, memory, size });
                 Operand::Matrix(d)
             }
             Expression::CooperativeMultiplyAdd { a, b, c } => {
@@ -198,12 +198,16 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    pub(super) fn is_half(&self, ty: Pointee) -> bool {
-        let scalar = match ty {
-            Pointee::Type(ty) => scalar_of(self.inner(ty)),
-            Pointee::Scalar(scalar) => Some(scalar),
+    /// Returns how a matrix lies where a pointer points.
+    pub(super) fn matrix_memory(&self, ty: Pointee) -> MatrixMemory {
+        let (scalar, unit) = match ty {
+            Pointee::Type(ty) => match *self.inner(ty) {
+                TypeInner::Vector { size, scalar } => (Some(scalar), size as u32),
+                ref inner => (scalar_of(inner), 1),
+            },
+            Pointee::Scalar(scalar) => (Some(scalar), 1),
         };
-        scalar.is_some_and(|s| s.width == 2)
+        MatrixMemory { half: scalar.is_some_and(|s| s.width == 2), unit }
     }
 
     /// Returns where component `index` of a composite value begins, and its words.

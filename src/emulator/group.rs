@@ -92,13 +92,13 @@ impl<'a> Lowering<'a> {
                 if matches!(pointer.root, Root::Registers(_) | Root::Matrix(_)) {
                     return self.fail("stores of cooperative matrices to variables");
                 }
-                let half = self.is_half(pointer.ty);
+                let memory = self.matrix_memory(pointer.ty);
                 let stride = self.scalar(frame, data.stride)?;
                 let naga::TypeInner::CooperativeMatrix { columns, .. } = *self.type_of(frame, *target) else {
                     return self.fail("this store of a cooperative matrix");
                 };
                 let size = columns as u32;
-                self.push(Op::StoreMatrix { a, pointer, stride, row_major: data.row_major, half, size });
+                self.push(Op::StoreMatrix { a, pointer, stride, row_major: data.row_major, memory, size });
             }
             _ => return self.fail("this statement"),
         }

@@ -5,7 +5,7 @@ use super::finding::FindingKind;
 use super::lanes::{h, to_half};
 use super::machine::Interpreter;
 use super::memory::Words;
-use super::program::{Pointer, Reg, Root};
+use super::program::{MatrixMemory, Pointer, Reg, Root};
 
 impl Interpreter<'_> {
     /// Returns where a subgroup's values of a matrix begin.
@@ -21,11 +21,12 @@ impl Interpreter<'_> {
         pointer: &Pointer,
         stride: Reg,
         row_major: bool,
-        half: bool,
+        memory: MatrixMemory,
         size: u32,
         writes: bool,
         line: u32,
     ) {
+        let MatrixMemory { half, unit } = memory;
         let width = if half { 2 } else { 4 };
         self.find_offsets(pointer, width, line, if writes { "writes" } else { "reads" });
         let starts = self.offsets.clone();
@@ -38,14 +39,14 @@ impl Interpreter<'_> {
             }
             let first = subgroup * self.settings.subgroup;
             let Some(lane) = (first..self.lanes).find(|&l| starts[l] != NOWHERE) else { continue };
-            let stride = self.register(stride)[lane];
+            let stride = u64::from(self.register(stride)[lane]) * u64::from(unit);
             let at = self.matrix_at(matrix, subgroup);
             let lanes = self.settings.subgroup.min(self.lanes - first);
             let mut offsets = Vec::new();
             for element in 0..size * size {
                 let (i, j) = (element / size, element % size);
                 // A shader's stride may be anything.
-                let [i, j, stride] = [i, j, stride].map(u64::from);
+                let [i, j] = [i, j].map(u64::from);
                 let step = if row_major { i * stride + j } else { j * stride + i };
                 let offset = u64::from(starts[lane]) + step * u64::from(width);
                 let owner = first + element as usize % lanes;

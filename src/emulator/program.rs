@@ -288,7 +288,7 @@ pub enum Op {
         pointer: Pointer,
         stride: Reg,
         row_major: bool,
-        half: bool,
+        memory: MatrixMemory,
         size: u32,
     },
     StoreMatrix {
@@ -296,7 +296,7 @@ pub enum Op {
         pointer: Pointer,
         stride: Reg,
         row_major: bool,
-        half: bool,
+        memory: MatrixMemory,
         size: u32,
     },
     /// d = a · b + c on cooperative matrices of `size` rows and columns.
@@ -310,6 +310,15 @@ pub enum Op {
     ZeroMatrix {
         d: usize,
     },
+}
+
+/// How a cooperative matrix lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixMemory {
+    /// Its elements are f16; else f32.
+    pub half: bool,
+    /// Elements of a stride's unit: those of a vector, where the pointer points to one.
+    pub unit: u32,
 }
 
 /// Lane that a subgroup operation reads.

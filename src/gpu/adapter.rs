@@ -73,7 +73,12 @@ fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
 }
 
 fn facts(index: usize, raw: &wgpu::Adapter) -> Facts {
-    let (info, limits, features) = (raw.get_info(), raw.limits(), raw.features());
+    let (mut info, limits, features) = (raw.get_info(), raw.limits(), raw.features());
+    let apple = info.backend == wgpu::Backend::Metal && info.name.contains("Apple");
+    if apple {
+        // wgpu says 4 to 64 of every device of Metal; Apple's own have 32.
+        (info.subgroup_min_size, info.subgroup_max_size) = (32, 32);
+    }
     let class = match info.device_type {
         wgpu::DeviceType::DiscreteGpu => Class::Discrete,
         wgpu::DeviceType::IntegratedGpu => Class::Integrated,
@@ -87,9 +92,11 @@ fn facts(index: usize, raw: &wgpu::Adapter) -> Facts {
     has.set(Needs::SUBGROUP8, has.contains(Needs::SUBGROUP) && info.subgroup_min_size >= 8);
     has.set(Needs::F16, features.contains(wgpu::Features::SHADER_F16));
     has.set(Needs::INT64, features.contains(wgpu::Features::SHADER_INT64));
-    let one_size = info.subgroup_min_size == info.subgroup_max_size;
-    let tiles = has.contains(Needs::F16 | Needs::SUBGROUP) && multiplies_f16_tiles(raw, features);
-    has.set(Needs::COOP_MATRIX, one_size && tiles);
+    let tiles = |side| has.contains(Needs::F16 | Needs::SUBGROUP) && multiplies_f16_tiles(raw, features, side);
+    let (tiles16, tiles8) = (tiles(16), tiles(8));
+    has.set(Needs::COOP_MATRIX, tiles16);
+    // wgpu lists them for other makers' cards under Metal too, whose compiler has none for those.
+    has.set(Needs::COOP_MATRIX8, tiles8 && (apple || info.backend != wgpu::Backend::Metal));
     Facts {
         index,
         name: info.name,
@@ -109,14 +116,14 @@ fn facts(index: usize, raw: &wgpu::Adapter) -> Facts {
     }
 }
 
-/// WGSL can express only square tiles; drivers may list others.
-fn multiplies_f16_tiles(raw: &wgpu::Adapter, features: wgpu::Features) -> bool {
+/// Returns whether the adapter multiplies square tiles of this side: WGSL can express no others, which drivers may list.
+fn multiplies_f16_tiles(raw: &wgpu::Adapter, features: wgpu::Features, side: u32) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};
     features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
         && raw
             .cooperative_matrix_properties()
             .iter()
-            .any(|p| (p.m_size, p.n_size, p.k_size) == (16, 16, 16) && p.ab_type == F16 && p.cr_type == F32)
+            .any(|p| (p.m_size, p.n_size, p.k_size) == (side, side, side) && p.ab_type == F16 && p.cr_type == F32)
 }
 
 /// The adapter `wanted` names by its number or part of its name; without a wish a real GPU before a

@@ -79,10 +79,10 @@ impl Gpu {
         let mut has = facts.has - options.without;
         // What builds on a feature goes with it.
         if !has.contains(Needs::SUBGROUP) {
-            has -= Needs::SUBGROUP8 | Needs::COOP_MATRIX;
+            has -= Needs::SUBGROUP8 | Needs::COOP_MATRIX | Needs::COOP_MATRIX8;
         }
         if !has.contains(Needs::F16) {
-            has -= Needs::COOP_MATRIX;
+            has -= Needs::COOP_MATRIX | Needs::COOP_MATRIX8;
         }
         let mut limits = raw.limits();
         if options.webgpu_limits {
@@ -97,10 +97,10 @@ impl Gpu {
             (Needs::SUBGROUP, wgpu::Features::SUBGROUP),
             (Needs::F16, wgpu::Features::SHADER_F16),
             (Needs::INT64, wgpu::Features::SHADER_INT64),
-            (Needs::COOP_MATRIX, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+            (Needs::COOP_MATRIX | Needs::COOP_MATRIX8, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
         ];
         for (need, feature) in features {
-            wanted.set(feature, has.contains(need));
+            wanted.set(feature, has.intersects(need));
         }
         wanted.set(wgpu::Features::TIMESTAMP_QUERY, facts.timestamps);
         let caches = raw.features().contains(wgpu::Features::PIPELINE_CACHE) && !options.webgpu_limits;

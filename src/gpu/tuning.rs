@@ -119,7 +119,7 @@ pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u
 /// The constants of a variant on an adapter class.
 pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
     let mut consts = Consts::new(variant.consts);
-    if variant.needs.contains(Needs::COOP_MATRIX) {
+    if variant.needs.intersects(Needs::COOP_MATRIX | Needs::COOP_MATRIX8) {
         consts.set("LANES", subgroup_max);
     }
     let tuned = |t: &&Tuning| t.concerns(class, kernel) && t.variant == variant.name;

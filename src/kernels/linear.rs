@@ -179,12 +179,15 @@ pub(crate) const fn matvec_int64_subgroup<const ROWS: u32>(wgsl: Files, consts: 
     Variant { name: "int64_subgroup", needs, ..matvec_rows_subgroup::<ROWS>(wgsl, consts) }
 }
 
-/// Matmul by cooperative matrices. Or over a plain emulation of their tiles, `coop_emulated`: slow, and the same
-/// everywhere else, so that its indexing and epilogue are tested on every adapter; there with half the step, since its
-/// f32 take twice the workgroup memory and WebGPU grants 16 KiB.
+/// Matmul by cooperative matrices of 16x16, `coop`, or of 8x8, `coop8`. Or over a plain emulation of their tiles,
+/// `coop_emulated`: slow, and the same everywhere else, so that its indexing and epilogue are tested on every adapter;
+/// there with half the step, since its f32 take twice the workgroup memory and WebGPU grants 16 KiB.
 pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, consts: Defaults) -> Variant {
     Variant { name, needs, wgsl, consts, tile: |_| [64, 64], nmse: 1e-6 }
 }
+
+/// What variants with cooperative matrices need besides them.
+pub(crate) const COOP: Needs = Needs::F16.union(Needs::SUBGROUP);
 
 /// Matmul whose workgroups are eight lanes, for software drivers.
 pub(crate) const fn matmul_rows_subgroup(wgsl: Files, consts: Defaults) -> Variant {
@@ -201,9 +204,15 @@ macro_rules! matmul_variants {
             $($first,)?
             $crate::kernels::linear::matmul_coop(
                 "coop",
-                $crate::plan::Needs::COOP_MATRIX.union($crate::plan::Needs::F16).union($crate::plan::Needs::SUBGROUP),
+                $crate::kernels::linear::COOP.union($crate::plan::Needs::COOP_MATRIX),
                 $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
                 &[("LANES", 32), $($const),*],
+            ),
+            $crate::kernels::linear::matmul_coop(
+                "coop8",
+                $crate::kernels::linear::COOP.union($crate::plan::Needs::COOP_MATRIX8),
+                $wgsl!("lib/tile_coop8", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
+                &[("LANES", 32), ("HIGH", 4), $($const),*],
             ),
             $crate::plan::Variant::portable(
                 $wgsl!("lib/matmul", $($weights,)+ "lib/product" $(; $($codes),+)?), &[$($const),*], |_| [64, 64], 1e-10,
@@ -213,7 +222,7 @@ macro_rules! matmul_variants {
                 "coop_emulated",
                 $crate::plan::Needs::empty(),
                 $wgsl!("lib/tile_emulated", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("LANES", 32), ("STEP", 16), $($const),*],
+                &[("STEP", 16), $($const),*],
             ),
             $($last,)?
         ]

@@ -49,7 +49,9 @@ impl ShaderLanguage {
     pub fn lacks(self, needs: Needs) -> Option<(Needs, &'static str)> {
         let (lacking, reason) = match self {
             ShaderLanguage::Spirv | ShaderLanguage::Msl => return None,
-            ShaderLanguage::Hlsl => (Needs::COOP_MATRIX, "HLSL 6 has none; adapters of DX12 never report it"),
+            ShaderLanguage::Hlsl => {
+                (Needs::COOP_MATRIX | Needs::COOP_MATRIX8, "HLSL 6 has none; adapters of DX12 never report it")
+            }
             ShaderLanguage::Glsl => (Needs::all(), "GLES has none; adapters of OpenGL never report it"),
         };
         let lacking = needs & lacking;
@@ -94,6 +96,7 @@ fn granted(needs: Needs) -> Capabilities {
         (Needs::F16, Capabilities::SHADER_FLOAT16),
         (Needs::INT64, Capabilities::SHADER_INT64),
         (Needs::COOP_MATRIX, Capabilities::COOPERATIVE_MATRIX),
+        (Needs::COOP_MATRIX8, Capabilities::COOPERATIVE_MATRIX),
     ];
     let always = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     table.iter().filter(|(need, _)| needs.contains(*need)).fold(always, |all, (_, one)| all | *one)

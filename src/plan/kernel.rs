@@ -15,8 +15,10 @@ bitflags::bitflags! {
         const SUBGROUP8 = 2;
         const F16 = 4;
         const INT64 = 8;
-        /// 16x16x16 cooperative matrices, f16 operands, f32 accumulators, one subgroup size.
+        /// 16x16x16 cooperative matrices, f16 operands, f32 accumulators.
         const COOP_MATRIX = 16;
+        /// The same of 8x8x8.
+        const COOP_MATRIX8 = 32;
     }
 }
 

@@ -226,7 +226,7 @@ fn every_figure_of_a_card_has_a_source() {
         assert!(parsed.int_lanes.0 > 0.0 && parsed.int_lanes.0 <= parsed.lanes.0, "{}", parsed.name);
         assert!(parsed.copy_gb_s.0 <= parsed.bandwidth_gb_s.0, "{}: a copy above the peak", parsed.name);
         let has = parsed.has().unwrap();
-        let tiles = has.contains(qwgpu::plan::Needs::COOP_MATRIX);
+        let tiles = has.intersects(qwgpu::plan::Needs::COOP_MATRIX | qwgpu::plan::Needs::COOP_MATRIX8);
         assert!(!tiles || parsed.matrix_tflops.0 > 0.0, "{}: cooperative matrices without a rate", parsed.name);
         for adapter in &parsed.adapters {
             let found = qwgpu::lab::Card::of_adapter(&format!("Some {adapter} (driver)")).unwrap();

@@ -235,9 +235,9 @@ static PLANTED: &[Planted] = &[
         name: "an_f16_that_overflows",
         on: ["matmul_bf16", "coop", ""],
         file: "lib/tile_coop",
-        edits: &[("return f16(v);", "return f16(v * 1.0e6);")],
+        edits: &[("= vec4<f16>(low);", "= vec4<f16>(low * 1.0e6);")],
         kind: "f16-overflow",
-        at: ("lib/tile_coop", "return f16(v * 1.0e6);"),
+        at: ("lib/tile_coop", "= vec4<f16>(low * 1.0e6);"),
         subgroup: 32,
     },
     Planted {

@@ -17,9 +17,11 @@ use qwgpu::plan::dispatch::dispatches;
 use qwgpu::plan::{Consts, Needs, Variant};
 use serde_json::json;
 
+const COOP: &str = "cooperative matrices are naga's own";
+
 /// Extensions that only naga has, so Tint cannot read their shaders.
 static EXCEPTIONS: &[(Needs, &str)] =
-    &[(Needs::INT64, "u64 is naga's own"), (Needs::COOP_MATRIX, "cooperative matrices are naga's own")];
+    &[(Needs::INT64, "u64 is naga's own"), (Needs::COOP_MATRIX, COOP), (Needs::COOP_MATRIX8, COOP)];
 
 /// Returns a test for each kernel and variant. Tint is not asked for a listing.
 pub fn tests(arguments: &Arguments) -> Vec<Test> {
