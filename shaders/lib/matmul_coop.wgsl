@@ -11,7 +11,7 @@
 
 override LANES: u32 = 32u;
 override EDGE: u32 = 64u;
-override HIGH: u32 = 2u;
+override HIGH: u32 = EDGE / 32u;
 override STEP: u32 = 32u;
 override ACROSS: u32 = EDGE / (2u * SIDE); // blocks of a row
 override BLOCKS: u32 = EDGE / (HIGH * SIDE) * ACROSS;
@@ -24,7 +24,7 @@ override STAGED: u32 = BLOCKS * SIDE * SIDE;
 
 var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block
 
-// The nearest value that f16 has a finite neighbour of.
+// The nearest value that is finite in f16.
 fn limited(v: vec4<f32>) -> vec4<f32> { return clamp(v, vec4(-65504.0), vec4(65504.0)); }
 
 fn store_tile(m0: u32, n0: u32, staged: u32) {

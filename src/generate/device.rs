@@ -6,6 +6,7 @@ use super::tune::Autotune;
 use crate::emulator::{self, EmulatedAdapter, Emulator, EmulatorOptions};
 use crate::error::{Error, Result};
 use crate::formats;
+use crate::gpu::tuning::Chunk;
 use crate::gpu::{self, Class, Facts, Gpu};
 use crate::model::KvType;
 use crate::plan::cpu::{Cpu, Mode};
@@ -75,7 +76,7 @@ pub struct Opened {
     /// The device's name.
     pub run: Run,
     /// Tokens that prefill together.
-    pub chunk: usize,
+    pub chunk: Chunk,
     /// Use of tuning when a model is loaded.
     pub autotune: Autotune,
 }
@@ -98,11 +99,11 @@ impl DeviceChoice {
             let name = format!("emulated, subgroups of {subgroup}");
             let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache };
             let backend = Box::new(Emulator::new(adapter, u64::MAX));
-            return Ok(Opened { backend, run, chunk: 32, autotune: Autotune::Off });
+            return Ok(Opened { backend, run, chunk: Chunk::any(32), autotune: Autotune::Off });
         }
         if self.path != Compute::Cpu {
             let gpu = self.open_gpu()?;
-            let chunk = gpu::tuning::prefill_chunk(gpu.facts.class);
+            let chunk = Chunk::of(gpu.facts.class, gpu.facts.has);
             let run = Run { kv_cache: self.kv_cache, ..Run::on(&gpu.facts, gpu.path()) };
             return Ok(Opened { backend: Box::new(gpu), run, chunk, autotune: self.autotune });
         }
@@ -120,7 +121,7 @@ impl DeviceChoice {
         }
         let backend = Box::new(Cpu::new(Mode::Host, u64::MAX));
         let run = Run { kv_cache: self.kv_cache, ..Run::on_cpu() };
-        Ok(Opened { backend, run, chunk: 256, autotune: Autotune::Off })
+        Ok(Opened { backend, run, chunk: Chunk::any(256), autotune: Autotune::Off })
     }
 
     /// Opens the adapter.

@@ -8,6 +8,7 @@ use super::tune::{Autotune, at_start};
 use crate::checkpoint::{Checkpoint, TokenizerSource};
 use crate::error::{Error, Result};
 use crate::formats::QuantType;
+use crate::gpu::tuning::Chunk;
 use crate::model::{Config, Decoder, WeightSource};
 use crate::plan::cpu::{Cpu, Mode};
 use crate::progress::Progress;
@@ -128,7 +129,7 @@ pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progres
     let cpu = Opened {
         backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
         run: Run { kv_cache: twin.kv_cache(), ..Run::on_cpu() },
-        chunk: twin.chunk(),
+        chunk: Chunk::any(twin.chunk()),
         autotune: Autotune::Off,
     };
     load_on(spec, cpu, Some(twin.context()), progress)
@@ -167,9 +168,10 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
     };
     let context = within("`context`", context, 4096, &config)?;
     let Opened { mut backend, run, chunk, autotune } = opened;
+    let chunk = chunk.rows(config.row_flops(context)).min(context);
     let kv_cache = run.kv_cache;
     let model = Decoder::load(config, source, &mut *backend, progress)?;
-    let mut engine = Engine::new(backend, model, context, chunk.min(context), kv_cache)?;
+    let mut engine = Engine::new(backend, model, context, chunk, kv_cache)?;
     at_start(&mut engine, autotune, progress)?;
     engine.prepare()?;
     let mut loaded = Model {

@@ -129,12 +129,37 @@ pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u3
     consts
 }
 
-/// Tokens that prefill together: enough to reuse each weight well, few enough that a chunk's scratch
-/// memory stays small and a software driver answers Ctrl-C.
-pub fn prefill_chunk(class: Class) -> usize {
-    match class {
-        Class::Discrete => 512,
-        Class::Integrated | Class::Other => 256,
-        Class::Software => 128,
+/// How many tokens prefill together.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk {
+    /// Enough to reuse each weight well, few enough that a chunk's scratch memory stays small and a software driver
+    /// answers Ctrl-C.
+    pub most: usize,
+    /// Operations that one dispatch may take: half a second's, where a driver's watchdog ends those of two.
+    pub flops: u64,
+}
+
+impl Chunk {
+    /// Returns that of a device without a watchdog.
+    pub const fn any(most: usize) -> Chunk {
+        Chunk { most, flops: u64::MAX }
+    }
+
+    /// Returns that of an adapter of this class which has `has`.
+    pub fn of(class: Class, has: Needs) -> Chunk {
+        match class {
+            Class::Discrete => Chunk::any(512),
+            Class::Software => Chunk::any(128),
+            // 130 GFLOP/s, or 32: without subgroups it is a phone's, a small board's, or behind OpenGL.
+            _ if has.contains(Needs::SUBGROUP) => Chunk { most: 256, flops: 64_000_000_000 },
+            _ => Chunk { most: 256, flops: 16_000_000_000 },
+        }
+    }
+
+    /// Returns the rows of a pass whose costliest dispatch takes `row_flops` operations for each: all, or a power of two,
+    /// of which a tile of attention has 32.
+    pub fn rows(self, row_flops: u64) -> usize {
+        let within = self.flops / row_flops.max(1);
+        if within < self.most as u64 { self.most.min(1 << within.max(32).ilog2()) } else { self.most }
     }
 }

@@ -138,6 +138,7 @@ impl Plan {
             let step = self.add(kernel, name, params, &bind, [m, block.rows], 2 * (m * k * block.rows) as u64);
             step.bytes = weight + x.bytes() + (4 * m * block.rows) as u64;
             step.consts = consts(layout);
+            step.consts.push(("EDGE", edge(m, block.rows)));
         }
         y
     }
@@ -186,6 +187,18 @@ pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, c
     Variant { name, needs, wgsl, consts, tile: |_| [64, 64], nmse: 1e-6 }
 }
 
+/// The first of these, whose workgroups' tile a step chooses.
+pub(crate) const fn matmul_coop16(wgsl: Files, consts: Defaults) -> Variant {
+    let tile = |c: &Consts| [c.get("EDGE"); 2];
+    Variant { tile, ..matmul_coop("coop", COOP.union(Needs::COOP_MATRIX), wgsl, consts) }
+}
+
+/// Returns the rows and columns of y that a workgroup of `coop` takes: 128 halve what it loads and converts for a product,
+/// where as many workgroups are left as two for each core of a large GPU.
+fn edge(m: usize, n: usize) -> u32 {
+    if m.div_ceil(128) * n.div_ceil(128) >= 256 { 128 } else { 64 }
+}
+
 /// What variants with cooperative matrices need besides them.
 pub(crate) const COOP: Needs = Needs::F16.union(Needs::SUBGROUP);
 
@@ -202,11 +215,9 @@ macro_rules! matmul_variants {
      consts: [$($const:expr),*], rows: $rows:expr $(, last: $last:expr)?) => {
         &[
             $($first,)?
-            $crate::kernels::linear::matmul_coop(
-                "coop",
-                $crate::kernels::linear::COOP.union($crate::plan::Needs::COOP_MATRIX),
+            $crate::kernels::linear::matmul_coop16(
                 $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("LANES", 32), $($const),*],
+                &[("LANES", 32), ("EDGE", 64), $($const),*],
             ),
             $crate::kernels::linear::matmul_coop(
                 "coop8",

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::formats::QuantType;
 use crate::generate::load::{config_file, within};
 use crate::generate::{PassOutput, Spec};
-use crate::gpu::tuning;
+use crate::gpu::tuning::{self, Chunk};
 use crate::model::{Config, KvType, WeightSource};
 use crate::plan::{Step, Variant};
 use crate::progress::Progress;
@@ -110,7 +110,7 @@ pub fn predict(
     let context = within("`context`", context, 4096, &config)?;
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
-    let chunk = tuning::prefill_chunk(card.class).min(capacity);
+    let chunk = Chunk::of(card.class, card.has()?).rows(config.row_flops(capacity)).min(capacity);
     let outlined = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], kv_cache, progress)?;
     let mut predictor = Predictor { card, model: outlined, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;

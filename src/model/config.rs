@@ -46,6 +46,14 @@ const ROWS: RangeInclusive<usize> = 1..=1 << 24;
 const PUBLISHED: &str = include_str!("published.tsv");
 
 impl Config {
+    /// Returns the operations that the costliest step of a pass takes for each row: attention over `context` keys, or a
+    /// product of the MLP.
+    pub fn row_flops(&self, context: usize) -> u64 {
+        let keys = context.min(self.sliding_window.unwrap_or(usize::MAX));
+        let attention = 4 * keys * self.num_attention_heads * self.head_dim;
+        attention.max(2 * self.hidden_size * self.intermediate_size) as u64
+    }
+
     /// Reads and checks the fields of `map`, the content of `file`.
     ///
     /// # Errors

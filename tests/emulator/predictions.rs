@@ -25,7 +25,33 @@ const HELD: usize = 1;
 
 /// Returns the test.
 pub fn tests() -> Vec<Test> {
-    vec![Test::test("predictions_table", is_up_to_date)]
+    let watchdog = |model: &'static str, tokens, kernels| {
+        let run = move || dispatches_end_in_time(&format!("random:{model}"), tokens, kernels);
+        Test::test(format!("watchdog/{model}"), run)
+    };
+    vec![
+        Test::test("predictions_table", is_up_to_date),
+        watchdog("qwen2.5-7b", 4096, ""),
+        watchdog("qwen2.5-72b", 16_384, "attention"),
+    ]
+}
+
+/// Fails where a dispatch of these kernels takes more than 0.6 s in a prompt on the slowest card, attention scaled to
+/// 32k keys; a driver's watchdog ends dispatches of two seconds. A chunk has the fewest rows, 32, from 16k keys on in 72B.
+fn dispatches_end_in_time(model: &str, tokens: usize, kernels: &str) -> Result<(), Failed> {
+    let rate = |card: &Card| card.lanes.0 * card.cores.0 * card.clock_ghz.0;
+    let slowest = on_gpus().min_by(|a, b| rate(a).total_cmp(&rate(b))).ok_or("no card")?;
+    let lengths = [Some(128), Some(tokens)];
+    let predicted = predict(&slowest, model, Some("gptq:4".parse()?), lengths, KvType::F16, &mut ())?;
+    for step in predicted.prefill.ok_or("no prefill")?.steps.iter().filter(|step| step.kernel.starts_with(kernels)) {
+        // The chunk in the middle stands for all: it sees half of the keys.
+        let scale = if step.kernel.starts_with("attention") { 32_768.0 / (tokens as f64 / 2.0) } else { 1.0 };
+        let seconds = step.microseconds * 1e-6 * scale;
+        if seconds > 0.6 {
+            return Err(format!("{}: {} takes {seconds:.2} s", slowest.name, step.step).into());
+        }
+    }
+    Ok(())
 }
 
 fn is_up_to_date() -> Result<(), Failed> {
