@@ -144,6 +144,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         ("gptq", &["--method", "gptq", "--bits", "3", "--group-size", "32", "--act-order"][..]),
         ("spqr", &["--method", "spqr", "--bits", "2", "--outlier-share", "0.02"]),
         ("gptq-device", &["--method", "gptq", "--group-size", "32", "--path", "portable", "--feedback", "device"]),
+        ("spqr-device", &["--method", "spqr", "--bits", "3", "--path", "portable", "--feedback", "device"]),
     ] {
         let whole = folder.path().join(format!("{name}-whole"));
         ends(0, arguments(&model, &text, &whole, more));

@@ -49,7 +49,7 @@ impl Plan {
 pub static FEEDBACK: Kernel = Kernel {
     name: "feedback_grid",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("feedback_grid"), &[], |_| [1, ROWS], 1e-8)],
+    variants: &[Variant::portable(wgsl!("feedback_grid", "lib/block_errors"), &[], |_| [1, ROWS], 1e-8)],
     reference,
     host: None,
     cases: &[

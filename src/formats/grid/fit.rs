@@ -2,13 +2,12 @@
 //! group in a row. The arithmetic is that of GPTQ's reference quantizer, which its successors kept.
 
 use half::f16;
-use rayon::prelude::*;
 
 use super::{Grid, GridOptions};
 use crate::error::{Error, Result};
 use crate::formats::codes::pack;
 use crate::formats::solver::Weight;
-use crate::formats::solver::tile::{ROWS, round};
+use crate::formats::solver::tile::{put_codes, round};
 
 /// Grid options at one width.
 #[derive(Clone, Copy, Debug)]
@@ -164,13 +163,7 @@ pub(super) fn assemble(
     for tile in tiles {
         let codes;
         (codes, rest) = rest.split_at_mut(tile.rows * cols);
-        codes.par_chunks_mut(ROWS * cols).enumerate().for_each(|(strip, codes)| {
-            for (k, column) in tile.codes.chunks_exact(tile.rows).enumerate() {
-                let col = place.map_or(k, |place| place[k] as usize);
-                let column = &column[strip * ROWS..][..codes.len() / cols];
-                column.iter().enumerate().for_each(|(r, &code)| codes[r * cols + col] = code as u8);
-            }
-        });
+        put_codes(codes, &tile.codes, tile.rows, cols, place);
         for (g, grids) in tile.grids.iter().enumerate() {
             for (r, (&scale, &zero)) in grids.scales.iter().zip(&grids.zeros).enumerate() {
                 let at = g * rows + first + r;

@@ -1,6 +1,8 @@
 //! Some rows of a weight, turned so that a column is contiguous: rows do not interact in error
 //! feedback, so that every loop below runs along rows, in vectors.
 
+use rayon::prelude::*;
+
 use super::Weight;
 use super::hessian::Factor;
 use crate::kernels::product::{View, product};
@@ -72,6 +74,17 @@ pub(in crate::formats) fn feed(rest: &mut [f32], error: &[f32], u: &[f32]) {
             *value -= error * u;
         }
     }
+}
+
+/// Writes the codes \[cols\]\[rows\] of some rows as \[rows\]\[cols\], column k as column `place`\[k\].
+pub(in crate::formats) fn put_codes(out: &mut [u8], codes: &[f32], rows: usize, cols: usize, place: Option<&[u32]>) {
+    out.par_chunks_mut(ROWS * cols).enumerate().for_each(|(strip, out)| {
+        for (k, column) in codes.chunks_exact(rows).enumerate() {
+            let col = place.map_or(k, |place| place[k] as usize);
+            let column = &column[strip * ROWS..][..out.len() / cols];
+            column.iter().enumerate().for_each(|(r, &code)| out[r * cols + col] = code as u8);
+        }
+    });
 }
 
 /// Rounds halves to even; for magnitudes below 2²². Adding this number leaves no bits below one: two

@@ -1,6 +1,8 @@
 //! SpQR: small groups whose scales and zeros are themselves quantized, sixteen rows together, and a sparse matrix of
 //! outliers that is added. Dettmers et al. 2023, arXiv 2306.03078.
 
+mod feedback_kernel;
+mod fit_kernel;
 mod folder;
 mod layout;
 mod matmul;
@@ -15,7 +17,7 @@ use half::f16;
 
 pub use folder::{OutlierMeaning, SpqrFolder};
 pub use options::{METHOD, SpqrOptions};
-pub use solve::{outlier_share, spqr};
+pub use solve::{outlier_share, spqr, spqr_on};
 
 use super::codes::{code, code_words, in_own_order, pad_rows, put};
 use super::linear::Linear;
@@ -25,7 +27,7 @@ use layout::{outlier, sparse_words, stat_words};
 
 pub static FORMAT: Format = Format {
     name: "spqr",
-    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS],
+    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
     rest: Some(matmul::add_outlier_product),

@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::folder::{OutlierMeaning, SpqrFolder};
 use super::solve::check;
-use super::{FORMAT, outlier_share, random, spqr};
+use super::{FORMAT, outlier_share, random, spqr, spqr_on};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
 use crate::formats::method::{Comparison, InputStatistics, Method, MethodOptions, OutlierSearch, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp, spearman};
+use crate::plan::Backend;
 
 pub static METHOD: Method = Method {
     name: "spqr",
@@ -189,6 +190,16 @@ impl Solver for SpqrOptions {
 
     fn quantize(&self, bits: u32, weight: &Weight<'_>, inputs: InputStatistics<'_>) -> Result<Quantized> {
         spqr(weight, inputs.factor(weight)?, bits, self)
+    }
+
+    fn quantize_on(
+        &self,
+        backend: &mut dyn Backend,
+        bits: u32,
+        weight: &Weight<'_>,
+        inputs: InputStatistics<'_>,
+    ) -> Result<Quantized> {
+        spqr_on(backend, weight, inputs.factor(weight)?, bits, self)
     }
 
     fn folder(&self, bits: u32, _: &RunOptions) -> Box<dyn FolderWriter> {

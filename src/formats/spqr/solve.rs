@@ -4,12 +4,16 @@
 use half::f16;
 use rayon::prelude::*;
 
-use super::statistics::{self, Statistics, TOGETHER, code};
+use super::feedback_kernel::outlier;
+use super::fit_kernel::Group;
+use super::statistics::{self, RealGrids, Statistics, TOGETHER, code};
 use super::{Spqr, SpqrOptions};
 use crate::error::{Error, Result};
 use crate::formats::codes::pack;
-use crate::formats::solver::tile::{ROWS, Tile, block, feed};
-use crate::formats::solver::{Factor, Quantized, Weight, relative_error};
+use crate::formats::solver::device::{BLOCK, DeviceSolver};
+use crate::formats::solver::tile::{ROWS, Tile, block, feed, put_codes};
+use crate::formats::solver::{Factor, Quantized, Weight, relative_error, relative_error_on};
+use crate::plan::{Backend, Element};
 
 /// Checks that the options suit a weight of this shape.
 pub(super) fn check(name: &str, rows: usize, cols: usize, bits: u32, options: &SpqrOptions) -> Result<()> {
@@ -41,17 +45,53 @@ pub fn spqr(weight: &Weight<'_>, factor: &Factor<'_>, bits: u32, options: &SpqrO
     weight.check_with(factor)?;
     check(weight.name, weight.rows, weight.cols, bits, options)?;
     let tiles = solve_tiles(weight, factor, bits, options, 1);
-    let packed = assemble(weight, factor, bits, options, &tiles);
+    finish(weight, factor, bits, options, &tiles, &mut |packed| Ok(relative_error(weight, packed, factor.hessian)))
+}
+
+/// As [`spqr`], with the error feedback on a device. Groups beyond a block of columns and the reference's statistics are
+/// for the CPU.
+///
+/// # Errors
+/// As [`spqr`], and those of the device.
+pub fn spqr_on(
+    backend: &mut dyn Backend,
+    weight: &Weight<'_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+) -> Result<Quantized> {
+    if options.group_size > BLOCK || options.reference_f32_stats {
+        return spqr(weight, factor, bits, options);
+    }
+    weight.check_with(factor)?;
+    check(weight.name, weight.rows, weight.cols, bits, options)?;
+    let kept = backend.residents();
+    let threshold = threshold(weight, factor, options).min(f32::MAX);
+    let tiles = solve_on(&mut DeviceSolver::new(backend, weight, factor)?, factor, bits, options, threshold)?;
+    backend.keep_residents(kept);
+    finish(weight, factor, bits, options, &tiles, &mut |packed| {
+        relative_error_on(backend, weight, packed, factor.hessian)
+    })
+}
+
+/// Packs what the tiles hold, and measures its error.
+fn finish(
+    weight: &Weight<'_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+    tiles: &[QuantizedTile],
+    measure: &mut dyn FnMut(&Spqr) -> Result<f64>,
+) -> Result<Quantized> {
+    let packed = assemble(weight, factor, bits, options, tiles);
     if !packed.stats.iter().flatten().all(|statistic| statistic.is_finite()) {
         let (step, tensor) = ("storing it in f16".to_owned(), format!("a statistic of {}", weight.name));
         return Err(Error::NotFinite { step, tensor });
     }
-    let error = relative_error(weight, &packed, factor.hessian);
-    let mut done = Quantized::new(Box::new(packed), Some(error));
-    done.loss = tiles.iter().map(|tile| tile.loss).sum::<f64>() / 2.0;
-    done.outlier_share = share(&tiles, weight.cols);
-    done.notes = factor.notes();
-    Ok(done)
+    let error = measure(&packed)?;
+    let loss = tiles.iter().map(|tile| tile.loss).sum::<f64>() / 2.0;
+    let (outlier_share, notes) = (share(tiles, weight.cols), factor.notes());
+    Ok(Quantized { loss, outlier_share, notes, ..Quantized::new(Box::new(packed), Some(error)) })
 }
 
 /// Returns the share of outliers that these options give, from every `every`th tile of 64 rows. A search for the
@@ -91,11 +131,65 @@ fn solve_tiles(
     options: &SpqrOptions,
     every: usize,
 ) -> Vec<QuantizedTile> {
-    let threshold = options.threshold().map_or(f32::INFINITY, |relative| relative * typical(weight, factor));
+    let threshold = threshold(weight, factor, options);
     let tiles = (0..weight.rows).into_par_iter().step_by(ROWS * every);
     tiles
         .map(|first| solve(Tile::new(weight, first, factor.perm.as_deref()), factor, bits, options, threshold))
         .collect()
+}
+
+/// Returns the squared error above which a weight is an outlier.
+fn threshold(weight: &Weight<'_>, factor: &Factor<'_>, options: &SpqrOptions) -> f32 {
+    options.threshold().map_or(f32::INFINITY, |relative| relative * typical(weight, factor))
+}
+
+/// Quantizes the rows on the device: within a block group after group, each fitted to what those before it left.
+fn solve_on(
+    solver: &mut DeviceSolver<'_, '_>,
+    factor: &Factor<'_>,
+    bits: u32,
+    options: &SpqrOptions,
+    threshold: f32,
+) -> Result<Vec<QuantizedTile>> {
+    let (n, size, triangle) = (factor.n(), options.group_size, solver.triangle);
+    let mut statistics = Vec::new();
+    for tile in &solver.tiles {
+        statistics.push(solver.backend.create("statistics", n / size, 8 * tile.rows, Element::F32)?);
+    }
+    solver.clear_dead()?;
+    let block = block(size);
+    for start in (0..n).step_by(block) {
+        let len = block.min(n - start);
+        solver.run_block(start, start + len, |plan, t, tile, upper| {
+            for first in (0..len).step_by(size) {
+                let group = Group { start, first, size, number: (start + first) / size };
+                plan.fit_spqr([triangle, tile.w, statistics[t]], group, bits, threshold, options);
+                let written = [tile.w, tile.errors, tile.loss];
+                plan.feedback_spqr([triangle, statistics[t]], written, group, bits, threshold);
+                let end = first + size;
+                if end < len {
+                    plan.feed_block([upper, tile.errors, tile.w], start, first..end, end..len);
+                }
+            }
+        })?;
+    }
+    let mut tiles = Vec::new();
+    for (tile, statistics) in solver.tiles.clone().iter().zip(statistics) {
+        let statistics = solver.read(statistics)?;
+        let statistics: Vec<_> = statistics.chunks_exact(8 * tile.rows).map(Statistics::of_device).collect();
+        let (mut codes, mut outliers) = (solver.read(tile.w)?, Vec::new());
+        for (at, number) in codes.iter_mut().enumerate() {
+            let (r, c) = (at % tile.rows, at / tile.rows);
+            if let Some(value) = outlier(*number) {
+                let RealGrids { scales, zeros } = &statistics[c / size].used;
+                *number = code(0.0, scales[r], zeros[r], ((1u32 << bits) - 1) as f32);
+                outliers.push((r, c as u16, value));
+            }
+        }
+        let loss = solver.read(tile.loss)?.iter().map(|&loss| f64::from(loss)).sum();
+        tiles.push(QuantizedTile { rows: tile.rows, codes, statistics, outliers, loss });
+    }
+    Ok(tiles)
 }
 
 /// Returns the mean over columns of variance / U_cc²: the squared error of a column set to its mean.
@@ -176,11 +270,11 @@ fn assemble(
     let (mut scale_codes, mut zero_codes) = (vec![0; groups * rows], vec![0; groups * rows]);
     let mut stats = vec![[f16::ZERO; 4]; groups * rows / TOGETHER];
     let (mut row_start, mut columns, mut values) = (vec![0u32], Vec::new(), Vec::new());
-    let mut first = 0;
-    for (tile, codes) in tiles.iter().zip(codes.chunks_mut(ROWS * cols)) {
-        for (k, column) in tile.codes.chunks_exact(tile.rows).enumerate() {
-            column.iter().enumerate().for_each(|(r, &code)| codes[r * cols + k] = code as u8);
-        }
+    let (mut first, mut rest) = (0, &mut codes[..]);
+    for tile in tiles {
+        let codes;
+        (codes, rest) = rest.split_at_mut(tile.rows * cols);
+        put_codes(codes, &tile.codes, tile.rows, cols, None);
         for (g, group) in tile.statistics.iter().enumerate() {
             let at = g * rows + first;
             scale_codes[at..at + tile.rows].copy_from_slice(&group.scale_codes);

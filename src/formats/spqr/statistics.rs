@@ -41,6 +41,21 @@ pub(super) struct Statistics {
     pub(super) stored: RealGrids,
 }
 
+impl Statistics {
+    /// Returns what a device stores and reads: used scale, used zero, their codes, and the four statistics of each row.
+    pub(super) fn of_device(rows: &[f32]) -> Statistics {
+        let column = |i: usize| rows.chunks_exact(8).map(move |row| row[i]);
+        let used = || RealGrids { scales: column(0).collect(), zeros: column(1).collect() };
+        Statistics {
+            scale_codes: column(2).map(|code| code as u8).collect(),
+            zero_codes: column(3).map(|code| code as u8).collect(),
+            stats: rows.chunks_exact(8 * TOGETHER).map(|rows| [4, 5, 6, 7].map(|i| f16::from_f32(rows[i]))).collect(),
+            used: used(),
+            stored: used(),
+        }
+    }
+}
+
 /// Fits the grids of `rows` rows to columns \[g\]\[rows\] of a group, with pivots U_cc, and outliers left out
 /// where the error without them is smaller by more than `threshold`.
 pub(super) fn fit(
