@@ -24,28 +24,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let units = params.k / 16u;
 
-    var rows: array<u32, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { rows[r] = min(n0 + r, params.n - 1u) * units; }
-    var acc: array<vec4<f32>, 2>;
-    for (var i = lane; i < units; i += LANES) {
-        let xa = x[(m * units + i) * 2u];
-        let xb = x[(m * units + i) * 2u + 1u];
-        // A u64 of w holds k = 4c .. 4c + 3, a u64 of x the f32 of k = 2c, 2c + 1.
-        let even_a = bitcast<vec4<f32>>(low_words(xa));
-        let even_b = bitcast<vec4<f32>>(low_words(xb));
-        let odd_a = bitcast<vec4<f32>>(high_words(xa));
-        let odd_b = bitcast<vec4<f32>>(high_words(xb));
-        for (var r = 0u; r < ROWS; r++) {
-            let q = w[rows[r] + i];
-            let low = low_words(q);
-            let high = high_words(q);
-            acc[r / 4u][r % 4u] += dot(vec4(even_a.xz, even_b.xz), low_bf16(low))
-                    + dot(vec4(odd_a.xz, odd_b.xz), high_bf16(low));
-            acc[r / 4u][r % 4u] += dot(vec4(even_a.yw, even_b.yw), low_bf16(high))
-                    + dot(vec4(odd_a.yw, odd_b.yw), high_bf16(high));
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var row: array<u32, ROWS>;
+        for (var r = 0u; r < ROWS; r++) { row[r] = min(first + n0 + r, params.n - 1u) * units; }
+        var acc: array<vec4<f32>, 2>;
+        for (var i = lane; i < units; i += LANES) {
+            let xa = x[(m * units + i) * 2u];
+            let xb = x[(m * units + i) * 2u + 1u];
+            // A u64 of w holds k = 4c .. 4c + 3, a u64 of x the f32 of k = 2c, 2c + 1.
+            let even_a = bitcast<vec4<f32>>(low_words(xa));
+            let even_b = bitcast<vec4<f32>>(low_words(xb));
+            let odd_a = bitcast<vec4<f32>>(high_words(xa));
+            let odd_b = bitcast<vec4<f32>>(high_words(xb));
+            for (var r = 0u; r < ROWS; r++) {
+                let q = w[row[r] + i];
+                let low = low_words(q);
+                let high = high_words(q);
+                acc[r / 4u][r % 4u] += dot(vec4(even_a.xz, even_b.xz), low_bf16(low))
+                        + dot(vec4(odd_a.xz, odd_b.xz), high_bf16(low));
+                acc[r / 4u][r % 4u] += dot(vec4(even_a.yw, even_b.yw), low_bf16(high))
+                        + dot(vec4(odd_a.yw, odd_b.yw), high_bf16(high));
+            }
         }
+        let sum = sum_of_own_row(acc, lane);
+        let n = first + n0 + lane;
+        if (n0 + lane < rows) { store(m, n, sum); }
     }
-    let sum = sum_of_own_row(acc, lane);
-    let n = n0 + lane;
-    if (n < params.n) { store(m, n, sum); }
 }

@@ -19,21 +19,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let words = params.k / 8u;
 
-    var acc: array<f32, MAX_ROWS>;
-    for (var i = lane; i < words; i += WG) {
-        let xs = array(x[(m * words + i) * 2u], x[(m * words + i) * 2u + 1u]);
-        for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(n0 + r, params.n - 1u), i, xs, 0.0); }
-    }
-    for (var r = 0u; r < ROWS; r++) {
-        partial[r * WG + lane] = acc[r];
-    }
-    workgroupBarrier();
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var acc: array<f32, MAX_ROWS>;
+        for (var i = lane; i < words; i += WG) {
+            let xs = array(x[(m * words + i) * 2u], x[(m * words + i) * 2u + 1u]);
+            for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(first + n0 + r, params.n - 1u), i, xs, 0.0); }
+        }
+        for (var r = 0u; r < ROWS; r++) {
+            partial[r * WG + lane] = acc[r];
+        }
+        workgroupBarrier();
 
-    for (var r = lane; r < ROWS; r += WG) {
-        let n = n0 + r;
-        if (n >= params.n) { break; }
-        var sum = 0.0;
-        for (var i = 0u; i < WG; i++) { sum += partial[r * WG + i]; }
-        store(m, n, sum);
+        for (var r = lane; r < ROWS; r += WG) {
+            if (n0 + r >= rows) { break; }
+            var sum = 0.0;
+            for (var i = 0u; i < WG; i++) { sum += partial[r * WG + i]; }
+            store(m, first + n0 + r, sum);
+        }
+        workgroupBarrier();
     }
 }

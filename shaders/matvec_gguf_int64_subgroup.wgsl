@@ -37,24 +37,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
 
-    var sums: vec4<f32>;
-    for (var b = 0u; b < blocks; b++) {
-        let low = load_half(m, b, 0u, lane);
-        let high = load_half(m, b, 1u, lane);
-        let low_totals = totals_of(low.own);
-        let high_totals = totals_of(high.own);
-        for (var r = 0u; r < ROWS; r++) {
-            let n = min(n0 + r, params.n - 1u);
-            let block = load_block(n * blocks + b);
-            let s = load_stats(n, b);
-            let sum = dot_groups(s, 0u, unit_of(block, 0u), low.first, low_totals.xy)
-                    + dot_groups(s, 32u / GROUP, unit_of(block, 1u), low.second, low_totals.zw)
-                    + dot_groups(s, 64u / GROUP, unit_of(block, 2u), high.first, high_totals.xy)
-                    + dot_groups(s, 96u / GROUP, unit_of(block, 3u), high.second, high_totals.zw);
-            sums += select(vec4(0.0), vec4(sum), vec4(r) == vec4(0u, 1u, 2u, 3u));
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var sums: vec4<f32>;
+        for (var b = 0u; b < blocks; b++) {
+            let low = load_half(m, b, 0u, lane);
+            let high = load_half(m, b, 1u, lane);
+            let low_totals = totals_of(low.own);
+            let high_totals = totals_of(high.own);
+            for (var r = 0u; r < ROWS; r++) {
+                let n = min(first + n0 + r, params.n - 1u);
+                let block = load_block(n * blocks + b);
+                let s = load_stats(n, b);
+                let sum = dot_groups(s, 0u, unit_of(block, 0u), low.first, low_totals.xy)
+                        + dot_groups(s, 32u / GROUP, unit_of(block, 1u), low.second, low_totals.zw)
+                        + dot_groups(s, 64u / GROUP, unit_of(block, 2u), high.first, high_totals.xy)
+                        + dot_groups(s, 96u / GROUP, unit_of(block, 3u), high.second, high_totals.zw);
+                sums += select(vec4(0.0), vec4(sum), vec4(r) == vec4(0u, 1u, 2u, 3u));
+            }
         }
-    }
-    for (var r = 0u; r < ROWS; r++) {
-        if (n0 + r < params.n) { store(m, n0 + r, sums[r]); }
+        for (var r = 0u; r < ROWS; r++) {
+            if (n0 + r < rows) { store(m, first + n0 + r, sums[r]); }
+        }
     }
 }

@@ -36,41 +36,44 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let turns = min(firstTrailingBit(GROUP), 2u); // logarithm of the units that take turns
     let whole = GROUP % 4u == 0u; // a block has one group
 
-    var sums: vec4<f32>;
-    for (var b = 0u; b < blocks; b++) {
-        var block: array<Block, ROWS>;
-        for (var r = 0u; r < ROWS; r++) { block[r] = load_block(min(n0 + r, params.n - 1u) * blocks + b); }
-        var total: array<vec2<f32>, 2>;
-        var coded: array<vec4<f32>, 4>;
-        for (var h = 0u; h < 2u; h++) {
-            var half: HalfBlock;
-            if (turns > 0u) {
-                half = load_dealt(m, b, h, lane, turns == 2u);
-                total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var sums: vec4<f32>;
+        for (var b = 0u; b < blocks; b++) {
+            var block: array<Block, ROWS>;
+            for (var r = 0u; r < ROWS; r++) { block[r] = load_block(min(first + n0 + r, params.n - 1u) * blocks + b); }
+            var total: array<vec2<f32>, 2>;
+            var coded: array<vec4<f32>, 4>;
+            for (var h = 0u; h < 2u; h++) {
+                var half: HalfBlock;
+                if (turns > 0u) {
+                    half = load_dealt(m, b, h, lane, turns == 2u);
+                    total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
+                } else {
+                    half = load_half(m, b, h, lane);
+                    // Lanes 0 to 3 have the first unit of the half, the others the second.
+                    let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
+                    total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
+                }
+                for (var r = 0u; r < ROWS; r++) {
+                    coded[2u * h][r] = weighted(unit_of(block[r], 2u * h), half.first);
+                    coded[2u * h + 1u][r] = weighted(unit_of(block[r], 2u * h + 1u), half.second);
+                }
+            }
+            if (whole) {
+                let sum = sum_of_lanes(total[0].x + total[0].y + (total[1].x + total[1].y));
+                let at = (first + n0) * groups_of_row + b * 4u / GROUP * 4u;
+                sums += four_scales(at) * (coded[0] + coded[1] + (coded[2] + coded[3]) - four_zeros(at) * sum);
             } else {
-                half = load_half(m, b, h, lane);
-                // Lanes 0 to 3 have the first unit of the half, the others the second.
-                let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
-                total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
-            }
-            for (var r = 0u; r < ROWS; r++) {
-                coded[2u * h][r] = weighted(unit_of(block[r], 2u * h), half.first);
-                coded[2u * h + 1u][r] = weighted(unit_of(block[r], 2u * h + 1u), half.second);
+                for (var u = 0u; u < 4u; u++) {
+                    let sum = sum_of_lanes(total[u / 2u][u % 2u]);
+                    let at = (first + n0) * groups_of_row + min(b * 4u + u, params.k / 32u - 1u) / GROUP * 4u;
+                    sums += four_scales(at) * (coded[u] - four_zeros(at) * sum);
+                }
             }
         }
-        if (whole) {
-            let sum = sum_of_lanes(total[0].x + total[0].y + (total[1].x + total[1].y));
-            let at = n0 * groups_of_row + b * 4u / GROUP * 4u;
-            sums += four_scales(at) * (coded[0] + coded[1] + (coded[2] + coded[3]) - four_zeros(at) * sum);
-        } else {
-            for (var u = 0u; u < 4u; u++) {
-                let sum = sum_of_lanes(total[u / 2u][u % 2u]);
-                let at = n0 * groups_of_row + min(b * 4u + u, params.k / 32u - 1u) / GROUP * 4u;
-                sums += four_scales(at) * (coded[u] - four_zeros(at) * sum);
-            }
+        for (var r = 0u; r < ROWS; r++) {
+            if (n0 + r < rows) { store(m, first + n0 + r, sums[r]); }
         }
-    }
-    for (var r = 0u; r < ROWS; r++) {
-        if (n0 + r < params.n) { store(m, n0 + r, sums[r]); }
     }
 }

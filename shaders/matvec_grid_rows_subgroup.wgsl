@@ -22,42 +22,45 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     let whole = params.group_size % 128u == 0u; // a block has one group
 
-    var sums: array<f32, ROWS>;
-    for (var b = 0u; b < blocks; b++) {
-        var block: array<Block, ROWS>;
-        for (var r = 0u; r < ROWS; r++) { block[r] = load_block(min(n0 + r * LANES, params.n - 1u) * blocks + b); }
-        var total: array<f32, 4>;
-        var coded: array<array<f32, ROWS>, 4>;
-        for (var u = 0u; u < 4u; u++) {
-            let q = quad_of(b * 4u + u, lane);
-            var own: vec4<f32>;
-            if (q < quads) { own = x[m * quads + q]; }
-            total[u] = own.x + own.y + (own.z + own.w);
-            own *= PRESCALE;
-            var xs: array<vec4<f32>, 8>;
-            for (var j = 0u; j < 8u; j++) { xs[j] = subgroupShuffle(own, j); }
-            for (var r = 0u; r < ROWS; r++) { coded[u][r] = weighted(unit_of(block[r], u), xs); }
-        }
-        if (whole) {
-            let sum = sum_of_lanes(total[0] + total[1] + (total[2] + total[3]));
-            for (var r = 0u; r < ROWS; r++) {
-                let at = stat_at(b * 128u / params.group_size, min(n0 + r * LANES, params.n - 1u));
-                let all = coded[0][r] + coded[1][r] + (coded[2][r] + coded[3][r]);
-                sums[r] += scale_at(at) * (all - zero_at(at) * sum);
-            }
-        } else {
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var sums: array<f32, ROWS>;
+        for (var b = 0u; b < blocks; b++) {
+            var block: array<Block, ROWS>;
+            for (var r = 0u; r < ROWS; r++) { block[r] = load_block(min(first + n0 + r * LANES, params.n - 1u) * blocks + b); }
+            var total: array<f32, 4>;
+            var coded: array<array<f32, ROWS>, 4>;
             for (var u = 0u; u < 4u; u++) {
-                let sum = sum_of_lanes(total[u]);
-                let g = min(b * 128u + u * 32u, params.k - 1u) / params.group_size;
+                let q = quad_of(b * 4u + u, lane);
+                var own: vec4<f32>;
+                if (q < quads) { own = x[m * quads + q]; }
+                total[u] = own.x + own.y + (own.z + own.w);
+                own *= PRESCALE;
+                var xs: array<vec4<f32>, 8>;
+                for (var j = 0u; j < 8u; j++) { xs[j] = subgroupShuffle(own, j); }
+                for (var r = 0u; r < ROWS; r++) { coded[u][r] = weighted(unit_of(block[r], u), xs); }
+            }
+            if (whole) {
+                let sum = sum_of_lanes(total[0] + total[1] + (total[2] + total[3]));
                 for (var r = 0u; r < ROWS; r++) {
-                    let at = stat_at(g, min(n0 + r * LANES, params.n - 1u));
-                    sums[r] += scale_at(at) * (coded[u][r] - zero_at(at) * sum);
+                    let at = stat_at(b * 128u / params.group_size, min(first + n0 + r * LANES, params.n - 1u));
+                    let all = coded[0][r] + coded[1][r] + (coded[2][r] + coded[3][r]);
+                    sums[r] += scale_at(at) * (all - zero_at(at) * sum);
+                }
+            } else {
+                for (var u = 0u; u < 4u; u++) {
+                    let sum = sum_of_lanes(total[u]);
+                    let g = min(b * 128u + u * 32u, params.k - 1u) / params.group_size;
+                    for (var r = 0u; r < ROWS; r++) {
+                        let at = stat_at(g, min(first + n0 + r * LANES, params.n - 1u));
+                        sums[r] += scale_at(at) * (coded[u][r] - zero_at(at) * sum);
+                    }
                 }
             }
         }
-    }
-    for (var r = 0u; r < ROWS; r++) {
-        let n = n0 + r * LANES;
-        if (n < params.n) { store(m, n, sums[r]); }
+        for (var r = 0u; r < ROWS; r++) {
+            let n = n0 + r * LANES;
+            if (n < rows) { store(m, first + n, sums[r]); }
+        }
     }
 }

@@ -66,19 +66,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
     let n0 = (group.x + group.z * groups.x) * 4u;
     let m = group.y;
-    if (n0 >= params.n) { return; }
-    let sums = lane_sums(m, n0, subgroup * lanes + lane);
-    let whole = Sums(subgroupAdd(sums.products), subgroupAdd(sums.outliers));
-    if (lane == 0u) { partial[subgroup] = whole; }
-    workgroupBarrier();
-    // A lane a row.
-    if (subgroup == 0u && lane < 4u && n0 + lane < params.n) {
-        var products = 0;
-        var outliers = 0.0;
-        for (var s = 0u; s < subgroups; s++) {
-            products += partial[s].products[lane];
-            outliers += partial[s].outliers[lane];
+    let rows = rows_of_pass();
+    if (n0 >= rows) { return; }
+    for (var first = 0u; first < params.n; first += rows) {
+        let sums = lane_sums(m, first + n0, subgroup * lanes + lane);
+        let whole = Sums(subgroupAdd(sums.products), subgroupAdd(sums.outliers));
+        if (lane == 0u) { partial[subgroup] = whole; }
+        workgroupBarrier();
+        // A lane a row.
+        if (subgroup == 0u && lane < 4u && n0 + lane < rows) {
+            var products = 0;
+            var outliers = 0.0;
+            for (var s = 0u; s < subgroups; s++) {
+                products += partial[s].products[lane];
+                outliers += partial[s].outliers[lane];
+            }
+            let n = first + n0 + lane;
+            store(m, n, value_of(products, outliers, x_scale(m), n));
         }
-        store(m, n0 + lane, value_of(products, outliers, x_scale(m), n0 + lane));
+        workgroupBarrier();
     }
 }

@@ -27,33 +27,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let units = params.k / 32u;
 
-    var rows: array<u32, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { rows[r] = min(n0 + r, params.n - 1u) * units; }
-    var acc: array<vec4<f32>, 2>;
-    for (var i = lane; i < units; i += LANES) {
-        // A u64 of w holds k = 8 c to 8 c + 7; xs[j] holds k = j, j + 8, j + 16, j + 24.
-        var even: array<vec4<f32>, 4>;
-        var odd: array<vec4<f32>, 4>;
-        for (var c = 0u; c < 4u; c++) {
-            let pairs = x[(m * units + i) * 4u + c];
-            even[c] = bitcast<vec4<f32>>(low_words(pairs));
-            odd[c] = bitcast<vec4<f32>>(high_words(pairs));
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var row: array<u32, ROWS>;
+        for (var r = 0u; r < ROWS; r++) { row[r] = min(first + n0 + r, params.n - 1u) * units; }
+        var acc: array<vec4<f32>, 2>;
+        for (var i = lane; i < units; i += LANES) {
+            // A u64 of w holds k = 8 c to 8 c + 7; xs[j] holds k = j, j + 8, j + 16, j + 24.
+            var even: array<vec4<f32>, 4>;
+            var odd: array<vec4<f32>, 4>;
+            for (var c = 0u; c < 4u; c++) {
+                let pairs = x[(m * units + i) * 4u + c];
+                even[c] = bitcast<vec4<f32>>(low_words(pairs));
+                odd[c] = bitcast<vec4<f32>>(high_words(pairs));
+            }
+            var xs: array<vec4<f32>, 8>;
+            for (var j = 0u; j < 4u; j++) {
+                xs[j * 2u] = vec4(even[0][j], even[1][j], even[2][j], even[3][j]);
+                xs[j * 2u + 1u] = vec4(odd[0][j], odd[1][j], odd[2][j], odd[3][j]);
+            }
+            for (var r = 0u; r < ROWS; r++) {
+                let q = code_words[row[r] + i];
+                let low = low_words(q);
+                let high = high_words(q);
+                var sum: vec4<f32>;
+                for (var j = 0u; j < 4u; j++) { sum += code_of(low, j) * xs[j] + code_of(high, j) * xs[j + 4u]; }
+                acc[r / 4u][r % 4u] += dot(sum, vec4(1.0));
+            }
         }
-        var xs: array<vec4<f32>, 8>;
-        for (var j = 0u; j < 4u; j++) {
-            xs[j * 2u] = vec4(even[0][j], even[1][j], even[2][j], even[3][j]);
-            xs[j * 2u + 1u] = vec4(odd[0][j], odd[1][j], odd[2][j], odd[3][j]);
-        }
-        for (var r = 0u; r < ROWS; r++) {
-            let q = code_words[rows[r] + i];
-            let low = low_words(q);
-            let high = high_words(q);
-            var sum: vec4<f32>;
-            for (var j = 0u; j < 4u; j++) { sum += code_of(low, j) * xs[j] + code_of(high, j) * xs[j + 4u]; }
-            acc[r / 4u][r % 4u] += dot(sum, vec4(1.0));
-        }
+        let sum = sum_of_own_row(acc, lane);
+        let n = first + n0 + lane;
+        if (n0 + lane < rows) { store(m, n, sum * (scales[n] * (1.0 / 127.0))); }
     }
-    let sum = sum_of_own_row(acc, lane);
-    let n = n0 + lane;
-    if (n < params.n) { store(m, n, sum * (scales[n] * (1.0 / 127.0))); }
 }

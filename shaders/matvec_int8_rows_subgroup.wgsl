@@ -17,21 +17,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let units = params.k / 32u;
 
-    var rows: array<u32, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { rows[r] = min(n0 + r, params.n - 1u) * units; }
-    var acc: array<vec4<f32>, 2>;
-    for (var i = lane; i < units; i += LANES) {
-        var xs: array<vec4<f32>, 8>;
-        for (var j = 0u; j < 8u; j++) { xs[j] = x[(m * units + i) * 8u + j]; }
-        for (var r = 0u; r < ROWS; r++) {
-            let a = code_words[(rows[r] + i) * 2u];
-            let b = code_words[(rows[r] + i) * 2u + 1u];
-            var sum: vec4<f32>;
-            for (var j = 0u; j < 4u; j++) { sum += bytes(a[j]) * xs[j] + bytes(b[j]) * xs[j + 4u]; }
-            acc[r / 4u][r % 4u] += dot(sum, vec4(1.0));
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var row: array<u32, ROWS>;
+        for (var r = 0u; r < ROWS; r++) { row[r] = min(first + n0 + r, params.n - 1u) * units; }
+        var acc: array<vec4<f32>, 2>;
+        for (var i = lane; i < units; i += LANES) {
+            var xs: array<vec4<f32>, 8>;
+            for (var j = 0u; j < 8u; j++) { xs[j] = x[(m * units + i) * 8u + j]; }
+            for (var r = 0u; r < ROWS; r++) {
+                let a = code_words[(row[r] + i) * 2u];
+                let b = code_words[(row[r] + i) * 2u + 1u];
+                var sum: vec4<f32>;
+                for (var j = 0u; j < 4u; j++) { sum += bytes(a[j]) * xs[j] + bytes(b[j]) * xs[j + 4u]; }
+                acc[r / 4u][r % 4u] += dot(sum, vec4(1.0));
+            }
         }
+        let sum = sum_of_own_row(acc, lane);
+        let n = first + n0 + lane;
+        if (n0 + lane < rows) { store(m, n, sum * scale_at(n)); }
     }
-    let sum = sum_of_own_row(acc, lane);
-    let n = n0 + lane;
-    if (n < params.n) { store(m, n, sum * scale_at(n)); }
 }

@@ -10,16 +10,20 @@ var<workgroup> partial: array<array<vec4<f32>, 2>, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let stripe = group.x + group.z * groups.x;
-    if (stripe >= params.n / 8u) { return; }
-    partial[lane] = partial_sums(group.y, stripe, lane, WG);
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            partial[lane][0] += partial[lane + half][0];
-            partial[lane][1] += partial[lane + half][1];
+    let n0 = (group.x + group.z * groups.x) * 8u;
+    let rows = rows_of_pass();
+    if (n0 >= rows) { return; }
+    for (var first = 0u; first < params.n; first += rows) {
+        partial[lane] = partial_sums(group.y, (first + n0) / 8u, lane, WG);
+        for (var half = WG / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if (lane < half) {
+                partial[lane][0] += partial[lane + half][0];
+                partial[lane][1] += partial[lane + half][1];
+            }
         }
+        workgroupBarrier();
+        if (lane < 8u) { store(group.y, first + n0 + lane, partial[0][lane / 4u][lane % 4u]); }
+        workgroupBarrier();
     }
-    workgroupBarrier();
-    if (lane < 8u) { store(group.y, stripe * 8u + lane, partial[0][lane / 4u][lane % 4u]); }
 }

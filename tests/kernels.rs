@@ -187,9 +187,9 @@ fn views_share_memory(device: &mut dyn Backend) -> Result<(), Failed> {
             plan.rms_norm(name, x.reshaped(30, 16), 0, 30, head, 1e-6).reshaped(5, 96)
         };
         let b = heads(&mut plan, "b", a);
-        let c = plan.silu_mul("c", a, b);
+        let c = plan.rms_norm("c", a, 0, 5, b.first_rows(1), 1e-6);
         let d = heads(&mut plan, "d", c);
-        let y = plan.silu_mul("y", b, d);
+        let y = plan.rms_norm("y", d, 0, 5, b.first_rows(1), 1e-6);
         let program = backend.prepare(&plan, keep)?;
         backend.run(program)?;
         let words = backend.read(Some(program), y)?;

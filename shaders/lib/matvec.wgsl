@@ -16,25 +16,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let n0 = (group.x + group.z * groups.x) * ROWS;
     let m = group.y;
     let units = params.k / (4u * QUADS);
-
-    var acc: vec4<f32>;
-    for (var i = lane; i < units; i += WG) {
-        var xs: array<vec4<f32>, QUADS>;
-        var total: vec4<f32>;
-        for (var j = 0u; j < QUADS; j++) {
-            xs[j] = x[m * (params.k / 4u) + quad_of(i, j)];
-            total += xs[j];
+    let rows = rows_of_pass();
+    for (var first = 0u; first < params.n; first += rows) {
+        var acc: vec4<f32>;
+        for (var i = lane; i < units; i += WG) {
+            var xs: array<vec4<f32>, QUADS>;
+            var total: vec4<f32>;
+            for (var j = 0u; j < QUADS; j++) {
+                xs[j] = x[m * (params.k / 4u) + quad_of(i, j)];
+                total += xs[j];
+            }
+            let sum = dot(total, vec4(1.0));
+            for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(first + n0 + r, params.n - 1u), i, xs, sum); }
         }
-        let sum = dot(total, vec4(1.0));
-        for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(n0 + r, params.n - 1u), i, xs, sum); }
-    }
-    partial[lane] = acc;
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        partial[lane] = acc;
+        for (var half = WG / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if (lane < half) { partial[lane] += partial[lane + half]; }
+        }
         workgroupBarrier();
-        if (lane < half) { partial[lane] += partial[lane + half]; }
-    }
-    workgroupBarrier();
 
-    let n = n0 + lane;
-    if (lane < ROWS && n < params.n) { store(m, n, partial[0][lane]); }
+        if (lane < ROWS && n0 + lane < rows) { store(m, first + n0 + lane, partial[0][lane]); }
+        workgroupBarrier();
+    }
 }

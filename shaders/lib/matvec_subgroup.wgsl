@@ -16,15 +16,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
     let n0 = (group.x + group.z * groups.x) * 4u;
     let m = group.y;
-    if (n0 >= params.n) { return; }
-    let sums = lane_sums(m, n0, subgroup * lanes + lane);
-    let whole = vec4(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
-    if (lane == 0u) { partial[subgroup] = whole; }
-    workgroupBarrier();
-    // A lane a row.
-    if (subgroup == 0u && lane < 4u && n0 + lane < params.n) {
-        var of_row = 0.0;
-        for (var s = 0u; s < subgroups; s++) { of_row += partial[s][lane]; }
-        store(m, n0 + lane, of_row);
+    let rows = rows_of_pass();
+    if (n0 >= rows) { return; }
+    for (var first = 0u; first < params.n; first += rows) {
+        let sums = lane_sums(m, first + n0, subgroup * lanes + lane);
+        let whole = vec4(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
+        if (lane == 0u) { partial[subgroup] = whole; }
+        workgroupBarrier();
+        // A lane a row.
+        if (subgroup == 0u && lane < 4u && n0 + lane < rows) {
+            var of_row = 0.0;
+            for (var s = 0u; s < subgroups; s++) { of_row += partial[s][lane]; }
+            store(m, first + n0 + lane, of_row);
+        }
+        workgroupBarrier();
     }
 }

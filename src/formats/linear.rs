@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Format, QuantizedWeight};
 use crate::error::{Error, Result};
+use crate::kernels::linear::can_gate;
 use crate::kernels::{LinearArgs, Output, RowBlock, WeightLayout};
 use crate::plan::{Backend, Element, Plan, Tensor};
 
@@ -150,14 +151,13 @@ impl Linear {
         self.product(plan, name, input, Output::Add(y), 0);
     }
 
-    /// Adds the product times silu(`gate`), in place of `gate`.
-    pub fn gate(&self, plan: &mut Plan, name: &str, input: &mut Activation, gate: Tensor) -> Tensor {
-        // What is added to the product afterwards would miss the factor.
-        if self.format.rest.is_some() && plan.together(gate.rows) {
-            let up = self.apply(plan, name, input);
-            return plan.silu_mul(&format!("{name}.silu_mul"), gate, up);
+    /// Adds silu of the product's first half times the second: a new tensor \[m, rows / 2\].
+    pub fn gated(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
+        if can_gate(&self.row_blocks) && !plan.together(input.x.rows) {
+            return self.product(plan, name, input, Output::Gated, 0);
         }
-        self.product(plan, name, input, Output::Gate(gate), 0)
+        let gate_up = self.apply(plan, name, input);
+        plan.silu_mul(&format!("{name}.silu_mul"), gate_up)
     }
 
     /// Adds the product as the columns of `y` from `first` on.

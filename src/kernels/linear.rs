@@ -27,8 +27,8 @@ pub enum Output {
     New,
     /// Added to this tensor: the residual stream.
     Add(Tensor),
-    /// Multiplied with silu of this tensor, which it replaces: the gate of SwiGLU (Shazeer, 2020).
-    Gate(Tensor),
+    /// A new tensor, SwiGLU (Shazeer, 2020): silu of the first half of the product times the second.
+    Gated,
     /// Put into this tensor.
     Into(Tensor),
 }
@@ -79,7 +79,7 @@ params! {
     }
 }
 
-/// Flags of a product: nothing added, the bias, what the output had before; or silu of that as a factor.
+/// Flags of a product: nothing added, the bias, what the output had before; or silu of one half times the other.
 pub(crate) const PLAIN: u32 = 0;
 pub(crate) const BIAS: u32 = 1;
 pub(crate) const ADD: u32 = 2;
@@ -112,9 +112,11 @@ impl Plan {
             Output::New => (self.scratch(m, n, Element::F32), PLAIN),
             Output::Into(y) => (y, PLAIN),
             Output::Add(y) => (y, ADD),
-            Output::Gate(y) => (y, GATE),
+            Output::Gated => (self.scratch(m, n / 2, Element::F32), GATE),
         };
-        assert!(first + n <= y.cols, "{name}: columns {first}+{n} of {y:?}");
+        let gates = if flag == GATE { n / 2 } else { 0 };
+        assert!(gates == 0 || can_gate(row_blocks), "{name}: a gate in {} row blocks of {n} rows", row_blocks.len());
+        assert!(first + n - gates <= y.cols, "{name}: columns {first}+{n} of {y:?}");
         y.expect("y", m, y.cols, Element::F32);
         if let Some(bias) = bias {
             bias.expect("bias", 1, n, Element::F32);
@@ -135,13 +137,19 @@ impl Plan {
             let bind: Vec<Tensor> =
                 [x].into_iter().chain(block.tensors.iter().copied()).chain([bias.unwrap_or(x), y]).collect();
             let weight: u64 = block.tensors.iter().map(|t| t.bytes()).sum();
-            let step = self.add(kernel, name, params, &bind, [m, block.rows], 2 * (m * k * block.rows) as u64);
-            step.bytes = weight + x.bytes() + (4 * m * block.rows) as u64;
+            let flops = 2 * (m * k * block.rows) as u64;
+            let step = self.add(kernel, name, params, &bind, [m, block.rows - gates], flops);
+            step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
             step.consts.push(("EDGE", edge(m, block.rows)));
         }
         y
     }
+}
+
+/// Returns whether the gate and the other half are in one binding, each in whole runs of rows that share statistics.
+pub(crate) fn can_gate(row_blocks: &[RowBlock]) -> bool {
+    matches!(row_blocks, [all] if all.rows.is_multiple_of(64))
 }
 
 impl Params {
@@ -258,12 +266,15 @@ fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
     Inputs { params: io.params(), x: io.f32(0), weight, bias: io.f32(last) }
 }
 
-/// Adds bias and what was there before, or multiplies with silu of that, as the flags say.
+/// Stores a sum with the bias and what was there before, or multiplied with silu of its gate, which is stored before it, as
+/// the flags say.
 pub(crate) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum: f32, y: &mut [f32]) {
-    let y = &mut y[row * params.y_stride as usize + params.y_col as usize + col];
+    let gates = if params.flags & GATE != 0 { params.n as usize / 2 } else { usize::MAX };
+    let y_col = params.y_col as usize + if col < gates { col } else { col - gates };
+    let y = &mut y[row * params.y_stride as usize + y_col];
     let bias = if params.flags & BIAS != 0 { bias[params.bias_col as usize + col] } else { 0.0 };
     let before = if params.flags & ADD != 0 { *y } else { 0.0 };
-    let factor = if params.flags & GATE != 0 { silu(*y) } else { 1.0 };
+    let factor = if col < gates { 1.0 } else { silu(*y) };
     *y = (sum + bias + before) * factor;
 }
 
@@ -375,7 +386,7 @@ pub(crate) fn trial_of(
     let bias = (flags & BIAS != 0).then(|| t.f32(1, n));
     let output = match flags & !BIAS {
         ADD => Output::Add(t.f32(m, n)),
-        GATE => Output::Gate(t.f32(m, n)),
+        GATE => Output::Gated,
         COLUMNS => Output::Into(t.f32(m, n + 7)),
         _ => Output::New,
     };

@@ -1,4 +1,4 @@
-//! The gate of SwiGLU: y = silu(gate) · up (Shazeer, 2020).
+//! SwiGLU of rows that hold gate and up side by side: y = silu(gate) · up (Shazeer, 2020).
 
 use rayon::prelude::*;
 
@@ -8,13 +8,13 @@ use crate::{params, wgsl};
 params! { struct Params { cols: u32 } }
 
 impl Plan {
-    /// Multiplies silu(`gate`) and `up`, both [m, cols].
-    pub fn silu_mul(&mut self, name: &str, gate: Tensor, up: Tensor) -> Tensor {
-        up.expect("up", gate.rows, gate.cols, Element::F32);
-        let y = self.scratch(gate.rows, gate.cols, Element::F32);
-        let params = Params { cols: gate.cols as u32 };
-        let cells = [gate.rows, gate.cols];
-        self.add(&KERNEL, name, params, &[gate, up, y], cells, 4 * (gate.rows * gate.cols) as u64);
+    /// Multiplies silu of the first half of each row of `gate_up` [m, 2 · cols] and the second.
+    pub fn silu_mul(&mut self, name: &str, gate_up: Tensor) -> Tensor {
+        let (m, cols) = (gate_up.rows, gate_up.cols / 2);
+        gate_up.expect("gate and up", m, 2 * cols, Element::F32);
+        let y = self.scratch(m, cols, Element::F32);
+        let params = Params { cols: cols as u32 };
+        self.add(&KERNEL, name, params, &[gate_up, y], [m, cols], 4 * (m * cols) as u64);
         y
     }
 }
@@ -33,14 +33,23 @@ pub static KERNEL: Kernel = Kernel {
 };
 
 fn silu_mul(t: &mut Trial, m: usize, cols: usize, scale: f32) -> Tensor {
-    let (gate, up) = (t.f32_of(m, cols, |_, value| value * scale), t.f32(m, cols));
-    t.plan.silu_mul("", gate, up)
+    let gate_up = t.f32_of(m, 2 * cols, |i, value| if i % (2 * cols) < cols { value * scale } else { value });
+    t.plan.silu_mul("", gate_up)
 }
 
 fn reference(io: &mut Io) {
-    let (gate, up) = (io.f32(0), io.f32(1));
-    for (i, y) in io.out_f32().iter_mut().enumerate() {
-        *y = silu(gate[i]) * up[i];
+    let Params { cols } = io.params();
+    let gate_up = io.f32(0).chunks_exact(2 * cols as usize);
+    for (y, gate_up) in io.out_f32().chunks_exact_mut(cols as usize).zip(gate_up) {
+        multiply(y, gate_up);
+    }
+}
+
+/// Computes a row.
+fn multiply(y: &mut [f32], gate_up: &[f32]) {
+    let (gate, up) = gate_up.split_at(y.len());
+    for ((y, gate), up) in y.iter_mut().zip(gate).zip(up) {
+        *y = silu(*gate) * up;
     }
 }
 
@@ -50,7 +59,7 @@ pub(super) fn silu(x: f32) -> f32 {
 
 /// The reference, spread over the cores.
 fn host(io: &mut Io) {
-    let (gate, up) = (io.f32(0), io.f32(1));
-    let y = io.out_f32().par_iter_mut().with_min_len(4096);
-    y.zip(gate).zip(up).for_each(|((y, gate), up)| *y = silu(*gate) * up);
+    let Params { cols } = io.params();
+    let gate_up = io.f32(0).par_chunks_exact(2 * cols as usize);
+    io.out_f32().par_chunks_exact_mut(cols as usize).zip(gate_up).for_each(|(y, gate_up)| multiply(y, gate_up));
 }

@@ -20,8 +20,15 @@ pub struct Layer {
     window: Option<usize>,
 }
 
-/// The linears of q, k and v as one.
-const QKV: &str = "self_attn.qkv_proj";
+/// Linears with one input as one: the input, the name of all, their own.
+type Stacked = (LinearInput, &'static str, &'static [&'static str]);
+
+const QKV: Stacked = (
+    LinearInput::AttentionNorm,
+    "self_attn.qkv_proj",
+    &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+);
+const GATE_UP: Stacked = (LinearInput::MlpNorm, "mlp.gate_up_proj", &["mlp.gate_proj", "mlp.up_proj"]);
 
 /// Positions and cache slots of the rows of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +77,10 @@ impl Layer {
         Layer::read(&mut Weights::new(source, backend, progress, config)?, config, i, false)
     }
 
-    /// Loads layer `i`; with `stacked` the linears of q, k and v become one where they are alike.
+    /// Loads layer `i`; with `stacked` the linears with one input become one where they are alike.
     pub(super) fn read(w: &mut Weights, config: &Config, i: usize, stacked: bool) -> Result<Layer> {
         let (mut linears, mut norms, mut head_norms) = (Vec::new(), Vec::new(), Vec::new());
-        let mut qkv = Vec::new();
+        let mut waiting: Vec<(&'static str, Part)> = Vec::new();
         for slot in config.family.layer {
             match *slot {
                 Slot::Norm { name, size: Size::Head } => head_norms.push(format!("model.layers.{i}.{name}.weight")),
@@ -84,19 +91,19 @@ impl Layer {
                 Slot::Linear { name, rows, cols, bias, input } => {
                     let (rows, cols, bias) = (rows.of(config), cols.of(config), bias.of(config));
                     let part = Part { name: format!("model.layers.{i}.{name}"), rows, bias };
-                    if stacked && input == LinearInput::AttentionNorm {
-                        qkv.push((name, part));
+                    waiting.push((name, part));
+                    let together = [QKV, GATE_UP].into_iter().find(|(of, ..)| stacked && *of == input);
+                    // The last of a stack loads all.
+                    if together.is_some_and(|(.., names)| waiting.len() < names.len()) {
                         continue;
                     }
-                    linears.extend(w.linears(&[part], cols)?.into_iter().map(|linear| (name, linear)));
+                    let (names, parts): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+                    let loaded = w.linears(&parts, cols)?;
+                    match (together, loaded.len()) {
+                        (Some((_, all, _)), 1) => linears.extend(loaded.into_iter().map(|linear| (all, linear))),
+                        _ => linears.extend(names.into_iter().zip(loaded)),
+                    }
                 }
-            }
-        }
-        if stacked {
-            let (names, parts): (Vec<_>, Vec<_>) = qkv.into_iter().unzip();
-            match <[Linear; 1]>::try_from(w.linears(&parts, config.hidden_size)?) {
-                Ok([linear]) => linears.push((QKV, linear)),
-                Err(each) => linears.extend(names.into_iter().zip(each)),
             }
         }
         let head_norms = match head_norms.is_empty() {
@@ -130,11 +137,6 @@ impl Layer {
         &mut found.unwrap_or_else(|| panic!("no linear {name}")).1
     }
 
-    /// Adds the product of a linear.
-    fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        self.linear(name).apply(plan, name, input)
-    }
-
     /// Adds an RMSNorm of rows of the residual stream.
     fn norm_rows(&self, plan: &mut Plan, name: &str, x: Tensor) -> Activation {
         let found = self.norms.iter().find(|(known, _)| *known == name);
@@ -142,18 +144,24 @@ impl Layer {
         Activation::new(plan.rms_norm(name, x, 0, x.rows, weight, self.rms_norm_eps))
     }
 
-    /// Adds the products of q, k and v as one tensor \[m, (heads + 2 · kv heads) · head_dim\].
-    fn qkv(&self, plan: &mut Plan, h: &mut Activation, kv_size: usize) -> Tensor {
-        if self.linears.iter().any(|(name, _)| *name == QKV) {
-            return self.apply(plan, QKV, h);
+    /// Returns the linear of a stack. None: its parts are linears of their own.
+    fn stack(&self, name: &str) -> Option<&Linear> {
+        self.linears.iter().find(|(known, _)| *known == name).map(|(_, linear)| linear)
+    }
+
+    /// Adds the products of stacked linears as one tensor, those of each behind those before it.
+    fn products(&self, plan: &mut Plan, (_, name, each): Stacked, h: &mut Activation) -> Tensor {
+        if let Some(linear) = self.stack(name) {
+            return linear.apply(plan, name, h);
         }
-        let linears = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-        let q_size = self.linear(linears[0]).rows;
-        let qkv = plan.scratch(h.x.rows, q_size + 2 * kv_size, Element::F32);
-        for (name, first) in linears.into_iter().zip([0, q_size, q_size + kv_size]) {
-            self.linear(name).put_in(plan, name, h, qkv, first);
+        let rows = each.iter().map(|name| self.linear(name).rows);
+        let all = plan.scratch(h.x.rows, rows.clone().sum(), Element::F32);
+        let mut first = 0;
+        for (name, rows) in each.iter().zip(rows) {
+            self.linear(name).put_in(plan, name, h, all, first);
+            first += rows;
         }
-        qkv
+        all
     }
 
     /// Adds the input of q, k and v: the normed residual stream x [m, hidden].
@@ -163,7 +171,7 @@ impl Layer {
 
     /// Adds attention over the sequence, whose cache takes this input's keys and values. Returns the input of o_proj.
     pub fn attend(&self, plan: &mut Plan, h: &mut Activation, s: &Sequence) -> Tensor {
-        let qkv = self.qkv(plan, h, s.k.cols);
+        let qkv = self.products(plan, QKV, h);
         let Rows { position, slot, reach } = s.rows;
         let norms = self.head_norms.map(|norms| (norms, self.rms_norm_eps));
         let rope = RopeKv { position, slot, table: s.rope, norms, qkv, k_cache: s.k, v_cache: s.v };
@@ -186,9 +194,12 @@ impl Layer {
 
     /// Adds silu(gate) · up: the input of down_proj.
     pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Tensor {
-        let gate = self.apply(plan, "mlp.gate_proj", h);
-        let name = "mlp.up_proj";
-        self.linear(name).gate(plan, name, h, gate)
+        let name = GATE_UP.1;
+        if let Some(gate_up) = self.stack(name) {
+            return gate_up.gated(plan, name, h);
+        }
+        let gate_up = self.products(plan, GATE_UP, h);
+        plan.silu_mul("mlp.silu_mul", gate_up)
     }
 
     /// Adds down_proj of `h` to the residual stream.

@@ -172,20 +172,20 @@ fn predictions_take_models_from_files() {
     // How often a pass runs the gates of the layers, by the step's name, and by which kernel.
     let gates = |found: &serde_json::Value| -> Vec<(String, String, u64)> {
         let gates =
-            found["steps"].as_array().unwrap().iter().filter(|s| s["step"].as_str().unwrap().ends_with("gate_proj"));
+            found["steps"].as_array().unwrap().iter().filter(|s| s["step"].as_str().unwrap().ends_with("gate_up_proj"));
         let text = |step: &serde_json::Value, key: &str| step[key].as_str().unwrap().to_owned();
         gates.map(|s| (text(s, "step"), text(s, "kernel"), s["count"].as_u64().unwrap())).collect()
     };
     let gate = |step: &str, kernel: &str, count| (step.to_owned(), kernel.to_owned(), count);
     let folder = micro::folder().to_str().unwrap().to_owned();
     let found = json(&of(&folder, &[]));
-    assert_eq!(gates(&found), [gate("layers.mlp.gate_proj", "matvec_bf16", 2)]);
+    assert_eq!(gates(&found), [gate("layers.mlp.gate_up_proj", "matvec_bf16", 2)]);
     assert!(found["tokens_per_s"].as_f64() > Some(0.0), "{found}");
     let quantized = fixture("quantized/gptq").to_str().unwrap().to_owned();
-    assert_eq!(gates(&json(&of(&quantized, &[]))), [gate("layers.mlp.gate_proj", "matvec_grid", 2)]);
+    assert_eq!(gates(&json(&of(&quantized, &[]))), [gate("layers.mlp.gate_up_proj", "matvec_grid", 2)]);
     // The layers of this file are of two kinds.
     let gguf = fixture("families/qwen2-k.gguf").to_str().unwrap().to_owned();
-    let kinds = [0, 1].map(|n| gate(&format!("layers.{n}.mlp.gate_proj"), "matvec_gguf", 1));
+    let kinds = [0, 1].map(|n| gate(&format!("layers.{n}.mlp.gate_up_proj"), "matvec_gguf", 1));
     assert_eq!(gates(&json(&of(&gguf, &[]))), kinds);
     let refused = of(&folder, &["--quant", "gptq:4"]);
     assert!(stderr(&refused).contains("--quant"), "{}", stderr(&refused));

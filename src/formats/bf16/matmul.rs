@@ -1,7 +1,7 @@
 //! Product of many rows and a bf16 weight: what prefill spends its time on.
 
 use super::matvec::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, PLAIN, Params, matmul_variants};
+use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, PLAIN, Params, matmul_variants};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -34,7 +34,6 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("70x130x160_teams_of_64", |t| specialized(t, ("LANES", 64))),
         Case::test("70x130x160_edge_128", |t| specialized(t, ("EDGE", 128))),
         Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, 5, 96, &[33, 70], BIAS)),
-        Case::test("9_rows_two_parts_gate", |t| product(t, &KERNEL, 9, 96, &[33, 70], GATE)),
         Case::test("9_rows_two_parts_columns_bias", |t| product(t, &KERNEL, 9, 96, &[33, 70], COLUMNS | BIAS)),
     ],
 };

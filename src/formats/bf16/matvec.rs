@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("37x64_bias", |t| product(t, &KERNEL, 1, 64, &[37], BIAS)),
         Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, 3, 96, &[100], BIAS | ADD)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, 1, 160, &[33, 70], BIAS)),
-        Case::test("two_parts_gate", |t| product(t, &KERNEL, 2, 160, &[33, 70], GATE)),
+        Case::test("2_rows_of_64x160_gated_bias", |t| product(t, &KERNEL, 2, 160, &[64], GATE | BIAS)),
         Case::test("two_parts_columns_bias", |t| product(t, &KERNEL, 2, 160, &[33, 70], COLUMNS | BIAS)),
     ],
 };

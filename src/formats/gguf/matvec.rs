@@ -2,7 +2,7 @@
 
 use super::blocks::{self, Block};
 use super::layout::{dequantize_row, gguf_wgsl, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -12,6 +12,7 @@ macro_rules! cases {
             Case::bench(concat!(stringify!($block), "_4864x", $cols), |t| product(t, &KERNEL, &blocks::$block, [1, $cols], &[4864], PLAIN)),
             Case::test(concat!(stringify!($block), "_3_rows_of_37x3_blocks_bias_add"), |t| blocks(t, &blocks::$block, [3, 3], &[37], BIAS | ADD)),
             Case::test(concat!(stringify!($block), "_6x4352"), |t| product(t, &KERNEL, &blocks::$block, [1, 4352], &[6], PLAIN)),
+            Case::test(concat!(stringify!($block), "_64x2_blocks_gated"), |t| blocks(t, &blocks::$block, [1, 2], &[64], GATE)),
             Case::test(concat!(stringify!($block), "_two_parts_of_5_blocks_bias"), |t| blocks(t, &blocks::$block, [1, 5], &[33, 70], BIAS)),
         )*]
     };

@@ -44,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("q8_13x1280", |t| product(t, &KERNEL, [1, 1280], &[13], [8, 256], PLAIN)),
         Case::test("q4_37x96_bias", |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], BIAS)),
         Case::test("q3_3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], BIAS | ADD)),
-        Case::test("q4_two_parts_gate", |t| product(t, &KERNEL, [1, 192], &[33, 70], [4, 64], GATE)),
+        Case::test("q4_64x192_gated", |t| product(t, &KERNEL, [1, 192], &[64], [4, 64], GATE)),
         Case::test("q2_two_parts_bias", |t| product(t, &KERNEL, [1, 192], &[33, 70], [2, 64], BIAS)),
     ],
 };

@@ -3,7 +3,7 @@
 //! all of it in f32, which is the same but for the order of roundings.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -43,6 +43,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("9x2144_bias", |t| product(t, &KERNEL, [1, 2144], &[9], 0.99, BIAS)),
         // More words of outliers than a workgroup has lanes.
         Case::test("5x4256", |t| product(t, &KERNEL, [1, 4256], &[5], 0.9, PLAIN)),
+        Case::test("64x160_gated_bias", |t| product(t, &KERNEL, [1, 160], &[64], 0.8, GATE | BIAS)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, [1, 160], &[33, 70], 0.8, BIAS)),
     ],
 };

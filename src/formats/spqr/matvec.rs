@@ -1,7 +1,7 @@
 //! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
 
 use super::layout::{TrialWeight, dequantize_row, product, usual};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
@@ -53,6 +53,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("q3_80x288_no_outliers", |t| {
             product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), PLAIN)
         }),
+        Case::test("q4_64x160_gated", |t| product(t, &KERNEL, [1, 160], &[64], TrialWeight([4, 3, 3], 16, 3), GATE)),
         Case::test("q2_two_parts_bias", |t| {
             product(t, &KERNEL, [1, 320], &[32, 80], TrialWeight([2, 6, 2], 32, 5), BIAS)
         }),
