@@ -1,11 +1,10 @@
 // y[r, :] = table[token[r] - row0, :] for the rows whose token lies in this part of the table.
-// One invocation widens one word, two bf16 values.
-struct Params { k: u32, row0: u32, rows: u32 }
+// Append to lib/embedded.wgsl. One invocation widens one word, two bf16 values.
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> token: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 64;
 
@@ -18,7 +17,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let pair = table[row * (params.k / 2u) + word];
-    let at = group.y * params.k + 2u * word;
-    y[at] = bitcast<f32>(pair << 16u);
-    y[at + 1u] = bitcast<f32>(pair & 0xffff0000u);
+    put(group.y, 2u * word, bitcast<f32>(pair << 16u));
+    put(group.y, 2u * word + 1u, bitcast<f32>(pair & 0xffff0000u));
 }

@@ -1,10 +1,9 @@
 // y[r, :] = table[token[r] - row0, :] for the rows whose token lies in this part of the table, whose rows are GGUF's
-// blocks. Append to lib/weights_gguf.wgsl and the files it names. One invocation widens eight weights.
-struct Params { k: u32, row0: u32, rows: u32 }
+// blocks. Append to lib/embedded.wgsl, lib/weights_gguf.wgsl and the files it names. One invocation widens eight weights.
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> token: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 64;
 
@@ -17,6 +16,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let w = weights(row, i);
-    let at = group.y * params.k + 8u * i;
-    for (var j = 0u; j < 8u; j++) { y[at + j] = w[j / 4u][j % 4u]; }
+    for (var j = 0u; j < 8u; j++) { put(group.y, 8u * i + j, w[j / 4u][j % 4u]); }
 }

@@ -9,7 +9,8 @@
 @group(0) @binding(1) var<storage, read> x: array<vec4<u64>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const LANES = 8u;
 const ROWS = LANES;
@@ -24,14 +25,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let units = params.k / 16u;
 
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var row: array<u32, ROWS>;
         for (var r = 0u; r < ROWS; r++) { row[r] = min(first + n0 + r, params.n - 1u) * units; }
         var acc: array<vec4<f32>, 2>;
         for (var i = lane; i < units; i += LANES) {
-            let xa = x[(m * units + i) * 2u];
-            let xb = x[(m * units + i) * 2u + 1u];
+            let xa = x[(x_row(m) * units + i) * 2u];
+            let xb = x[(x_row(m) * units + i) * 2u + 1u];
             // A u64 of w holds k = 4c .. 4c + 3, a u64 of x the f32 of k = 2c, 2c + 1.
             let even_a = bitcast<vec4<f32>>(low_words(xa));
             let even_b = bitcast<vec4<f32>>(low_words(xb));
@@ -49,6 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         let sum = sum_of_own_row(acc, lane);
         let n = first + n0 + lane;
-        if (n0 + lane < rows) { store(m, n, sum); }
+        if (n0 + lane < rows) { store(m, n, norm * sum); }
     }
 }

@@ -11,6 +11,7 @@ override ROWS: u32 = 8u;
 
 const MAX_ROWS = 16u;
 var<workgroup> partial: array<f32, WG * ROWS>;
+var<workgroup> partial_squares: array<f32, WG>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -19,11 +20,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let words = params.k / 8u;
 
+    if (is_normed()) { partial_squares[lane] = lane_squares(m, lane, WG); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var acc: array<f32, MAX_ROWS>;
         for (var i = lane; i < words; i += WG) {
-            let xs = array(x[(m * words + i) * 2u], x[(m * words + i) * 2u + 1u]);
+            let xs = array(x[(x_row(m) * words + i) * 2u], x[(x_row(m) * words + i) * 2u + 1u]);
             for (var r = 0u; r < ROWS; r++) { acc[r] += dot_unit(min(first + n0 + r, params.n - 1u), i, xs, 0.0); }
         }
         for (var r = 0u; r < ROWS; r++) {
@@ -35,6 +37,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             if (n0 + r >= rows) { break; }
             var sum = 0.0;
             for (var i = 0u; i < WG; i++) { sum += partial[r * WG + i]; }
+            if (is_normed()) {
+                var squares = 0.0;
+                for (var i = 0u; i < WG; i++) { squares += partial_squares[i]; }
+                sum *= norm_scale(squares);
+            }
             store(m, first + n0 + r, sum);
         }
         workgroupBarrier();

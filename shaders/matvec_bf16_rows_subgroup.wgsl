@@ -17,15 +17,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let words = params.k / 8u;
 
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var acc: array<vec4<f32>, 2>;
         for (var i = lane; i < words; i += LANES) {
-            let xs = array(x[(m * words + i) * 2u], x[(m * words + i) * 2u + 1u]);
+            let xs = array(x[(x_row(m) * words + i) * 2u], x[(x_row(m) * words + i) * 2u + 1u]);
             for (var r = 0u; r < ROWS; r++) { acc[r / 4u][r % 4u] += dot_unit(min(first + n0 + r, params.n - 1u), i, xs, 0.0); }
         }
         let sum = sum_of_own_row(acc, lane);
         let n = first + n0 + lane;
-        if (n0 + lane < rows) { store(m, n, sum); }
+        if (n0 + lane < rows) { store(m, n, norm * sum); }
     }
 }

@@ -5,7 +5,8 @@
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 // The sum, and four products more.
 fn add(w: vec2<u32>, x: vec4<f32>, sum: f32) -> f32 {

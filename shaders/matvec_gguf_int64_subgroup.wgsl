@@ -37,12 +37,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
 
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var sums: vec4<f32>;
         for (var b = 0u; b < blocks; b++) {
-            let low = load_half(m, b, 0u, lane);
-            let high = load_half(m, b, 1u, lane);
+            let low = load_half(x_row(m), b, 0u, lane);
+            let high = load_half(x_row(m), b, 1u, lane);
             let low_totals = totals_of(low.own);
             let high_totals = totals_of(high.own);
             for (var r = 0u; r < ROWS; r++) {
@@ -57,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            if (n0 + r < rows) { store(m, first + n0 + r, sums[r]); }
+            if (n0 + r < rows) { store(m, first + n0 + r, norm * sums[r]); }
         }
     }
 }

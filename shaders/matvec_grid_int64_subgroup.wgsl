@@ -9,7 +9,8 @@
 @group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
 override GROUP: u32 = 4u; // units of a group of columns
 
@@ -36,6 +37,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let turns = min(firstTrailingBit(GROUP), 2u); // logarithm of the units that take turns
     let whole = GROUP % 4u == 0u; // a block has one group
 
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var sums: vec4<f32>;
@@ -47,10 +50,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var h = 0u; h < 2u; h++) {
                 var half: HalfBlock;
                 if (turns > 0u) {
-                    half = load_dealt(m, b, h, lane, turns == 2u);
+                    half = load_dealt(x_row(m), b, h, lane, turns == 2u);
                     total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
                 } else {
-                    half = load_half(m, b, h, lane);
+                    half = load_half(x_row(m), b, h, lane);
                     // Lanes 0 to 3 have the first unit of the half, the others the second.
                     let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
                     total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);
@@ -73,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            if (n0 + r < rows) { store(m, first + n0 + r, sums[r]); }
+            if (n0 + r < rows) { store(m, first + n0 + r, norm * sums[r]); }
         }
     }
 }

@@ -22,6 +22,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     let whole = params.group_size % 128u == 0u; // a block has one group
 
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         var sums: array<f32, ROWS>;
@@ -33,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var u = 0u; u < 4u; u++) {
                 let q = quad_of(b * 4u + u, lane);
                 var own: vec4<f32>;
-                if (q < quads) { own = x[m * quads + q]; }
+                if (q < quads) { own = x[x_row(m) * quads + q]; }
                 total[u] = own.x + own.y + (own.z + own.w);
                 own *= PRESCALE;
                 var xs: array<vec4<f32>, 8>;
@@ -60,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         for (var r = 0u; r < ROWS; r++) {
             let n = n0 + r * LANES;
-            if (n < rows) { store(m, first + n, sums[r]); }
+            if (n < rows) { store(m, first + n, norm * sums[r]); }
         }
     }
 }

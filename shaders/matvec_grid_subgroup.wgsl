@@ -6,7 +6,8 @@
 @group(0) @binding(3) var<storage, read> scales: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
 override GROUP: u32 = 4u; // units of a group of columns
 override BITS: u32 = 4u;

@@ -6,6 +6,7 @@
 override WG: u32 = 64u; // a power of two, at least 8
 
 var<workgroup> partial: array<array<vec4<f32>, 2>, WG>;
+var<workgroup> partial_squares: array<f32, WG>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -13,17 +14,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let n0 = (group.x + group.z * groups.x) * 8u;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
+    if (is_normed()) { partial_squares[lane] = lane_squares(group.y, lane, WG); }
     for (var first = 0u; first < params.n; first += rows) {
-        partial[lane] = partial_sums(group.y, (first + n0) / 8u, lane, WG);
+        partial[lane] = partial_sums(x_row(group.y), (first + n0) / 8u, lane, WG);
         for (var half = WG / 2u; half > 0u; half /= 2u) {
             workgroupBarrier();
             if (lane < half) {
                 partial[lane][0] += partial[lane + half][0];
                 partial[lane][1] += partial[lane + half][1];
+                // Once for both halves of a gated product.
+                if (is_normed() && first == 0u) { partial_squares[lane] += partial_squares[lane + half]; }
             }
         }
         workgroupBarrier();
-        if (lane < 8u) { store(group.y, first + n0 + lane, partial[0][lane / 4u][lane % 4u]); }
+        if (lane < 8u) {
+            var sum = partial[0][lane / 4u][lane % 4u];
+            if (is_normed()) { sum *= norm_scale(partial_squares[0]); }
+            store(group.y, first + n0 + lane, sum);
+        }
         workgroupBarrier();
     }
 }

@@ -17,6 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let blocks = (params.k + 127u) / 128u;
     let quads = params.k / 4u;
+    var norm = 1.0;
+    if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
     let rows = rows_of_pass();
     for (var first = 0u; first < params.n; first += rows) {
         let own_rows = min(first + n0, params.n - ROWS);
@@ -39,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 for (var u = 0u; u < 2u; u++) {
                     let q = b * 32u + (i * 2u + u) * 8u + lane;
                     var own_x: vec4<f32>;
-                    if (q < quads) { own_x = x[m * quads + q]; }
+                    if (q < quads) { own_x = x[x_row(m) * quads + q]; }
                     // Lanes 0 to 3 have the first half of the unit, the others the second.
                     let one = own_x.x + own_x.y + (own_x.z + own_x.w);
                     let two = one + subgroupShuffleXor(one, 1u);
@@ -81,14 +83,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         for (var four = start.x / 4u; four < (end + 3u) / 4u; four++) {
             let entries = four_outliers(four);
             for (var e = 0u; e < 4u; e++) {
-                let product = times_x(entries[e], m);
+                let product = times_x(entries[e], x_row(m));
                 let here = from_start(product, four * 4u + e, start);
                 let beyond = from_start(product, four * 4u + e, vec4(end));
                 sums += here - vec4(here.yzw, beyond.x);
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            if (n0 + r < rows) { store(m, first + n0 + r, sums[r]); }
+            if (n0 + r < rows) { store(m, first + n0 + r, norm * sums[r]); }
         }
     }
 }

@@ -6,7 +6,8 @@
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> sparse: array<u32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 override WG: u32 = 64u;
 const ROWS = 8u;

@@ -3,22 +3,12 @@
 //   part[h] = (sum_j exp(s_j - m) * v_j,  m = max_j s_j,  sum_j exp(s_j - m)),   s_j = scale * q_h . k_j,
 // and `merge` adds a head's parts under their largest m:
 //   y[h] = sum_p exp(m_p - m) * part_p[h] / sum_p exp(m_p - m) * total_p.
-// Keys: position - window < j <= position, in slots by lib/reach.wgsl, read by a lib/cache_ file; parts are equal but for
-// the last one.
+// Keys: position - window < j <= position, in slots by lib/reach.wgsl; parts are equal but for the last one. Append to
+// lib/attention_rows.wgsl or lib/attention_rope.wgsl, which say where queries come from (`stage`) and results go (`put`).
 //
 // A workgroup has 64 lanes. For the scores eight of them share a key, a line of 128 bytes a load; for the values
 // 8 * QUADS share one. So a lane has eight loads of keys and eight of values in flight, whatever the dimension, and
 // every key and value is read once for all heads. The variant has `own_scores`.
-struct Params { heads: u32, kv_heads: u32, head_dim: u32, scale: f32, rows: u32, window: u32 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> position: array<u32>;
-@group(0) @binding(2) var<storage, read> reach: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
-// [split, row, head], each of head_dim / 4 quads and one with the maximum and the total.
-@group(0) @binding(7) var<storage, read_write> parts: array<vec4<f32>>;
-
 override QUADS: u32 = 4; // a lane's share of a key: head_dim / 32, rounded up to 2, 4 or 8
 override HEADS: u32 = 8; // at most eight
 override SPLITS: u32 = 64; // at most 256
@@ -91,15 +81,6 @@ fn all_widened(c: array<Cached, 8>) -> array<vec4<f32>, 8> {
                  widened(c[4]), widened(c[5]), widened(c[6]), widened(c[7]));
 }
 
-// Quad i of the heads that begin at q_at, eight heads of 8 QUADS; nothing beyond HEADS and the head's own.
-fn scaled_q(q_at: u32, i: u32) -> vec4<f32> {
-    let quads = params.head_dim / 4u;
-    let head = i / (8u * QUADS);
-    let quad = i % (8u * QUADS);
-    let value = q[q_at + min(head, HEADS - 1u) * quads + min(quad, quads - 1u)];
-    return select(vec4<f32>(), params.scale * value, head < HEADS && quad < quads);
-}
-
 fn split(group: vec3<u32>, lane: u32) {
     let row = group.y;
     let head0 = group.x * HEADS;
@@ -111,13 +92,7 @@ fn split(group: vec3<u32>, lane: u32) {
     let kv_head = head0 / (params.heads / params.kv_heads);
     let cache = Cache(reach[row], kv_head * quads, params.kv_heads * quads, quads, last);
 
-    let q_at = (row * params.heads + head0) * quads;
-    for (var i = lane; i < 64u * QUADS; i += 2u * WG) {
-        // Both loads go out before the first is waited for.
-        let loaded = array(scaled_q(q_at, i), scaled_q(q_at, i + WG));
-        shared_quads[i] = loaded[0];
-        if i + WG < 64u * QUADS { shared_quads[i + WG] = loaded[1]; }
-    }
+    stage(row, head0, keys, last, lane);
     workgroupBarrier();
 
     // For the scores the lane's group of eight and its place there, which is also the head it ends up with.
@@ -241,6 +216,6 @@ fn merge(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     workgroupBarrier();
     if lane < quads {
         for (var i = 1u; i < KEYS; i++) { sum += shared_quads[64u * QUADS + i * 8u * QUADS + lane]; }
-        y[(group.y * params.heads + group.x) * quads + lane] = sum / total;
+        put(group.y, group.x, lane, sum / total);
     }
 }

@@ -8,7 +8,8 @@
 @group(0) @binding(3) var<storage, read> stat_codes: array<u32>;
 @group(0) @binding(4) var<storage, read> stats: array<vec2<u32>>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(8) var<storage, read_write> y: array<f32>;
 
 override SCALE_WIDTH: u32 = 3u;
 override ZERO_WIDTH: u32 = 3u;

@@ -1,11 +1,13 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to a file that says what a lane adds up of four rows, `lane_sums`. Needs SUBGROUP. For m from 1 to 8.
+// Append to lib/norm.wgsl and a file that says what a lane adds up of four rows, `lane_sums`. Needs SUBGROUP. For m from 1 to 8.
 // A workgroup owns TILE = 4 neighbouring n of one m. Its lanes share k; the sums of its subgroups, of whatever size,
 // meet in workgroup memory.
 
 override WG: u32 = 128u;
 
-var<workgroup> partial: array<vec4<f32>, 64>; // of each subgroup, which has at least four lanes
+// Of each subgroup, which has at least four lanes.
+var<workgroup> partial: array<vec4<f32>, 64>;
+var<workgroup> partial_squares: array<f32, 64>;
 
 // Rows n0 to n0 + 3. Those beyond the last repeat it and are not stored.
 fn four_rows(n0: u32) -> vec4<u32> { return min(vec4(n0) + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u)); }
@@ -18,8 +20,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
+    let index = subgroup * lanes + lane;
+    if (is_normed()) {
+        let squares = subgroupAdd(lane_squares(m, index, WG));
+        if (lane == 0u) { partial_squares[subgroup] = squares; }
+    }
     for (var first = 0u; first < params.n; first += rows) {
-        let sums = lane_sums(m, first + n0, subgroup * lanes + lane);
+        let sums = lane_sums(x_row(m), first + n0, index);
         let whole = vec4(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
         if (lane == 0u) { partial[subgroup] = whole; }
         workgroupBarrier();
@@ -27,6 +34,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (subgroup == 0u && lane < 4u && n0 + lane < rows) {
             var of_row = 0.0;
             for (var s = 0u; s < subgroups; s++) { of_row += partial[s][lane]; }
+            if (is_normed()) {
+                var squares = 0.0;
+                for (var s = 0u; s < subgroups; s++) { squares += partial_squares[s]; }
+                of_row *= norm_scale(squares);
+            }
             store(m, first + n0 + lane, of_row);
         }
         workgroupBarrier();

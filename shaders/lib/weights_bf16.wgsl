@@ -2,7 +2,8 @@
 
 @group(0) @binding(2) var<storage, read> w_words: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 const QUADS = 2u; // of x that dot_unit takes
 

@@ -7,7 +7,8 @@
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> next: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;
 
 const QUADS = 8u; // of x that dot_unit takes
 

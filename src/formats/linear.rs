@@ -1,6 +1,7 @@
 //! Linear layers on a device: y = x · Wᵀ + bias.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Format, QuantizedWeight};
 use crate::error::{Error, Result};
@@ -17,35 +18,46 @@ pub struct Linear {
     pub layout: WeightLayout,
     pub row_blocks: Vec<RowBlock>,
     pub bias: Option<Tensor>,
-    /// \[1, cols\]: stored column k multiplies column order\[k\] of x.
-    pub order: Option<Tensor>,
+    /// Stored column k multiplies column order\[k\] of x.
+    pub order: Option<Order>,
     /// Bytes that the format's formula counts for a quantized weight; 0 for an unquantized one.
     pub counted_bytes: u64,
 }
 
+/// Order of the columns of a weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    pub columns: Arc<[u32]>,
+    /// \[1, cols\]
+    pub tensor: Tensor,
+}
+
 /// Last order of columns uploaded: linears with the same input share theirs.
 #[derive(Clone, Debug, Default)]
-pub struct Orders(Option<(Vec<u32>, Tensor)>);
+pub struct Orders(Option<Order>);
 
 impl Orders {
-    fn upload(&mut self, backend: &mut dyn Backend, name: &str, order: &[u32]) -> Result<Tensor> {
-        if let Some((known, tensor)) = &self.0
-            && known == order
-        {
-            return Ok(*tensor);
+    fn upload(&mut self, backend: &mut dyn Backend, name: &str, columns: &[u32]) -> Result<Order> {
+        if let Some(known) = self.0.as_ref().filter(|known| *known.columns == *columns) {
+            return Ok(known.clone());
         }
-        let tensor = backend.create(&format!("{name}.order"), 1, order.len(), Element::U32)?;
-        backend.write(None, tensor, 0, order)?;
-        self.0 = Some((order.to_vec(), tensor));
-        Ok(tensor)
+        let tensor = backend.create(&format!("{name}.order"), 1, columns.len(), Element::U32)?;
+        backend.write(None, tensor, 0, columns)?;
+        let order = Order { columns: columns.into(), tensor };
+        self.0 = Some(order.clone());
+        Ok(order)
     }
 }
 
 /// Input of one or more linears, with the forms of it that formats derived: gathered columns, eight bits.
 #[derive(Clone, Debug)]
 pub struct Activation {
-    /// \[m, k\]
+    /// \[m, k\]; \[2m, k\] where the norm is left to the products, as they say.
     pub x: Tensor,
+    /// Epsilon of that norm.
+    norm: Option<f32>,
+    /// True if the columns are in the order of the linears that take them.
+    ordered: bool,
     derived: Vec<(Derived, Tensor)>,
 }
 
@@ -60,7 +72,27 @@ enum Derived {
 
 impl Activation {
     pub fn new(x: Tensor) -> Activation {
-        Activation { x, derived: Vec::new() }
+        Activation { x, norm: None, ordered: false, derived: Vec::new() }
+    }
+
+    /// Returns an input whose columns are in the order of its linears.
+    pub fn ordered(x: Tensor) -> Activation {
+        Activation { ordered: true, ..Activation::new(x) }
+    }
+
+    /// Returns such an input that its products are to norm.
+    pub fn to_norm(x: Tensor, eps: f32) -> Activation {
+        Activation { norm: Some(eps), ..Activation::ordered(x) }
+    }
+
+    /// Returns whether the products are to norm it.
+    pub fn is_to_norm(&self) -> bool {
+        self.norm.is_some()
+    }
+
+    /// Returns the number of rows of the products.
+    pub fn rows(&self) -> usize {
+        if self.norm.is_some() { self.x.rows / 2 } else { self.x.rows }
     }
 
     fn derive(&mut self, what: Derived, make: impl FnOnce(Tensor) -> Tensor) -> Tensor {
@@ -74,7 +106,7 @@ impl Activation {
 
     /// Returns x with its columns in `order`.
     pub fn in_order(&mut self, plan: &mut Plan, name: &str, order: Option<Tensor>) -> Tensor {
-        match order {
+        match order.filter(|_| !self.ordered) {
             None => self.x,
             Some(order) => self.derive(Derived::Ordered(order), |x| plan.gather(&format!("{name}.gather"), x, order)),
         }
@@ -143,33 +175,42 @@ impl Linear {
 
     /// Adds the product as a new tensor \[m, rows\].
     pub fn apply(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        self.product(plan, name, input, Output::New, 0)
+        self.product(plan, name, input, Output::New, 0, None)
     }
 
-    /// Adds the product to `y`.
-    pub fn add_to(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor) {
-        self.product(plan, name, input, Output::Add(y), 0);
+    /// Adds the product to `y`, with what is `next`.
+    pub fn add_to(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor, next: Option<Tensor>) {
+        self.product(plan, name, input, Output::Add(y), 0, next);
     }
 
-    /// Adds silu of the product's first half times the second: a new tensor \[m, rows / 2\].
-    pub fn gated(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        if can_gate(&self.row_blocks) && !plan.together(input.x.rows) {
-            return self.product(plan, name, input, Output::Gated, 0);
-        }
-        let gate_up = self.apply(plan, name, input);
-        plan.silu_mul(&format!("{name}.silu_mul"), gate_up)
+    /// Adds silu of the product's first half times the second: a new tensor \[m, rows / 2\], its columns as `next` says.
+    pub fn gated(&self, plan: &mut Plan, name: &str, input: &mut Activation, next: Option<Tensor>) -> Tensor {
+        self.product(plan, name, input, Output::Gated, 0, next)
+    }
+
+    /// Returns whether a gate's rows and the other half are together, as [`Linear::gated`] needs them.
+    pub fn can_gate(&self) -> bool {
+        can_gate(&self.row_blocks)
     }
 
     /// Adds the product as the columns of `y` from `first` on.
     pub fn put_in(&self, plan: &mut Plan, name: &str, input: &mut Activation, y: Tensor, first: usize) {
-        self.product(plan, name, input, Output::Into(y), first);
+        self.product(plan, name, input, Output::Into(y), first, None);
     }
 
-    fn product(&self, plan: &mut Plan, name: &str, input: &mut Activation, output: Output, first: usize) -> Tensor {
+    fn product(
+        &self,
+        plan: &mut Plan,
+        name: &str,
+        input: &mut Activation,
+        output: Output,
+        first: usize,
+        next: Option<Tensor>,
+    ) -> Tensor {
         let Linear { format, cols: k, ref row_blocks, layout, bias, .. } = *self;
+        let many = plan.together(input.rows());
         let x = (format.input)(self, plan, name, input);
-        let args = LinearArgs { x, k, row_blocks, layout, bias, output, first };
-        let many = plan.together(x.rows);
+        let args = LinearArgs { x, norm: input.norm, k, row_blocks, layout, bias, output, first, next };
         let y = plan.linear(format.product[usize::from(many)], name, args);
         if let Some(rest) = format.rest.filter(|_| many) {
             rest(plan, name, args, y);
@@ -179,21 +220,22 @@ impl Linear {
 
     /// Returns the input with its columns in the order of the weight's.
     pub(super) fn ordered_input(&self, plan: &mut Plan, name: &str, input: &mut Activation) -> Tensor {
-        input.in_order(plan, name, self.order)
+        input.in_order(plan, name, self.order.as_ref().map(|order| order.tensor))
     }
 
-    /// Adds the lookup of `token` \[1, m\] in an embedding: \[m, cols\] in f32.
+    /// Adds the lookup of `token` \[1, m\] in an embedding: \[m, cols\] in f32, or \[2m, cols\] with what is `next`.
     ///
     /// # Panics
     /// If the format holds no embeddings.
-    pub fn embed(&self, plan: &mut Plan, token: Tensor) -> Tensor {
+    pub fn embed(&self, plan: &mut Plan, token: Tensor, next: Option<Tensor>) -> Tensor {
         let kernel = self.format.embed.expect("loading checked that the format holds embeddings");
-        plan.embed(kernel, token, self.cols, &self.row_blocks, self.layout)
+        plan.embed(kernel, token, self.cols, &self.row_blocks, self.layout, next)
     }
 
     /// Returns the bytes of weight, bias and order.
     pub fn bytes(&self) -> u64 {
-        self.weight_bytes() + self.bias.iter().chain(&self.order).map(|t| t.bytes()).sum::<u64>()
+        let order = self.order.as_ref().map(|order| order.tensor);
+        self.weight_bytes() + self.bias.iter().chain(&order).map(|t| t.bytes()).sum::<u64>()
     }
 
     /// Returns the bytes of the weight alone.

@@ -274,16 +274,16 @@ impl Engine {
         let output = match kind {
             BatchProgram::Pass(m) => {
                 let x = self.model.forward(&mut plan, batch.token.first_cols(m), batch.rows.first(m), &self.cache);
-                plan.kv_write("keep", batch.place.first_cols(m), x, batch.kept);
+                plan.kv_write("keep", batch.place.first_cols(m), x.x, batch.kept);
                 batch.kept
             }
             BatchProgram::Nll { window, pairs } => {
-                let logits = self.model.logits(&mut plan, batch.kept, window * WINDOW, WINDOW);
+                let logits = self.model.logits(&mut plan, batch.kept.into(), window * WINDOW, WINDOW);
                 let (row, target) = (batch.row.first_cols(pairs), batch.target.first_cols(pairs));
                 plan.token_nll("token_nll", logits, self.vocab, row, target)
             }
             BatchProgram::Greedy => {
-                let logits = self.model.logits(&mut plan, batch.kept, 0, WINDOW);
+                let logits = self.model.logits(&mut plan, batch.kept.into(), 0, WINDOW);
                 let tokens = batch.row.first_cols(WINDOW);
                 plan.argmax("argmax", logits, self.vocab, tokens);
                 tokens

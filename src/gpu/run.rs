@@ -142,6 +142,10 @@ impl Backend for Gpu {
         self.facts.class == super::Class::Software
     }
 
+    fn fuses(&self) -> bool {
+        !self.is_host()
+    }
+
     fn residents(&self) -> usize {
         self.residents.len()
     }

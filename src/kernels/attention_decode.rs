@@ -10,15 +10,15 @@ use crate::{params, wgsl};
 
 params! {
     pub(super) struct Params {
-        heads: u32,
-        kv_heads: u32,
-        head_dim: u32,
-        scale: f32,
-        rows: u32,
+        pub heads: u32,
+        pub kv_heads: u32,
+        pub head_dim: u32,
+        pub scale: f32,
+        pub rows: u32,
         /// Keys that a row sees, its own included; `u32::MAX` for all.
-        window: u32,
+        pub window: u32,
         /// Bits of a value in the cache, which the reference needs.
-        cache_bits: u32,
+        pub cache_bits: u32,
     }
 }
 
@@ -26,6 +26,24 @@ params! {
 const WORKGROUPS: usize = 256;
 
 impl Params {
+    /// Returns the parameters for `rows` rows of [heads, kv_heads, head_dim].
+    pub(super) fn new(
+        rows: usize,
+        [heads, kv_heads, dim]: [usize; 3],
+        window: Option<usize>,
+        cache_bits: u32,
+    ) -> Params {
+        Params {
+            heads: heads as u32,
+            kv_heads: kv_heads as u32,
+            head_dim: dim as u32,
+            scale: 1.0 / (dim as f32).sqrt(),
+            rows: rows as u32,
+            window: window.map_or(u32::MAX, |keys| u32::try_from(keys).unwrap_or(u32::MAX)),
+            cache_bits,
+        }
+    }
+
     /// Returns the numbers of the keys that a row at `position` sees.
     fn keys(&self, position: u32) -> std::ops::Range<u32> {
         let end = position + 1;
@@ -78,34 +96,29 @@ impl Plan {
         a.reach.expect("reach", m, 4, Element::U32);
         let cache_bits = cache::bits_of(a.k, a.v, a.k.cols);
         let y = self.scratch(m, width, Element::F32);
-        let params = Params {
-            heads: heads as u32,
-            kv_heads: kv_heads as u32,
-            head_dim: dim as u32,
-            scale: 1.0 / (dim as f32).sqrt(),
-            rows: m as u32,
-            window: a.window.map_or(u32::MAX, |keys| u32::try_from(keys).unwrap_or(u32::MAX)),
-            cache_bits,
-        };
+        let params = Params::new(m, [heads, kv_heads, dim], a.window, cache_bits);
         // Counted at full context; a shorter one does less.
         let flops = 4 * (m * a.k.rows.min(a.window.unwrap_or(usize::MAX)) * width) as u64;
         let step = self.add(kernel, name, params, &[a.position, a.reach, a.q, a.k, a.v, y], [m, heads], flops);
-        // The most heads of a key/value head that a workgroup takes; and enough parts to fill large GPUs.
-        let together = (1..=8).rev().find(|n| (heads / kv_heads).is_multiple_of(*n)).unwrap_or(1);
-        let splits = WORKGROUPS.div_ceil(heads / together);
-        let quads = dim.div_ceil(32).next_power_of_two().max(2);
-        let stripes = dim.div_ceil(64);
-        let consts =
-            [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits), ("STRIPES", stripes)];
-        step.consts = consts.map(|(name, value)| (name, value as u32)).to_vec();
-        step.consts.push(("CACHE", cache_bits));
+        step.consts = consts([heads, kv_heads, dim], cache_bits);
         step.part_words = m * heads * (dim + 4);
         y
     }
 }
 
+/// Returns the constants of attention by [heads, kv_heads, head_dim] over a cache of so many bits a value.
+pub(super) fn consts([heads, kv_heads, dim]: [usize; 3], cache_bits: u32) -> Vec<(&'static str, u32)> {
+    // The most heads of a key/value head that a workgroup takes; and enough parts to fill large GPUs.
+    let together = (1..=8).rev().find(|n| (heads / kv_heads).is_multiple_of(*n)).unwrap_or(1);
+    let splits = WORKGROUPS.div_ceil(heads / together);
+    let quads = dim.div_ceil(32).next_power_of_two().max(2);
+    let stripes = dim.div_ceil(64);
+    let counts = [("QUADS", quads), ("KEYS", 8 / quads), ("HEADS", together), ("SPLITS", splits), ("STRIPES", stripes)];
+    counts.map(|(name, value)| (name, value as u32)).into_iter().chain([("CACHE", cache_bits)]).collect()
+}
+
 /// Constants of the variants that split, set by each step.
-const SPLIT: &[(&str, u32)] = &[("QUADS", 4), ("KEYS", 2), ("HEADS", 8), ("SPLITS", 64), ("CACHE", 16)];
+pub(super) const SPLIT: &[(&str, u32)] = &[("QUADS", 4), ("KEYS", 2), ("HEADS", 8), ("SPLITS", 64), ("CACHE", 16)];
 
 pub static KERNEL: Kernel = Kernel {
     name: "attention_decode",
@@ -117,6 +130,7 @@ pub static KERNEL: Kernel = Kernel {
             wgsl: wgsl!(
                 "attention_decode_subgroup",
                 "lib/attention_split",
+                "lib/attention_rows",
                 "lib/eight_lanes",
                 "lib/reach",
                 "lib/reduce";
@@ -127,7 +141,7 @@ pub static KERNEL: Kernel = Kernel {
             nmse: 1e-8,
         },
         Variant::portable(
-            wgsl!("attention_decode", "lib/attention_split", "lib/reach", "lib/reduce"; cache "lib/cache"),
+            wgsl!("attention_decode", "lib/attention_split", "lib/attention_rows", "lib/reach", "lib/reduce"; cache "lib/cache"),
             SPLIT,
             |c| [1, c.get("HEADS")],
             1e-8,

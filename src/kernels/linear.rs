@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::product::{View, product};
 use super::silu_mul::silu;
 use crate::params;
-use crate::plan::kernel::Wgsl;
+use crate::plan::kernel::{Wgsl, uniform};
 use crate::plan::{Consts, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
 
 /// Some rows of a weight, small enough for one binding: the tensors of its layout in binding order.
@@ -71,6 +71,8 @@ params! {
         pub bias_col: u32,
         pub flags: u32,
         pub group_size: u32,
+        /// Of the norm of x.
+        pub eps: f32,
         /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
         pub bits: u32,
         pub scale_bits: u32,
@@ -84,14 +86,20 @@ pub(crate) const PLAIN: u32 = 0;
 pub(crate) const BIAS: u32 = 1;
 pub(crate) const ADD: u32 = 2;
 pub(crate) const GATE: u32 = 4;
+/// The output times the weight of the next norm, too; the output in the order of columns of the next product; x to be normed.
+pub(crate) const NEXT: u32 = 8;
+pub(crate) const ORDER: u32 = 16;
+pub(crate) const NORM: u32 = 32;
 /// Of trials: the output is some columns of a wider tensor.
-pub(crate) const COLUMNS: u32 = 8;
+pub(crate) const COLUMNS: u32 = 64;
 
 /// Arguments of x · Wᵀ + bias: x [m, k], or [m, ..] where the format packs inputs too, W [n, k] in row
-/// blocks, bias [1, n].
+/// blocks, bias [1, n]. With `norm` x is [2m, k]: the residual stream, and behind it the same times the norm's weights.
 #[derive(Clone, Copy)]
 pub struct LinearArgs<'a> {
     pub x: Tensor,
+    /// Epsilon of the norm that x is to have. None: it is taken as it is.
+    pub norm: Option<f32>,
     pub k: usize,
     pub row_blocks: &'a [RowBlock],
     pub layout: WeightLayout,
@@ -99,14 +107,17 @@ pub struct LinearArgs<'a> {
     pub output: Output,
     /// Column of the output at which the product begins.
     pub first: usize,
+    /// \[outputs, 2\]: what follows the output, see [`next_words`]. The output that is added to is then \[2m, n\], as an
+    /// x that is to be normed; another has its columns in this order.
+    pub next: Option<Tensor>,
 }
 
 impl Plan {
     /// Adds the product by `kernel`, one step for each row block. Returns y [m, n].
     pub(crate) fn linear(&mut self, kernel: &'static Kernel, name: &str, args: LinearArgs) -> Tensor {
-        let LinearArgs { x, k, row_blocks, layout, bias, output, first } = args;
+        let LinearArgs { x, norm, k, row_blocks, layout, bias, output, first, next } = args;
         let last = row_blocks.last().expect("a weight has rows");
-        let (m, n) = (x.rows, last.row0 + last.rows);
+        let (m, n) = (if norm.is_some() { x.rows / 2 } else { x.rows }, last.row0 + last.rows);
         assert!(k.is_multiple_of(32), "{name}: {k} columns");
         let (y, flag) = match output {
             Output::New => (self.scratch(m, n, Element::F32), PLAIN),
@@ -117,12 +128,21 @@ impl Plan {
         let gates = if flag == GATE { n / 2 } else { 0 };
         assert!(gates == 0 || can_gate(row_blocks), "{name}: a gate in {} row blocks of {n} rows", row_blocks.len());
         assert!(first + n - gates <= y.cols, "{name}: columns {first}+{n} of {y:?}");
-        y.expect("y", m, y.cols, Element::F32);
+        let follows = match next {
+            None => PLAIN,
+            Some(_) if flag == ADD => NEXT,
+            Some(_) => ORDER,
+        };
+        y.expect("y", if follows == NEXT { 2 * m } else { m }, y.cols, Element::F32);
+        if let Some(next) = next {
+            next.expect("next", y.cols, 2, Element::U32);
+        }
         if let Some(bias) = bias {
             bias.expect("bias", 1, n, Element::F32);
         }
         for block in row_blocks {
-            let flags = flag | if bias.is_some() { BIAS } else { PLAIN };
+            let flags =
+                flag | follows | if bias.is_some() { BIAS } else { PLAIN } | if norm.is_some() { NORM } else { PLAIN };
             let params = Params {
                 m: m as u32,
                 k: k as u32,
@@ -131,11 +151,12 @@ impl Plan {
                 y_col: (first + block.row0) as u32,
                 bias_col: block.row0 as u32,
                 flags,
+                eps: norm.unwrap_or(0.0),
                 ..Params::of(layout)
             };
-            // Every binding must be bound: without a bias x stands in, unread.
-            let bind: Vec<Tensor> =
-                [x].into_iter().chain(block.tensors.iter().copied()).chain([bias.unwrap_or(x), y]).collect();
+            // Every binding must be bound: without a bias or what is next x stands in, unread.
+            let outputs = [bias.unwrap_or(x), next.unwrap_or(x), y];
+            let bind: Vec<Tensor> = [x].into_iter().chain(block.tensors.iter().copied()).chain(outputs).collect();
             let weight: u64 = block.tensors.iter().map(|t| t.bytes()).sum();
             let flops = 2 * (m * k * block.rows) as u64;
             let step = self.add(kernel, name, params, &bind, [m, block.rows - gates], flops);
@@ -145,6 +166,17 @@ impl Plan {
         }
         y
     }
+}
+
+/// Returns what follows outputs: for each the bits of its factor `weight`, which is the weight of the next norm, and its column
+/// in `order`, that of the columns of the next product's weight. None: one; their own.
+pub fn next_words(outputs: usize, weight: Option<&[u32]>, order: Option<&[u32]>) -> Vec<u32> {
+    let one = 1.0f32.to_bits();
+    let mut words: Vec<u32> = (0..outputs).flat_map(|n| [weight.map_or(one, |w| w[n]), n as u32]).collect();
+    for (stored, &column) in order.unwrap_or_default().iter().enumerate() {
+        words[2 * column as usize + 1] = stored as u32;
+    }
+    words
 }
 
 /// Returns whether the gate and the other half are in one binding, each in whole runs of rows that share statistics.
@@ -256,38 +288,71 @@ pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);
 struct Inputs<'a> {
     params: Params,
     x: &'a [f32],
+    /// Of each row, to be multiplied with its sums.
+    norms: Vec<f32>,
     weight: Vec<&'a [u32]>,
+    end: Ending<'a>,
+}
+
+/// What becomes of a sum.
+pub(crate) struct Ending<'a> {
+    params: Params,
     bias: &'a [f32],
+    next: &'a [u32],
 }
 
 fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
+    let params: Params = io.params();
     let last = io.inputs() - 1;
-    let weight = (1..last).map(|input| io.u32(input)).collect();
-    Inputs { params: io.params(), x: io.f32(0), weight, bias: io.f32(last) }
+    let weight = (1..last - 1).map(|input| io.u32(input)).collect();
+    let (m, k) = (params.m as usize, params.k as usize);
+    let (mut x, mut norms) = (io.f32(0), vec![1.0; m]);
+    if params.flags & NORM != 0 {
+        let (stream, weighted) = x.split_at(m * k);
+        let mean = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>() / k as f32;
+        norms = stream.chunks_exact(k).map(|row| 1.0 / (mean(row) + params.eps).sqrt()).collect();
+        x = weighted;
+    }
+    Inputs { params, x, norms, weight, end: Ending::of(io) }
 }
 
-/// Stores a sum with the bias and what was there before, or multiplied with silu of its gate, which is stored before it, as
-/// the flags say.
-pub(crate) fn finish(params: &Params, bias: &[f32], row: usize, col: usize, sum: f32, y: &mut [f32]) {
-    let gates = if params.flags & GATE != 0 { params.n as usize / 2 } else { usize::MAX };
-    let y_col = params.y_col as usize + if col < gates { col } else { col - gates };
-    let y = &mut y[row * params.y_stride as usize + y_col];
-    let bias = if params.flags & BIAS != 0 { bias[params.bias_col as usize + col] } else { 0.0 };
-    let before = if params.flags & ADD != 0 { *y } else { 0.0 };
-    let factor = if col < gates { 1.0 } else { silu(*y) };
-    *y = (sum + bias + before) * factor;
+impl<'a> Ending<'a> {
+    /// Returns the ending of a product's step.
+    pub(crate) fn of(io: &Io<'a>) -> Ending<'a> {
+        let last = io.inputs() - 1;
+        Ending { params: io.params(), bias: io.f32(last - 1), next: io.u32(last) }
+    }
+
+    /// Stores the sum of a row and column of the product as the flags say; a gate before what it multiplies.
+    pub(crate) fn store(&self, row: usize, col: usize, sum: f32, y: &mut [f32]) {
+        let Ending { params, bias, next } = self;
+        let has = |flag: u32| params.flags & flag != 0;
+        let gates = if has(GATE) { params.n as usize / 2 } else { usize::MAX };
+        let stride = params.y_stride as usize;
+        let own = params.y_col as usize + if col < gates { col } else { col - gates };
+        let column = if has(ORDER) { next[2 * own + 1] as usize } else { own };
+        let at = row * stride + column;
+        let bias = if has(BIAS) { bias[params.bias_col as usize + col] } else { 0.0 };
+        let before = if has(ADD) { y[at] } else { 0.0 };
+        let factor = if col < gates { 1.0 } else { silu(y[at]) };
+        y[at] = (sum + bias + before) * factor;
+        if has(NEXT) {
+            let [weight, column] = [next[2 * own], next[2 * own + 1]];
+            y[(params.m as usize + row) * stride + column as usize] = f32::from_bits(weight) * y[at];
+        }
+    }
 }
 
 /// Defines a product.
 pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
-    let Inputs { params, x, weight, bias } = inputs(io);
+    let Inputs { params, x, norms, weight, end } = inputs(io);
     let k = params.k as usize;
     let mut w = vec![0.0; k];
     for col in 0..params.n as usize {
         rows(&weight, &params, col, &mut w);
         for row in 0..params.m as usize {
-            let sum = x[row * k..][..k].iter().zip(&w).map(|(x, w)| x * w).sum();
-            finish(&params, bias, row, col, sum, io.out_f32());
+            let sum: f32 = x[row * k..][..k].iter().zip(&w).map(|(x, w)| x * w).sum();
+            end.store(row, col, norms[row] * sum, io.out_f32());
         }
     }
 }
@@ -295,7 +360,7 @@ pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
 /// Computes a product of few rows, the columns spread over the cores.
 pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
     const COLS: usize = 64;
-    let Inputs { params, x, weight, bias } = inputs(io);
+    let Inputs { params, x, norms, weight, end } = inputs(io);
     let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
     let mut sums = vec![0.0f32; n * m];
     sums.par_chunks_mut(m * COLS).enumerate().for_each(|(block, sums)| {
@@ -308,7 +373,7 @@ pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
         }
     });
     for (at, sum) in sums.into_iter().enumerate() {
-        finish(&params, bias, at % m, at / m, sum, io.out_f32());
+        end.store(at % m, at / m, norms[at % m] * sum, io.out_f32());
     }
 }
 
@@ -331,7 +396,7 @@ pub(crate) fn dot(x: &[f32], w: &[f32]) -> f32 {
 /// crate.
 pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
     const PART: usize = 128;
-    let Inputs { params, x, weight, bias } = inputs(io);
+    let Inputs { params, x, weight, end, .. } = inputs(io);
     let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
     // Two parts for each core, so that one that is late keeps nobody waiting for long.
     let block = (2 * PART * rayon::current_num_threads()).min(n.next_multiple_of(PART));
@@ -350,7 +415,7 @@ pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
         io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
             for col in 0..n {
                 let sum = sums[(col / PART * m + row) * PART + col % PART];
-                finish(&params, bias, 0, start + col, sum, y);
+                end.store(0, start + col, sum, y);
             }
         });
     }
@@ -367,7 +432,7 @@ pub(crate) fn trial(
     layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
-    let x = t.f32(m, k);
+    let x = t.f32(if flags & NORM != 0 { 2 * m } else { m }, k);
     trial_of(t, kernel, (x, k), rows, flags, layout, pack)
 }
 
@@ -381,17 +446,29 @@ pub(crate) fn trial_of(
     layout: WeightLayout,
     pack: impl Fn(&mut Trial, usize) -> Vec<Tensor>,
 ) -> Tensor {
-    let (m, n) = (x.rows, rows.iter().sum());
+    let m = if flags & NORM != 0 { x.rows / 2 } else { x.rows };
+    let n = rows.iter().sum();
     let row_blocks = row_blocks(t, rows, pack);
     let bias = (flags & BIAS != 0).then(|| t.f32(1, n));
-    let output = match flags & !BIAS {
-        ADD => Output::Add(t.f32(m, n)),
+    let next = (flags & (NEXT | ORDER) != 0).then(|| trial_next(t, if flags & GATE != 0 { n / 2 } else { n }));
+    let output = match flags & (ADD | GATE | COLUMNS) {
+        ADD => Output::Add(t.f32(if flags & NEXT != 0 { 2 * m } else { m }, n)),
         GATE => Output::Gated,
         COLUMNS => Output::Into(t.f32(m, n + 7)),
         _ => Output::New,
     };
     let first = if flags & COLUMNS != 0 { 3 } else { 0 };
-    t.plan.linear(kernel, "", LinearArgs { x, k, row_blocks: &row_blocks, layout, bias, output, first })
+    let norm = (flags & NORM != 0).then_some(1e-6);
+    t.plan.linear(kernel, "", LinearArgs { x, norm, k, row_blocks: &row_blocks, layout, bias, output, first, next })
+}
+
+/// Builds what follows outputs of a trial.
+pub(crate) fn trial_next(t: &mut Trial, outputs: usize) -> Tensor {
+    let weights: Vec<u32> = (0..outputs as u32).map(|i| uniform(i).to_bits()).collect();
+    // 41 divides none of the trials' outputs, so this is an order.
+    let order: Vec<u32> = (0..outputs as u32).map(|i| i * 41 % outputs as u32).collect();
+    let words = next_words(outputs, Some(&weights), Some(&order));
+    t.words(outputs, 2, |i| words[i])
 }
 
 /// Builds row blocks of these rows; `pack` makes the tensors of one.

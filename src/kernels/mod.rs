@@ -5,6 +5,7 @@ mod advance;
 mod argmax;
 mod attention_decode;
 mod attention_prefill;
+mod attention_rope;
 mod cache;
 mod copy;
 mod draw;
@@ -29,6 +30,7 @@ mod top_k;
 
 pub use argmax::NOT_FINITE;
 pub use attention_decode::Attention;
+pub use attention_rope::{AttentionRope, extra_words, takes_heads};
 pub use draw::{DRAW_WORDS, Draw, is_set};
 pub use linear::{LinearArgs, Output, RowBlock, WeightLayout};
 pub use reach::Reach;
@@ -44,6 +46,7 @@ pub static KERNELS: &[&Kernel] = &[
     &rope_kv::KERNEL,
     &kv_write::KERNEL,
     &attention_decode::KERNEL,
+    &attention_rope::KERNEL,
     &attention_prefill::KERNEL,
     &silu_mul::KERNEL,
     &gather::KERNEL,

@@ -6,14 +6,14 @@ use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
 params! {
-    struct Params {
-        heads: u32,
-        kv_heads: u32,
-        head_dim: u32,
+    pub(super) struct Params {
+        pub heads: u32,
+        pub kv_heads: u32,
+        pub head_dim: u32,
         /// Epsilon of the heads' norms; below zero where there are none.
-        eps: f32,
+        pub eps: f32,
         /// Bits of a value in the caches, which the reference needs.
-        cache_bits: u32,
+        pub cache_bits: u32,
     }
 }
 
@@ -113,7 +113,7 @@ fn rope_kv(
     t.plan.rope_kv("", RopeKv { position, slot, table, norms, qkv, k_cache, v_cache })
 }
 
-fn reference(io: &mut Io) {
+pub(super) fn reference(io: &mut Io) {
     let Params { heads, kv_heads, head_dim, eps, cache_bits } = io.params();
     let (position, slot, table, weight, qkv) = (io.u32(0), io.u32(1), io.f32(2), io.f32(3), io.f32(4));
     let [heads, kv_heads, dim] = [heads, kv_heads, head_dim].map(|n| n as usize);

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::cards::Card;
 use crate::error::{Error, Result};
 use crate::generate::{Engine, PassOutput};
+use crate::gpu::Class;
 use crate::model::{Config, Decoder, KvType, WeightSource};
 use crate::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Step, Tensor};
 use crate::progress::Progress;
@@ -19,10 +21,15 @@ type TensorContents = Rc<RefCell<Vec<Option<Vec<u32>>>>>;
 /// Device that notes tensors and runs nothing.
 struct Outline {
     max_tensor_bytes: u64,
+    fuses: bool,
     contents: TensorContents,
 }
 
 impl Backend for Outline {
+    fn fuses(&self) -> bool {
+        self.fuses
+    }
+
     fn create(&mut self, _: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
         let mut contents = self.contents.borrow_mut();
         contents.push(None);
@@ -89,15 +96,14 @@ pub struct OutlinedModel {
 }
 
 impl OutlinedModel {
-    /// Outlines a model for a device that binds at most `max_binding` bytes and prefills `chunk` tokens at a time, with a cache
-    /// of this type.
+    /// Outlines a model for a card that prefills `chunk` tokens at a time, with a cache of this type.
     ///
     /// # Errors
     /// A tensor that is missing, damaged or of another shape; what `progress` returns.
     pub fn new(
         config: &Config,
         source: WeightSource,
-        max_binding: u64,
+        card: &Card,
         [context, chunk]: [usize; 2],
         kv_cache: KvType,
         progress: &mut dyn Progress,
@@ -105,7 +111,11 @@ impl OutlinedModel {
         let contents = TensorContents::default();
         let kinds = kinds(config, source);
         let numbers: Vec<usize> = kinds.iter().map(|(first, _)| *first).collect();
-        let mut outline = Outline { max_tensor_bytes: max_binding / 256 * 256, contents: Rc::clone(&contents) };
+        let mut outline = Outline {
+            max_tensor_bytes: card.max_binding.0 / 256 * 256,
+            fuses: card.class != Class::Software,
+            contents: Rc::clone(&contents),
+        };
         let decoder = Decoder::load_some(config.clone(), &numbers, source, &mut outline, progress)?;
         let engine = Engine::new(Box::new(outline), decoder, context, chunk, kv_cache)?;
         Ok(OutlinedModel { engine, contents, kinds })

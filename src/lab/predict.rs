@@ -111,7 +111,7 @@ pub fn predict(
     let prompt = prompt.map(|prompt| within("`prompt`", Some(prompt), prompt, &config)).transpose()?;
     let capacity = context.max(prompt.unwrap_or(0));
     let chunk = Chunk::of(card.class, card.has()?).rows(config.row_flops(capacity)).min(capacity);
-    let outlined = OutlinedModel::new(&config, source, card.max_binding.0, [capacity, chunk], kv_cache, progress)?;
+    let outlined = OutlinedModel::new(&config, source, card, [capacity, chunk], kv_cache, progress)?;
     let mut predictor = Predictor { card, model: outlined, known: HashMap::new() };
     let decode = predictor.phase(1, &[(1, context - 1, 1)], PassOutput::Token, progress)?;
     let prefill = prompt.map(|prompt| {

@@ -7,7 +7,7 @@ pub mod weights;
 
 pub use config::Config;
 pub use families::{FAMILIES, Family};
-pub use layer::{Layer, Rows, Sequence};
+pub use layer::{Layer, Rows, Sequence, Stream};
 pub use weights::WeightSource;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub struct Decoder {
     pub config: Config,
     embed_tokens: Linear,
     layers: Vec<Layer>,
+    /// What the embedding writes for the first layer in a pass of one row; None if norms are steps of their own.
+    first: Option<Tensor>,
     norm: Tensor,
     lm_head: Linear,
 }
@@ -126,6 +128,7 @@ impl Decoder {
         for &i in numbers {
             layers.push(Layer::read(&mut w, &config, i, true)?);
         }
+        let first = Layer::fuse(&mut layers, numbers, &mut w, &config)?;
         let norm = w.vector("model.norm.weight", hidden)?;
         let lm_head = if config.tie_word_embeddings {
             embed_tokens.clone()
@@ -133,13 +136,14 @@ impl Decoder {
             w.table("lm_head", config.vocab_size, hidden)?
         };
         let config = Config { num_hidden_layers: layers.len(), ..config };
-        Ok(Decoder { config, embed_tokens, layers, norm, lm_head })
+        Ok(Decoder { config, embed_tokens, layers, first, norm, lm_head })
     }
 
     /// Adds embedding and layers for `token` \[1, m\], whose keys and values go into `cache`. Returns the output of
-    /// the last layer \[m, hidden\], before the final norm.
-    pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &KvCache) -> Tensor {
-        let x = plan.within("model", |plan| self.embed_tokens.embed(plan, token));
+    /// the last layer, before the final norm.
+    pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &KvCache) -> Stream {
+        let first = self.first.filter(|_| token.cols == 1);
+        let x = Stream::new(plan.within("model", |plan| self.embed_tokens.embed(plan, token, first)), token.cols);
         for (i, layer) in self.layers.iter().enumerate() {
             let sequence = Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] };
             plan.within(format!("model.layers.{i}"), |plan| layer.forward(plan, x, &sequence));
@@ -149,9 +153,11 @@ impl Decoder {
 
     /// Adds the final norm and the output matrix for `rows` rows of `x` from `row0` on. Returns the logits
     /// \[rows, vocab_size\].
-    pub fn logits(&self, plan: &mut Plan, x: Tensor, row0: usize, rows: usize) -> Tensor {
-        let h = plan.rms_norm("model.norm", x, row0, rows, self.norm, self.config.rms_norm_eps);
-        self.lm_head.apply(plan, "lm_head", &mut Activation::new(h))
+    pub fn logits(&self, plan: &mut Plan, x: Stream, row0: usize, rows: usize) -> Tensor {
+        let eps = self.config.rms_norm_eps;
+        let norm = |plan: &mut Plan| Activation::new(plan.rms_norm("model.norm", x.x, row0, rows, self.norm, eps));
+        let mut h = x.to_norm(eps).unwrap_or_else(|| norm(plan));
+        self.lm_head.apply(plan, "lm_head", &mut h)
     }
 
     /// Returns whether a row's output depends on the other rows of its pass. With LLM.int8() it does: a column is an
@@ -175,7 +181,7 @@ impl Decoder {
         let linears = linears.chain([&self.embed_tokens]).chain(head);
         let packed: Vec<_> = linears.filter(|linear| linear.counted_bytes > 0).collect();
         // Linears with one input share its order.
-        let mut orders: Vec<Tensor> = packed.iter().filter_map(|linear| linear.order).collect();
+        let mut orders: Vec<Tensor> = packed.iter().filter_map(|linear| Some(linear.order.as_ref()?.tensor)).collect();
         orders.dedup();
         let shared: u64 = orders.into_iter().map(Tensor::bytes).sum();
         packed.iter().fold((shared, 0), |(held, counted), l| (held + l.weight_bytes(), counted + l.counted_bytes))
@@ -184,6 +190,7 @@ impl Decoder {
     /// Returns the bytes of all weights on the device; a tied output matrix counts once.
     pub fn weight_bytes(&self) -> u64 {
         let head = if self.config.tie_word_embeddings { 0 } else { self.lm_head.bytes() };
-        self.layers.iter().map(Layer::bytes).sum::<u64>() + self.embed_tokens.bytes() + self.norm.bytes() + head
+        let norms = self.norm.bytes() + self.first.map_or(0, Tensor::bytes);
+        self.layers.iter().map(Layer::bytes).sum::<u64>() + self.embed_tokens.bytes() + norms + head
     }
 }

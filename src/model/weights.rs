@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::formats::file::{self, Quantization};
 use crate::formats::gguf::blocks::{Block, Q8_0};
 use crate::formats::gguf::{Blocks, table};
-use crate::formats::linear::{Orders, row_blocks};
+use crate::formats::linear::{Order, Orders, row_blocks};
 use crate::formats::stack::{Stack, overlaps};
 use crate::formats::{Linear, QuantType, QuantizedWeight, bf16};
-use crate::kernels::{RowBlock, WeightLayout};
+use crate::kernels::linear::next_words;
+use crate::kernels::{RowBlock, WeightLayout, extra_words};
 use crate::plan::{Backend, Element, Plan, Tensor};
 use crate::progress::Progress;
 
@@ -88,6 +89,33 @@ impl<'a> Weights<'a> {
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Tensor> {
         let words = self.vector_words(name, len)?;
         self.upload_vector(name, &words)
+    }
+
+    /// Makes what follows `len` outputs of a product or embedding: the weight of the norm of this name, if there is one, and
+    /// the order of the columns that come next.
+    pub fn next(&mut self, name: Option<&str>, len: usize, order: Option<&Order>) -> Result<Tensor> {
+        let weight = name.map(|name| self.vector_words(name, len)).transpose()?;
+        let words = next_words(len, weight.as_deref(), order.map(|order| &*order.columns));
+        let tensor = self.backend.create("next", len, 2, Element::U32)?;
+        self.backend.write(None, tensor, 0, &words)?;
+        Ok(tensor)
+    }
+
+    /// Makes what attention takes beside its tensors: the weights of the norms of these names, of q's and k's heads, and the
+    /// order of columns of the product after it.
+    pub fn attention_extra(&mut self, norms: &[String], config: &Config, order: Option<&Order>) -> Result<Tensor> {
+        let norms: Result<Vec<_>> = norms.iter().map(|name| self.vector_words(name, config.head_dim)).collect();
+        let norms = Some(norms?.concat()).filter(|words| !words.is_empty());
+        let order = order.map(|order| &*order.columns);
+        let words = extra_words(config.head_dim, norms.as_deref(), config.q_size(), order);
+        let tensor = self.backend.create("attention_extra", 1, words.len(), Element::U32)?;
+        self.backend.write(None, tensor, 0, &words)?;
+        Ok(tensor)
+    }
+
+    /// Returns whether the device gains by steps that do more at once.
+    pub fn fuses(&self) -> bool {
+        self.backend.fuses()
     }
 
     /// Loads norms of `len` values each as one tensor [names, len].

@@ -69,6 +69,12 @@ pub trait Backend: std::any::Any {
         true
     }
 
+    /// Returns whether a dispatch costs so much that a step for one row had better do the work of several: a GPU waits between
+    /// them. A CPU loses more by what each workgroup then does again.
+    fn fuses(&self) -> bool {
+        false
+    }
+
     /// Returns the bytes of resident tensors and of scratch held now.
     fn memory(&self) -> (u64, u64);
 }

@@ -18,6 +18,11 @@ pub trait Executor: 'static {
     /// Returns the largest normalized mean square error that a step of `kernel` may have.
     fn tolerance(&self, kernel: &'static Kernel) -> f64;
 
+    /// Returns whether a step had better do the work of several: see [`Backend::fuses`].
+    fn fuses(&self) -> bool {
+        false
+    }
+
     /// Makes the steps of a plan ready.
     ///
     /// # Errors
@@ -138,6 +143,10 @@ fn words<'a>(
 }
 
 impl<E: Executor> Backend for Cpu<E> {
+    fn fuses(&self) -> bool {
+        self.executor.fuses()
+    }
+
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
         let tensor = Tensor { place: Place::Resident(self.residents.len() as u32), rows, cols, element };
         let mut words: Vec<u32> = Vec::new();

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::report::PhaseSeconds;
 use crate::error::Result;
+use crate::formats::Activation;
 use crate::formats::solver::{Hessian, hessian_bands};
 use crate::kernels::{Reach, hessian, rope_table};
 use crate::model::families::LinearInput;
@@ -157,25 +158,26 @@ impl Calibrator {
     fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, tokens: usize) -> Tensor {
         let x = self.rows(self.x, tokens);
         let s = Sequence { rows: self.sequence.rows.first(tokens), ..self.sequence };
-        let end = match stage {
+        match stage {
             Some(LinearInput::AttentionNorm) => layer.attention_input(plan, x).x,
             Some(LinearInput::Attention) => {
                 let mut h = layer.attention_input(plan, x);
-                layer.attend(plan, &mut h, &s)
+                layer.attend(plan, &mut h, &s).x
             }
             Some(LinearInput::MlpNorm) => {
-                layer.add_attention(plan, self.rows(self.a, tokens), x);
+                layer.add_attention(plan, Activation::new(self.rows(self.a, tokens)), x);
                 layer.mlp_input(plan, x).x
             }
             Some(LinearInput::MlpActivation) | None => {
                 let mut h = layer.mlp_input(plan, x);
-                layer.activate(plan, &mut h)
+                let h = layer.activate(plan, &mut h);
+                let end = h.x;
+                if stage.is_none() {
+                    layer.add_mlp(plan, h, x);
+                }
+                end
             }
-        };
-        if stage.is_none() {
-            layer.add_mlp(plan, end, x);
         }
-        end
     }
 }
 

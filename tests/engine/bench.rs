@@ -6,18 +6,28 @@ use qwgpu::Result;
 use qwgpu::bench::tables::{self, bytes, figure};
 use qwgpu::bench::work::{self, Work};
 use qwgpu::bench::{Elapsed, Probe};
+use qwgpu::checkpoint::Checkpoint;
 use qwgpu::generate::Engine;
 use qwgpu::generate::engine::PassOutput;
+use qwgpu::gpu::{Class, tuning};
 use qwgpu::model::{Config, Decoder, KvType, WeightSource};
-use qwgpu::plan::{Backend, Element, Fetch, Kernel, Place, Plan, ProgramId, Tensor};
+use qwgpu::plan::dispatch::dispatches;
+use qwgpu::plan::{Backend, Element, Fetch, Kernel, Needs, Place, Plan, ProgramId, Step, Tensor};
+
+use crate::files::fixture;
 
 /// Backend of tensors without contents.
 #[derive(Default)]
 struct Counter {
     tensors: usize,
+    fuses: bool,
 }
 
 impl Backend for Counter {
+    fn fuses(&self) -> bool {
+        self.fuses
+    }
+
     fn create(&mut self, _: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {
         self.tensors += 1;
         Ok(Tensor { place: Place::Resident(self.tensors as u32 - 1), rows, cols, element })
@@ -142,22 +152,50 @@ fn tables_stand_between_markers() {
     assert_eq!((bytes(988e6), bytes(12_288.0), bytes(7.0)), ("988 MB".into(), "12.3 kB".into(), "7.00 B".into()));
 }
 
-/// A GPU waits between dispatches: attention is two of them, each other step one.
+/// Returns the dispatches of a decoded token on a GPU: those of each layer, and the others.
+fn dispatches_of(config: Config, source: WeightSource, fuses: bool) -> (Vec<usize>, usize) {
+    let layers = config.num_hidden_layers;
+    let mut counter = Counter { fuses, ..Counter::default() };
+    let model = Decoder::load(config, source, &mut counter, &mut ()).unwrap();
+    let engine = Engine::new(Box::new(counter), model, 64, 32, KvType::F32).unwrap();
+    let (plan, _) = engine.plan(1, PassOutput::Token);
+    let dispatches = |step: &Step| {
+        let (variant, consts) = tuning::choose(step.kernel, Class::Discrete, Needs::all(), 32);
+        dispatches(variant, &consts.specialized(&step.consts), step.cells).len()
+    };
+    let within = |scope: &str| plan.steps.iter().filter(|s| s.name.starts_with(scope)).map(dispatches).sum::<usize>();
+    let of_layers = (0..layers).map(|i| within(&format!("model.layers.{i}."))).collect::<Vec<_>>();
+    let rest = within("") - of_layers.iter().sum::<usize>();
+    (of_layers, rest)
+}
+
+/// A GPU waits between dispatches; attention is two of them.
 #[test]
-fn decoding_takes_few_steps() {
-    for (quant, of_layer) in
-        [(None, 9), (Some("gptq:4"), 9), (Some("q4_0"), 9), (Some("spqr:3"), 9), (Some("int8"), 13)]
-    {
-        let mut counter = Counter::default();
-        let layers = 2;
-        let config = Config { num_hidden_layers: layers, ..Config::published("qwen2.5-0.5b").unwrap() };
-        let source = WeightSource::Random { seed: 0, quant: quant.map(|quant| quant.parse().unwrap()), lm_head: false };
-        let model = Decoder::load(config, source, &mut counter, &mut ()).unwrap();
-        let engine = Engine::new(Box::new(counter), model, 64, 32, KvType::F32).unwrap();
-        let (plan, _) = engine.plan(1, PassOutput::Token);
-        let in_layer =
-            |i: usize| plan.steps.iter().filter(|s| s.name.starts_with(&format!("model.layers.{i}."))).count();
-        assert!((0..layers).all(|i| in_layer(i) == of_layer), "{quant:?}: {} steps a layer", in_layer(0));
-        assert!(plan.steps.len() - layers * of_layer <= 6, "{quant:?}: {} steps", plan.steps.len());
+fn decoding_takes_few_dispatches() {
+    for (model, quant, of_layer) in [
+        ("qwen2.5-0.5b", None, 6),
+        ("qwen2.5-7b", Some("gptq:4"), 6),
+        ("qwen2.5-7b", Some("q4_0"), 6),
+        ("qwen2.5-7b", Some("spqr:3"), 6),
+        ("qwen3-8b", Some("gptq:2"), 6),
+        ("qwen2.5-7b", Some("int8"), 12),
+    ] {
+        let config = Config { num_hidden_layers: 2, ..Config::published(model).unwrap() };
+        let quant = quant.map(|quant| quant.parse().unwrap());
+        let source = WeightSource::Random { seed: 0, quant, lm_head: false };
+        let (of_layers, rest) = dispatches_of(config.clone(), source, true);
+        assert_eq!(of_layers, [of_layer; 2], "{model} {quant:?}");
+        assert!(rest <= 6, "{model} {quant:?}: {rest} beside the layers");
+        // A CPU gains nothing by them, and loses by what each workgroup does again.
+        let (of_layers, _) = dispatches_of(config, source, false);
+        assert!(of_layers[0] > of_layer, "{model} {quant:?}: {} where steps are not fused", of_layers[0]);
     }
+    // With an order of columns.
+    let checkpoint = Checkpoint::open(&fixture("quantized/gptq")).unwrap();
+    let config = Config::from_json(&checkpoint.config, &fixture("quantized/gptq/config.json")).unwrap();
+    let layers = config.num_hidden_layers;
+    let source = WeightSource::Checkpoint { checkpoint: &checkpoint, dequantize: false };
+    let (of_layers, rest) = dispatches_of(config, source, true);
+    assert_eq!(of_layers, vec![6; layers]);
+    assert!(rest <= 6, "{rest} beside the layers");
 }

@@ -1,6 +1,6 @@
 //! Product of one row, or a few, and a bf16 weight: what decoding spends its time on.
 
-use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, PLAIN, Params, WeightLayout};
+use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, NEXT, NORM, ORDER, PLAIN, Params, WeightLayout};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -9,22 +9,27 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/product"),
+            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product"),
             &[("WG", 128), ("TILE", 4)],
         ),
-        Variant::portable(wgsl!("lib/matvec", "lib/weights_bf16", "lib/product"), &[("WG", 64)], |_| [1, 4], 1e-10),
+        Variant::portable(
+            wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product"),
+            &[("WG", 64)],
+            |_| [1, 4],
+            1e-10,
+        ),
         linear::matvec_int64_subgroup::<8>(
-            wgsl!("matvec_bf16_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
+            wgsl!("matvec_bf16_int64_subgroup", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product"),
             &[],
         ),
         linear::matvec_rows_subgroup::<8>(
-            wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/eight_lanes", "lib/product"),
+            wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/norm", "lib/eight_lanes", "lib/product"),
             &[],
         ),
         Variant {
             name: "rows",
             needs: Needs::empty(),
-            wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/product"),
+            wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/norm", "lib/product"),
             consts: &[("WG", 8), ("ROWS", 8)],
             tile: |c| [1, c.get("ROWS")],
             nmse: 1e-10,
@@ -41,6 +46,11 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, 3, 96, &[100], BIAS | ADD)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, 1, 160, &[33, 70], BIAS)),
         Case::test("2_rows_of_64x160_gated_bias", |t| product(t, &KERNEL, 2, 160, &[64], GATE | BIAS)),
+        Case::test("2_rows_of_64x160_normed_gated_order", |t| {
+            product(t, &KERNEL, 2, 160, &[64], NORM | GATE | ORDER | BIAS)
+        }),
+        Case::test("2_rows_of_two_parts_normed_order", |t| product(t, &KERNEL, 2, 160, &[33, 70], NORM | ORDER)),
+        Case::test("two_parts_bias_add_next", |t| product(t, &KERNEL, 1, 64, &[32, 61], BIAS | ADD | NEXT)),
         Case::test("two_parts_columns_bias", |t| product(t, &KERNEL, 2, 160, &[33, 70], COLUMNS | BIAS)),
     ],
 };

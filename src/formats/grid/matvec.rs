@@ -1,7 +1,7 @@
 //! Product of one row, or a few, and a weight on a uniform grid (GPTQ, RTN), straight from its codes.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, NEXT, NORM, ORDER, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
@@ -10,21 +10,21 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/product"; "lib/units"),
+            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product"; "lib/units"),
             &[("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(
-            wgsl!("lib/matvec", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("lib/matvec", "lib/weights_grid", "lib/norm", "lib/product"; "lib/codes", "lib/words"),
             &[("WG", 64), ("BITS", 4)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<32>(
-            wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
             &[("GROUP", 4), ("BITS", 4)],
         ),
         linear::matvec_rows_subgroup::<32>(
-            wgsl!("matvec_grid_rows_subgroup", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_grid_rows_subgroup", "lib/norm", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
             &[("BITS", 4)],
         ),
     ],
@@ -45,6 +45,11 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("q4_37x96_bias", |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], BIAS)),
         Case::test("q3_3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], BIAS | ADD)),
         Case::test("q4_64x192_gated", |t| product(t, &KERNEL, [1, 192], &[64], [4, 64], GATE)),
+        Case::test("q3_64x192_normed_gated_order", |t| {
+            product(t, &KERNEL, [1, 192], &[64], [3, 64], NORM | GATE | ORDER)
+        }),
+        Case::test("q4_2_rows_of_37x2304_normed", |t| product(t, &KERNEL, [2, 2304], &[37], [4, 128], NORM)),
+        Case::test("q4_37x192_add_next", |t| product(t, &KERNEL, [1, 192], &[37], [4, 64], ADD | NEXT)),
         Case::test("q2_two_parts_bias", |t| product(t, &KERNEL, [1, 192], &[33, 70], [2, 64], BIAS)),
     ],
 };

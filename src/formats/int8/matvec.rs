@@ -3,7 +3,7 @@
 //! all of it in f32, which is the same but for the order of roundings.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, NEXT, ORDER, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -20,7 +20,12 @@ pub static KERNEL: Kernel = Kernel {
             tile: |c| [1, c.get("TILE")],
             nmse: 1e-10,
         },
-        Variant::portable(wgsl!("lib/matvec", "lib/weights_int8", "lib/product"), &[("WG", 64)], |_| [1, 4], 1e-10),
+        Variant::portable(
+            wgsl!("lib/matvec", "lib/weights_int8", "lib/norm", "lib/product"),
+            &[("WG", 64)],
+            |_| [1, 4],
+            1e-10,
+        ),
         linear::matvec_int64_subgroup::<8>(
             wgsl!("matvec_int8_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
             &[],
@@ -43,7 +48,8 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("9x2144_bias", |t| product(t, &KERNEL, [1, 2144], &[9], 0.99, BIAS)),
         // More words of outliers than a workgroup has lanes.
         Case::test("5x4256", |t| product(t, &KERNEL, [1, 4256], &[5], 0.9, PLAIN)),
-        Case::test("64x160_gated_bias", |t| product(t, &KERNEL, [1, 160], &[64], 0.8, GATE | BIAS)),
+        Case::test("64x160_gated_order_bias", |t| product(t, &KERNEL, [1, 160], &[64], 0.8, GATE | ORDER | BIAS)),
+        Case::test("37x64_add_next", |t| product(t, &KERNEL, [1, 64], &[37], 0.8, ADD | NEXT)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, [1, 160], &[33, 70], 0.8, BIAS)),
     ],
 };

@@ -27,6 +27,7 @@ pub static FORMAT: Format = Format {
     kernels: &[&outliers::KERNEL, &quantize::KERNEL, &matvec::KERNEL, &matmul::KERNEL],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input,
+    norms: false,
     rest: None,
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.

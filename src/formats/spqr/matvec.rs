@@ -1,7 +1,7 @@
 //! Product of one row, or a few, and a SpQR weight, straight from its codes, outliers included.
 
 use super::layout::{TrialWeight, dequantize_row, product, usual};
-use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, NEXT, NORM, ORDER, PLAIN, Params};
 use crate::plan::{Case, Host, Kernel, Variant};
 use crate::wgsl;
 
@@ -10,22 +10,22 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/units"),
+            wgsl!("lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/units"),
             &[("WG", 64), ("TILE", 4), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
         Variant::portable(
-            wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             &[("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             |_| [1, 8],
             1e-10,
         ),
         // The codes by 64-bit loads; see matvec_grid.
         linear::matvec_int64_subgroup::<32>(
-            wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
             &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
         linear::matvec_rows_subgroup::<32>(
-            wgsl!("matvec_spqr_rows_subgroup", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_spqr_rows_subgroup", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
             &[("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
     ],
@@ -54,6 +54,12 @@ pub static KERNEL: Kernel = Kernel {
             product(t, &KERNEL, [1, 288], &[80], TrialWeight([3, 2, 3], 16, 0), PLAIN)
         }),
         Case::test("q4_64x160_gated", |t| product(t, &KERNEL, [1, 160], &[64], TrialWeight([4, 3, 3], 16, 3), GATE)),
+        Case::test("q3_64x160_normed_gated_order", |t| {
+            product(t, &KERNEL, [1, 160], &[64], TrialWeight([3, 3, 3], 16, 3), NORM | GATE | ORDER)
+        }),
+        Case::test("q2_2_rows_of_48x160_normed_add_next", |t| {
+            product(t, &KERNEL, [2, 160], &[48], TrialWeight([2, 3, 3], 16, 3), NORM | ADD | NEXT)
+        }),
         Case::test("q2_two_parts_bias", |t| {
             product(t, &KERNEL, [1, 320], &[32, 80], TrialWeight([2, 6, 2], 32, 5), BIAS)
         }),

@@ -1,0 +1,26 @@
+// x / sqrt(mean(x^2) + eps) in the product that takes it: with flags bit 5 the sums of a matvec are times `norm_scale` of
+// the residual stream's squares. Append to a file that declares x as quads.
+
+fn is_normed() -> bool { return (params.flags & 32u) != 0u; }
+
+// The row of x that is multiplied for row m of y.
+fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }
+
+fn norm_scale(squares: f32) -> f32 { return 1.0 / sqrt(squares / f32(params.k) + params.eps); }
+
+// What a lane adds up of the squares of row m of the residual stream. Four loads go out before the first is waited for.
+fn lane_squares(m: u32, lane: u32, lanes: u32) -> f32 {
+    let quads = params.k / 4u;
+    var squares = 0.0;
+    for (var q = lane; q < quads; q += 4u * lanes) {
+        let at = vec4(q, q + lanes, q + 2u * lanes, q + 3u * lanes);
+        let i = m * quads + min(at, vec4(quads - 1u));
+        let a = x[i.x];
+        let b = x[i.y];
+        let c = x[i.z];
+        let d = x[i.w];
+        let own = select(vec4(0.0), vec4(dot(a, a), dot(b, b), dot(c, c), dot(d, d)), at < vec4(quads));
+        squares += (own.x + own.y) + (own.z + own.w);
+    }
+    return squares;
+}
