@@ -170,11 +170,6 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl Executor for EmulatedAdapter {
-    /// As on the GPU that it stands for.
-    fn fuses(&self) -> bool {
-        true
-    }
-
     fn tolerance(&self, kernel: &'static Kernel) -> f64 {
         self.variant(kernel).0.nmse
     }

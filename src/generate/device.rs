@@ -98,7 +98,8 @@ impl DeviceChoice {
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
             let name = format!("emulated, subgroups of {subgroup}");
             let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache };
-            let backend = Box::new(Emulator::new(adapter, u64::MAX));
+            // As on the GPU that it stands for.
+            let backend = Box::new(Emulator::new(adapter, u64::MAX).fusing(true));
             return Ok(Opened { backend, run, chunk: Chunk::any(32), autotune: Autotune::Off });
         }
         if self.path != Compute::Cpu {

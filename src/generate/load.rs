@@ -120,14 +120,16 @@ pub fn load(spec: &Spec, device: &DeviceChoice, context: Option<usize>, progress
     load_on(spec, device.open()?, context, progress)
 }
 
-/// Loads the same model on the CPU reference, its tensors split and its cache of the type as on `twin`, so that both
+/// Loads the same model on the CPU reference, its tensors split, its steps fused and its cache of the type as on `twin`, so that both
 /// run one plan.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_reference(spec: &Spec, twin: &mut Engine, progress: &mut dyn Progress) -> Result<Model> {
+    let device = twin.backend();
+    let cpu = Cpu::new(Mode::Host, device.max_tensor_bytes()).fusing(device.fuses());
     let cpu = Opened {
-        backend: Box::new(Cpu::new(Mode::Host, twin.backend().max_tensor_bytes())),
+        backend: Box::new(cpu),
         run: Run { kv_cache: twin.kv_cache(), ..Run::on_cpu() },
         chunk: Chunk::any(twin.chunk()),
         autotune: Autotune::Off,

@@ -18,11 +18,6 @@ pub trait Executor: 'static {
     /// Returns the largest normalized mean square error that a step of `kernel` may have.
     fn tolerance(&self, kernel: &'static Kernel) -> f64;
 
-    /// Returns whether a step had better do the work of several: see [`Backend::fuses`].
-    fn fuses(&self) -> bool {
-        false
-    }
-
     /// Makes the steps of a plan ready.
     ///
     /// # Errors
@@ -60,6 +55,7 @@ pub struct Cpu<E: Executor = Mode> {
     /// Executes the steps.
     pub executor: E,
     max_tensor_bytes: u64,
+    fuses: bool,
     residents: Vec<Vec<u32>>,
     programs: Vec<Option<PreparedPlan>>,
     /// Scratch, shared by the programs as on a GPU.
@@ -82,12 +78,18 @@ impl<E: Executor> Cpu<E> {
         Cpu {
             executor,
             max_tensor_bytes,
+            fuses: false,
             residents: Vec::new(),
             programs: Vec::new(),
             slots: Vec::new(),
             fetched: Vec::new(),
             next_fetch: 0,
         }
+    }
+
+    /// Returns it for plans of a device that fuses steps, or that does not: see [`Backend::fuses`].
+    pub fn fusing(self, fuses: bool) -> Cpu<E> {
+        Cpu { fuses, ..self }
     }
 
     fn execute(&mut self, program: ProgramId, step: &Step, outputs: Vec<&mut [u32]>) -> Result<()> {
@@ -144,7 +146,7 @@ fn words<'a>(
 
 impl<E: Executor> Backend for Cpu<E> {
     fn fuses(&self) -> bool {
-        self.executor.fuses()
+        self.fuses
     }
 
     fn create(&mut self, name: &str, rows: usize, cols: usize, element: Element) -> Result<Tensor> {

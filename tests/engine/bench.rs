@@ -174,11 +174,11 @@ fn dispatches_of(config: Config, source: WeightSource, fuses: bool) -> (Vec<usiz
 fn decoding_takes_few_dispatches() {
     for (model, quant, of_layer) in [
         ("qwen2.5-0.5b", None, 6),
-        ("qwen2.5-7b", Some("gptq:4"), 6),
-        ("qwen2.5-7b", Some("q4_0"), 6),
-        ("qwen2.5-7b", Some("spqr:3"), 6),
-        ("qwen3-8b", Some("gptq:2"), 6),
-        ("qwen2.5-7b", Some("int8"), 12),
+        ("qwen2.5-0.5b", Some("gptq:4"), 6),
+        ("qwen2.5-0.5b", Some("q4_0"), 6),
+        ("qwen2.5-0.5b", Some("spqr:3"), 6),
+        ("qwen3-0.6b", Some("gptq:2"), 6),
+        ("qwen2.5-0.5b", Some("int8"), 12),
     ] {
         let config = Config { num_hidden_layers: 2, ..Config::published(model).unwrap() };
         let quant = quant.map(|quant| quant.parse().unwrap());
