@@ -52,6 +52,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         _ => job.settings.options.clone(),
     };
 
+    taken(&calibrator);
     let mut reports = Vec::new();
     let begun = Instant::now();
     let mut start = begun;
@@ -82,6 +83,7 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
             }
         } else {
             let (entries, tensors) = quantizer.quantize(&mut layer, calibrator.as_ref(), &mut samples)?;
+            [phases.forward_seconds, phases.hessian_seconds] = taken(&calibrator);
             let report = LayerReport::new(i, entries, start.elapsed().as_secs_f64(), phases);
             (start, phases) = (Instant::now(), PhaseSeconds::default());
             let json = serde_json::to_vec(&report).expect("numbers and names");
@@ -94,11 +96,12 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
         {
             if done {
                 for stage in [LinearInput::Attention, LinearInput::MlpNorm] {
-                    calibrator.run(backend, &layer, Some(stage), &mut samples, None, &mut phases, &mut step)?;
+                    calibrator.run(backend, &layer, Some(stage), &mut samples, None, &mut step)?;
                 }
+                calibrator.seconds.take();
                 (start, phases) = (Instant::now(), PhaseSeconds::default());
             }
-            calibrator.run(backend, &layer, None, &mut samples, None, &mut phases, &mut step)?;
+            calibrator.run(backend, &layer, None, &mut samples, None, &mut step)?;
         }
         backend.keep_residents(kept);
         if !done {
@@ -145,8 +148,7 @@ impl<'a> LayerQuantizer<'a, '_> {
             let mut gathered = None;
             if let Some(calibrator) = calibrator {
                 let name = self.name(subset[0]);
-                let (phases, progress) = (&mut *self.phases, &mut *self.progress);
-                gathered = calibrator.run(self.backend, layer, Some(input), samples, Some(&name), phases, progress)?;
+                gathered = calibrator.run(self.backend, layer, Some(input), samples, Some(&name), self.progress)?;
             }
             let mut factor = None;
             for &name in &subset {
@@ -247,6 +249,11 @@ impl<'a> LayerQuantizer<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// Returns the time of forward passes and of Hessians since it was last taken.
+fn taken(calibrator: &Option<Calibrator>) -> [f64; 2] {
+    calibrator.as_ref().map_or([0.0; 2], |calibrator| calibrator.seconds.take())
 }
 
 /// Adds the seconds that `work` takes.

@@ -2,7 +2,6 @@
 //! fourth layer are solved at a range of thresholds on a few samples, and the threshold is interpolated.
 
 use super::job::Job;
-use super::report::PhaseSeconds;
 use super::stages::{CalibrationSample, Calibrator};
 use super::weights::{factor_for, weight_values};
 use crate::error::Result;
@@ -50,15 +49,7 @@ pub fn threshold(
         for input in LinearInput::ALL {
             let prefix = format!("model.layers.{i}.{input:?}");
             let gather = looked_at.then_some(prefix.as_str());
-            let hessian = calibrator.run(
-                backend,
-                &layer,
-                Some(input),
-                &mut samples,
-                gather,
-                &mut PhaseSeconds::default(),
-                &mut step,
-            )?;
+            let hessian = calibrator.run(backend, &layer, Some(input), &mut samples, gather, &mut step)?;
             let Some(hessian) = hessian else { continue };
             let mut shared = None;
             for name in job.config.family.linears_of(input) {
@@ -79,7 +70,7 @@ pub fn threshold(
                 }
             }
         }
-        calibrator.run(backend, &layer, None, &mut samples, None, &mut PhaseSeconds::default(), &mut step)?;
+        calibrator.run(backend, &layer, None, &mut samples, None, &mut step)?;
         backend.keep_residents(kept);
     }
     let shares: Vec<f64> = outliers.iter().map(|o| o / weights).collect();

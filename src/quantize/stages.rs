@@ -5,9 +5,9 @@
 //! and attention outputs are on the host. A stage runs with the linears before it as they are by then,
 //! so that quantized inputs propagate.
 
+use std::cell::Cell;
 use std::time::Instant;
 
-use super::report::PhaseSeconds;
 use crate::error::Result;
 use crate::formats::Activation;
 use crate::formats::solver::{Hessian, hessian_bands};
@@ -36,6 +36,8 @@ pub struct Calibrator {
     a: Tensor,
     sequence: Sequence,
     capacity: usize,
+    /// Time of forward passes and of Hessians since it was last taken.
+    pub seconds: Cell<[f64; 2]>,
 }
 
 impl Calibrator {
@@ -57,11 +59,11 @@ impl Calibrator {
         let reach = backend.create("reach", capacity, 4, Element::U32)?;
         backend.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; capacity]))?;
         let rows = Rows { position, slot: position, reach };
-        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, capacity })
+        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, capacity, seconds: Cell::default() })
     }
 
     /// Runs `stage` over all samples. With `gather`, the name of a linear, returns the Hessian of the input that the
-    /// stage ends with. The time it takes is added to `phases`.
+    /// stage ends with.
     ///
     /// # Errors
     /// Those of the device; the user interrupted.
@@ -72,7 +74,6 @@ impl Calibrator {
         stage: Stage,
         samples: &mut [CalibrationSample],
         gather: Option<&str>,
-        phases: &mut PhaseSeconds,
         progress: &mut dyn Progress,
     ) -> Result<Option<Hessian>> {
         let begun = Instant::now();
@@ -137,8 +138,8 @@ impl Calibrator {
         let reading = Instant::now();
         let hessian = gather.map(|name| read_hessian(backend, name, width, &bands)).transpose()?;
         hessian_seconds += reading.elapsed().as_secs_f64();
-        phases.hessian_seconds += hessian_seconds;
-        phases.forward_seconds += begun.elapsed().as_secs_f64() - hessian_seconds;
+        let [forward, hessians] = self.seconds.get();
+        self.seconds.set([forward + begun.elapsed().as_secs_f64() - hessian_seconds, hessians + hessian_seconds]);
         backend.keep_residents(kept);
         Ok(hessian)
     }

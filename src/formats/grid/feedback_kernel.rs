@@ -1,4 +1,4 @@
-//! Error feedback within a block of columns on a device: what [`super::gptq`] does column by column, for all rows at once.
+//! Error feedback within a block of columns on a device: what `gptq` does column by column, for all rows at once.
 
 use super::fit::Grids;
 use crate::formats::solver::device::BLOCK;

@@ -1,4 +1,4 @@
-//! Error feedback within a group of columns on a device, with outliers: what [`super::spqr`] does column by column, for all
+//! Error feedback within a group of columns on a device, with outliers: what `spqr` does column by column, for all
 //! rows at once.
 
 use half::f16;
