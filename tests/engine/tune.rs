@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use qwgpu::formats;
-use qwgpu::generate::{DeviceChoice, Engine, PassOutput, Spec, load, tune};
+use qwgpu::generate::{Autotune, DeviceChoice, Engine, Opened, PassOutput, Run, Spec, load, load_on, tune};
+use qwgpu::gpu::choices::Choices;
 use qwgpu::gpu::tune::{CandidateResult, KernelChoice, KernelUse, ranking};
 use qwgpu::gpu::{self, Class, tuning};
 use qwgpu::plan::Needs;
+use qwgpu::plan::compare::compare;
+use qwgpu::progress::Progress;
 
 use crate::files::put;
 use crate::micro;
@@ -113,6 +116,59 @@ fn constants_that_steps_have_anyway_are_no_candidates() {
     // The step's own number of parts is 128 here, and its variant's 64 is no step's.
     let expected = if software { vec!["whole"] } else { vec!["portable", "portable SPLITS=32"] };
     assert_eq!(names("attention_decode", &mut model.engine), expected);
+}
+
+/// Words of the progress of loading.
+#[derive(Default)]
+struct Words {
+    timed: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Progress for Words {
+    fn at(&mut self, what: &str, _: u64, _: u64) -> qwgpu::Result<()> {
+        self.timed.extend(what.strip_prefix("tuning ").map(str::to_owned));
+        Ok(())
+    }
+
+    fn note(&mut self, line: &str) {
+        self.notes.push(line.to_owned());
+    }
+}
+
+#[test]
+fn the_first_start_on_a_gpu_tunes_and_the_next_one_reads() {
+    let name = format!("a GPU of test {}", std::process::id());
+    // An adapter that passes for a GPU, and has a file of its own.
+    let start = |autotune| {
+        let mut gpu = DeviceChoice::default().open_gpu().unwrap();
+        (gpu.facts.name, gpu.facts.class) = (name.clone(), Class::Integrated);
+        let (file, run) = (Choices::read(&gpu).file().unwrap(), Run::on(&gpu.facts, gpu.path()));
+        let opened = Opened { backend: Box::new(gpu), run, chunk: 32, autotune };
+        let mut words = Words::default();
+        let mut model = load_on(&Spec::files(micro::folder()), opened, Some(64), &mut words).unwrap();
+        let logits = model.engine.logits(&[5, 9, 200, 31]).unwrap();
+        let gpu = model.engine.gpu().unwrap();
+        let runs: Vec<_> = formats::kernels().map(|kernel| format!("{kernel:?} {:?}", gpu.variant(kernel))).collect();
+        (file, words, logits, runs)
+    };
+    // Its compiler takes minutes for what is meant for GPUs.
+    if DeviceChoice::default().open_gpu().unwrap().facts.name.contains("SwiftShader") {
+        return;
+    }
+    let (file, words, expected, _) = start(Autotune::Off);
+    assert!(words.timed.is_empty() && words.notes.is_empty() && !file.exists());
+    let (_, words, logits, runs) = start(Autotune::Auto);
+    assert!(words.timed.contains(&"matvec_bf16".to_owned()) && words.timed.contains(&"matmul_bf16".to_owned()));
+    assert!(words.notes.iter().all(|note| note.starts_with("tuned: ")), "{:?}", words.notes);
+    for autotune in [Autotune::Auto, Autotune::Kept] {
+        let (_, again, same_logits, same_runs) = start(autotune);
+        assert!(again.timed.is_empty(), "{:?}", again.timed);
+        assert_eq!((&again.notes, &same_logits, &same_runs), (&words.notes, &logits, &runs));
+    }
+    std::fs::remove_file(&file).unwrap();
+    let difference = compare(&expected, &logits);
+    assert!(difference.nmse < 1e-8, "{difference:?}");
 }
 
 #[test]
