@@ -88,12 +88,18 @@ fn a_wrong_variant_is_named_and_the_next_one_runs() {
         assert!(choice.candidates.iter().all(|tried| tried.seconds.is_none()), "{choice:?}");
         let fault = choice.candidates[0].fault.clone().unwrap();
         assert!(fault.contains("nmse"), "{fault}");
-        let next = choice.candidates.iter().find(|tried| tried.fault.is_none()).unwrap();
-        assert_eq!((&choice.winner, choice.earlier.as_str()), (&next.name, first.name));
-        assert!(choice.cases > 0);
-        assert!(!std::ptr::eq(gpu.variant(edited.kernel).0, first));
+        let next = choice.candidates.iter().find(|tried| tried.fault.is_none());
+        let runs = gpu.variant(edited.kernel).0;
+        let instead = match next {
+            Some(next) => format!("{} runs instead", next.name),
+            // Some software adapters have one candidate alone.
+            None => format!("no variant is right, {} runs", first.name),
+        };
+        let winner = next.map_or(first.name, |next| &next.name);
+        assert_eq!((&*choice.winner, &*choice.earlier, choice.cases > 0), (winner, first.name, next.is_some()));
+        assert!(winner.starts_with(runs.name) && (next.is_none() || !std::ptr::eq(runs, first)), "{winner}: {runs:?}");
         let notices = choice.notices();
-        for word in ["matvec_bf16", first.name, fault.as_str(), next.name.as_str()] {
+        for word in ["matvec_bf16: variant", first.name, &fault, &instead] {
             assert!(notices[0].contains(word), "{word}: {notices:?}");
         }
         // With the shaders as they are, nothing is at fault and the first stays.
