@@ -19,7 +19,7 @@ Examples:
 /// List the adapters and the shaders that each would run
 ///
 /// For each adapter: name, graphics API, driver, optional features, limits, and the shader variant and constants of each
-/// kernel on the fast path.
+/// kernel on the fast path, as listed; what `qwgpu tune` kept may differ.
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {

@@ -105,7 +105,10 @@ pub fn main_with(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Ex
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let mut command = Cli::command()
         .mut_subcommand("quantize", |quantize| add_options(quantize, &arguments))
-        .mut_subcommand("tune", |tune| tune.mut_arg("model", |model| model.required(false).default_value(tune::MODEL)));
+        .mut_subcommand("tune", |tune| {
+            let optional = tune.mut_arg("model", |model| model.required(false).default_value(tune::MODEL));
+            optional.mut_arg("autotune", |autotune| autotune.hide(true))
+        });
     options::init(&command);
     let matches = command.try_get_matches_from_mut(&arguments).unwrap_or_else(|error| explain(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());

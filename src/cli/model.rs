@@ -67,26 +67,25 @@ impl LmHeadArgs {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Device")]
 pub struct DeviceArgs {
     /// Number of the adapter in `qwgpu devices`, part of its name, or `emulated:32`, an adapter without a driver with
     /// subgroups of 4 to 128 lanes [default: a GPU, else a software adapter]
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", help_heading = "Device")]
     pub device: Option<String>,
     /// Shaders that run, or the CPU reference
-    #[arg(long, default_value = "fast", value_parser = path())]
+    #[arg(long, default_value = "fast", value_parser = path(), help_heading = "Device")]
     pub path: Compute,
     /// Limits and features that are used
-    #[arg(long, value_enum, default_value_t = LimitsArg::Adapter)]
+    #[arg(long, value_enum, default_value_t = LimitsArg::Adapter, help_heading = "Device")]
     pub limits: LimitsArg,
     /// Leave a feature of the adapter unused (subgroup, f16, int64, ...); may be given several times
-    #[arg(long, value_name = "FEATURE", value_parser = feature)]
+    #[arg(long, value_name = "FEATURE", value_parser = feature, help_heading = "Device")]
     pub without: Vec<Needs>,
     /// Refuse an adapter that computes on the CPU (exit code 3)
-    #[arg(long)]
+    #[arg(long, help_heading = "Device")]
     pub require_gpu: bool,
     /// Folder whose .wgsl files replace the built-in shaders of the same name
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Device")]
     pub shaders: Option<PathBuf>,
 }
 

@@ -5,22 +5,21 @@ use crate::generate::Sampling;
 
 // No doc comment: clap would take it for the command's.
 #[derive(clap::Args, Debug)]
-#[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
     /// Divide the logits by T before drawing; 0 always takes the most likely token
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
     temperature: Option<f32>,
     /// Draw from the K most likely tokens; 0 from all
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", help_heading = "Sampling")]
     top_k: Option<usize>,
     /// Draw from the most likely tokens that together have probability P; 1 from all
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
     top_p: Option<f32>,
     /// Above 1 makes tokens that were seen before less likely; 1 changes nothing
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Sampling")]
     repetition_penalty: Option<f32>,
     /// The same seed draws the same tokens
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Sampling")]
     seed: u64,
     /// Propose up to N next tokens from what stands earlier in prompt and reply, and verify them in one step; the text
     /// is the same, and faster where it repeats itself [default: none]

@@ -62,10 +62,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 /// Writes a kernel with its shapes, and a line for each candidate.
 fn table(choice: &KernelChoice) -> String {
     let line = |tried: &CandidateResult| {
-        let time = tried.seconds.map_or("not timed".to_owned(), |s| format!("{:.1} us", s * 1e6));
+        let time = tried.seconds.map_or("not timed".to_owned(), |s| format!("{:.3} ms", s * 1e3));
         let mut words: Vec<String> = tried.fault.iter().map(|fault| format!("wrong: {fault}")).collect();
         if tried.name == choice.winner {
-            words.push(format!("runs, {} cases agree with the reference", choice.cases));
+            words.push(format!("runs, agrees with the reference in {} of its cases", choice.cases));
         }
         if tried.name == choice.earlier {
             words.push("ran before".to_owned());

@@ -89,7 +89,9 @@ impl KernelUse {
 
 fn shape(step: &Step) -> String {
     let numbers = step.inputs().iter().find(|tensor| tensor.element == Element::F32);
-    let cols = numbers.or(step.bind.first()).map_or(0, |tensor| tensor.cols);
+    // The inputs of some products are packed.
+    let of_product = step.weights().map(|weights| weights as usize / step.cells[1]);
+    let cols = of_product.or(numbers.map(|tensor| tensor.cols)).unwrap_or(0);
     let consts: String = step.consts.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     format!("{}x{}x{cols}{consts}", step.cells[0], step.cells[1])
 }

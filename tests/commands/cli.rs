@@ -82,6 +82,29 @@ fn every_command_has_a_page_of_help() {
 }
 
 #[test]
+fn an_option_stands_below_its_heading() {
+    let mut with_heading = 0;
+    for (words, command) in commands() {
+        for argument in command.get_arguments() {
+            let name = argument.get_long().unwrap_or_default();
+            let heading = argument.get_help_heading();
+            let expected = match name {
+                "device" | "path" | "limits" | "without" | "require-gpu" | "shaders" => Some("Device"),
+                "temperature" | "top-k" | "top-p" | "repetition-penalty" | "seed" => Some("Sampling"),
+                "lookup" => Some("Speed"),
+                name if name.starts_with("calibration") => Some("Calibration"),
+                name if name.starts_with("judge") => Some("Judge"),
+                _ => None,
+            };
+            let own = heading.is_none() || heading == expected;
+            assert!(own, "{words:?} --{name} stands below {heading:?}");
+            with_heading += usize::from(heading.is_some());
+        }
+    }
+    assert!(with_heading > 50, "{with_heading}");
+}
+
+#[test]
 fn every_command_refuses_an_option_it_does_not_have() {
     for (words, _) in commands() {
         let output = ends(2, words.iter().map(String::as_str).chain(["--no-such-option"]));

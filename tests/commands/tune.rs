@@ -75,7 +75,7 @@ fn choices_are_kept_read_and_made_anew() {
         assert!(said.contains(word), "{word}: {said}");
     }
     let text = stdout(&run(0, cache.path(), &["tune"]));
-    assert!(text.contains("top_k: ") && text.contains("agree with the reference"), "{text}");
+    assert!(text.contains("top_k: ") && text.contains("agrees with the reference"), "{text}");
     assert!(
         text.lines().any(|line| line.trim().starts_with(winner) && line.contains("ran before")),
         "{winner}: {text}"
