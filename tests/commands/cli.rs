@@ -82,26 +82,19 @@ fn every_command_has_a_page_of_help() {
 }
 
 #[test]
-fn an_option_stands_below_its_heading() {
-    let mut with_heading = 0;
+fn headings_end_with_their_own_options() {
+    let mut below = std::collections::BTreeSet::new();
     for (words, command) in commands() {
         for argument in command.get_arguments() {
-            let name = argument.get_long().unwrap_or_default();
-            let heading = argument.get_help_heading();
-            let expected = match name {
-                "device" | "path" | "limits" | "without" | "require-gpu" | "shaders" => Some("Device"),
-                "temperature" | "top-k" | "top-p" | "repetition-penalty" | "seed" => Some("Sampling"),
-                "lookup" => Some("Speed"),
-                name if name.starts_with("calibration") => Some("Calibration"),
-                name if name.starts_with("judge") => Some("Judge"),
-                _ => None,
-            };
-            let own = heading.is_none() || heading == expected;
-            assert!(own, "{words:?} --{name} stands below {heading:?}");
-            with_heading += usize::from(heading.is_some());
+            let (name, heading) = (argument.get_id().as_str(), argument.get_help_heading());
+            let general = ["json", "kv_cache", "autotune", "prompt", "out", "tasks"].contains(&name);
+            assert!(heading.is_none() || !general, "{words:?}: {name} stands below {heading:?}");
+            below.extend(heading.map(|heading| format!("{name} {heading}")));
         }
     }
-    assert!(with_heading > 50, "{with_heading}");
+    for option in ["device Device", "temperature Sampling", "calibration_seed Calibration", "lookup Speed"] {
+        assert!(below.contains(option), "{option} is not in {below:?}");
+    }
 }
 
 #[test]
