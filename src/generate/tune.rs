@@ -52,7 +52,7 @@ pub(super) fn at_start(engine: &mut Engine, autotune: Autotune, progress: &mut d
 }
 
 /// Chooses anew what runs the kernels of a model, in programs made from here on, and keeps it for later starts; not with
-/// edited shaders, which may change.
+/// edited shaders, which may change. The sequence is empty then.
 ///
 /// # Errors
 /// No adapter runs the model; those of the device; what `progress` returns.
@@ -71,7 +71,7 @@ fn choose(
     budget: Option<Duration>,
     progress: &mut dyn Progress,
 ) -> Result<Vec<KernelChoice>> {
-    let (start, len) = (Instant::now(), engine.len());
+    let start = Instant::now();
     let (context, chunk) = (engine.context(), engine.chunk().min(engine.context()));
     // A kernel is timed in the first pass that has it.
     let mut uses: Vec<(usize, KernelUse)> = Vec::new();
@@ -93,12 +93,16 @@ fn choose(
             (_, None) => continue,
             (earlier, Some(budget)) => {
                 progress.at(&format!("tuning {}", of.kernel.name), number as u64, uses.len() as u64)?;
+                let depth = context.min(DEPTH);
                 engine.truncate(0);
-                engine.skip(context.min(DEPTH) - rows);
+                engine.skip(depth - rows);
                 engine.place(&vec![0; *rows])?;
                 // What a kernel leaves of its share is for those after it.
                 let share = budget.saturating_sub(start.elapsed()) / (uses.len() - number) as u32;
                 let mut choice = adapter(engine).tune(of, share);
+                engine.truncate(0);
+                // What the timed steps left there may be no numbers.
+                engine.cache.clear(&mut *engine.backend, depth - rows..depth)?;
                 choice.earlier = earlier.map_or(choice.earlier, |(_, earlier)| earlier.winner);
                 // Where nothing is right, the next start tries again; and edited shaders may change.
                 if choice.cases > 0 && !adapter(engine).has_edited_shaders() {
@@ -110,8 +114,6 @@ fn choose(
         choice.notices().iter().for_each(|notice| progress.note(notice));
         choices.push(choice);
     }
-    engine.truncate(0);
-    engine.skip(len);
     if kept != before
         && let Err(error) = kept.write()
     {

@@ -43,7 +43,7 @@ pub static TUNING: &[Tuning] = &[
 
 /// Values of a constant that tuning times on a variant, beside its own.
 pub struct Alternative {
-    /// As in [`Tuning`]. Its steps run many times, so it may not write what later steps read, as the cache is.
+    /// As in [`Tuning`]. Its steps run many times, on any numbers: of what a model keeps they may write the cache alone.
     pub kernel: &'static str,
     pub variant: &'static str,
     /// It replaces a step's own, too.
@@ -60,6 +60,8 @@ pub static ALTERNATIVES: &[Alternative] = &[
     Alternative { kernel: "matvec_*", variant: "portable", constant: "WG", values: &[32, 128] },
     Alternative { kernel: "attention_decode", variant: "subgroup", constant: "SPLITS", values: &[32, 64, 128, 256] },
     Alternative { kernel: "attention_decode", variant: "portable", constant: "SPLITS", values: &[32, 128] },
+    Alternative { kernel: "attention_rope", variant: "subgroup", constant: "SPLITS", values: &[32, 64, 128, 256] },
+    Alternative { kernel: "attention_rope", variant: "portable", constant: "SPLITS", values: &[32, 128] },
     Alternative { kernel: "argmax", variant: "portable", constant: "SPLITS", values: &[32, 256] },
     Alternative { kernel: "top_k", variant: "portable", constant: "SPLITS", values: &[16, 64] },
     Alternative { kernel: "rms_norm", variant: "portable", constant: "WG", values: &[64, 256] },

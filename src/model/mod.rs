@@ -92,6 +92,17 @@ impl KvCache {
         Ok(KvCache { kind, k, v, rope, capacity })
     }
 
+    /// Fills slots with zeros.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn clear(&self, backend: &mut dyn Backend, slots: std::ops::Range<usize>) -> Result<()> {
+        self.k.iter().chain(&self.v).try_for_each(|cached| {
+            let row = cached.words() / cached.rows;
+            backend.write(None, *cached, slots.start * row, &vec![0; slots.len() * row])
+        })
+    }
+
     /// Returns the bytes of keys and values on the device.
     pub fn bytes(&self) -> u64 {
         self.k.iter().chain(&self.v).map(|t| t.bytes()).sum()

@@ -6,6 +6,7 @@ use qwgpu::formats;
 use qwgpu::generate::{Autotune, DeviceChoice, Engine, Opened, PassOutput, Run, Spec, load, load_on, tune};
 use qwgpu::gpu::choices::Choices;
 use qwgpu::gpu::tune::{CandidateResult, KernelChoice, KernelUse, ranking};
+use qwgpu::gpu::tuning::Chunk;
 use qwgpu::gpu::{self, Class, tuning};
 use qwgpu::plan::Needs;
 use qwgpu::plan::compare::compare;
@@ -150,7 +151,7 @@ fn the_first_start_on_a_gpu_tunes_and_the_next_one_reads() {
         let mut gpu = DeviceChoice::default().open_gpu().unwrap();
         (gpu.facts.name, gpu.facts.class) = (name.clone(), Class::Integrated);
         let (file, run) = (Choices::read(&gpu).file().unwrap(), Run::on(&gpu.facts, gpu.path()));
-        let opened = Opened { backend: Box::new(gpu), run, chunk: 32, autotune };
+        let opened = Opened { backend: Box::new(gpu), run, chunk: Chunk::any(32), autotune };
         let mut words = Words::default();
         let mut model = load_on(&Spec::files(micro::folder()), opened, Some(64), &mut words).unwrap();
         let logits = model.engine.logits(&[5, 9, 200, 31]).unwrap();
