@@ -98,6 +98,10 @@ fn on_adapter(
         let candidates = |variant| std::iter::once(own(variant)).chain(tuning::alternatives(kernel, variant));
         for candidate in kernel.variants.iter().flat_map(candidates) {
             let variant = candidate.variant;
+            // Their limits are those of the variant itself.
+            if webgpu_limits && candidate.constant.is_some() {
+                continue;
+            }
             // The emulation of cooperative matrices is for these tests alone; a small shape shows its indexing.
             let small = webgpu_limits || variant.name == "coop_emulated" || candidate.constant.is_some();
             if webgpu_limits && variant.needs != Needs::empty() {

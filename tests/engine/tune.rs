@@ -202,7 +202,7 @@ fn shapes_are_those_of_the_models_steps() {
     let steps: usize = uses.iter().flat_map(|of| &of.shapes).map(|shape| shape.count).sum();
     assert_eq!(steps, plan.steps.len());
     let matvec = uses.iter().find(|of| of.kernel.name == "matvec_bf16").unwrap();
-    assert!(matvec.names().contains(&"1 of 1x320x64".to_owned()), "{:?}", matvec.names());
+    assert!(matvec.names().iter().any(|name| name.starts_with("1 of 1x320x64")), "{:?}", matvec.names());
     let error = tune(&mut model.engine, &mut ()).unwrap_err().to_string();
     assert!(error.contains("an adapter with a driver"), "{error}");
 }
