@@ -1,7 +1,7 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 2 on.
 // A workgroup of 256 owns 64 rows of m by 64 columns of n and walks k in steps of 32 through
-// workgroup memory (16 KiB); lane (tx, ty) owns rows ty + 16 i and columns tx + 16 j, i, j < 4.
+// workgroup memory (16 KiB); lane (tx, ty) owns rows 4 ty + i and columns 4 tx + j, i, j < 4.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
@@ -10,12 +10,12 @@ const STEP = 32u;
 const SIDE = 16u; // lanes along a side of the tile
 const PER = 4u;   // rows, and columns, of a lane
 
-// Both [k][row], the row xored by swizzle(k).
-var<workgroup> x_tile: array<f32, STEP * TILE>;
-var<workgroup> w_tile: array<f32, STEP * TILE>;
+// Both [k][row], four rows a vector, the vector xored by swizzle(k / 8).
+var<workgroup> x_tile: array<vec4<f32>, STEP * SIDE>;
+var<workgroup> w_tile: array<vec4<f32>, STEP * SIDE>;
 
 // Four lanes fill one row at k 8 apart; without this they would all meet in one bank.
-fn swizzle(k: u32) -> u32 { return k & 24u; }
+fn swizzle(word: u32) -> u32 { return word * 2u; }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -30,7 +30,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let fill_word = lane % 4u;
     let x_row = min(m0 + fill_row, params.m - 1u) * words + fill_word;
     let w_row = min(n0 + fill_row, params.n - 1u);
-    let fill = fill_word * 8u * TILE + (fill_row ^ swizzle(fill_word * 8u));
+    let fill = fill_word * 8u * SIDE + ((fill_row / PER) ^ swizzle(fill_word));
+    let part = fill_row % PER;
 
     var acc: array<vec4<f32>, PER>;
     for (var i = 0u; i < words; i += STEP / 8u) {
@@ -38,26 +39,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let xb = x[(x_row + i) * 2u + 1u];
         let w = weights(w_row, i + fill_word);
         for (var j = 0u; j < 4u; j++) {
-            x_tile[fill + j * TILE] = xa[j];
-            x_tile[fill + (j + 4u) * TILE] = xb[j];
-            w_tile[fill + j * TILE] = w[0][j];
-            w_tile[fill + (j + 4u) * TILE] = w[1][j];
+            x_tile[fill + j * SIDE][part] = xa[j];
+            x_tile[fill + (j + 4u) * SIDE][part] = xb[j];
+            w_tile[fill + j * SIDE][part] = w[0][j];
+            w_tile[fill + (j + 4u) * SIDE][part] = w[1][j];
         }
         workgroupBarrier();
-        for (var k = 0u; k < STEP; k++) {
-            let xk = k * TILE + (ty ^ (swizzle(k) & 8u));
-            let wk = k * TILE + (tx ^ (swizzle(k) & 8u));
-            let flip = swizzle(k) & 16u;
-            let ws = vec4(w_tile[wk + flip], w_tile[wk + (16u ^ flip)],
-                          w_tile[wk + (32u ^ flip)], w_tile[wk + (48u ^ flip)]);
-            for (var j = 0u; j < PER; j++) { acc[j] += x_tile[xk + ((j * SIDE) ^ flip)] * ws; }
+        for (var word = 0u; word < STEP / 8u; word++) {
+            let xk = word * 8u * SIDE + (ty ^ swizzle(word));
+            let wk = word * 8u * SIDE + (tx ^ swizzle(word));
+            for (var k = 0u; k < 8u; k++) {
+                let xs = x_tile[xk + k * SIDE];
+                let ws = w_tile[wk + k * SIDE];
+                for (var j = 0u; j < PER; j++) { acc[j] += xs[j] * ws; }
+            }
         }
         workgroupBarrier();
     }
 
     for (var j = 0u; j < PER * PER; j++) {
-        let m = m0 + ty + j / PER * SIDE;
-        let n = n0 + tx + j % PER * SIDE;
+        let m = m0 + PER * ty + j / PER;
+        let n = n0 + PER * tx + j % PER;
         if (m < params.m && n < params.n) {
             store(m, n, acc[j / PER][j % PER]);
         }

@@ -2,7 +2,7 @@
 // with x and w rounded to f16 and sums in f32. Append to a lib/tile_ file, which says what a tile of SIDE x SIDE values is
 // and which lanes hold it together, a team, and to a lib/weights_ file, which says what w is.
 // k is a multiple of 32. For m from 2 on.
-// A workgroup owns EDGE rows of m by EDGE columns of n, cut into blocks of HIGH x 2 tiles, a team each. It has a team for
+// A workgroup owns TILE_ROWS of m by TILE_COLS of n, no more, cut into blocks of HIGH x 2 tiles, a team each. It has a team for
 // each block where subgroups have LANES lanes, the adapter's most. Where they have fewer, teams are left that only help
 // to fill workgroup memory; were there too few teams, they would take blocks in turns. STEP, a multiple of 16, is how much
 // of k is in workgroup memory at a time.
@@ -10,16 +10,17 @@
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
 override LANES: u32 = 32u;
-override EDGE: u32 = 64u;
-override HIGH: u32 = EDGE / 32u;
+override TILE_ROWS: u32 = 64u;
+override TILE_COLS: u32 = 64u;
+override HIGH: u32 = TILE_ROWS / 32u;
 override STEP: u32 = 32u;
-override ACROSS: u32 = EDGE / (2u * SIDE); // blocks of a row
-override BLOCKS: u32 = EDGE / (HIGH * SIDE) * ACROSS;
+override ACROSS: u32 = TILE_COLS / (2u * SIDE); // blocks of a row
+override BLOCKS: u32 = TILE_ROWS / (HIGH * SIDE) * ACROSS;
 override WG: u32 = LANES * BLOCKS;
 override STRIDE: u32 = STEP + 8u; // of a row of x_tile and w_tile; the 8 keep rows off one bank
 // By name, because naga cannot compute them within an array's type.
-override VALUES: u32 = EDGE * STRIDE;
-override QUADS_OF_TILE: u32 = VALUES / 4u;
+override X_VALUES: u32 = TILE_ROWS * STRIDE;
+override W_VALUES: u32 = TILE_COLS * STRIDE;
 override STAGED: u32 = BLOCKS * SIDE * SIDE;
 
 var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block
@@ -37,9 +38,9 @@ fn store_tile(m0: u32, n0: u32, staged: u32) {
     }
 }
 
-fn multiply(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32) {
-    let m0 = group.y * EDGE;
-    let n0 = (group.x + group.z * groups.x) * EDGE;
+fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32) {
+    let m0 = group.y * TILE_ROWS;
+    let n0 = (group.x + group.z * groups.x) * TILE_COLS;
     let words = params.k / 8u;
     for (var first = 0u; first < BLOCKS; first += teams) {
         let block = first + team;
@@ -56,15 +57,17 @@ fn multiply(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u3
         var c30 = tile_zero();
         var c31 = tile_zero();
         for (var i = 0u; i < words; i += STEP / 8u) {
-            for (var unit = lane; unit < EDGE * (STEP / 8u); unit += WG) {
+            for (var unit = lane; unit < TILE_ROWS * (STEP / 8u); unit += WG) {
                 let r = unit / (STEP / 8u);
                 let word = unit % (STEP / 8u);
                 let at_x = min(m0 + r, params.m - 1u) * words + i + word;
                 let xa = x[at_x * 2u];
                 let xb = x[at_x * 2u + 1u];
-                let w = weights(min(n0 + r, params.n - 1u), i + word);
+                if (r < TILE_COLS) {
+                    let w = weights(min(n0 + r, params.n - 1u), i + word);
+                    put_w(r * STRIDE + word * 8u, limited(w[0]), limited(w[1]));
+                }
                 put_x(r * STRIDE + word * 8u, limited(xa), limited(xb));
-                put_w(r * STRIDE + word * 8u, limited(w[0]), limited(w[1]));
             }
             workgroupBarrier();
             if (own) {
@@ -95,14 +98,14 @@ fn multiply(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u3
             if (own) {
                 // A switch, because tiles can not be put in an array.
                 switch t {
-                    case 0u: { tile_store(c00, staged); }
-                    case 1u: { tile_store(c01, staged); }
-                    case 2u: { tile_store(c10, staged); }
-                    case 3u: { tile_store(c11, staged); }
-                    case 4u: { tile_store(c20, staged); }
-                    case 5u: { tile_store(c21, staged); }
-                    case 6u: { tile_store(c30, staged); }
-                    default: { tile_store(c31, staged); }
+                    case 0u: { tile_store(c00, staged, SIDE); }
+                    case 1u: { tile_store(c01, staged, SIDE); }
+                    case 2u: { tile_store(c10, staged, SIDE); }
+                    case 3u: { tile_store(c11, staged, SIDE); }
+                    case 4u: { tile_store(c20, staged, SIDE); }
+                    case 5u: { tile_store(c21, staged, SIDE); }
+                    case 6u: { tile_store(c30, staged, SIDE); }
+                    default: { tile_store(c31, staged, SIDE); }
                 }
             }
             workgroupBarrier();

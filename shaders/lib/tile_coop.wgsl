@@ -11,8 +11,10 @@ alias TileB = coop_mat16x16<f16, B>;
 alias TileC = coop_mat16x16<f32, C>;
 
 // Of vectors, so that one store moves four values. A stride counts vectors then, too.
-var<workgroup> x_tile: array<vec4<f16>, QUADS_OF_TILE>; // a, row-major
-var<workgroup> w_tile: array<vec4<f16>, QUADS_OF_TILE>; // b, column-major
+override X_QUADS: u32 = X_VALUES / 4u;
+override W_QUADS: u32 = W_VALUES / 4u;
+var<workgroup> x_tile: array<vec4<f16>, X_QUADS>; // a, row-major
+var<workgroup> w_tile: array<vec4<f16>, W_QUADS>; // b, column-major, or row-major for tile_load_b_rows
 var<private> tile_lane: u32;
 var<private> tile_lanes: u32;
 
@@ -29,8 +31,10 @@ fn put_w(at: u32, low: vec4<f32>, high: vec4<f32>) {
 fn tile_zero() -> TileC { return TileC(); }
 fn tile_load_a(at: u32) -> TileA { return coopLoadT<TileA>(&x_tile[at / 4u], STRIDE / 4u); }
 fn tile_load_b(at: u32) -> TileB { return coopLoad<TileB>(&w_tile[at / 4u], STRIDE / 4u); }
+fn tile_load_b_rows(at: u32) -> TileB { return coopLoadT<TileB>(&w_tile[at / 4u], STRIDE / 4u); }
+fn tile_load_c(at: u32, stride: u32) -> TileC { return coopLoadT<TileC>(&y_tile[at], stride); }
 fn tile_mul_add(a: TileA, b: TileB, c: TileC) -> TileC { return coopMultiplyAdd(a, b, c); }
-fn tile_store(c: TileC, at: u32) { coopStoreT(c, &y_tile[at], SIDE); }
+fn tile_store(c: TileC, at: u32, stride: u32) { coopStoreT(c, &y_tile[at], stride); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -38,5 +42,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_id) team: u32, @builtin(num_subgroups) teams: u32) {
     tile_lane = own;
     tile_lanes = min(lanes, WG);
-    multiply(group, groups, lane, team, teams);
+    compute(group, groups, lane, team, teams);
 }

@@ -7,8 +7,8 @@ struct TileA { at: u32 }
 struct TileB { at: u32 }
 alias TileC = array<f32, 8>;
 
-var<workgroup> x_tile: array<f32, VALUES>; // a, row-major
-var<workgroup> w_tile: array<f32, VALUES>; // b, column-major
+var<workgroup> x_tile: array<f32, X_VALUES>; // a, row-major
+var<workgroup> w_tile: array<f32, W_VALUES>; // b, column-major
 var<private> tile_lane: u32;
 const tile_lanes = 32u;
 
@@ -44,14 +44,14 @@ fn tile_mul_add(a: TileA, b: TileB, c: TileC) -> TileC {
     return sums;
 }
 
-fn tile_store(c: TileC, at: u32) {
+fn tile_store(c: TileC, at: u32, stride: u32) {
     var sums = c;
-    for (var e = tile_lane; e < 256u; e += tile_lanes) { y_tile[at + e] = sums[e / tile_lanes]; }
+    for (var e = tile_lane; e < 256u; e += tile_lanes) { y_tile[at + e / 16u * stride + e % 16u] = sums[e / tile_lanes]; }
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     tile_lane = lane % tile_lanes;
-    multiply(group, groups, lane, lane / tile_lanes, WG / tile_lanes);
+    compute(group, groups, lane, lane / tile_lanes, WG / tile_lanes);
 }

@@ -120,10 +120,7 @@ pub fn choose(kernel: &'static Kernel, class: Class, has: Needs, subgroup_max: u
 
 /// The constants of a variant on an adapter class.
 pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u32) -> Consts {
-    let mut consts = Consts::new(variant.consts);
-    if variant.needs.intersects(Needs::COOP_MATRIX | Needs::COOP_MATRIX8) {
-        consts.set("LANES", subgroup_max);
-    }
+    let mut consts = Consts::new(variant.consts).specialized(&[("LANES", subgroup_max)]);
     let tuned = |t: &&Tuning| t.concerns(class, kernel) && t.variant == variant.name;
     for &(name, value) in TUNING.iter().filter(tuned).flat_map(|t| t.consts) {
         consts.set(name, value);

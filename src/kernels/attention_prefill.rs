@@ -3,21 +3,37 @@
 
 use super::attention_decode::{Params, alone, attend, attend_at, host, reference, sharing};
 use super::cache::cases_of_caches;
-use crate::plan::{Case, Element, Host, Kernel, Tensor, Trial, Variant};
+use super::linear::COOP;
+use crate::plan::kernel::Wgsl;
+use crate::plan::{Case, Element, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
 /// Rows of one workgroup, as in the shader.
 const ROWS: u32 = 32;
 
+const CONSTS: &[(&str, u32)] = &[("STRIPES", 2), ("CACHE", 16)];
+
+/// Both products by cooperative matrices.
+const fn coop(name: &'static str, matrices: Needs, wgsl: &'static [Wgsl]) -> Variant {
+    Variant { name, needs: COOP.union(matrices), wgsl, consts: CONSTS, tile: |_| [ROWS, 1], nmse: 1e-6 }
+}
+
 pub static KERNEL: Kernel = Kernel {
     name: "attention_prefill",
     params: Params::FIELDS,
-    variants: &[Variant::portable(
-        wgsl!("attention_prefill", "lib/reach"; cache "lib/cache"),
-        &[("STRIPES", 2), ("CACHE", 16)],
-        |_| [ROWS, 1],
-        1e-8,
-    )],
+    variants: &[
+        coop(
+            "coop",
+            Needs::COOP_MATRIX,
+            wgsl!("lib/tile_coop", "attention_prefill_coop", "lib/reach"; cache "lib/cache"),
+        ),
+        coop(
+            "coop8",
+            Needs::COOP_MATRIX8,
+            wgsl!("lib/tile_coop8", "attention_prefill_coop", "lib/reach"; cache "lib/cache"),
+        ),
+        Variant::portable(wgsl!("attention_prefill", "lib/reach"; cache "lib/cache"), CONSTS, |_| [ROWS, 1], 1e-8),
+    ],
     reference,
     host: Some(Host { run: host, nmse: 1e-8 }),
     cases: cases_of_caches![

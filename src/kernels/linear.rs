@@ -162,7 +162,7 @@ impl Plan {
             let step = self.add(kernel, name, params, &bind, [m, block.rows - gates], flops);
             step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
-            step.consts.push(("EDGE", edge(m, block.rows)));
+            step.consts.extend(tile(m, block.rows));
         }
         y
     }
@@ -229,14 +229,16 @@ pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, c
 
 /// The first of these, whose workgroups' tile a step chooses.
 pub(crate) const fn matmul_coop16(wgsl: Files, consts: Defaults) -> Variant {
-    let tile = |c: &Consts| [c.get("EDGE"); 2];
+    let tile = |c: &Consts| [c.get("TILE_ROWS"), c.get("TILE_COLS")];
     Variant { tile, ..matmul_coop("coop", COOP.union(Needs::COOP_MATRIX), wgsl, consts) }
 }
 
-/// Returns the rows and columns of y that a workgroup of `coop` takes: 128 halve what it loads and converts for a product,
-/// where as many workgroups are left as two for each core of a large GPU.
-fn edge(m: usize, n: usize) -> u32 {
-    if m.div_ceil(128) * n.div_ceil(128) >= 256 { 128 } else { 64 }
+/// Returns the rows and columns of y that a workgroup of `coop` takes: more of them halve what it loads and converts for a
+/// product, where a workgroup and a half or two are left for each core of a large GPU.
+fn tile(m: usize, n: usize) -> [(&'static str, u32); 2] {
+    let fills = |rows, cols, least| m.div_ceil(rows) * n.div_ceil(cols) >= least;
+    let rows = if fills(128, 64, 192) { 128 } else { 64 };
+    [("TILE_ROWS", rows), ("TILE_COLS", if fills(128, 128, 256) { 128 } else { 64 })]
 }
 
 /// What variants with cooperative matrices need besides them.
@@ -257,7 +259,7 @@ macro_rules! matmul_variants {
             $($first,)?
             $crate::kernels::linear::matmul_coop16(
                 $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("LANES", 32), ("EDGE", 64), $($const),*],
+                &[("LANES", 32), ("TILE_ROWS", 64), ("TILE_COLS", 64), $($const),*],
             ),
             $crate::kernels::linear::matmul_coop(
                 "coop8",

@@ -6,11 +6,11 @@ use crate::faults::Planted;
 const TICKET_IN_A_TILE: &[(&str, &str)] = &[
     ("const TILE = 64u;", "var<workgroup> next: atomic<u32>;\nconst TILE = 64u;"),
     (
-        "    for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + ty",
+        "    for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + PER * ty",
         "    if lane == 0u { atomicStore(&next, 0u); }
     workgroupBarrier();
     let ticket = atomicAdd(&next, 1u);
-    for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + ticket / SIDE",
+    for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + PER * (ticket / SIDE)",
     ),
 ];
 

@@ -32,12 +32,12 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::test("predictions_table", is_up_to_date),
         watchdog("qwen2.5-7b", 4096, ""),
-        watchdog("qwen2.5-72b", 16_384, "attention"),
+        watchdog("qwen2.5-72b", 4096, "attention"),
     ]
 }
 
 /// Fails where a dispatch of these kernels takes more than 0.6 s in a prompt on the slowest card, attention scaled to
-/// 32k keys; a driver's watchdog ends dispatches of two seconds. A chunk has the fewest rows, 32, from 16k keys on in 72B.
+/// 32k keys; a driver's watchdog ends dispatches of two seconds. In 72B a chunk has the fewest rows, 32, at any context.
 fn dispatches_end_in_time(model: &str, tokens: usize, kernels: &str) -> Result<(), Failed> {
     let rate = |card: &Card| card.lanes.0 * card.cores.0 * card.clock_ghz.0;
     let slowest = on_gpus().min_by(|a, b| rate(a).total_cmp(&rate(b))).ok_or("no card")?;

@@ -30,17 +30,18 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, 7, 64, &[37], BIAS | ADD)),
         Case::test("70x130x160", |t| product(t, &KERNEL, 70, 160, &[130], PLAIN)),
         // Subgroups of other sizes than the adapter's largest; a workgroup's tile that only large shapes have.
-        Case::test("70x130x160_teams_of_16", |t| specialized(t, ("LANES", 16))),
-        Case::test("70x130x160_teams_of_64", |t| specialized(t, ("LANES", 64))),
-        Case::test("70x130x160_edge_128", |t| specialized(t, ("EDGE", 128))),
+        Case::test("70x130x160_teams_of_16", |t| specialized(t, &[("LANES", 16)])),
+        Case::test("70x130x160_teams_of_64", |t| specialized(t, &[("LANES", 64)])),
+        Case::test("70x130x160_tile_128x128", |t| specialized(t, &[("TILE_ROWS", 128), ("TILE_COLS", 128)])),
+        Case::test("70x130x160_tile_128x64", |t| specialized(t, &[("TILE_ROWS", 128), ("TILE_COLS", 64)])),
         Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, 5, 96, &[33, 70], BIAS)),
         Case::test("9_rows_two_parts_columns_bias", |t| product(t, &KERNEL, 9, 96, &[33, 70], COLUMNS | BIAS)),
     ],
 };
 
-/// Adds a product with a constant that the adapter or the shape would set otherwise.
-fn specialized(t: &mut Trial, constant: (&'static str, u32)) -> Tensor {
+/// Adds a product with constants that the adapter or the shape would set otherwise.
+fn specialized(t: &mut Trial, consts: &[(&'static str, u32)]) -> Tensor {
     let y = product(t, &KERNEL, 70, 160, &[130], PLAIN);
-    t.plan.steps.iter_mut().for_each(|step| step.consts.push(constant));
+    t.plan.steps.iter_mut().for_each(|step| step.consts.extend(consts));
     y
 }
