@@ -4,12 +4,12 @@ use crate::faults::Planted;
 
 /// Each invocation of a tile stores the sums of another one, by the order in which they come.
 const TICKET_IN_A_TILE: &[(&str, &str)] = &[
-    ("const TILE = 64u;", "var<workgroup> next: atomic<u32>;\nconst TILE = 64u;"),
+    ("const TILE = 64u;", "var<workgroup> tickets: atomic<u32>;\nconst TILE = 64u;"),
     (
         "    for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + PER * ty",
-        "    if lane == 0u { atomicStore(&next, 0u); }
+        "    if lane == 0u { atomicStore(&tickets, 0u); }
     workgroupBarrier();
-    let ticket = atomicAdd(&next, 1u);
+    let ticket = atomicAdd(&tickets, 1u);
     for (var j = 0u; j < PER * PER; j++) {\n        let m = m0 + PER * (ticket / SIDE)",
     ),
 ];
