@@ -27,14 +27,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var row: array<u32, ROWS>;
         for (var r = 0u; r < ROWS; r++) { row[r] = min(first + n0 + r, params.n - 1u) * units; }
         var acc: array<vec4<f32>, 2>;
         for (var i = lane; i < units; i += LANES) {
-            let xa = x[(x_row(m) * units + i) * 2u];
-            let xb = x[(x_row(m) * units + i) * 2u + 1u];
+            let xa = x[(row_of_x * units + i) * 2u];
+            let xb = x[(row_of_x * units + i) * 2u + 1u];
             // A u64 of w holds k = 4c .. 4c + 3, a u64 of x the f32 of k = 2c, 2c + 1.
             let even_a = bitcast<vec4<f32>>(low_words(xa));
             let even_b = bitcast<vec4<f32>>(low_words(xb));

@@ -19,11 +19,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var acc: array<vec4<f32>, 2>;
         for (var i = lane; i < words; i += LANES) {
-            let xs = array(x[(x_row(m) * words + i) * 2u], x[(x_row(m) * words + i) * 2u + 1u]);
+            let xs = array(x[(row_of_x * words + i) * 2u], x[(row_of_x * words + i) * 2u + 1u]);
             for (var r = 0u; r < ROWS; r++) { acc[r / 4u][r % 4u] += dot_unit(min(first + n0 + r, params.n - 1u), i, xs, 0.0); }
         }
         let sum = sum_of_own_row(acc, lane);

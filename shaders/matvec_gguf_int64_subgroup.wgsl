@@ -39,12 +39,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var sums: vec4<f32>;
         for (var b = 0u; b < blocks; b++) {
-            let low = load_half(x_row(m), b, 0u, lane);
-            let high = load_half(x_row(m), b, 1u, lane);
+            let low = load_half(row_of_x, b, 0u, lane);
+            let high = load_half(row_of_x, b, 1u, lane);
             let low_totals = totals_of(low.own);
             let high_totals = totals_of(high.own);
             for (var r = 0u; r < ROWS; r++) {

@@ -39,8 +39,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var sums: vec4<f32>;
         for (var b = 0u; b < blocks; b++) {
             var block: array<Block, ROWS>;
@@ -50,10 +52,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var h = 0u; h < 2u; h++) {
                 var half: HalfBlock;
                 if (turns > 0u) {
-                    half = load_dealt(x_row(m), b, h, lane, turns == 2u);
+                    half = load_dealt(row_of_x, b, h, lane, turns == 2u);
                     total[h] = vec2(dot(half.own[0], vec4(1.0)), dot(half.own[1], vec4(1.0)));
                 } else {
-                    half = load_half(x_row(m), b, h, lane);
+                    half = load_half(row_of_x, b, h, lane);
                     // Lanes 0 to 3 have the first unit of the half, the others the second.
                     let sum = dot(half.own[0], vec4(1.0)) + dot(half.own[1], vec4(1.0));
                     total[h] = select(vec2(0.0, sum), vec2(sum, 0.0), lane < 4u);

@@ -24,8 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var sums: array<f32, ROWS>;
         for (var b = 0u; b < blocks; b++) {
             var block: array<Block, ROWS>;
@@ -35,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             for (var u = 0u; u < 4u; u++) {
                 let q = quad_of(b * 4u + u, lane);
                 var own: vec4<f32>;
-                if (q < quads) { own = x[x_row(m) * quads + q]; }
+                if (q < quads) { own = x[row_of_x * quads + q]; }
                 total[u] = own.x + own.y + (own.z + own.w);
                 own *= PRESCALE;
                 var xs: array<vec4<f32>, 8>;

@@ -68,7 +68,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let m = group.y;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         let sums = lane_sums(m, first + n0, subgroup * lanes + lane);
         let whole = Sums(subgroupAdd(sums.products), subgroupAdd(sums.outliers));
         if (lane == 0u) { partial[subgroup] = whole; }

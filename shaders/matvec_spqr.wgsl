@@ -15,7 +15,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
     if (is_normed()) { partial_squares[lane] = lane_squares(group.y, lane, WG); }
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         partial[lane] = partial_sums(x_row(group.y), (first + n0) / 8u, lane, WG);
         for (var half = WG / 2u; half > 0u; half /= 2u) {
             workgroupBarrier();
@@ -23,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 partial[lane][0] += partial[lane + half][0];
                 partial[lane][1] += partial[lane + half][1];
                 // Once for both halves of a gated product.
-                if (is_normed() && first == 0u) { partial_squares[lane] += partial_squares[lane + half]; }
+                if (is_normed() && i_pass == 0u) { partial_squares[lane] += partial_squares[lane + half]; }
             }
         }
         workgroupBarrier();

@@ -19,8 +19,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let quads = params.k / 4u;
     var norm = 1.0;
     if (is_normed()) { norm = norm_scale(sum_of_lanes(lane_squares(m, lane, LANES))); }
+    let row_of_x = x_row(m);
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         let own_rows = min(first + n0, params.n - ROWS);
         let sixteen = own_rows / 16u;
         let upper = vec2((lane & 2u) != 0u); // the lane's rows are among the last eight of the sixteen
@@ -41,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 for (var u = 0u; u < 2u; u++) {
                     let q = b * 32u + (i * 2u + u) * 8u + lane;
                     var own_x: vec4<f32>;
-                    if (q < quads) { own_x = x[x_row(m) * quads + q]; }
+                    if (q < quads) { own_x = x[row_of_x * quads + q]; }
                     // Lanes 0 to 3 have the first half of the unit, the others the second.
                     let one = own_x.x + own_x.y + (own_x.z + own_x.w);
                     let two = one + subgroupShuffleXor(one, 1u);
@@ -83,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         for (var four = start.x / 4u; four < (end + 3u) / 4u; four++) {
             let entries = four_outliers(four);
             for (var e = 0u; e < 4u; e++) {
-                let product = times_x(entries[e], x_row(m));
+                let product = times_x(entries[e], row_of_x);
                 let here = from_start(product, four * 4u + e, start);
                 let beyond = from_start(product, four * 4u + e, vec4(end));
                 sums += here - vec4(here.yzw, beyond.x);

@@ -121,7 +121,8 @@ fn on_adapter(
                 };
                 let test = Test::test(name, run);
                 // Its compiler takes minutes for this one; tuning names another variant for software adapters.
-                let compiles = !(swiftshader && kernel.name == "attention_decode" && variant.name == "portable");
+                let splits = ["attention_decode", "attention_rope"].contains(&kernel.name);
+                let compiles = !(swiftshader && splits && variant.name == "portable");
                 tests.push(if !can_run {
                     test.with_kind("not here").with_ignored_flag(true)
                 } else if !compiles || small_only && case.bench {

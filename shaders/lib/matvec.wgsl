@@ -20,7 +20,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let x_quads = x_row(m) * (params.k / 4u);
     if (is_normed()) { partial_squares[lane] = lane_squares(m, lane, WG); }
     let rows = rows_of_pass();
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         var acc: vec4<f32>;
         for (var i = lane; i < units; i += WG) {
             var xs: array<vec4<f32>, QUADS>;
@@ -38,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             if (lane < half) {
                 partial[lane] += partial[lane + half];
                 // Once for both halves of a gated product.
-                if (is_normed() && first == 0u) { partial_squares[lane] += partial_squares[lane + half]; }
+                if (is_normed() && i_pass == 0u) { partial_squares[lane] += partial_squares[lane + half]; }
             }
         }
         workgroupBarrier();

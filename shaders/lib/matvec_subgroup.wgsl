@@ -25,7 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         let squares = subgroupAdd(lane_squares(m, index, WG));
         if (lane == 0u) { partial_squares[subgroup] = squares; }
     }
-    for (var first = 0u; first < params.n; first += rows) {
+    for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
+        let first = i_pass * rows;
         let sums = lane_sums(x_row(m), first + n0, index);
         let whole = vec4(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
         if (lane == 0u) { partial[subgroup] = whole; }

@@ -1,7 +1,9 @@
 // x / sqrt(mean(x^2) + eps) in the product that takes it: with flags bit 5 the sums of a matvec are times `norm_scale` of
 // the residual stream's squares. Append to a file that declares x as quads.
 
-fn is_normed() -> bool { return (params.flags & 32u) != 0u; }
+override NORMED: u32 = 0u; // flags bit 5, for the compiler
+
+fn is_normed() -> bool { return NORMED == 1u; }
 
 // The row of x that is multiplied for row m of y.
 fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }

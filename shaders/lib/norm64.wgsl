@@ -1,6 +1,8 @@
 // lib/norm.wgsl where x is read as f32 pairs. Append to lib/u64.wgsl.
 
-fn is_normed() -> bool { return (params.flags & 32u) != 0u; }
+override NORMED: u32 = 0u; // flags bit 5, for the compiler
+
+fn is_normed() -> bool { return NORMED == 1u; }
 
 // The row of x that is multiplied for row m of y.
 fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }

@@ -23,8 +23,10 @@ struct Params {
 // Bounded so that exp stays finite: beyond it the quotient is zero to f32 anyway.
 fn silu(x: f32) -> f32 { return x / (1.0 + exp(min(-x, 87.0))); }
 
-// Rows of w that one pass of a workgroup may go over: all, or those of the gate and then as many more.
-fn rows_of_pass() -> u32 { return select(params.n, params.n / 2u, (params.flags & 4u) != 0u); }
+override PASSES: u32 = 1u; // of a matvec's workgroup: 2 where the first half of w is a gate
+
+// Rows of w that a pass is over.
+fn rows_of_pass() -> u32 { return params.n / PASSES; }
 
 // A lane stores row n of the gate before row n + half.
 fn store(m: u32, n: u32, sum: f32) {

@@ -163,6 +163,8 @@ impl Plan {
             step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
             step.consts.extend(tile(m, block.rows));
+            step.consts.push(("PASSES", if gates > 0 { 2 } else { 1 }));
+            step.consts.push(("NORMED", u32::from(norm.is_some())));
         }
         y
     }

@@ -12,6 +12,7 @@ mod families;
 #[path = "../common/files.rs"]
 mod files;
 mod formats;
+mod fused;
 mod fuzz_corpus;
 mod gguf_blocks;
 mod lm_head;

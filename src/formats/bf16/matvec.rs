@@ -10,27 +10,27 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[
         linear::matvec_subgroup(
             wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product"),
-            &[("WG", 128), ("TILE", 4)],
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4)],
         ),
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product"),
-            &[("WG", 64)],
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 64)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<8>(
             wgsl!("matvec_bf16_int64_subgroup", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product"),
-            &[],
+            &[("PASSES", 1), ("NORMED", 0)],
         ),
         linear::matvec_rows_subgroup::<8>(
             wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/norm", "lib/eight_lanes", "lib/product"),
-            &[],
+            &[("PASSES", 1), ("NORMED", 0)],
         ),
         Variant {
             name: "rows",
             needs: Needs::empty(),
             wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/norm", "lib/product"),
-            consts: &[("WG", 8), ("ROWS", 8)],
+            consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 8), ("ROWS", 8)],
             tile: |c| [1, c.get("ROWS")],
             nmse: 1e-10,
         },
