@@ -128,7 +128,7 @@ pub static KERNEL: Kernel = Kernel {
             name: "subgroup",
             needs: Needs::SUBGROUP8,
             wgsl: wgsl!(
-                "attention_decode_subgroup",
+                "lib/attention_scores_subgroup",
                 "lib/attention_split",
                 "lib/attention_rows",
                 "lib/eight_lanes",
@@ -141,7 +141,7 @@ pub static KERNEL: Kernel = Kernel {
             nmse: 1e-8,
         },
         Variant::portable(
-            wgsl!("attention_decode", "lib/attention_split", "lib/attention_rows", "lib/reach", "lib/reduce"; cache "lib/cache"),
+            wgsl!("lib/attention_scores", "lib/attention_split", "lib/attention_rows", "lib/reach", "lib/reduce"; cache "lib/cache"),
             SPLIT,
             |c| [1, c.get("HEADS")],
             1e-8,

@@ -114,7 +114,7 @@ pub static KERNEL: Kernel = Kernel {
             name: "subgroup",
             needs: Needs::SUBGROUP8,
             wgsl: wgsl!(
-                "attention_decode_subgroup",
+                "lib/attention_scores_subgroup",
                 "lib/attention_split",
                 "lib/attention_rope",
                 "lib/f16_round",
@@ -129,7 +129,7 @@ pub static KERNEL: Kernel = Kernel {
         },
         Variant::portable(
             wgsl!(
-                "attention_decode",
+                "lib/attention_scores",
                 "lib/attention_split",
                 "lib/attention_rope",
                 "lib/f16_round",

@@ -1,14 +1,11 @@
-//! The product y = x · Wᵀ + bias for every format: parameters, row blocks, output, reference and the faster CPU
-//! forms. A format adds how one of its rows is dequantized (`DequantizeRow`).
+//! The product y = x · Wᵀ + bias for every format: parameters, row blocks, output, variants, trials.
 
 use bytemuck::Zeroable;
-use rayon::prelude::*;
 
-use super::product::{View, product};
-use super::silu_mul::silu;
+pub(crate) use super::linear_host::{DequantizeRow, Ending, host_matmul, host_matvec, reference};
 use crate::params;
 use crate::plan::kernel::{Wgsl, uniform};
-use crate::plan::{Consts, Element, Io, Kernel, Needs, Plan, Tensor, Trial, Variant};
+use crate::plan::{Consts, Element, Kernel, Needs, Plan, Tensor, Trial, Variant};
 
 /// Some rows of a weight, small enough for one binding: the tensors of its layout in binding order.
 #[derive(Clone, Debug)]
@@ -284,146 +281,6 @@ macro_rules! matmul_variants {
     };
 }
 pub(crate) use matmul_variants;
-
-/// Dequantizes one row: the words of the weight's tensors, the parameters, the row's number, the destination.
-pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);
-
-/// Operands of a product on the CPU.
-struct Inputs<'a> {
-    params: Params,
-    x: &'a [f32],
-    /// Of each row, to be multiplied with its sums.
-    norms: Vec<f32>,
-    weight: Vec<&'a [u32]>,
-    end: Ending<'a>,
-}
-
-/// What becomes of a sum.
-pub(crate) struct Ending<'a> {
-    params: Params,
-    bias: &'a [f32],
-    next: &'a [u32],
-}
-
-fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
-    let params: Params = io.params();
-    let last = io.inputs() - 1;
-    let weight = (1..last - 1).map(|input| io.u32(input)).collect();
-    let (m, k) = (params.m as usize, params.k as usize);
-    let (mut x, mut norms) = (io.f32(0), vec![1.0; m]);
-    if params.flags & NORM != 0 {
-        let (stream, weighted) = x.split_at(m * k);
-        let mean = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>() / k as f32;
-        norms = stream.chunks_exact(k).map(|row| 1.0 / (mean(row) + params.eps).sqrt()).collect();
-        x = weighted;
-    }
-    Inputs { params, x, norms, weight, end: Ending::of(io) }
-}
-
-impl<'a> Ending<'a> {
-    /// Returns the ending of a product's step.
-    pub(crate) fn of(io: &Io<'a>) -> Ending<'a> {
-        let last = io.inputs() - 1;
-        Ending { params: io.params(), bias: io.f32(last - 1), next: io.u32(last) }
-    }
-
-    /// Stores the sum of a row and column of the product as the flags say; a gate before what it multiplies.
-    pub(crate) fn store(&self, row: usize, col: usize, sum: f32, y: &mut [f32]) {
-        let Ending { params, bias, next } = self;
-        let has = |flag: u32| params.flags & flag != 0;
-        let gates = if has(GATE) { params.n as usize / 2 } else { usize::MAX };
-        let stride = params.y_stride as usize;
-        let own = params.y_col as usize + if col < gates { col } else { col - gates };
-        let column = if has(ORDER) { next[2 * own + 1] as usize } else { own };
-        let at = row * stride + column;
-        let bias = if has(BIAS) { bias[params.bias_col as usize + col] } else { 0.0 };
-        let before = if has(ADD) { y[at] } else { 0.0 };
-        let factor = if col < gates { 1.0 } else { silu(y[at]) };
-        y[at] = (sum + bias + before) * factor;
-        if has(NEXT) {
-            let [weight, column] = [next[2 * own], next[2 * own + 1]];
-            y[(params.m as usize + row) * stride + column as usize] = f32::from_bits(weight) * y[at];
-        }
-    }
-}
-
-/// Defines a product.
-pub(crate) fn reference(io: &mut Io, rows: DequantizeRow) {
-    let Inputs { params, x, norms, weight, end } = inputs(io);
-    let k = params.k as usize;
-    let mut w = vec![0.0; k];
-    for col in 0..params.n as usize {
-        rows(&weight, &params, col, &mut w);
-        for row in 0..params.m as usize {
-            let sum: f32 = x[row * k..][..k].iter().zip(&w).map(|(x, w)| x * w).sum();
-            end.store(row, col, norms[row] * sum, io.out_f32());
-        }
-    }
-}
-
-/// Computes a product of few rows, the columns spread over the cores.
-pub(crate) fn host_matvec(io: &mut Io, rows: DequantizeRow) {
-    const COLS: usize = 64;
-    let Inputs { params, x, norms, weight, end } = inputs(io);
-    let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
-    let mut sums = vec![0.0f32; n * m];
-    sums.par_chunks_mut(m * COLS).enumerate().for_each(|(block, sums)| {
-        let mut w = vec![0.0; k];
-        for (at, sums) in sums.chunks_exact_mut(m).enumerate() {
-            rows(&weight, &params, block * COLS + at, &mut w);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum = dot(&x[row * k..][..k], &w);
-            }
-        }
-    });
-    for (at, sum) in sums.into_iter().enumerate() {
-        end.store(at % m, at / m, norms[at % m] * sum, io.out_f32());
-    }
-}
-
-/// Multiplies with sixteen partial sums, which the compiler keeps in vector registers.
-#[inline(always)]
-pub(crate) fn dot(x: &[f32], w: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f32; LANES];
-    let (xs, ws) = (x.chunks_exact(LANES), w.chunks_exact(LANES));
-    let rest: f32 = xs.remainder().iter().zip(ws.remainder()).map(|(x, w)| x * w).sum();
-    for (x, w) in xs.zip(ws) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * w[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + rest
-}
-
-/// Computes a product of many rows: each core widens some rows of the weight at a time and multiplies them by the `gemm`
-/// crate.
-pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
-    const PART: usize = 128;
-    let Inputs { params, x, weight, end, .. } = inputs(io);
-    let (m, k, n) = (params.m as usize, params.k as usize, params.n as usize);
-    // Two parts for each core, so that one that is late keeps nobody waiting for long.
-    let block = (2 * PART * rayon::current_num_threads()).min(n.next_multiple_of(PART));
-    let mut wide = vec![0.0f32; block * k];
-    let mut sums = vec![0.0f32; block * m];
-    for start in (0..n).step_by(block) {
-        let n = block.min(n - start);
-        let parts = wide.par_chunks_mut(PART * k).zip(sums.par_chunks_mut(PART * m)).take(n.div_ceil(PART));
-        parts.enumerate().for_each(|(part, (wide, sums))| {
-            let n = PART.min(n - part * PART);
-            for (row, wide) in wide.chunks_exact_mut(k).take(n).enumerate() {
-                rows(&weight, &params, start + part * PART + row, wide);
-            }
-            product(sums, PART, false, 1.0, View::new(x, m, k, k), View::new(wide, n, k, k).transposed());
-        });
-        io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
-            for col in 0..n {
-                let sum = sums[(col / PART * m + row) * PART + col % PART];
-                end.store(0, start + col, sum, y);
-            }
-        });
-    }
-}
 
 /// Builds a trial of a product of x [m, k] and a weight in row blocks of `rows`, with a bias and an output to add to as
 /// `flags` say; `pack` makes the tensors of one block.

@@ -18,6 +18,7 @@ pub mod hessian;
 mod kv_write;
 #[doc(hidden)]
 pub mod linear;
+mod linear_host;
 pub(crate) mod product;
 mod random_bf16;
 mod reach;

@@ -94,20 +94,19 @@ impl<'a> Weights<'a> {
     /// Makes what follows `len` outputs of a product or embedding: the weight of the norm of this name, if there is one, and
     /// the order of the columns that come next.
     pub fn next(&mut self, name: Option<&str>, len: usize, order: Option<&Order>) -> Result<Tensor> {
-        let weight = name.map(|name| self.vector_words(name, len)).transpose()?;
-        let words = next_words(len, weight.as_deref(), order.map(|order| &*order.columns));
+        let norm = name.map(|name| self.vector_words(name, len)).transpose()?;
+        let words = next_words(len, norm.as_deref(), order.map(|order| &*order.columns));
         let tensor = self.backend.create("next", len, 2, Element::U32)?;
         self.backend.write(None, tensor, 0, &words)?;
         Ok(tensor)
     }
 
-    /// Makes what attention takes beside its tensors: the weights of the norms of these names, of q's and k's heads, and the
-    /// order of columns of the product after it.
+    /// Makes what attention takes besides: the weights of these norms, of q's and k's heads, and the order of columns after it.
     pub fn attention_extra(&mut self, norms: &[String], config: &Config, order: Option<&Order>) -> Result<Tensor> {
         let norms: Result<Vec<_>> = norms.iter().map(|name| self.vector_words(name, config.head_dim)).collect();
         let norms = Some(norms?.concat()).filter(|words| !words.is_empty());
-        let order = order.map(|order| &*order.columns);
-        let words = extra_words(config.head_dim, norms.as_deref(), config.q_size(), order);
+        let columns = order.map(|order| &*order.columns);
+        let words = extra_words(config.head_dim, norms.as_deref(), config.q_size(), columns);
         let tensor = self.backend.create("attention_extra", 1, words.len(), Element::U32)?;
         self.backend.write(None, tensor, 0, &words)?;
         Ok(tensor)
