@@ -10,7 +10,7 @@ override WG: u32 = 8u;
 override ROWS: u32 = 8u;
 
 const MAX_ROWS = 16u;
-var<workgroup> partial: array<f32, WG * ROWS>;
+var<workgroup> partial: array<f32, 1024>; // WG * ROWS of it
 var<workgroup> partial_squares: array<f32, WG>;
 
 @compute @workgroup_size(WG)
