@@ -54,6 +54,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         let sum = sum_of_own_row(acc, lane);
         let n = first + n0 + lane;
-        if (n0 + lane < rows) { store(m, n, norm * sum); }
+        if (n0 + lane < rows) { store_row(m, n, norm * sum); }
     }
 }

@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 for (var i = 0u; i < WG; i++) { squares += partial_squares[i]; }
                 sum *= norm_scale(squares);
             }
-            store(m, first + n0 + r, sum);
+            store_row(m, first + n0 + r, sum);
         }
         workgroupBarrier();
     }

@@ -78,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             }
         }
         for (var r = 0u; r < ROWS; r++) {
-            if (n0 + r < rows) { store(m, first + n0 + r, norm * sums[r]); }
+            if (n0 + r < rows) { store_row(m, first + n0 + r, norm * sums[r]); }
         }
     }
 }

@@ -64,7 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         for (var r = 0u; r < ROWS; r++) {
             let n = n0 + r * LANES;
-            if (n < rows) { store(m, first + n, norm * sums[r]); }
+            if (n < rows) { store_row(m, first + n, norm * sums[r]); }
         }
     }
 }

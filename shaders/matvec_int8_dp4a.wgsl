@@ -83,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 outliers += partial[s].outliers[lane];
             }
             let n = first + n0 + lane;
-            store(m, n, value_of(products, outliers, x_scale(m), n));
+            store_row(m, n, value_of(products, outliers, x_scale(m), n));
         }
         workgroupBarrier();
     }

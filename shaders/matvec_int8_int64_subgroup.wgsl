@@ -59,6 +59,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         let sum = sum_of_own_row(acc, lane);
         let n = first + n0 + lane;
-        if (n0 + lane < rows) { store(m, n, sum * (scales[n] * (1.0 / 127.0))); }
+        if (n0 + lane < rows) { store_row(m, n, sum * (scales[n] * (1.0 / 127.0))); }
     }
 }

@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (lane < 8u) {
             var sum = partial[0][lane / 4u][lane % 4u];
             if (is_normed()) { sum *= norm_scale(partial_squares[0]); }
-            store(group.y, first + n0 + lane, sum);
+            store_row(group.y, first + n0 + lane, sum);
         }
         workgroupBarrier();
     }

@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (lane < ROWS && n0 + lane < rows) {
             var sum = partial[0][lane];
             if (is_normed()) { sum *= norm_scale(partial_squares[0]); }
-            store(m, first + n0 + lane, sum);
+            store_row(m, first + n0 + lane, sum);
         }
         workgroupBarrier();
     }

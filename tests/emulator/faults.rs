@@ -165,7 +165,7 @@ static PLANTED: &[Planted] = &[
         on: ["matvec_grid", "subgroup", ""],
         file: "lib/matvec_subgroup",
         edits: &[
-            ("let whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (lane < 5u) { whole = vec4(subgroupAdd"),
+            ("let whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (at.lane < 5u) { whole = vec4(subgroupAdd"),
             ("subgroupAdd(sums.w));", "subgroupAdd(sums.w)); }"),
         ],
         kind: "divergent-subgroup",
@@ -178,7 +178,7 @@ static PLANTED: &[Planted] = &[
         file: "lib/matvec_subgroup",
         edits: &[
             ("@builtin(subgroup_id) subgroup: u32,", "@builtin(local_invocation_index) index: u32,"),
-            ("    let m = group.y;", "    let subgroup = index / lanes;\n    let m = group.y;"),
+            ("    let m = group.y;\n    if", "    let subgroup = index / lanes;\n    let m = group.y;\n    if"),
         ],
         kind: "order-dependent",
         at: ("lib/matvec_subgroup", "of_row += partial["),

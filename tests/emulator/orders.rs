@@ -80,18 +80,18 @@ pub static ORDERS: &[Planted] = &[
         on: ["embed_gguf", "portable", ""],
         file: "embed_gguf",
         edits: &[
-            ("override WG: u32 = 64;", "override WG: u32 = 64;\nvar<workgroup> next: atomic<u32>;"),
+            ("override WG: u32 = 64;", "override WG: u32 = 64;\nvar<workgroup> number: atomic<u32>;"),
             (
                 "    let i = group.x * WG + lane;",
-                "    if lane == 0u { atomicStore(&next, 0u); }
+                "    if lane == 0u { atomicStore(&number, 0u); }
     workgroupBarrier();
-    let ticket = atomicAdd(&next, 1u);
+    let ticket = atomicAdd(&number, 1u);
     let i = group.x * WG + lane;",
             ),
-            ("y[at + j] =", "y[at - 8u * lane + 8u * ticket + j] ="),
+            ("put(group.y, 8u * i + j,", "put(group.y, 8u * (i - lane + ticket) + j,"),
         ],
         kind: "order-dependent",
-        at: ("embed_gguf", "8u * ticket + j] ="),
+        at: ("lib/embedded", "y[r * params.k + c] = value;"),
         subgroup: 32,
     },
     Planted {

@@ -27,7 +27,9 @@ fn fused_steps_give_the_logits_of_those_they_replace() {
         let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>();
         let differ = squares(&mut fused.iter().zip(&alone).map(|(a, b)| a - b));
         let nmse = differ / squares(&mut alone.iter().copied());
-        // One wrong value of 64 in a norm's weights or in an order gives 1e-3 or more.
-        assert!(nmse < 1e-6, "{model}: {nmse:e}");
+        // One wrong value of 64 in a norm's weights or in an order gives 1e-3 or more. What LLM.int8() rounds may become
+        // another code by the last bit; it has no such weights and orders.
+        let bound = if model == "quantized/int8" { 1e-3 } else { 1e-6 };
+        assert!(nmse < bound, "{model}: {nmse:e}");
     }
 }

@@ -9,27 +9,41 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product"),
+            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4)],
         ),
         Variant::portable(
-            wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product"),
+            wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<8>(
-            wgsl!("matvec_bf16_int64_subgroup", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product"),
+            wgsl!(
+                "matvec_bf16_int64_subgroup",
+                "lib/norm64",
+                "lib/u64",
+                "lib/eight_lanes",
+                "lib/product_row",
+                "lib/product"
+            ),
             &[("PASSES", 1), ("NORMED", 0)],
         ),
         linear::matvec_rows_subgroup::<8>(
-            wgsl!("matvec_bf16_rows_subgroup", "lib/weights_bf16", "lib/norm", "lib/eight_lanes", "lib/product"),
+            wgsl!(
+                "matvec_bf16_rows_subgroup",
+                "lib/weights_bf16",
+                "lib/norm",
+                "lib/eight_lanes",
+                "lib/product_row",
+                "lib/product"
+            ),
             &[("PASSES", 1), ("NORMED", 0)],
         ),
         Variant {
             name: "rows",
             needs: Needs::empty(),
-            wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/norm", "lib/product"),
+            wgsl: wgsl!("matvec_bf16_rows", "lib/weights_bf16", "lib/norm", "lib/product_row", "lib/product"),
             consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 8), ("ROWS", 8)],
             tile: |c| [1, c.get("ROWS")],
             nmse: 1e-10,

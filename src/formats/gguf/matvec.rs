@@ -24,17 +24,17 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            gguf_wgsl!(units "lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/norm", "lib/output_gguf", "lib/product"),
+            gguf_wgsl!(units "lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("TILE", 4), ("BLOCK", 2)],
         ),
         Variant::portable(
-            gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/norm", "lib/output_gguf", "lib/product"; "lib/words"),
+            gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"; "lib/words"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("BLOCK", 2)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<32>(
-            gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/x64", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/output_gguf", "lib/product"; "lib/words64"),
+            gguf_wgsl!("matvec_gguf_int64_subgroup", "lib/x64", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/output_gguf", "lib/product_row", "lib/product"; "lib/words64"),
             &[("PASSES", 1), ("NORMED", 0), ("BLOCK", 2)],
         ),
     ],

@@ -10,21 +10,21 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product"; "lib/units"),
+            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product_row", "lib/product"; "lib/units"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(
-            wgsl!("lib/matvec", "lib/weights_grid", "lib/norm", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("lib/matvec", "lib/weights_grid", "lib/norm", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("BITS", 4)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<32>(
-            wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl!("matvec_grid_int64_subgroup", "lib/x64", "lib/norm64", "lib/u64", "lib/eight_lanes", "lib/product_row", "lib/product"; "lib/codes", "lib/words64"),
             &[("PASSES", 1), ("NORMED", 0), ("GROUP", 4), ("BITS", 4)],
         ),
         linear::matvec_rows_subgroup::<32>(
-            wgsl!("matvec_grid_rows_subgroup", "lib/norm", "lib/eight_lanes", "lib/weights_grid", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_grid_rows_subgroup", "lib/norm", "lib/eight_lanes", "lib/weights_grid", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),
             &[("PASSES", 1), ("NORMED", 0), ("BITS", 4)],
         ),
     ],

@@ -15,23 +15,23 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "dp4a",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matvec_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
+            wgsl: wgsl!("matvec_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product_row", "lib/product"),
             consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4)],
             tile: |c| [1, c.get("TILE")],
             nmse: 1e-10,
         },
         Variant::portable(
-            wgsl!("lib/matvec", "lib/weights_int8", "lib/norm", "lib/product"),
+            wgsl!("lib/matvec", "lib/weights_int8", "lib/norm", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64)],
             |_| [1, 4],
             1e-10,
         ),
         linear::matvec_int64_subgroup::<8>(
-            wgsl!("matvec_int8_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product"),
+            wgsl!("matvec_int8_int64_subgroup", "lib/u64", "lib/eight_lanes", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0)],
         ),
         linear::matvec_rows_subgroup::<8>(
-            wgsl!("matvec_int8_rows_subgroup", "lib/weights_int8", "lib/eight_lanes", "lib/product"),
+            wgsl!("matvec_int8_rows_subgroup", "lib/weights_int8", "lib/eight_lanes", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0)],
         ),
     ],

@@ -10,7 +10,7 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/units"),
+            wgsl!("lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product_row", "lib/product"; "lib/units"),
             &[
                 ("PASSES", 1),
                 ("NORMED", 0),
@@ -22,18 +22,18 @@ pub static KERNEL: Kernel = Kernel {
             ],
         ),
         Variant::portable(
-            wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_spqr", "lib/matvec_spqr", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
             |_| [1, 8],
             1e-10,
         ),
         // The codes by 64-bit loads; see matvec_grid.
         linear::matvec_int64_subgroup::<32>(
-            wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words64"),
+            wgsl!("matvec_spqr_rows_subgroup", "lib/u64", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product_row", "lib/product"; "lib/codes", "lib/words64"),
             &[("PASSES", 1), ("NORMED", 0), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
         linear::matvec_rows_subgroup::<32>(
-            wgsl!("matvec_spqr_rows_subgroup", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words"),
+            wgsl!("matvec_spqr_rows_subgroup", "lib/eight_lanes", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),
             &[("PASSES", 1), ("NORMED", 0), ("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
         ),
     ],
