@@ -28,6 +28,14 @@ fn norm_quad(i: u32) -> vec4<f32> {
     return bitcast<vec4<f32>>(vec4(extra[4u * i], extra[4u * i + 1u], extra[4u * i + 2u], extra[4u * i + 3u]));
 }
 
+var<workgroup> squares: array<f32, 576>; // [9 heads, WG]
+
+// Pair i of staged head h, or any other where the head ends before it.
+fn shared_pair(h: u32, i: u32) -> vec2<f32> {
+    let quad = shared_quads[h * 8u * QUADS + min(i / 2u, 8u * QUADS - 1u)];
+    return select(quad.xy, quad.zw, i % 2u == 1u);
+}
+
 // Where head number h of a workgroup begins in qkv, in quads: HEADS of q, and number 8, which is k.
 fn head_at(head0: u32, h: u32) -> u32 {
     return select(head0 + h, params.heads + head0 / HEADS, h == 8u) * (params.head_dim / 4u);
@@ -60,25 +68,26 @@ fn stage(row: u32, head0: u32, keys: Span, last: u32, lane: u32) {
     workgroupBarrier();
 
     if params.eps >= 0.0 {
-        // Eight lanes add up a head's squares; those of the first also do k's.
-        let c = lane % 8u;
-        for (var h = lane / 8u; h < 9u; h += 8u) {
-            var squares = 0.0;
-            for (var i = c; i < quads; i += 8u) {
-                let quad = shared_quads[h * 8u * QUADS + i];
-                squares += dot(quad, quad);
-            }
-            factors[h * 8u + c] = squares;
+        // In the order in which shaders/rope_kv.wgsl adds, to the last bit: a lane's pairs, then a tree over 64 lanes.
+        for (var h = 0u; h < 9u; h++) {
+            let first = shared_pair(h, lane);
+            let second = shared_pair(h, lane + quads);
+            let four = vec4(first, second);
+            squares[h * WG + lane] = select(0.0, dot(four, four), lane < quads);
         }
         workgroupBarrier();
-        for (var h = lane / 8u; h < 9u; h += 8u) {
-            var squares = 0.0;
-            for (var i = 0u; i < 8u; i++) { squares += factors[h * 8u + i]; }
-            let norm = 1.0 / sqrt(squares / f32(params.head_dim) + params.eps);
-            for (var i = c; i < quads; i += 8u) {
-                let at = h * 8u * QUADS + i;
-                shared_quads[at] = norm_quad(select(0u, quads, h == 8u) + i) * (shared_quads[at] * norm);
+        for (var half = WG / 2u; half > 0u; half /= 2u) {
+            for (var t = lane; t < 9u * half; t += WG) {
+                let at = t / half * WG + t % half;
+                squares[at] += squares[at + half];
             }
+            workgroupBarrier();
+        }
+        for (var i = lane; i < 9u * quads; i += WG) {
+            let h = i / quads;
+            let at = h * 8u * QUADS + i % quads;
+            let norm = 1.0 / sqrt(squares[h * WG] / f32(params.head_dim) + params.eps);
+            shared_quads[at] = norm_quad(select(0u, quads, h == 8u) + i % quads) * (shared_quads[at] * norm);
         }
         workgroupBarrier();
     }

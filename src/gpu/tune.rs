@@ -100,7 +100,7 @@ fn shape(step: &Step) -> String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateResult {
     pub name: String,
-    /// Of all steps of a pass. None: not timed, for there was no other candidate or no time left.
+    /// Of all steps of a pass. None: not timed, for there was no other candidate, no time left, or another kernel to be like.
     pub seconds: Option<f64>,
     pub fault: Option<String>,
 }
@@ -173,7 +173,7 @@ impl Gpu {
             OnTrial { candidate, result, programs: Vec::new() }
         };
         let mut all: Vec<OnTrial> = self.candidates(of).into_iter().map(on_trial).collect();
-        if all.len() > 1 {
+        if all.len() > 1 && !tuning::ALIKE.contains(&of.kernel.name) {
             self.time_candidates(of, &mut all, budget);
         }
         // Where none is right: the last variant needs nothing, and its own constants come first.

@@ -19,7 +19,7 @@ pub struct Layer {
     rms_norm_eps: f32,
     head_dim: usize,
     window: Option<usize>,
-    /// What a pass of one row writes for the products that follow. None: norms, gate and orders of columns are steps of their own.
+    /// What a pass whose rows are alone writes for the products that follow. None: norms, gate and orders of columns are steps of their own.
     next: Option<Next>,
     /// True if attention of one row also norms, rotates and caches it.
     attends_at_once: bool,

@@ -24,7 +24,7 @@ pub struct Decoder {
     pub config: Config,
     embed_tokens: Linear,
     layers: Vec<Layer>,
-    /// What the embedding writes for the first layer in a pass of one row; None if norms are steps of their own.
+    /// What the embedding writes for the first layer in a pass whose rows are alone; None if norms are steps of their own.
     first: Option<Tensor>,
     norm: Tensor,
     lm_head: Linear,
@@ -153,7 +153,7 @@ impl Decoder {
     /// Adds embedding and layers for `token` \[1, m\], whose keys and values go into `cache`. Returns the output of
     /// the last layer, before the final norm.
     pub fn forward(&self, plan: &mut Plan, token: Tensor, rows: Rows, cache: &KvCache) -> Stream {
-        let first = self.first.filter(|_| token.cols == 1);
+        let first = self.first.filter(|_| !plan.together(token.cols));
         let x = Stream::new(plan.within("model", |plan| self.embed_tokens.embed(plan, token, first)), token.cols);
         for (i, layer) in self.layers.iter().enumerate() {
             let sequence = Sequence { rows, rope: cache.rope, k: cache.k[i], v: cache.v[i] };

@@ -207,6 +207,17 @@ fn rows_are_as_alone_in_every_format() {
     }
 }
 
+/// With norms of q's and k's heads, which attention of one row adds up as the step for several does.
+#[test]
+fn rows_of_other_families_are_as_alone() {
+    for family in ["families/qwen3", "families/mistral", "quantized/gptq"] {
+        for device in devices().into_iter().chain([Compute::Fast, Compute::Portable].map(emulated)) {
+            let mut model = load(&Spec::files(fixture(family)), &device, Some(32), &mut ()).unwrap();
+            hold_rows(&mut model, 3, &format!("{family} on {device:?}"));
+        }
+    }
+}
+
 /// Rows that are computed together decide together which columns of LLM.int8() are outliers; these must not.
 #[test]
 fn each_row_has_its_own_outliers() {

@@ -78,8 +78,8 @@ fn a_wrong_variant_is_named_and_the_next_one_runs() {
         let first = whole.engine.gpu().unwrap().candidates(&matvec)[0].variant;
         // Every value goes to the place of the next one, and nobody stores the first.
         let shaders = tempfile::tempdir().unwrap();
-        let file = first.wgsl.iter().find(|file| file.text.contains("store(m, ")).unwrap();
-        put(shaders.path(), &format!("{}.wgsl", file.stem), file.text.replace("store(m, ", "store(m, 1u + "));
+        let file = first.wgsl.iter().find(|file| file.text.contains("store_row(m, ")).unwrap();
+        put(shaders.path(), &format!("{}.wgsl", file.stem), file.text.replace("store_row(m, ", "store_row(m, 1u + "));
         let edited = DeviceChoice { shaders: Some(shaders.path().to_owned()), ..device };
         let mut model = load(&spec, &edited, Some(64), &mut ()).unwrap();
         let edited = of(&model.engine, "matvec_bf16");
@@ -120,8 +120,7 @@ fn constants_that_steps_have_anyway_are_no_candidates() {
     // `rms_norm` has 128 lanes by itself.
     assert_eq!(names("rms_norm", &mut model.engine), ["portable", "portable WG=64", "portable WG=256"]);
     let software = model.engine.gpu().unwrap().facts.class == Class::Software;
-    // The step's own number of parts is 128 here, and its variant's 64 is no step's.
-    let expected = if software { vec!["whole"] } else { vec!["portable", "portable SPLITS=32"] };
+    let expected = if software { vec!["whole"] } else { vec!["portable"] };
     assert_eq!(names("attention_decode", &mut model.engine), expected);
 }
 
