@@ -1,5 +1,5 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to lib/norm.wgsl and a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 1 to 8.
+// Append to lib/norm.wgsl, lib/product_row.wgsl and a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 1 to 8.
 // A workgroup owns ROWS neighbouring n of one m. Its WG lanes read neighbouring units of 4 * QUADS weights
 // of a row, and their partial sums meet in a workgroup-memory tree. For GPUs without subgroups.
 

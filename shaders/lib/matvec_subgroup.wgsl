@@ -13,10 +13,10 @@ var<workgroup> partial_squares: array<f32, 64>;
 fn four_rows(n0: u32) -> vec4<u32> { return min(vec4(n0) + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u)); }
 
 // Where in its workgroup a lane is.
-struct LaneOf { subgroup: u32, subgroups: u32, lane: u32, index: u32 }
+struct WorkgroupLane { subgroup: u32, subgroups: u32, lane: u32, index: u32 }
 
 // Computes rows first + n0 to first + n0 + 3.
-fn pass_over(m: u32, first: u32, n0: u32, at: LaneOf) {
+fn pass_over(m: u32, first: u32, n0: u32, at: WorkgroupLane) {
     let sums = lane_sums(x_row(m), first + n0, at.index);
     let whole = vec4(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
     if (at.lane == 0u) { partial[at.subgroup] = whole; }
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let n0 = (group.x + group.z * groups.x) * 4u;
     let m = group.y;
     if (n0 >= rows_of_pass()) { return; }
-    let at = LaneOf(subgroup, subgroups, lane, subgroup * lanes + lane);
+    let at = WorkgroupLane(subgroup, subgroups, lane, subgroup * lanes + lane);
     if (is_normed()) {
         let squares = subgroupAdd(lane_squares(m, at.index, WG));
         if (lane == 0u) { partial_squares[subgroup] = squares; }

@@ -1,14 +1,5 @@
-// x / sqrt(mean(x^2) + eps) in the product that takes it: with flags bit 5 the sums of a matvec are times `norm_scale` of
-// the residual stream's squares. Append to a file that declares x as quads.
-
-override NORMED: u32 = 0u; // flags bit 5, for the compiler
-
-fn is_normed() -> bool { return NORMED == 1u; }
-
-// The row of x that is multiplied for row m of y.
-fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }
-
-fn norm_scale(squares: f32) -> f32 { return 1.0 / sqrt(squares / f32(params.k) + params.eps); }
+// The squares of a row of x, for the norm in the product that takes it: lib/product_row.wgsl. Append to a file that declares x
+// as quads.
 
 // What a lane adds up of the squares of row m of the residual stream. Four loads go out before the first is waited for.
 fn lane_squares(m: u32, lane: u32, lanes: u32) -> f32 {

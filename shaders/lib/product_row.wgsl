@@ -1,4 +1,14 @@
-// How products of one row, or a few, store a sum. Append to lib/product.wgsl.
+// What products of one row, or a few, share: x / sqrt(mean(x^2) + eps) as a factor of their sums, with flags bit 5, and how
+// they store a sum. Append to lib/product.wgsl.
+
+override NORMED: u32 = 0u; // flags bit 5, for the compiler
+
+fn is_normed() -> bool { return NORMED == 1u; }
+
+// The row of x that is multiplied for row m of y.
+fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }
+
+fn norm_scale(squares: f32) -> f32 { return 1.0 / sqrt(squares / f32(params.k) + params.eps); }
 
 // Bounded so that exp stays finite: beyond it the quotient is zero to f32 anyway.
 fn silu(x: f32) -> f32 { return x / (1.0 + exp(min(-x, 87.0))); }

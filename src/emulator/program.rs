@@ -312,7 +312,7 @@ pub enum Op {
     },
 }
 
-/// How a cooperative matrix lies in memory.
+/// Layout of a cooperative matrix in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct MatrixMemory {
     /// Its elements are f16; else f32.

@@ -19,14 +19,14 @@ pub struct Linear {
     pub row_blocks: Vec<RowBlock>,
     pub bias: Option<Tensor>,
     /// Stored column k multiplies column order\[k\] of x.
-    pub order: Option<Order>,
+    pub order: Option<ColumnOrder>,
     /// Bytes that the format's formula counts for a quantized weight; 0 for an unquantized one.
     pub counted_bytes: u64,
 }
 
 /// Order of the columns of a weight.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct ColumnOrder {
     pub columns: Arc<[u32]>,
     /// \[1, cols\]
     pub tensor: Tensor,
@@ -34,16 +34,16 @@ pub struct Order {
 
 /// Last order of columns uploaded: linears with the same input share theirs.
 #[derive(Clone, Debug, Default)]
-pub struct Orders(Option<Order>);
+pub struct Orders(Option<ColumnOrder>);
 
 impl Orders {
-    fn upload(&mut self, backend: &mut dyn Backend, name: &str, columns: &[u32]) -> Result<Order> {
+    fn upload(&mut self, backend: &mut dyn Backend, name: &str, columns: &[u32]) -> Result<ColumnOrder> {
         if let Some(known) = self.0.as_ref().filter(|known| *known.columns == *columns) {
             return Ok(known.clone());
         }
         let tensor = backend.create(&format!("{name}.order"), 1, columns.len(), Element::U32)?;
         backend.write(None, tensor, 0, columns)?;
-        let order = Order { columns: columns.into(), tensor };
+        let order = ColumnOrder { columns: columns.into(), tensor };
         self.0 = Some(order.clone());
         Ok(order)
     }

@@ -174,12 +174,12 @@ pub struct RunOptions {
     /// Rounds embedding and output matrix to 8 bits; otherwise they stay unquantized.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lm_head: bool,
-    /// Where error feedback is computed. As the choice of the device it is no part of the result's identity.
+    /// Device of the error feedback. As the choice of the device it is no part of the result's identity.
     #[serde(skip)]
     pub feedback: FeedbackPlace,
 }
 
-/// Where error feedback is computed.
+/// Device of the error feedback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum FeedbackPlace {

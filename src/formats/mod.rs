@@ -57,7 +57,7 @@ pub struct Format {
     pub product: [&'static Kernel; 2],
     /// Returns the input of the product as its kernels take it.
     pub input: fn(&Linear, &mut Plan, &str, &mut Activation) -> Tensor,
-    /// Whether the product of one row can norm its input and order the columns of its output ([`Activation::to_norm`]).
+    /// True if the product of one row can norm its input and order the columns of its output ([`Activation::to_norm`]).
     pub norms: bool,
     /// Adds to y what the kernel for many rows leaves out: step name, arguments, y.
     pub rest: Option<fn(&mut Plan, &str, LinearArgs, Tensor)>,

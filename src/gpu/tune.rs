@@ -100,12 +100,12 @@ fn shape(step: &Step) -> String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateResult {
     pub name: String,
-    /// Of all steps of a pass. None: not timed, for there was no other candidate, no time left, or another kernel to be like.
+    /// Seconds of all steps of a pass. None: not timed, for there was no other candidate, no time left, or another kernel to be like.
     pub seconds: Option<f64>,
     pub fault: Option<String>,
 }
 
-/// What runs a kernel of a model on an adapter, and why.
+/// Choice of the candidate that runs a kernel of a model on an adapter, and its reasons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelChoice {
     pub kernel: String,

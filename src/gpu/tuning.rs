@@ -128,7 +128,7 @@ pub fn consts(kernel: &Kernel, variant: &Variant, class: Class, subgroup_max: u3
     consts
 }
 
-/// How many tokens prefill together.
+/// Number of tokens that prefill together.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk {
     /// Enough to reuse each weight well, few enough that a chunk's scratch memory stays small and a software driver

@@ -2,7 +2,7 @@
 
 use bytemuck::Zeroable;
 
-pub(crate) use super::linear_host::{DequantizeRow, Ending, host_matmul, host_matvec, reference};
+pub(crate) use super::linear_host::{DequantizeRow, Epilogue, host_matmul, host_matvec, reference};
 use crate::params;
 use crate::plan::kernel::{Wgsl, uniform};
 use crate::plan::{Consts, Element, Kernel, Needs, Plan, Tensor, Trial, Variant};
@@ -68,7 +68,7 @@ params! {
         pub bias_col: u32,
         pub flags: u32,
         pub group_size: u32,
-        /// Of the norm of x.
+        /// Epsilon of x's norm.
         pub eps: f32,
         /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
         pub bits: u32,
@@ -240,7 +240,7 @@ fn tile(m: usize, n: usize) -> [(&'static str, u32); 2] {
     [("TILE_ROWS", rows), ("TILE_COLS", if fills(128, 128, 256) { 128 } else { 64 })]
 }
 
-/// What variants with cooperative matrices need besides them.
+/// Features that variants with cooperative matrices need besides them.
 pub(crate) const COOP: Needs = Needs::F16.union(Needs::SUBGROUP);
 
 /// Matmul whose workgroups are eight lanes, for software drivers.

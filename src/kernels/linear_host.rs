@@ -14,14 +14,14 @@ pub(crate) type DequantizeRow = fn(&[&[u32]], &Params, usize, &mut [f32]);
 struct Inputs<'a> {
     params: Params,
     x: &'a [f32],
-    /// Of each row, to be multiplied with its sums.
+    /// Factor of each row's sums.
     norms: Vec<f32>,
     weight: Vec<&'a [u32]>,
-    end: Ending<'a>,
+    end: Epilogue<'a>,
 }
 
-/// What becomes of a sum.
-pub(crate) struct Ending<'a> {
+/// Epilogue of a product: bias and flags, by which a sum becomes an output, and what is next.
+pub(crate) struct Epilogue<'a> {
     params: Params,
     bias: &'a [f32],
     next: &'a [u32],
@@ -39,19 +39,19 @@ fn inputs<'a>(io: &Io<'a>) -> Inputs<'a> {
         norms = stream.chunks_exact(k).map(|row| 1.0 / (mean(row) + params.eps).sqrt()).collect();
         x = weighted;
     }
-    Inputs { params, x, norms, weight, end: Ending::of(io) }
+    Inputs { params, x, norms, weight, end: Epilogue::of(io) }
 }
 
-impl<'a> Ending<'a> {
-    /// Returns the ending of a product's step.
-    pub(crate) fn of(io: &Io<'a>) -> Ending<'a> {
+impl<'a> Epilogue<'a> {
+    /// Returns the epilogue of a product's step.
+    pub(crate) fn of(io: &Io<'a>) -> Epilogue<'a> {
         let last = io.inputs() - 1;
-        Ending { params: io.params(), bias: io.f32(last - 1), next: io.u32(last) }
+        Epilogue { params: io.params(), bias: io.f32(last - 1), next: io.u32(last) }
     }
 
     /// Stores the sum of a row and column of the product as the flags say; a gate before what it multiplies.
     pub(crate) fn store(&self, row: usize, col: usize, sum: f32, y: &mut [f32]) {
-        let Ending { params, bias, next } = self;
+        let Epilogue { params, bias, next } = self;
         let has = |flag: u32| params.flags & flag != 0;
         let gates = if has(GATE) { params.n as usize / 2 } else { usize::MAX };
         let stride = params.y_stride as usize;

@@ -1,10 +1,12 @@
 //! Decoder layer: its weights, and its forward pass in the steps between which quantization stops.
 
+use std::sync::Arc;
+
 use super::families::{Family, LinearInput, Size, Slot};
 use super::weights::{Part, Weights};
 use super::{Config, WeightSource};
 use crate::error::Result;
-use crate::formats::linear::Order;
+use crate::formats::linear::ColumnOrder;
 use crate::formats::{Activation, Linear};
 use crate::kernels::{Attention, AttentionRope, RopeKv, takes_heads};
 use crate::plan::{Backend, Element, Plan, Tensor};
@@ -19,15 +21,16 @@ pub struct Layer {
     rms_norm_eps: f32,
     head_dim: usize,
     window: Option<usize>,
-    /// What a pass whose rows are alone writes for the products that follow. None: norms, gate and orders of columns are steps of their own.
+    /// Norms and orders of columns that products write their outputs for, in a pass whose rows are alone. None: those are
+    /// steps of their own.
     next: Option<Next>,
     /// True if attention of one row also norms, rotates and caches it.
-    attends_at_once: bool,
+    fuses_attention: bool,
     /// [`extra_words`](crate::kernels::extra_words) of that attention, if it has any.
     attention_extra: Option<Tensor>,
 }
 
-/// What the products of a layer write for those that follow: see [`next_words`](crate::kernels::linear::next_words).
+/// Norms and orders of columns of the products that follow others, each made by [`next_words`](crate::kernels::linear::next_words).
 #[derive(Clone, Copy, Debug)]
 struct Next {
     /// After the layer's o_proj: the norm before the MLP.
@@ -170,27 +173,27 @@ impl Layer {
             head_dim,
             window,
             next: None,
-            attends_at_once: false,
+            fuses_attention: false,
             attention_extra: None,
         })
     }
 
     /// Makes layer `i`'s attention of one row one step with what comes before it, if its heads allow.
     fn fuse_attention(&mut self, i: usize, w: &mut Weights, config: &Config) -> Result<()> {
-        self.attends_at_once = takes_heads([config.num_attention_heads, config.num_key_value_heads, config.head_dim]);
-        let order = self.linear("self_attn.o_proj").order.clone();
-        if self.attends_at_once && (self.head_norms.is_some() || order.is_some()) {
+        self.fuses_attention = takes_heads([config.num_attention_heads, config.num_key_value_heads, config.head_dim]);
+        let order = self.linear("self_attn.o_proj").order.as_ref().map(|order| &*order.columns);
+        if self.fuses_attention && (self.head_norms.is_some() || order.is_some()) {
             let slots = config.family.layer.iter().filter_map(|slot| match slot {
                 Slot::Norm { name, size: Size::Head } => Some(format!("model.layers.{i}.{name}.weight")),
                 _ => None,
             });
-            self.attention_extra = Some(w.attention_extra(&slots.collect::<Vec<_>>(), config, order.as_ref())?);
+            self.attention_extra = Some(w.attention_extra(&slots.collect::<Vec<_>>(), config, order)?);
         }
         Ok(())
     }
 
     /// Returns the order of columns of the linears with this input. None: they have several, or cannot norm their input.
-    fn order_of(&self, family: &Family, input: LinearInput) -> Option<Option<&Order>> {
+    fn order_of(&self, family: &Family, input: LinearInput) -> Option<Option<&ColumnOrder>> {
         let stacked = STACKED.iter().filter(|stacked| stacked.0 == input).map(|stacked| stacked.1);
         let linears: Vec<&Linear> =
             family.linears_of(input).chain(stacked).filter_map(|name| self.find(name)).collect();
@@ -212,10 +215,12 @@ impl Layer {
         for (layer, i) in layers.iter_mut().zip(numbers) {
             layer.fuse_attention(*i, w, config)?;
         }
-        let of = |layer: &Layer, input| layer.order_of(config.family, input).map(|order| order.cloned());
+        let of = |layer: &Layer, input| {
+            layer.order_of(config.family, input).map(|order| order.map(|order| Arc::clone(&order.columns)))
+        };
         let orders: Option<Vec<_>> =
             layers.iter().map(|layer| LinearInput::ALL.into_iter().map(|input| of(layer, input)).collect()).collect();
-        let orders: Vec<Vec<Option<Order>>> = match orders {
+        let orders: Vec<Vec<Option<Arc<[u32]>>>> = match orders {
             Some(orders) => orders,
             None => return Ok(None),
         };
@@ -224,16 +229,16 @@ impl Layer {
         for (i, layer) in layers.iter_mut().enumerate().rev() {
             let [attention_norm, _, mlp_norm, mlp_activation] = &orders[i][..] else { unreachable!() };
             let norm = |name: &str| format!("model.layers.{}.{name}.weight", numbers[i]);
-            let activation = mlp_activation.as_ref().filter(|_| layer.gates_at_once());
+            let activation = mlp_activation.as_ref().filter(|_| layer.fuses_gate());
             let next = Next {
-                mlp_norm: w.next(Some(&norm("post_attention_layernorm")), hidden, mlp_norm.as_ref())?,
+                mlp_norm: w.next(Some(&norm("post_attention_layernorm")), hidden, mlp_norm.as_deref())?,
                 mlp_activation: activation
                     .map(|order| w.next(None, config.intermediate_size, Some(order)))
                     .transpose()?,
                 following,
             };
             layer.next = Some(next);
-            following = w.next(Some(&norm("input_layernorm")), hidden, attention_norm.as_ref())?;
+            following = w.next(Some(&norm("input_layernorm")), hidden, attention_norm.as_deref())?;
         }
         Ok(Some(following))
     }
@@ -281,7 +286,7 @@ impl Layer {
     }
 
     /// Returns whether gate and up are one linear whose workgroups can compute both rows of a value.
-    fn gates_at_once(&self) -> bool {
+    fn fuses_gate(&self) -> bool {
         self.find(GATE_UP.1).is_some_and(Linear::can_gate)
     }
 
@@ -309,7 +314,7 @@ impl Layer {
     pub fn attend(&self, plan: &mut Plan, h: &mut Activation, s: &Sequence) -> Activation {
         let qkv = self.products(plan, QKV, h);
         let Rows { position, slot, reach } = s.rows;
-        if self.attends_at_once && qkv.rows == 1 {
+        if self.fuses_attention && qkv.rows == 1 {
             let ordered = self.linear("self_attn.o_proj").order.is_some();
             let attention = AttentionRope {
                 position,
@@ -347,7 +352,7 @@ impl Layer {
     /// Adds silu(gate) · up: the input of down_proj.
     pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Activation {
         let name = GATE_UP.1;
-        if self.gates_at_once() && !plan.together(h.rows()) {
+        if self.fuses_gate() && !plan.together(h.rows()) {
             let order = self.next.as_ref().and_then(|next| next.mlp_activation).filter(|_| h.is_to_norm());
             let activated = self.linear(name).gated(plan, name, h, order);
             return if order.is_some() { Activation::ordered(activated) } else { Activation::new(activated) };

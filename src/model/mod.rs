@@ -24,7 +24,7 @@ pub struct Decoder {
     pub config: Config,
     embed_tokens: Linear,
     layers: Vec<Layer>,
-    /// What the embedding writes for the first layer in a pass whose rows are alone; None if norms are steps of their own.
+    /// Norm and order of columns that the embedding writes for, in a pass whose rows are alone. None: norms are steps of their own.
     first: Option<Tensor>,
     norm: Tensor,
     lm_head: Linear,

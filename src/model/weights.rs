@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::formats::file::{self, Quantization};
 use crate::formats::gguf::blocks::{Block, Q8_0};
 use crate::formats::gguf::{Blocks, table};
-use crate::formats::linear::{Order, Orders, row_blocks};
+use crate::formats::linear::{Orders, row_blocks};
 use crate::formats::stack::{Stack, overlaps};
 use crate::formats::{Linear, QuantType, QuantizedWeight, bf16};
 use crate::kernels::linear::next_words;
@@ -93,20 +93,19 @@ impl<'a> Weights<'a> {
 
     /// Makes what follows `len` outputs of a product or embedding: the weight of the norm of this name, if there is one, and
     /// the order of the columns that come next.
-    pub fn next(&mut self, name: Option<&str>, len: usize, order: Option<&Order>) -> Result<Tensor> {
+    pub fn next(&mut self, name: Option<&str>, len: usize, order: Option<&[u32]>) -> Result<Tensor> {
         let norm = name.map(|name| self.vector_words(name, len)).transpose()?;
-        let words = next_words(len, norm.as_deref(), order.map(|order| &*order.columns));
+        let words = next_words(len, norm.as_deref(), order);
         let tensor = self.backend.create("next", len, 2, Element::U32)?;
         self.backend.write(None, tensor, 0, &words)?;
         Ok(tensor)
     }
 
     /// Makes what attention takes besides: the weights of these norms, of q's and k's heads, and the order of columns after it.
-    pub fn attention_extra(&mut self, norms: &[String], config: &Config, order: Option<&Order>) -> Result<Tensor> {
+    pub fn attention_extra(&mut self, norms: &[String], config: &Config, order: Option<&[u32]>) -> Result<Tensor> {
         let norms: Result<Vec<_>> = norms.iter().map(|name| self.vector_words(name, config.head_dim)).collect();
         let norms = Some(norms?.concat()).filter(|words| !words.is_empty());
-        let columns = order.map(|order| &*order.columns);
-        let words = extra_words(config.head_dim, norms.as_deref(), config.q_size(), columns);
+        let words = extra_words(config.head_dim, norms.as_deref(), config.q_size(), order);
         let tensor = self.backend.create("attention_extra", 1, words.len(), Element::U32)?;
         self.backend.write(None, tensor, 0, &words)?;
         Ok(tensor)

@@ -61,7 +61,7 @@ pub struct LayerReport {
     pub mean_relative_error: f64,
     /// From the end of the layer before, so that the running of samples through it counts too.
     pub seconds: f64,
-    /// What `seconds` were spent on.
+    /// Phases that `seconds` were spent on.
     pub phases: PhaseSeconds,
     pub linears: Vec<LinearReport>,
 }

@@ -10,7 +10,7 @@ params! { struct Params { rows: u32, start: u32, len: u32, maxq: u32 } }
 /// Rows of a workgroup. Their errors in a block fill the workgroup memory that every adapter has.
 const ROWS: u32 = 32;
 
-/// What the feedback of a block reads: the block's own part of U, turned [BLOCK, BLOCK]; the group of each column
+/// Inputs of the feedback of a block: the block's own part of U, turned [BLOCK, BLOCK]; the group of each column
 /// [1, cols]; scale and zero of each group and row [groups, 2 rows].
 #[derive(Clone, Copy)]
 pub(super) struct FeedbackInputs {

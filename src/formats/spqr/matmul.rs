@@ -5,7 +5,7 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::layout::{TrialWeight, add_outliers, dequantize_codes, layout, product, tensors, usual};
-use crate::kernels::linear::{self, ADD, BIAS, Ending, LinearArgs, Output, PLAIN, Params, RowBlock, matmul_variants};
+use crate::kernels::linear::{self, ADD, BIAS, Epilogue, LinearArgs, Output, PLAIN, Params, RowBlock, matmul_variants};
 use crate::plan::{Case, Host, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -82,7 +82,7 @@ const ROWS: usize = 16;
 /// the cores. A row's sum is added up as for that row alone.
 fn host_outliers(io: &mut Io) {
     let params: Params = io.params();
-    let (x, sparse, end) = (io.f32(0), io.u32(1), Ending::of(io));
+    let (x, sparse, end) = (io.f32(0), io.u32(1), Epilogue::of(io));
     let (k, n, stride) = (params.k as usize, params.n as usize, params.y_stride as usize);
     let (starts, entries) = sparse.split_at(n + 4);
     io.out_f32().par_chunks_mut(ROWS * stride).zip(x.par_chunks(ROWS * k)).for_each(|(y, x)| {
