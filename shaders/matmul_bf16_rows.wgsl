@@ -10,11 +10,12 @@ override WG: u32 = 8u;
 
 const MT = 8u;
 const NT = 8u;
+override RUN: u32 = NT / 2u * WG;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * (NT * WG) + lane;
+    let n0 = (group.x + group.z * groups.x) * ((NT * WG) >> GATED);
     let m0 = group.y * MT;
     let words = params.k / 8u;
 
@@ -23,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         var low: array<vec4<f32>, NT>;
         var high: array<vec4<f32>, NT>;
         for (var c = 0u; c < NT; c++) {
-            let q = w_words[min(n0 + c * WG, params.n - 1u) * words + i];
+            let q = w_words[row_of(n0, c * WG + lane) * words + i];
             low[c] = low_bf16(q);
             high[c] = high_bf16(q);
         }
@@ -42,15 +43,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
     // or than an array indexed at run time.
+    let own = NT >> GATED;
     let rows = min(MT, params.m - m0);
-    for (var t = 0u; t < rows * NT; t++) {
+    for (var t = 0u; t < rows * own; t++) {
+        let at = t / own * NT + t % own;
         var sum = 0.0;
+        var other = 0.0;
         for (var r = 0u; r < MT; r++) {
-            for (var c = 0u; c < NT; c++) { sum = select(sum, acc[r][c], t == r * NT + c); }
+            for (var c = 0u; c < NT; c++) {
+                sum = select(sum, acc[r][c], at == r * NT + c);
+                other = select(other, acc[r][c], at + NT / 2u == r * NT + c);
+            }
         }
-        let n = n0 + t % NT * WG;
-        if (n < params.n) {
-            store(m0 + t / NT, n, sum);
+        let n = n0 + t % own * WG + lane;
+        if (n < outputs()) {
+            if (GATED == 0u) { store(m0 + t / own, n, sum); } else { store_gated(m0 + t / own, n, sum, other); }
         }
     }
 }

@@ -1,5 +1,5 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on.
+// w is bf16 [n, k], two per u32, low half first; k is a multiple of 32. For m from 2 on. Append to lib/sums_of_eight.wgsl.
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l,
 // l + LANES, ... of it. Lane l loads x of row l of each group of eight rows, and broadcasts hand
@@ -12,23 +12,18 @@
 @group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-const LANES = 8u;
-const GROUPS = 4u;
-const MT = 8u * GROUPS;
-const NT = 4u;
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * (NT * LANES) + lane;
+    let n0 = (group.x + group.z * groups.x) * ((NT * LANES) >> GATED);
     let m0 = group.y * MT;
     let steps = params.k / 4u;
 
-    var acc: array<array<array<f32, NT>, 8>, GROUPS>;
+    var acc: Sums;
     for (var i = 0u; i < steps; i++) {
         var wide: array<vec4<f32>, NT>;
         for (var c = 0u; c < NT; c++) {
-            let q = w[min(n0 + c * LANES, params.n - 1u) * steps + i];
+            let q = w[row_of(n0, c * LANES + lane) * steps + i];
             wide[c] = bitcast<vec4<f32>>(vec4(q << vec2(16u), q & vec2(0xffff0000u)));
         }
         for (var g = 0u; g < GROUPS; g++) {
@@ -41,21 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
     }
 
-    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
-    // or than an array indexed at run time.
-    let rows = min(MT, params.m - m0);
-    for (var t = 0u; t < rows * NT; t++) {
-        var sum = 0.0;
-        for (var g = 0u; g < GROUPS; g++) {
-            for (var r = 0u; r < 8u; r++) {
-                for (var c = 0u; c < NT; c++) {
-                    sum = select(sum, acc[g][r][c], t == (g * 8u + r) * NT + c);
-                }
-            }
-        }
-        let n = n0 + t % NT * LANES;
-        if (n < params.n) {
-            store(m0 + t / NT, n, sum);
-        }
-    }
+    store_sums(m0, n0, lane, &acc);
 }
+
+fn scale_of_sum(n: u32) -> f32 { return 1.0; }

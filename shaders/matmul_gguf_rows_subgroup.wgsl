@@ -10,7 +10,7 @@ struct Columns { unit: array<Unit, NT>, first: array<vec2<f32>, NT>, last: array
 fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
     var columns: Columns;
     for (var c = 0u; c < NT; c++) {
-        let n = min(n0 + c * LANES, params.n - 1u);
+        let n = row_of(n0, c * LANES + lane);
         columns.unit[c] = load_unit(first_unit(n) + i);
         let stats = load_stats(n, i / 4u);
         let g = i % 4u * (UNIT / GROUP);

@@ -9,7 +9,7 @@ struct Columns { unit: array<Unit, NT>, scale: array<f32, NT>, zero: array<f32, 
 fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
     var columns: Columns;
     for (var c = 0u; c < NT; c++) {
-        let n = min(n0 + c * LANES, params.n - 1u);
+        let n = row_of(n0, c * LANES + lane);
         let at = stat_at(i * UNIT / params.group_size, n);
         columns.unit[c] = load_unit(first_unit(n) + i);
         columns.scale[c] = scale_at(at);

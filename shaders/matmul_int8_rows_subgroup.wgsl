@@ -9,7 +9,7 @@ alias Columns = array<vec4<u32>, NT>;
 fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
     var columns: Columns;
     for (var c = 0u; c < NT; c++) {
-        columns[c] = code_words[min(n0 + c * LANES, params.n - 1u) * (params.k / UNIT) + i];
+        columns[c] = code_words[row_of(n0, c * LANES + lane) * (params.k / UNIT) + i];
     }
     return columns;
 }

@@ -13,7 +13,7 @@ fn load_columns(n0: u32, i: u32, lane: u32) -> Columns {
     let own = load_group(own_stripe, (i * UNIT + lane % 2u * 16u) / params.group_size);
     var columns: Columns;
     for (var c = 0u; c < NT; c++) {
-        columns.unit[c] = load_unit(first_unit(min(n0 + c * LANES, params.n - 1u)) + i);
+        columns.unit[c] = load_unit(first_unit(row_of(n0, c * LANES + lane)) + i);
         for (var h = 0u; h < 2u; h++) {
             let half_unit = c * 2u + h;
             let stats = Group(subgroupShuffle(own.scales, half_unit), subgroupShuffle(own.zeros, half_unit),

@@ -9,6 +9,7 @@ const TILE = 64u;
 const STEP = 32u;
 const SIDE = 16u; // lanes along a side of the tile
 const PER = 4u;   // rows, and columns, of a lane
+const RUN = PER / 2u;
 
 // Both [k][row], four rows a vector, the vector xored by swizzle(k / 8).
 var<workgroup> x_tile: array<vec4<f32>, STEP * SIDE>;
@@ -21,7 +22,7 @@ fn swizzle(word: u32) -> u32 { return word * 2u; }
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
     let m0 = group.y * TILE;
-    let n0 = (group.x + group.z * groups.x) * TILE;
+    let n0 = (group.x + group.z * groups.x) * (TILE >> GATED);
     let tx = lane % SIDE;
     let ty = lane / SIDE;
     let words = params.k / 8u;
@@ -29,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let fill_row = lane / 4u;
     let fill_word = lane % 4u;
     let x_row = min(m0 + fill_row, params.m - 1u) * words + fill_word;
-    let w_row = min(n0 + fill_row, params.n - 1u);
+    let w_row = row_of(n0, fill_row);
     let fill = fill_word * 8u * SIDE + ((fill_row / PER) ^ swizzle(fill_word));
     let part = fill_row % PER;
 
@@ -59,9 +60,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 
     for (var j = 0u; j < PER * PER; j++) {
         let m = m0 + PER * ty + j / PER;
-        let n = n0 + PER * tx + j % PER;
-        if (m < params.m && n < params.n) {
-            store(m, n, acc[j / PER][j % PER]);
+        let sums = acc[j / PER];
+        if (GATED == 0u) {
+            let n = n0 + PER * tx + j % PER;
+            if (m < params.m && n < params.n) { store(m, n, sums[j % PER]); }
+        } else if (j % PER < RUN) {
+            let n = n0 + RUN * tx + j % PER;
+            if (m < params.m && n < outputs()) { store_gated(m, n, sums[j % PER], sums[j % PER + RUN]); }
         }
     }
 }

@@ -14,6 +14,7 @@ override TILE_ROWS: u32 = 64u;
 override TILE_COLS: u32 = 64u;
 override HIGH: u32 = TILE_ROWS / 32u;
 override STEP: u32 = 32u;
+const RUN = SIDE;
 override ACROSS: u32 = TILE_COLS / (2u * SIDE); // blocks of a row
 override BLOCKS: u32 = TILE_ROWS / (HIGH * SIDE) * ACROSS;
 override WG: u32 = LANES * BLOCKS;
@@ -23,7 +24,7 @@ override X_VALUES: u32 = TILE_ROWS * STRIDE;
 override W_VALUES: u32 = TILE_COLS * STRIDE;
 override STAGED: u32 = BLOCKS * SIDE * SIDE;
 
-var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block
+var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block, or two of every other block
 
 // The nearest value that is finite in f16.
 fn limited(v: vec4<f32>) -> vec4<f32> { return clamp(v, vec4(-65504.0), vec4(65504.0)); }
@@ -32,15 +33,19 @@ fn store_tile(m0: u32, n0: u32, staged: u32) {
     for (var e = tile_lane; e < SIDE * SIDE; e += tile_lanes) {
         let m = m0 + e / SIDE;
         let n = n0 + e % SIDE;
-        if (m < params.m && n < params.n) {
-            store(m, n, y_tile[staged + e]);
+        if (m < params.m && n < outputs()) {
+            if (GATED == 0u) {
+                store(m, n, y_tile[staged + e]);
+            } else {
+                store_gated(m, n, y_tile[staged + e], y_tile[staged + SIDE * SIDE + e]);
+            }
         }
     }
 }
 
 fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32) {
     let m0 = group.y * TILE_ROWS;
-    let n0 = (group.x + group.z * groups.x) * TILE_COLS;
+    let n0 = (group.x + group.z * groups.x) * (TILE_COLS >> GATED);
     let words = params.k / 8u;
     for (var first = 0u; first < BLOCKS; first += teams) {
         let block = first + team;
@@ -64,7 +69,7 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
                 let xa = x[at_x * 2u];
                 let xb = x[at_x * 2u + 1u];
                 if (r < TILE_COLS) {
-                    let w = weights(min(n0 + r, params.n - 1u), i + word);
+                    let w = weights(row_of(n0, r), i + word);
                     put_w(r * STRIDE + word * 8u, limited(w[0]), limited(w[1]));
                 }
                 put_x(r * STRIDE + word * 8u, limited(xa), limited(xb));
@@ -93,23 +98,32 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
             workgroupBarrier();
         }
 
-        let staged = block * SIDE * SIDE;
+        // Of a gated product a block stages a gate's tile and the one beside it, which takes the place of two blocks: even
+        // blocks have the first turn, odd ones the second.
+        let staged = (block - GATED * (block % 2u)) * SIDE * SIDE;
         for (var t = 0u; t < 2u * HIGH; t++) {
-            if (own) {
-                // A switch, because tiles can not be put in an array.
-                switch t {
-                    case 0u: { tile_store(c00, staged, SIDE); }
-                    case 1u: { tile_store(c01, staged, SIDE); }
-                    case 2u: { tile_store(c10, staged, SIDE); }
-                    case 3u: { tile_store(c11, staged, SIDE); }
-                    case 4u: { tile_store(c20, staged, SIDE); }
-                    case 5u: { tile_store(c21, staged, SIDE); }
-                    case 6u: { tile_store(c30, staged, SIDE); }
-                    default: { tile_store(c31, staged, SIDE); }
+            let turn = own && (GATED == 0u || block % 2u == t % 2u);
+            for (var beside = 0u; beside <= GATED; beside++) {
+                let at = staged + beside * SIDE * SIDE;
+                if (turn) {
+                    // A switch, because tiles can not be put in an array.
+                    switch select(t, t / 2u * 2u + beside, GATED == 1u) {
+                        case 0u: { tile_store(c00, at, SIDE); }
+                        case 1u: { tile_store(c01, at, SIDE); }
+                        case 2u: { tile_store(c10, at, SIDE); }
+                        case 3u: { tile_store(c11, at, SIDE); }
+                        case 4u: { tile_store(c20, at, SIDE); }
+                        case 5u: { tile_store(c21, at, SIDE); }
+                        case 6u: { tile_store(c30, at, SIDE); }
+                        default: { tile_store(c31, at, SIDE); }
+                    }
                 }
             }
             workgroupBarrier();
-            if (own) { store_tile(m0 + row + t / 2u * SIDE, n0 + col + t % 2u * SIDE, staged); }
+            if (turn) {
+                let n = n0 + select(col + t % 2u * SIDE, col / 2u, GATED == 1u);
+                store_tile(m0 + row + t / 2u * SIDE, n, staged);
+            }
             workgroupBarrier();
         }
     }

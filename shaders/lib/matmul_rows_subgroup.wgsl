@@ -1,5 +1,5 @@
 // y[m, n] = scale_of_sum(n) * sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to a matmul_..._rows_subgroup file, which says what w is: `load_columns` has UNIT columns of NT rows of w, and
+// Append to lib/sums_of_eight.wgsl and to a matmul_..._rows_subgroup file, which says what w is: `load_columns` has UNIT columns of NT rows of w, and
 // `next_four` takes four of them at a time, those with quad `x_quad` of x. For m from 2 on.
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l, l + LANES, ... of it. Lane l
@@ -8,18 +8,13 @@
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
-const LANES = 8u;
-const GROUPS = 4u;
-const MT = 8u * GROUPS;
-const NT = 4u;
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * (NT * LANES) + lane;
+    let n0 = (group.x + group.z * groups.x) * ((NT * LANES) >> GATED);
     let m0 = group.y * MT;
 
-    var acc: array<array<array<f32, NT>, 8>, GROUPS>;
+    var acc: Sums;
     for (var i = 0u; i < params.k / UNIT; i++) {
         var columns = load_columns(n0, i, lane);
         // Rolled: the next four weights come by a shift, so the body compiles once.
@@ -35,19 +30,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
     }
 
-    // One rolled loop stores all sums: the selects compile far faster than stores unrolled,
-    // or than an array indexed at run time.
-    let rows = min(MT, params.m - m0);
-    for (var t = 0u; t < rows * NT; t++) {
-        var sum = 0.0;
-        for (var g = 0u; g < GROUPS; g++) {
-            for (var r = 0u; r < 8u; r++) {
-                for (var c = 0u; c < NT; c++) {
-                    sum = select(sum, acc[g][r][c], t == (g * 8u + r) * NT + c);
-                }
-            }
-        }
-        let n = n0 + t % NT * LANES;
-        if (n < params.n) { store(m0 + t / NT, n, sum * scale_of_sum(n)); }
-    }
+    store_sums(m0, n0, lane, &acc);
 }

@@ -5,7 +5,7 @@
 //  8  the new y[m, n] times the weight of the next norm also goes to row params.m + m, to a column of its own
 // 16  y's columns are those of the next product's weight, in its own order
 // 32  x are such rows, params.m of them behind the residual stream's; sums are times 1 / sqrt(mean of its squares + eps)
-// 4 and 32 are for matvecs. The including shader declares bias, next and y; next[n] is the weight of the next norm, as f32,
+// 32 is for matvecs. The including shader declares bias, next and y; next[n] is the weight of the next norm, as f32,
 // and a column.
 
 struct Params {

@@ -16,7 +16,7 @@ pub enum InstructionClass {
     Convert,
     /// Divisions, roots, exponentials and the like.
     Special,
-    /// Products of cooperative matrices.
+    /// Products of cooperative matrices and of packed bytes.
     Matrix,
     /// Branches and loops.
     Branch,

@@ -307,8 +307,8 @@ pub fn math2(fun: M, scalar: Scalar) -> Option<Described<Binary>> {
         (M::Max, K::Sint) => described(two!(|a, b| (a as i32).max(b as i32) as u32), Class::Int, Check::None),
         (M::Min, K::Uint) => described(two!(|a: u32, b| a.min(b)), Class::Int, Check::None),
         (M::Max, K::Uint) => described(two!(|a: u32, b| a.max(b)), Class::Int, Check::None),
-        (M::Dot4I8Packed, _) => described(two!(dot_i8), Class::Int, Check::None),
-        (M::Dot4U8Packed, _) => described(two!(dot_u8), Class::Int, Check::None),
+        (M::Dot4I8Packed, _) => described(two!(dot_i8), Class::Matrix, Check::None),
+        (M::Dot4U8Packed, _) => described(two!(dot_u8), Class::Matrix, Check::None),
         _ => None,
     }
 }

@@ -188,9 +188,10 @@ impl Linear {
         self.product(plan, name, input, Output::Gated, 0, next)
     }
 
-    /// Returns whether a gate's rows and the other half are together, as [`Linear::gated`] needs them.
-    pub fn can_gate(&self) -> bool {
-        can_gate(&self.row_blocks)
+    /// Returns whether a gate's rows and the other half are together, as [`Linear::gated`] needs them, and whether the kernel
+    /// of `many` rows, or of one, computes whole sums: silu of some of a sum's terms is of no use.
+    pub fn can_gate(&self, many: bool) -> bool {
+        can_gate(&self.row_blocks) && !(many && self.format.rest.is_some())
     }
 
     /// Adds the product as the columns of `y` from `first` on.

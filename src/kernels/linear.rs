@@ -161,6 +161,7 @@ impl Plan {
             step.consts = consts(layout);
             step.consts.extend(tile(m, block.rows));
             step.consts.push(("PASSES", if gates > 0 { 2 } else { 1 }));
+            step.consts.push(("GATED", u32::from(gates > 0)));
             step.consts.push(("NORMED", u32::from(norm.is_some())));
         }
         y
@@ -219,16 +220,21 @@ pub(crate) const fn matvec_int64_subgroup<const ROWS: u32>(wgsl: Files, consts: 
     Variant { name: "int64_subgroup", needs, ..matvec_rows_subgroup::<ROWS>(wgsl, consts) }
 }
 
+/// Returns the tile of y that a matmul's workgroup computes of ROWS by COLS sums: of a gated product they are two for a value.
+pub(crate) fn outputs<const ROWS: u32, const COLS: u32>(consts: &Consts) -> [u32; 2] {
+    [ROWS, COLS >> consts.get("GATED")]
+}
+
 /// Matmul by cooperative matrices of 16x16, `coop`, or of 8x8, `coop8`. Or over a plain emulation of their tiles,
 /// `coop_emulated`: slow, and the same everywhere else, so that its indexing and epilogue are tested on every adapter;
 /// there with half the step, since its f32 take twice the workgroup memory and WebGPU grants 16 KiB.
 pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, consts: Defaults) -> Variant {
-    Variant { name, needs, wgsl, consts, tile: |_| [64, 64], nmse: 1e-6 }
+    Variant { name, needs, wgsl, consts, tile: outputs::<64, 64>, nmse: 1e-6 }
 }
 
 /// The first of these, whose workgroups' tile a step chooses.
 pub(crate) const fn matmul_coop16(wgsl: Files, consts: Defaults) -> Variant {
-    let tile = |c: &Consts| [c.get("TILE_ROWS"), c.get("TILE_COLS")];
+    let tile = |c: &Consts| [c.get("TILE_ROWS"), c.get("TILE_COLS") >> c.get("GATED")];
     Variant { tile, ..matmul_coop("coop", COOP.union(Needs::COOP_MATRIX), wgsl, consts) }
 }
 
@@ -245,7 +251,7 @@ pub(crate) const COOP: Needs = Needs::F16.union(Needs::SUBGROUP);
 
 /// Matmul whose workgroups are eight lanes, for software drivers.
 pub(crate) const fn matmul_rows_subgroup(wgsl: Files, consts: Defaults) -> Variant {
-    Variant { name: "rows_subgroup", needs: Needs::SUBGROUP8, wgsl, consts, tile: |_| [32, 32], nmse: 1e-10 }
+    Variant { name: "rows_subgroup", needs: Needs::SUBGROUP8, wgsl, consts, tile: outputs::<32, 32>, nmse: 1e-10 }
 }
 
 /// Lists the variants that the matmul of every format has, best first. `wgsl` is the macro that joins shader files,
@@ -257,24 +263,27 @@ macro_rules! matmul_variants {
         &[
             $($first,)?
             $crate::kernels::linear::matmul_coop16(
-                $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("LANES", 32), ("TILE_ROWS", 64), ("TILE_COLS", 64), $($const),*],
+                $wgsl!("lib/tile_coop", "lib/matmul_coop", $($weights,)+ "lib/product_rows", "lib/product" $(; $($codes),+)?),
+                &[("GATED", 0), ("LANES", 32), ("TILE_ROWS", 64), ("TILE_COLS", 64), $($const),*],
             ),
             $crate::kernels::linear::matmul_coop(
                 "coop8",
                 $crate::kernels::linear::COOP.union($crate::plan::Needs::COOP_MATRIX8),
-                $wgsl!("lib/tile_coop8", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("LANES", 32), ("HIGH", 4), $($const),*],
+                $wgsl!("lib/tile_coop8", "lib/matmul_coop", $($weights,)+ "lib/product_rows", "lib/product" $(; $($codes),+)?),
+                &[("GATED", 0), ("LANES", 32), ("HIGH", 4), $($const),*],
             ),
             $crate::plan::Variant::portable(
-                $wgsl!("lib/matmul", $($weights,)+ "lib/product" $(; $($codes),+)?), &[$($const),*], |_| [64, 64], 1e-10,
+                $wgsl!("lib/matmul", $($weights,)+ "lib/product_rows", "lib/product" $(; $($codes),+)?),
+                &[("GATED", 0), $($const),*],
+                $crate::kernels::linear::outputs::<64, 64>,
+                1e-10,
             ),
-            $crate::kernels::linear::matmul_rows_subgroup($rows, &[$($const),*]),
+            $crate::kernels::linear::matmul_rows_subgroup($rows, &[("GATED", 0), $($const),*]),
             $crate::kernels::linear::matmul_coop(
                 "coop_emulated",
                 $crate::plan::Needs::empty(),
-                $wgsl!("lib/tile_emulated", "lib/matmul_coop", $($weights,)+ "lib/product" $(; $($codes),+)?),
-                &[("STEP", 16), $($const),*],
+                $wgsl!("lib/tile_emulated", "lib/matmul_coop", $($weights,)+ "lib/product_rows", "lib/product" $(; $($codes),+)?),
+                &[("GATED", 0), ("STEP", 16), $($const),*],
             ),
             $($last,)?
         ]

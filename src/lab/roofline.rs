@@ -56,6 +56,7 @@ fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> (f64
         InstructionClass::Convert => card.convert_cost.0,
         InstructionClass::Special => card.special_cost.0,
         InstructionClass::Subgroup => SUBGROUP_COST,
+        // Cooperative matrices count by themselves; what a product of packed bytes is added to takes the instruction of both.
         InstructionClass::Matrix | InstructionClass::Move => 0.0,
         _ => 1.0,
     };

@@ -1,7 +1,7 @@
 //! Product of many rows and a bf16 weight: what prefill spends its time on.
 
 use super::matvec::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, PLAIN, Params, matmul_variants};
+use crate::kernels::linear::{self, ADD, BIAS, COLUMNS, GATE, PLAIN, Params, matmul_variants};
 use crate::plan::{Case, Host, Kernel, Needs, Tensor, Trial, Variant};
 use crate::wgsl;
 
@@ -11,13 +11,13 @@ pub static KERNEL: Kernel = Kernel {
     variants: matmul_variants! {
         wgsl: wgsl!["lib/weights_bf16"],
         consts: [],
-        rows: wgsl!("matmul_bf16_rows_subgroup", "lib/product"),
+        rows: wgsl!("matmul_bf16_rows_subgroup", "lib/sums_of_eight", "lib/product_rows", "lib/product"),
         last: Variant {
             name: "rows",
             needs: Needs::empty(),
-            wgsl: wgsl!("matmul_bf16_rows", "lib/weights_bf16", "lib/product"),
-            consts: &[("WG", 8)],
-            tile: |c| [8, 8 * c.get("WG")],
+            wgsl: wgsl!("matmul_bf16_rows", "lib/weights_bf16", "lib/product_rows", "lib/product"),
+            consts: &[("GATED", 0), ("WG", 8)],
+            tile: |c| [8, 8 * c.get("WG") >> c.get("GATED")],
             nmse: 1e-10,
         }
     },
@@ -29,6 +29,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::bench("128x896x4864_add", |t| product(t, &KERNEL, 128, 4864, &[896], ADD)),
         Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, 7, 64, &[37], BIAS | ADD)),
         Case::test("70x130x160", |t| product(t, &KERNEL, 70, 160, &[130], PLAIN)),
+        Case::test("70x192x160_gated_bias", |t| product(t, &KERNEL, 70, 160, &[192], GATE | BIAS)),
         // Subgroups of other sizes than the adapter's largest; a workgroup's tile that only large shapes have.
         Case::test("70x130x160_teams_of_16", |t| specialized(t, &[("LANES", 16)])),
         Case::test("70x130x160_teams_of_64", |t| specialized(t, &[("LANES", 64)])),

@@ -1,7 +1,7 @@
 //! Product of many rows and a weight of LLM.int8() (Dettmers et al., 2022); see `matvec_int8`.
 
 use super::layout::{dequantize_row, product};
-use crate::kernels::linear::{self, ADD, BIAS, PLAIN, Params, matmul_variants};
+use crate::kernels::linear::{self, ADD, BIAS, GATE, PLAIN, Params, matmul_variants};
 use crate::plan::{Case, Host, Kernel, Needs, Variant};
 use crate::wgsl;
 
@@ -14,14 +14,14 @@ pub static KERNEL: Kernel = Kernel {
         first: Variant {
             name: "dp4a",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product"),
-            consts: &[],
-            tile: |_| [64, 64],
+            wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product_rows", "lib/product"),
+            consts: &[("GATED", 0)],
+            tile: linear::outputs::<64, 64>,
             nmse: 1e-10,
         },
         wgsl: wgsl!["lib/weights_int8"],
         consts: [],
-        rows: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_int8", "lib/product")
+        rows: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_int8", "lib/product_rows", "lib/product")
     },
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
@@ -31,6 +31,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::bench("128x896x4864_add", |t| product(t, &KERNEL, [128, 4864], &[896], 0.999, ADD)),
         Case::test("7x37x64_bias_add", |t| product(t, &KERNEL, [7, 64], &[37], 0.95, BIAS | ADD)),
         Case::test("70x130x160_all_outliers", |t| product(t, &KERNEL, [70, 160], &[130], 1e-9, PLAIN)),
+        Case::test("70x192x96_gated_bias", |t| product(t, &KERNEL, [70, 96], &[192], 0.95, GATE | BIAS)),
         Case::test("33x70x96_no_outliers", |t| product(t, &KERNEL, [33, 96], &[70], 0.0, PLAIN)),
         Case::test("5_rows_two_parts_bias", |t| product(t, &KERNEL, [5, 96], &[33, 70], 0.9, BIAS)),
     ],

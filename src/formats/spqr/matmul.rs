@@ -1,5 +1,6 @@
 //! Product of many rows and a SpQR weight, straight from its codes; the outliers are a product of their own
-//! (`outliers_spqr`): to add them to the weights on the way to the multipliers makes lanes wait for each other.
+//! (`outliers_spqr`): to add them to the weights on the way to the multipliers makes lanes wait for each other. So a gate is
+//! no part of this product, which has its sum without the outliers.
 
 use half::f16;
 use rayon::prelude::*;
@@ -15,7 +16,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: matmul_variants! {
         wgsl: wgsl!["lib/weights_spqr", "lib/group_spqr"; "lib/codes", "lib/words"],
         consts: [("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-        rows: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/weights_spqr", "lib/group_spqr", "lib/product"; "lib/codes", "lib/words")
+        rows: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_spqr", "lib/group_spqr", "lib/product_rows", "lib/product"; "lib/codes", "lib/words")
     },
     reference: |io| linear::reference(io, dequantize_codes),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_codes), nmse: 1e-10 }),
