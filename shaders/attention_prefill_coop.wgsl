@@ -111,7 +111,9 @@ fn together(start: u32, end: u32, row0: u32, keys: vec2<u32>, head: u32, lane: u
                 let at = (min(row0 + r, params.rows - 1u) * params.heads + head) * quads;
                 let a = q[at + d_inside.x];
                 let b = q[at + d_inside.y];
-                put_x(r * STRIDE + pair * 4u, select(vec4(0.0), limited(a), in_head.x), select(vec4(0.0), limited(b), in_head.y));
+                let to = r * STRIDE + pair * 4u;
+                put_x(to, select(vec4(0.0), limited(a), in_head.x));
+                put_x(to + 4u, select(vec4(0.0), limited(b), in_head.y));
             }
             fill_w(true, vec2(first, most), own, vec3(kv_quads, kv_at, pair), d_inside, lane);
             workgroupBarrier();
@@ -140,7 +142,8 @@ fn together(start: u32, end: u32, row0: u32, keys: vec2<u32>, head: u32, lane: u
             let a = select(vec4(0.0), exp(low - above), low > vec4(NEVER));
             let b = select(vec4(0.0), exp(high - above), high > vec4(NEVER));
             total += dot(a + b, vec4(1.0));
-            put_x(place * STRIDE + part + i, a, b);
+            put_x(place * STRIDE + part + i, a);
+            put_x(place * STRIDE + part + i + 4u, b);
         }
         if (part == 0u) { fade[place] = fading; }
 
@@ -189,6 +192,7 @@ fn fill_w(of_keys: bool, keys: vec2<u32>, own: vec4<u32>, at: vec3<u32>, d: vec2
             a = value_quad(slot + d.x);
             b = value_quad(slot + d.y);
         }
-        put_w(j * STRIDE + at.z * 4u, limited(a), limited(b));
+        put_w(j * STRIDE + at.z * 4u, limited(a));
+        put_w(j * STRIDE + at.z * 4u + 4u, limited(b));
     }
 }

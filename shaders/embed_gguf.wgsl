@@ -15,6 +15,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i >= params.k / 8u || row >= params.rows {
         return;
     }
-    let w = weights(row, i);
+    let w = weights(load(row, i), row, i);
     for (var j = 0u; j < 8u; j++) { put(group.y, 8u * i + j, w[j / 4u][j % 4u]); }
 }

@@ -36,16 +36,28 @@ fn two_words(words: array<u32, 10>, at: u32) -> vec2<u32> {
 
 fn stat_row_words() -> u32 { return (params.k / params.group_size * GROUP_BYTES * 2u + 3u) / 4u + 1u; }
 
+// The words that a Group lies in.
+struct GroupWords { words: array<u32, 10>, stats: vec2<u32> }
+
+fn group_byte(stripe: u32, group: u32) -> u32 { return (group * 2u + stripe % 2u) * GROUP_BYTES; }
+
 // Of rows 8 stripe to 8 stripe + 7.
-fn load_group(stripe: u32, group: u32) -> Group {
-    let byte = (group * 2u + stripe % 2u) * GROUP_BYTES;
-    let at = stripe / 2u * stat_row_words() + byte / 4u;
-    var words: array<u32, 10>;
-    for (var i = 0u; i < GROUP_WORDS; i++) { words[i] = stat_codes[at + i]; }
-    for (var i = 0u; i < 9u; i++) { words[i] = funnel(words[i], words[i + 1u], byte % 4u * 8u); }
-    return Group(two_words(words, 0u), two_words(words, SCALE_WIDTH * 8u),
-                 stats[stripe / 2u * (params.k / params.group_size) + group]);
+fn load_group_words(stripe: u32, group: u32) -> GroupWords {
+    let at = stripe / 2u * stat_row_words() + group_byte(stripe, group) / 4u;
+    var loaded: GroupWords;
+    for (var i = 0u; i < GROUP_WORDS; i++) { loaded.words[i] = stat_codes[at + i]; }
+    loaded.stats = stats[stripe / 2u * (params.k / params.group_size) + group];
+    return loaded;
 }
+
+fn group_of(loaded: GroupWords, stripe: u32, group: u32) -> Group {
+    var words = loaded.words;
+    let shift = group_byte(stripe, group) % 4u * 8u;
+    for (var i = 0u; i < 9u; i++) { words[i] = funnel(words[i], words[i + 1u], shift); }
+    return Group(two_words(words, 0u), two_words(words, SCALE_WIDTH * 8u), loaded.stats);
+}
+
+fn load_group(stripe: u32, group: u32) -> Group { return group_of(load_group_words(stripe, group), stripe, group); }
 
 // Of rows 16 block to 16 block + 15.
 fn load_pair(block: u32, group: u32) -> array<Group, 2> {

@@ -11,12 +11,15 @@ const SIDE = 16u; // lanes along a side of the tile
 const PER = 4u;   // rows, and columns, of a lane
 const RUN = PER / 2u;
 
-// Both [k][row], four rows a vector, the vector xored by swizzle(k / 8).
+// Both [k][row], four rows a vector, the vector xored by swizzle(k / 4).
 var<workgroup> x_tile: array<vec4<f32>, STEP * SIDE>;
 var<workgroup> w_tile: array<vec4<f32>, STEP * SIDE>;
 
-// Four lanes fill one row at k 8 apart; without this they would all meet in one bank.
-fn swizzle(word: u32) -> u32 { return word * 2u; }
+// Four lanes fill one row at k 4 or 8 apart; without this they would all meet in one bank.
+fn swizzle(quad: u32) -> u32 { return ((quad >> 1u) ^ (quad << 1u)) % 4u * 2u; }
+
+// Where four rows begin at the first k of a quad.
+fn tile_at(quad: u32, rows: u32) -> u32 { return quad * 4u * SIDE + (rows ^ swizzle(quad)); }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
@@ -31,25 +34,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let fill_word = lane % 4u;
     let x_row = min(m0 + fill_row, params.m - 1u) * words + fill_word;
     let w_row = row_of(n0, fill_row);
-    let fill = fill_word * 8u * SIDE + ((fill_row / PER) ^ swizzle(fill_word));
     let part = fill_row % PER;
 
     var acc: array<vec4<f32>, PER>;
     for (var i = 0u; i < words; i += STEP / 8u) {
         let xa = x[(x_row + i) * 2u];
         let xb = x[(x_row + i) * 2u + 1u];
-        let w = weights(w_row, i + fill_word);
+        let w = weights(load(w_row, i + fill_word), w_row, i + fill_word);
+        let at = places(i + fill_word);
+        let fill_x = vec2(tile_at(fill_word * 2u, fill_row / PER), tile_at(fill_word * 2u + 1u, fill_row / PER));
+        let fill_w = vec2(tile_at(at.x / 4u, fill_row / PER), tile_at(at.y / 4u, fill_row / PER));
         for (var j = 0u; j < 4u; j++) {
-            x_tile[fill + j * SIDE][part] = xa[j];
-            x_tile[fill + (j + 4u) * SIDE][part] = xb[j];
-            w_tile[fill + j * SIDE][part] = w[0][j];
-            w_tile[fill + (j + 4u) * SIDE][part] = w[1][j];
+            x_tile[fill_x.x + j * SIDE][part] = xa[j];
+            x_tile[fill_x.y + j * SIDE][part] = xb[j];
+            w_tile[fill_w.x + j * SIDE][part] = w[0][j];
+            w_tile[fill_w.y + j * SIDE][part] = w[1][j];
         }
         workgroupBarrier();
-        for (var word = 0u; word < STEP / 8u; word++) {
-            let xk = word * 8u * SIDE + (ty ^ swizzle(word));
-            let wk = word * 8u * SIDE + (tx ^ swizzle(word));
-            for (var k = 0u; k < 8u; k++) {
+        for (var quad = 0u; quad < STEP / 4u; quad++) {
+            let xk = tile_at(quad, ty);
+            let wk = tile_at(quad, tx);
+            for (var k = 0u; k < 4u; k++) {
                 let xs = x_tile[xk + k * SIDE];
                 let ws = w_tile[wk + k * SIDE];
                 for (var j = 0u; j < PER; j++) { acc[j] += xs[j] * ws; }

@@ -4,7 +4,7 @@
 // k is a multiple of 32. For m from 2 on.
 // A workgroup owns TILE_ROWS of m by TILE_COLS of n, no more, cut into blocks of HIGH x 2 tiles, a team each. It has a team for
 // each block where subgroups have LANES lanes, the adapter's most. Where they have fewer, teams are left that only help
-// to fill workgroup memory; were there too few teams, they would take blocks in turns. STEP, a multiple of 16, is how much
+// to fill workgroup memory; were there too few teams, they would take blocks in turns. STEP, a multiple of 32, is how much
 // of k is in workgroup memory at a time.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -18,6 +18,9 @@ const RUN = SIDE;
 override ACROSS: u32 = TILE_COLS / (2u * SIDE); // blocks of a row
 override BLOCKS: u32 = TILE_ROWS / (HIGH * SIDE) * ACROSS;
 override WG: u32 = LANES * BLOCKS;
+override STEP_WORDS: u32 = STEP / 8u;
+override STEP_QUADS: u32 = STEP / 4u;
+override FILLS: u32 = TILE_ROWS * STEP_WORDS;
 override STRIDE: u32 = STEP + 8u; // of a row of x_tile and w_tile; the 8 keep rows off one bank
 // By name, because naga cannot compute them within an array's type.
 override X_VALUES: u32 = TILE_ROWS * STRIDE;
@@ -28,6 +31,19 @@ var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block, or two of 
 
 // The nearest value that is finite in f16.
 fn limited(v: vec4<f32>) -> vec4<f32> { return clamp(v, vec4(-65504.0), vec4(65504.0)); }
+
+// What a lane puts into workgroup memory in a step: two quads of x, half a tile apart, so that lanes side by side read on;
+// and eight weights, of row n.
+struct Fill { x_at: vec2<u32>, x_to: vec2<u32>, n: u32, word: u32, w_to: vec2<u32>, has_weights: bool }
+
+fn fill_at(unit: u32, m0: u32, n0: u32) -> Fill {
+    let quad = unit % STEP_QUADS;
+    let row = unit / STEP_QUADS + vec2(0u, TILE_ROWS / 2u);
+    let word = unit % STEP_WORDS;
+    let r = unit / STEP_WORDS;
+    return Fill(min(vec2(m0) + row, vec2(params.m - 1u)) * (params.k / 4u) + quad, row * STRIDE + quad * 4u,
+                row_of(n0, r), word, places(word) + r * STRIDE + word / 4u * 32u, r < TILE_COLS);
+}
 
 fn store_tile(m0: u32, n0: u32, staged: u32) {
     for (var e = tile_lane; e < SIDE * SIDE; e += tile_lanes) {
@@ -47,6 +63,7 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
     let m0 = group.y * TILE_ROWS;
     let n0 = (group.x + group.z * groups.x) * (TILE_COLS >> GATED);
     let words = params.k / 8u;
+    var fills: array<Fill, 2>;
     for (var first = 0u; first < BLOCKS; first += teams) {
         let block = first + team;
         let own = block < BLOCKS;
@@ -62,17 +79,29 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
         var c30 = tile_zero();
         var c31 = tile_zero();
         for (var i = 0u; i < words; i += STEP / 8u) {
-            for (var unit = lane; unit < TILE_ROWS * (STEP / 8u); unit += WG) {
-                let r = unit / (STEP / 8u);
-                let word = unit % (STEP / 8u);
-                let at_x = min(m0 + r, params.m - 1u) * words + i + word;
-                let xa = x[at_x * 2u];
-                let xb = x[at_x * 2u + 1u];
-                if (r < TILE_COLS) {
-                    let w = weights(row_of(n0, r), i + word);
-                    put_w(r * STRIDE + word * 8u, limited(w[0]), limited(w[1]));
+            // Two fills of a lane at a time, whose loads go out together: two quads of x, eight weights each.
+            for (var first_fill = lane; first_fill < FILLS; first_fill += 2u * WG) {
+                if (i == 0u || FILLS > 2u * WG) {
+                    for (var u = 0u; u < 2u; u++) { fills[u] = fill_at(first_fill + u * WG, m0, n0); }
                 }
-                put_x(r * STRIDE + word * 8u, limited(xa), limited(xb));
+                var xs: array<array<vec4<f32>, 2>, 2>;
+                var ws: array<Loaded, 2>;
+                for (var u = 0u; u < 2u; u++) {
+                    if (first_fill + u * WG < FILLS) {
+                        for (var h = 0u; h < 2u; h++) { xs[u][h] = x[fills[u].x_at[h] + i * 2u]; }
+                        if (fills[u].has_weights) { ws[u] = load(fills[u].n, i + fills[u].word); }
+                    }
+                }
+                for (var u = 0u; u < 2u; u++) {
+                    if (first_fill + u * WG < FILLS) {
+                        for (var h = 0u; h < 2u; h++) { put_x(fills[u].x_to[h], limited(xs[u][h])); }
+                        if (fills[u].has_weights) {
+                            let w = weights(ws[u], fills[u].n, i + fills[u].word);
+                            put_w(fills[u].w_to.x, limited(w[0]));
+                            put_w(fills[u].w_to.y, limited(w[1]));
+                        }
+                    }
+                }
             }
             workgroupBarrier();
             if (own) {

@@ -18,15 +18,8 @@ var<workgroup> w_tile: array<vec4<f16>, W_QUADS>; // b, column-major, or row-maj
 var<private> tile_lane: u32;
 var<private> tile_lanes: u32;
 
-fn put_x(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    x_tile[at / 4u] = vec4<f16>(low);
-    x_tile[at / 4u + 1u] = vec4<f16>(high);
-}
-
-fn put_w(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    w_tile[at / 4u] = vec4<f16>(low);
-    w_tile[at / 4u + 1u] = vec4<f16>(high);
-}
+fn put_x(at: u32, quad: vec4<f32>) { x_tile[at / 4u] = vec4<f16>(quad); }
+fn put_w(at: u32, quad: vec4<f32>) { w_tile[at / 4u] = vec4<f16>(quad); }
 
 fn tile_zero() -> TileC { return TileC(); }
 fn tile_load_a(at: u32) -> TileA { return coopLoadT<TileA>(&x_tile[at / 4u], STRIDE / 4u); }

@@ -16,19 +16,8 @@ var<workgroup> w_tile: array<f16, W_VALUES>; // b, column-major, or row-major fo
 var<private> tile_lane: u32;
 var<private> tile_lanes: u32;
 
-fn put_x(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    for (var j = 0u; j < 4u; j++) {
-        x_tile[at + j] = f16(low[j]);
-        x_tile[at + j + 4u] = f16(high[j]);
-    }
-}
-
-fn put_w(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    for (var j = 0u; j < 4u; j++) {
-        w_tile[at + j] = f16(low[j]);
-        w_tile[at + j + 4u] = f16(high[j]);
-    }
-}
+fn put_x(at: u32, quad: vec4<f32>) { for (var j = 0u; j < 4u; j++) { x_tile[at + j] = f16(quad[j]); } }
+fn put_w(at: u32, quad: vec4<f32>) { for (var j = 0u; j < 4u; j++) { w_tile[at + j] = f16(quad[j]); } }
 
 fn tile_zero() -> TileC { return TileC(); }
 fn tile_load_a(at: u32) -> TileA { return coopLoadT<TileA>(&x_tile[at], STRIDE); }

@@ -7,25 +7,22 @@ struct TileA { at: u32 }
 struct TileB { at: u32 }
 alias TileC = array<f32, 8>;
 
-var<workgroup> x_tile: array<f32, X_VALUES>; // a, row-major
-var<workgroup> w_tile: array<f32, W_VALUES>; // b, column-major
+// Two values in f16 to a word, since WebGPU grants 16 KiB.
+override X_WORDS: u32 = X_VALUES / 2u;
+override W_WORDS: u32 = W_VALUES / 2u;
+var<workgroup> x_tile: array<u32, X_WORDS>; // a, row-major
+var<workgroup> w_tile: array<u32, W_WORDS>; // b, column-major
 var<private> tile_lane: u32;
 const tile_lanes = 32u;
 
-fn rounded(v: f32) -> f32 { return unpack2x16float(pack2x16float(vec2(v, 0.0))).x; }
-
-fn put_x(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    for (var j = 0u; j < 4u; j++) {
-        x_tile[at + j] = rounded(low[j]);
-        x_tile[at + j + 4u] = rounded(high[j]);
-    }
+fn put_x(at: u32, quad: vec4<f32>) {
+    x_tile[at / 2u] = pack2x16float(quad.xy);
+    x_tile[at / 2u + 1u] = pack2x16float(quad.zw);
 }
 
-fn put_w(at: u32, low: vec4<f32>, high: vec4<f32>) {
-    for (var j = 0u; j < 4u; j++) {
-        w_tile[at + j] = rounded(low[j]);
-        w_tile[at + j + 4u] = rounded(high[j]);
-    }
+fn put_w(at: u32, quad: vec4<f32>) {
+    w_tile[at / 2u] = pack2x16float(quad.xy);
+    w_tile[at / 2u + 1u] = pack2x16float(quad.zw);
 }
 
 fn tile_zero() -> TileC { return TileC(); }
@@ -36,8 +33,9 @@ fn tile_mul_add(a: TileA, b: TileB, c: TileC) -> TileC {
     var sums = c;
     for (var e = tile_lane; e < 256u; e += tile_lanes) {
         var sum = sums[e / tile_lanes];
-        for (var k = 0u; k < 16u; k++) {
-            sum += x_tile[a.at + e / 16u * STRIDE + k] * w_tile[b.at + e % 16u * STRIDE + k];
+        for (var k = 0u; k < 8u; k++) {
+            let left = unpack2x16float(x_tile[(a.at + e / 16u * STRIDE) / 2u + k]);
+            sum += dot(left, unpack2x16float(w_tile[(b.at + e % 16u * STRIDE) / 2u + k]));
         }
         sums[e / tile_lanes] = sum;
     }

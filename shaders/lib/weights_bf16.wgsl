@@ -13,13 +13,17 @@ fn quad_of(i: u32, j: u32) -> u32 { return i * QUADS + j; }
 fn low_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q << vec4(16u)); }
 fn high_bf16(q: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(q & vec4(0xffff0000u)); }
 
-// Weights 8 i to 8 i + 7 of row n.
-fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
-    let q = w_words[n * (params.k / 8u) + i];
+// The words in which weights 8 i to 8 i + 7 of row n lie, and the weights.
+alias Loaded = vec4<u32>;
+fn load(n: u32, i: u32) -> Loaded { return w_words[n * (params.k / 8u) + i]; }
+fn weights(q: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
     let even = low_bf16(q);
     let odd = high_bf16(q);
     return array(vec4(even.x, odd.x, even.y, odd.y), vec4(even.z, odd.z, even.w, odd.w));
 }
+
+// Where the two quads of them begin in the run of 32 columns that i is of.
+fn places(i: u32) -> vec2<u32> { return i % 4u * 8u + vec2(0u, 4u); }
 
 // The sum of w * x over unit i, the columns from 8 i on, of row n.
 fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 2>, total: f32) -> f32 {

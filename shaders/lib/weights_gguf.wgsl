@@ -10,12 +10,17 @@ fn quad_of(i: u32, j: u32) -> u32 { return i * QUADS + j; }
 // The number of row n's first unit.
 fn first_unit(n: u32) -> u32 { return n * ((params.k + 127u) / 128u * 4u); }
 
-// Weights 8 i to 8 i + 7 of row n.
-fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
-    let s = group_stats(load_stats(n, i / 16u), i % 16u * 8u / GROUP);
-    let codes = eight_codes(first_unit(n) + i / 4u, i % 4u);
+// The words in which weights 8 i to 8 i + 7 of row n lie, and the weights.
+struct Loaded { words: vec2<u32>, stats: Stats }
+fn load(n: u32, i: u32) -> Loaded { return Loaded(load_eight(first_unit(n) + i / 4u, i % 4u), load_stats(n, i / 16u)); }
+fn weights(loaded: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
+    let s = group_stats(loaded.stats, i % 16u * 8u / GROUP);
+    let codes = eight_codes(loaded.words, i % 4u);
     return array(s.x * codes[0] - vec4(s.y), s.x * codes[1] - vec4(s.y));
 }
+
+// Where the two quads of them begin in the run of 32 columns that i is of.
+fn places(i: u32) -> vec2<u32> { return i % 4u * 8u + vec2(0u, 4u); }
 
 // The sum of w * x over unit i, the columns from 32 i on, of row n; total is the sum of those x.
 // One product with the minimum, in place of 16 or 32 differences.

@@ -34,18 +34,27 @@ fn scale_at(at: u32) -> f32 { return unpack2x16float(scales[at / 2u])[at % 2u]; 
 fn zero_in(word: u32, at: u32) -> f32 { return f32(extractBits(word, at % (32u / ZERO_BITS) * ZERO_BITS, ZERO_BITS)); }
 fn zero_at(at: u32) -> f32 { return zero_in(zeros[at / (32u / ZERO_BITS)], at); }
 
-// Weights 8 i to 8 i + 7 of row n: quads 2 i and 2 i + 1 of columns. All loads stand before the first use of one.
-fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
+// The words in which the i-th eight weights of row n lie, and the weights. The units of a span have one i each by turns, of
+// which a unit's are eight codes that lie together: two quads of columns, at `places`.
+struct Loaded { words: vec2<u32>, scale: u32, zero: u32, at: u32 }
+fn load(n: u32, i: u32) -> Loaded {
     let s = span_log();
-    let q = vec2(2u * i, 2u * i + 1u);
-    let unit = first_unit(n) + ((q >> vec2(s + 3u)) << vec2(s)) + (q & vec2((1u << s) - 1u));
+    let unit = first_unit(n) + ((i >> (s + 2u)) << s) + (i & ((1u << s) - 1u));
     let at = stat_at(i * 8u / params.group_size, n);
-    let units = array(load_unit(unit.x), load_unit(unit.y));
-    let zeros_word = zeros[at / (32u / ZERO_BITS)];
-    let scale = scale_at(at);
-    let zero = vec4(zero_in(zeros_word, at));
-    let j = (q >> vec2(s)) & vec2(7u);
-    return array(scale * (four_codes(units[0], j.x) - zero), scale * (four_codes(units[1], j.y) - zero));
+    return Loaded(load_eight(unit, (i >> s) & 3u), scales[at / 2u], zeros[at / (32u / ZERO_BITS)], at);
+}
+fn weights(loaded: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
+    let scale = unpack2x16float(loaded.scale)[loaded.at % 2u];
+    let zero = vec4(zero_in(loaded.zero, loaded.at));
+    let codes = eight_codes(loaded.words, (i >> span_log()) & 3u);
+    return array(scale * (codes[0] - zero), scale * (codes[1] - zero));
+}
+
+// Where the two quads of them begin in the run of 32 columns that i is of.
+fn places(i: u32) -> vec2<u32> {
+    let s = span_log();
+    let quads = ((i >> s) * 2u + vec2(0u, 1u)) << vec2(s);
+    return (quads + (i & ((1u << s) - 1u))) % 8u * 4u;
 }
 
 // The sum of w * x over unit i of row n; total is the sum of those x.

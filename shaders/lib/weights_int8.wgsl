@@ -18,12 +18,19 @@ fn bytes(word: u32) -> vec4<f32> {
 
 fn scale_at(n: u32) -> f32 { return scales[n] * (1.0 / 127.0); }
 
-// Weights 8 i to 8 i + 7 of row n.
-fn weights(n: u32, i: u32) -> array<vec4<f32>, 2> {
+// The words in which weights 8 i to 8 i + 7 of row n lie, and the weights.
+struct Loaded { words: vec2<u32>, scale: f32 }
+fn load(n: u32, i: u32) -> Loaded {
     let words = code_words[n * (params.k / 16u) + i / 2u];
-    let scale = scale_at(n);
-    return array(scale * bytes(words[i % 2u * 2u]), scale * bytes(words[i % 2u * 2u + 1u]));
+    return Loaded(select(words.xy, words.zw, i % 2u == 1u), scales[n]);
 }
+fn weights(loaded: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
+    let scale = loaded.scale * (1.0 / 127.0);
+    return array(scale * bytes(loaded.words.x), scale * bytes(loaded.words.y));
+}
+
+// Where the two quads of them begin in the run of 32 columns that i is of.
+fn places(i: u32) -> vec2<u32> { return i % 4u * 8u + vec2(0u, 4u); }
 
 // The sum of w * x over unit i, the columns from 32 i on, of row n.
 fn dot_unit(n: u32, i: u32, xs: array<vec4<f32>, 8>, total: f32) -> f32 {

@@ -8,15 +8,16 @@ fn load_unit(at: u32) -> Unit {
     return Unit(vec4(word_at(i), word_at(i + 1u), word_at(i + 2u), word_at(i + 3u)), word_at(i + 4u));
 }
 
-// Codes 8 j to 8 j + 7 of unit number `at`: bits 40 j to 40 j + 39.
-fn eight_codes(at: u32, j: u32) -> array<vec4<f32>, 2> {
+// The words of codes 8 j to 8 j + 7 of unit number `at`, and the codes in them: bits 40 j to 40 j + 39.
+fn load_eight(at: u32, j: u32) -> vec2<u32> {
     let word = at * 5u + j * 40u / 32u;
+    return vec2(word_at(word), word_at(word + 1u));
+}
+fn eight_codes(words: vec2<u32>, j: u32) -> array<vec4<f32>, 2> {
     let shift = j * 40u % 32u; // 0, 8, 16 or 24
-    let low = word_at(word);
-    let high = word_at(word + 1u);
-    let bits = (low >> shift) | ((high << (31u - shift)) << 1u);
+    let bits = (words.x >> shift) | ((words.y << (31u - shift)) << 1u);
     // Bits 20 on, of which the last eight are the upper word's, shifted likewise.
-    let rest = (bits >> 20u) | ((high >> shift) << 12u);
+    let rest = (bits >> 20u) | ((words.y >> shift) << 12u);
     return array(split(bits), split(rest));
 }
 

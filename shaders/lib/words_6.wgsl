@@ -9,14 +9,15 @@ fn load_unit(at: u32) -> Unit {
                 vec3(word_at(i + 3u), word_at(i + 4u), word_at(i + 5u)));
 }
 
-// Codes 8 j to 8 j + 7 of unit number `at`: bits 48 j to 48 j + 47.
-fn eight_codes(at: u32, j: u32) -> array<vec4<f32>, 2> {
+// The words of codes 8 j to 8 j + 7 of unit number `at`, and the codes in them: bits 48 j to 48 j + 47.
+fn load_eight(at: u32, j: u32) -> vec2<u32> {
     let word = at * 6u + j * 48u / 32u;
+    return vec2(word_at(word), word_at(word + 1u));
+}
+fn eight_codes(words: vec2<u32>, j: u32) -> array<vec4<f32>, 2> {
     let shift = j * 48u % 32u; // 0 or 16
-    let low = word_at(word);
-    let high = word_at(word + 1u);
-    let first = (low >> shift) | ((high << (31u - shift)) << 1u);
-    let second = select(high >> 8u, (low >> 24u) | (high << 8u), shift == 0u);
+    let first = (words.x >> shift) | ((words.y << (31u - shift)) << 1u);
+    let second = select(words.y >> 8u, (words.x >> 24u) | (words.y << 8u), shift == 0u);
     return array(split(first), split(second));
 }
 

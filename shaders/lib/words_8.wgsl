@@ -4,11 +4,12 @@
 
 fn load_unit(at: u32) -> Unit { return Unit(code_words[at * 2u], code_words[at * 2u + 1u]); }
 
-// Codes 8 j to 8 j + 7 of unit number `at`.
-fn eight_codes(at: u32, j: u32) -> array<vec4<f32>, 2> {
+// The words of codes 8 j to 8 j + 7 of unit number `at`, and the codes in them.
+fn load_eight(at: u32, j: u32) -> vec2<u32> {
     let words = code_words[at * 2u + j / 2u];
-    return array(bytes(words[j % 2u * 2u]), bytes(words[j % 2u * 2u + 1u]));
+    return select(words.xy, words.zw, j % 2u == 1u);
 }
+fn eight_codes(words: vec2<u32>, j: u32) -> array<vec4<f32>, 2> { return array(bytes(words.x), bytes(words.y)); }
 
 fn load_block(at: u32) -> Block {
     var block: Block;

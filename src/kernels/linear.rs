@@ -226,8 +226,7 @@ pub(crate) fn outputs<const ROWS: u32, const COLS: u32>(consts: &Consts) -> [u32
 }
 
 /// Matmul by cooperative matrices of 16x16, `coop`, or of 8x8, `coop8`. Or over a plain emulation of their tiles,
-/// `coop_emulated`: slow, and the same everywhere else, so that its indexing and epilogue are tested on every adapter;
-/// there with half the step, since its f32 take twice the workgroup memory and WebGPU grants 16 KiB.
+/// `coop_emulated`: slow, and the same everywhere else, so that its indexing and epilogue are tested on every adapter.
 pub(crate) const fn matmul_coop(name: &'static str, needs: Needs, wgsl: Files, consts: Defaults) -> Variant {
     Variant { name, needs, wgsl, consts, tile: outputs::<64, 64>, nmse: 1e-6 }
 }
@@ -283,7 +282,7 @@ macro_rules! matmul_variants {
                 "coop_emulated",
                 $crate::plan::Needs::empty(),
                 $wgsl!("lib/tile_emulated", "lib/matmul_coop", $($weights,)+ "lib/product_rows", "lib/product" $(; $($codes),+)?),
-                &[("GATED", 0), ("STEP", 16), $($const),*],
+                &[("GATED", 0), $($const),*],
             ),
             $($last,)?
         ]

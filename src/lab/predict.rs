@@ -69,6 +69,9 @@ pub struct StepTime {
     pub microseconds: f64,
     /// What binds the longest of its dispatches.
     pub limit: Limit,
+    /// Of a product by tiles: the time of its multiplications at the card's rate, or of its tiles' loads from workgroup memory
+    /// if that is longer, see [`roofline::tile_time`].
+    pub tile_microseconds: Option<f64>,
 }
 
 /// Kernel, parameters and shapes of a step: equal ones cost the same.
@@ -170,8 +173,18 @@ impl Predictor<'_> {
                 dispatches += count * each;
                 let (kernel, variant) = (step.kernel.name, variant.name);
                 let microseconds = time * 1e6;
+                let tiles = roofline::tile_time(self.card, &counters).filter(|_| rows > 1 && step.weights().is_some());
                 let step = step.name.clone();
-                all.push(StepTime { step, kernel, variant, count, dispatches: each, microseconds, limit });
+                all.push(StepTime {
+                    step,
+                    kernel,
+                    variant,
+                    count,
+                    dispatches: each,
+                    microseconds,
+                    limit,
+                    tile_microseconds: tiles.map(|seconds| seconds * 1e6),
+                });
             }
         }
         Ok(Phase {
@@ -226,7 +239,10 @@ impl Phase {
             let limit = serde_json::to_value(s.limit).ok().and_then(|v| v.as_str().map(str::to_owned));
             let limit = limit.unwrap_or_default();
             let kernel = format!("{}/{}", s.kernel, s.variant);
-            text += &format!("{:<36} {kernel:<36} {:>10} {:>10.1}  {limit}\n", s.step, s.count, s.microseconds);
+            let share =
+                s.tile_microseconds.map(|tiles| format!(", {:.0} % of the rate", tiles / s.microseconds * 100.0));
+            let share = share.unwrap_or_default();
+            text += &format!("{:<36} {kernel:<36} {:>10} {:>10.1}  {limit}{share}\n", s.step, s.count, s.microseconds);
         }
         text
     }

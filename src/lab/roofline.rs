@@ -38,6 +38,23 @@ pub fn step_time(card: &Card, dispatches: &[Counters], moves: (f64, bool)) -> (f
     (times.iter().map(|(seconds, _)| seconds).sum(), longest.1)
 }
 
+/// Returns the seconds that the multiplications of a product by tiles would take at the card's rate for them, or, if that is
+/// longer, what they load from workgroup memory and store there. None for other steps, whose dispatches neither
+/// use cooperative matrices nor multiply packed bytes.
+pub fn tile_time(card: &Card, dispatches: &[Counters]) -> Option<f64> {
+    let of = |count: fn(&Counters) -> u64| dispatches.iter().map(count).sum::<u64>() as f64;
+    let rate = card.cores.0 * card.clock_ghz.0 * 1e9;
+    let multiply_adds = of(|counters| counters.multiply_adds);
+    let packed = of(|counters| counters.instructions[InstructionClass::Matrix as usize]);
+    let multiply = if multiply_adds > 0.0 {
+        2.0 * multiply_adds / (card.matrix_tflops.0 * 1e12)
+    } else {
+        packed * card.subgroup.0 as f64 / (card.int_lanes.0 * rate)
+    };
+    let tiles = 128.0 * of(|counters| counters.shared.fewest_lines) / (card.shared_bytes.0 * rate);
+    (packed > 0.0 && of(|counters| counters.barriers) > 0.0).then_some(multiply.max(tiles))
+}
+
 /// Returns the seconds of a dispatch that must move `bytes` once, and what binds it. Where it `streams`, its input comes
 /// from memory, and else from what other steps just wrote.
 ///
