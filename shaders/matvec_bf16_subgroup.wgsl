@@ -14,15 +14,13 @@ fn add(w: vec2<u32>, x: vec4<f32>, sum: f32) -> f32 {
     return fma(x.w, bitcast<f32>(w.y & 0xffff0000u), fma(x.z, bitcast<f32>(w.y << 16u), half));
 }
 
-fn lane_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
+fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
     let quads = params.k / 4u;
     let row = four_rows(n0) * quads;
     let whole = quads / 32u * 32u;
-    var sums: vec4<f32>;
+    var sums: Sums;
     for (var i = index; i < whole / 2u; i += WG) {
         let q = i + (i & ~15u);
-        let xa = x[m * quads + q];
-        let xb = x[m * quads + q + 16u];
         let a0 = w[row.x + q];
         let b0 = w[row.x + q + 16u];
         let a1 = w[row.y + q];
@@ -31,14 +29,20 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
         let b2 = w[row.z + q + 16u];
         let a3 = w[row.w + q];
         let b3 = w[row.w + q + 16u];
-        sums = vec4(add(b0, xb, add(a0, xa, sums.x)), add(b1, xb, add(a1, xa, sums.y)),
-                    add(b2, xb, add(a2, xa, sums.z)), add(b3, xb, add(a3, xa, sums.w)));
+        for (var b = 0u; b < BATCH; b++) {
+            let xa = x[(m + b) * quads + q];
+            let xb = x[(m + b) * quads + q + 16u];
+            sums[b] = vec4(add(b0, xb, add(a0, xa, sums[b].x)), add(b1, xb, add(a1, xa, sums[b].y)),
+                           add(b2, xb, add(a2, xa, sums[b].z)), add(b3, xb, add(a3, xa, sums[b].w)));
+        }
     }
     // What is left of 128 columns.
     for (var q = whole + index; q < quads; q += WG) {
-        let xa = x[m * quads + q];
-        sums = vec4(add(w[row.x + q], xa, sums.x), add(w[row.y + q], xa, sums.y),
-                    add(w[row.z + q], xa, sums.z), add(w[row.w + q], xa, sums.w));
+        for (var b = 0u; b < BATCH; b++) {
+            let xa = x[(m + b) * quads + q];
+            sums[b] = vec4(add(w[row.x + q], xa, sums[b].x), add(w[row.y + q], xa, sums[b].y),
+                           add(w[row.z + q], xa, sums[b].z), add(w[row.w + q], xa, sums[b].w));
+        }
     }
     return sums;
 }

@@ -1,14 +1,18 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // by LLM.int8(): codes by exact integer dot products, columns with an outlier in f32.
 // Append to lib/int8_input.wgsl and lib/weights_int8.wgsl; k is a multiple of 32. For m from 1 to 8.
-// A workgroup owns TILE = 4 neighbouring n of one m. Its lanes share k in units of 16 codes, two at a time, whose loads
+// A workgroup owns TILE = 4 neighbouring n of BATCH neighbouring m, so that it loads each weight once for all. Its lanes share k in units of 16 codes, two at a time, whose loads
 // all go out before the first is used; the sums of its subgroups, of whatever size, meet in workgroup memory.
 
 override WG: u32 = 128u;
+override BATCH: u32 = 1u; // at most 8, a divisor of m
 
-struct Sums { products: vec4<i32>, outliers: vec4<f32> }
+// What a lane adds up: four n of each m.
+struct Sums { products: array<vec4<i32>, 8>, outliers: array<vec4<f32>, 8> }
 
-var<workgroup> partial: array<Sums, 64>; // of each subgroup, which has at least four lanes
+struct Partial { products: vec4<i32>, outliers: vec4<f32> }
+
+var<workgroup> partial: array<Partial, 64>; // of each subgroup, which has at least four lanes
 
 fn four_dots(x: vec4<u32>, w0: vec4<u32>, w1: vec4<u32>, w2: vec4<u32>, w3: vec4<u32>) -> vec4<i32> {
     return vec4(dot16(x, w0), dot16(x, w1), dot16(x, w2), dot16(x, w3));
@@ -27,8 +31,6 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
     var i = index;
     for (; i + WG < units; i += 2u * WG) {
         let j = i + WG;
-        let xa = x_codes(m, i);
-        let xb = x_codes(m, j);
         let a0 = code_words[row.x + i];
         let a1 = code_words[row.y + i];
         let a2 = code_words[row.z + i];
@@ -37,23 +39,29 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
         let b1 = code_words[row.y + j];
         let b2 = code_words[row.z + j];
         let b3 = code_words[row.w + j];
-        sums.products += four_dots(xa, a0, a1, a2, a3) + four_dots(xb, b0, b1, b2, b3);
+        for (var b = 0u; b < BATCH; b++) {
+            sums.products[b] += four_dots(x_codes(m + b, i), a0, a1, a2, a3) + four_dots(x_codes(m + b, j), b0, b1, b2, b3);
+        }
     }
     if (i < units) {
-        let xa = x_codes(m, i);
-        sums.products += four_dots(xa, code_words[row.x + i], code_words[row.y + i], code_words[row.z + i], code_words[row.w + i]);
+        for (var b = 0u; b < BATCH; b++) {
+            sums.products[b] += four_dots(x_codes(m + b, i), code_words[row.x + i], code_words[row.y + i], code_words[row.z + i],
+                                          code_words[row.w + i]);
+        }
     }
     let words = params.k / 32u;
-    for (var word = index; word < words; word += 2u * WG) {
-        let second = x_outliers(m, min(word + WG, words - 1u));
-        let columns = vec2(x_outliers(m, word), select(0u, second, word + WG < words));
-        for (var j = 0u; j < 2u; j++) {
-            var left = columns[j];
-            while (left != 0u) {
-                let column = (word + j * WG) * 32u + firstTrailingBit(left);
-                left &= left - 1u;
-                let codes = bitcast<vec4<i32>>(four_words(row, column / 4u) << vec4(24u - column % 4u * 8u)) >> vec4(24u);
-                sums.outliers += x_value(m, column) * vec4<f32>(codes);
+    for (var b = 0u; b < BATCH; b++) {
+        for (var word = index; word < words; word += 2u * WG) {
+            let second = x_outliers(m + b, min(word + WG, words - 1u));
+            let columns = vec2(x_outliers(m + b, word), select(0u, second, word + WG < words));
+            for (var j = 0u; j < 2u; j++) {
+                var left = columns[j];
+                while (left != 0u) {
+                    let column = (word + j * WG) * 32u + firstTrailingBit(left);
+                    left &= left - 1u;
+                    let codes = bitcast<vec4<i32>>(four_words(row, column / 4u) << vec4(24u - column % 4u * 8u)) >> vec4(24u);
+                    sums.outliers[b] += x_value(m + b, column) * vec4<f32>(codes);
+                }
             }
         }
     }
@@ -65,26 +73,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
     let n0 = (group.x + group.z * groups.x) * 4u;
-    let m = group.y;
+    let m = group.y * BATCH;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
     for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
         let first = i_pass * rows;
-        let sums = lane_sums(m, first + n0, subgroup * lanes + lane);
-        let whole = Sums(subgroupAdd(sums.products), subgroupAdd(sums.outliers));
-        if (lane == 0u) { partial[subgroup] = whole; }
-        workgroupBarrier();
-        // A lane a row.
-        if (subgroup == 0u && lane < 4u && n0 + lane < rows) {
-            var products = 0;
-            var outliers = 0.0;
-            for (var s = 0u; s < subgroups; s++) {
-                products += partial[s].products[lane];
-                outliers += partial[s].outliers[lane];
+        var sums = lane_sums(m, first + n0, subgroup * lanes + lane);
+        for (var b = 0u; b < BATCH; b++) {
+            let whole = Partial(subgroupAdd(sums.products[b]), subgroupAdd(sums.outliers[b]));
+            if (lane == 0u) { partial[subgroup] = whole; }
+            workgroupBarrier();
+            // A lane a row of w.
+            if (subgroup == 0u && lane < 4u && n0 + lane < rows) {
+                var products = 0;
+                var outliers = 0.0;
+                for (var s = 0u; s < subgroups; s++) {
+                    products += partial[s].products[lane];
+                    outliers += partial[s].outliers[lane];
+                }
+                let n = first + n0 + lane;
+                store_row(m + b, n, value_of(products, outliers, x_scale(m + b), n));
             }
-            let n = first + n0 + lane;
-            store_row(m, n, value_of(products, outliers, x_scale(m), n));
+            workgroupBarrier();
         }
-        workgroupBarrier();
     }
 }

@@ -10,7 +10,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[
         linear::matvec_subgroup(
             wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product_row", "lib/product"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4)],
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1)],
         ),
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product_row", "lib/product"),

@@ -11,7 +11,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: &[
         linear::matvec_subgroup(
             wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product_row", "lib/product"; "lib/units"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_grid", "lib/norm", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),

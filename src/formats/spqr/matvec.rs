@@ -16,6 +16,7 @@ pub static KERNEL: Kernel = Kernel {
                 ("NORMED", 0),
                 ("WG", 64),
                 ("TILE", 4),
+                ("BATCH", 1),
                 ("BITS", 3),
                 ("SCALE_WIDTH", 3),
                 ("ZERO_WIDTH", 3),
