@@ -1,12 +1,18 @@
 // w in bf16 [n, k], two per u32, low half first, for lib/matvec_subgroup.wgsl.
 // A lane loads four columns at a time, so that neighbours read neighbouring x and neighbouring w, and two such quads 64
-// columns apart: of sixteen lanes each load takes whole lines of 128 bytes. All loads go out before the first is used.
+// columns apart: of sixteen lanes each load takes whole lines of 128 bytes. All loads of w go out before the first is used,
+// and once for all m.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> next: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+override BATCH: u32 = 1u; // at most 8, a divisor of m
+
+// Of each m.
+alias Sums = array<vec4<f32>, 8>;
 
 // The sum, and four products more.
 fn add(w: vec2<u32>, x: vec4<f32>, sum: f32) -> f32 {

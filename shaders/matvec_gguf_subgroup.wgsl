@@ -5,7 +5,7 @@
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
-fn lane_sums(m: u32, n0: u32, index: u32) -> Sums { return staged_sums(m, n0, index); }
+fn lane_sums(m: u32, n0: u32, index: u32) -> Sums { return Sums(staged_sums(m, n0, index)); }
 
 fn whole_units() -> u32 { return params.k / 32u; }
 
@@ -21,25 +21,23 @@ fn lane_of(n0: u32, unit: u32) -> Lane {
 // Of a unit's x: what all its products begin with and what minimums are multiplied by, for either half or for all.
 struct UnitSums { begin_a: vec2<f32>, begin_b: vec2<f32>, a: f32, b: f32 }
 
-// A unit of four rows: codes, and statistics as they are stored.
-struct Weights { c0: Codes, c1: Codes, c2: Codes, c3: Codes, s0: Stats, s1: Stats, s2: Stats, s3: Stats }
-
-// What they have of the unit `further` on.
-fn load_weights(lane: Lane, further: u32) -> Weights {
-    let u = lane.unit + further;
-    let s = lane.stats + vec4(u / STAT_UNITS);
-    return Weights(load_codes(lane.rows.x + u), load_codes(lane.rows.y + u), load_codes(lane.rows.z + u), load_codes(lane.rows.w + u),
-                   load_stats(s.x, lane.part), load_stats(s.y, lane.part), load_stats(s.z, lane.part), load_stats(s.w, lane.part));
-}
-
-// Their sums with a unit of x more.
-fn unit_sums(lane: Lane, w: Weights, xs: Quads, before: vec4<f32>) -> vec4<f32> {
+fn turn(lane: Lane, first: u32, v: Quads, place: u32, index: u32, before: vec4<f32>) -> vec4<f32> {
+    let u = lane.unit + first;
+    let c0 = load_codes(lane.rows.x + u);
+    let c1 = load_codes(lane.rows.y + u);
+    let c2 = load_codes(lane.rows.z + u);
+    let c3 = load_codes(lane.rows.w + u);
+    let s0 = load_stats(lane.stats.x + u / STAT_UNITS, lane.part);
+    let s1 = load_stats(lane.stats.y + u / STAT_UNITS, lane.part);
+    let s2 = load_stats(lane.stats.z + u / STAT_UNITS, lane.part);
+    let s3 = load_stats(lane.stats.w + u / STAT_UNITS, lane.part);
+    let xs = deal(v, place, index);
     var a = pairs(xs[0], xs[1], xs[2], xs[3]);
     let b = pairs(xs[4], xs[5], xs[6], xs[7]);
     if (GROUP == 32u) { a += b; }
     let sums = UnitSums(begin(a, OFFSET), begin(b, OFFSET), (a.x + a.y) * (1.0 / WHOLE), (b.x + b.y) * (1.0 / WHOLE));
-    return vec4(row_sum(w.c0, unit_stats(w.s0, lane.part), xs, sums, before.x), row_sum(w.c1, unit_stats(w.s1, lane.part), xs, sums, before.y),
-                row_sum(w.c2, unit_stats(w.s2, lane.part), xs, sums, before.z), row_sum(w.c3, unit_stats(w.s3, lane.part), xs, sums, before.w));
+    return vec4(row_sum(c0, unit_stats(s0, lane.part), xs, sums, before.x), row_sum(c1, unit_stats(s1, lane.part), xs, sums, before.y),
+                row_sum(c2, unit_stats(s2, lane.part), xs, sums, before.z), row_sum(c3, unit_stats(s3, lane.part), xs, sums, before.w));
 }
 
 fn row_sum(c: Codes, s: UnitStats, xs: Quads, sums: UnitSums, before: f32) -> f32 {

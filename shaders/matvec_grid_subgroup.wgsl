@@ -28,8 +28,11 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
     let row = four_rows(n0) * ((params.k + 127u) / 128u * 4u);
     let span = min(GROUP & (~GROUP + 1u), 4u);
     let stats = n0 / 4u * (units / GROUP);
-    var sums: Sums;
+    var sums: vec4<f32>;
     for (var i = index; i < units; i += WG) {
+        let q = m * (params.k / 4u) + i / span * span * 8u + i % span;
+        let xs = Quads(x[q], x[q + 1u * span], x[q + 2u * span], x[q + 3u * span],
+                       x[q + 4u * span], x[q + 5u * span], x[q + 6u * span], x[q + 7u * span]);
         let c0 = load_codes(row.x + i);
         let c1 = load_codes(row.y + i);
         let c2 = load_codes(row.z + i);
@@ -37,15 +40,10 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
         let words = scales[stats + i / GROUP];
         let scale = vec4(unpack2x16float(words.x), unpack2x16float(words.y));
         let zero = four_zeros(stats + i / GROUP);
-        for (var b = 0u; b < BATCH; b++) {
-            let q = (m + b) * (params.k / 4u) + i / span * span * 8u + i % span;
-            let xs = Quads(x[q], x[q + 1u * span], x[q + 2u * span], x[q + 3u * span],
-                           x[q + 4u * span], x[q + 5u * span], x[q + 6u * span], x[q + 7u * span]);
-            let x_pairs = pairs(xs[0], xs[1], xs[2], xs[3]) + pairs(xs[4], xs[5], xs[6], xs[7]);
-            let coded = vec4(row_sum(c0, xs, x_pairs), row_sum(c1, xs, x_pairs), row_sum(c2, xs, x_pairs), row_sum(c3, xs, x_pairs));
-            sums[b] += scale * (coded - zero * ((x_pairs.x + x_pairs.y) * (1.0 / WHOLE)));
-        }
+
+        let x_pairs = pairs(xs[0], xs[1], xs[2], xs[3]) + pairs(xs[4], xs[5], xs[6], xs[7]);
+        let coded = vec4(row_sum(c0, xs, x_pairs), row_sum(c1, xs, x_pairs), row_sum(c2, xs, x_pairs), row_sum(c3, xs, x_pairs));
+        sums += scale * (coded - zero * ((x_pairs.x + x_pairs.y) * (1.0 / WHOLE)));
     }
-    for (var b = 0u; b < BATCH; b++) { sums[b] *= WHOLE; }
-    return sums;
+    return Sums(sums * WHOLE);
 }

@@ -66,22 +66,19 @@ fn row_sum(c: Codes, xs: Quads, a: Half, b: Half, r: u32, before: vec4<f32>) -> 
     return fma(b.s[r], second, fma(a.s[r], first, before[r]));
 }
 
-// A unit of four rows: codes, and statistics as they are stored, of either half.
-struct Weights { c0: Codes, c1: Codes, c2: Codes, c3: Codes, a: Coded, b: Coded }
-
-// What they have of the unit `further` on.
-fn load_weights(lane: Lane, further: u32) -> Weights {
-    let u = lane.unit + further;
-    let groups = further / UNITS * groups_of_turn();
-    return Weights(load_codes(lane.rows.x + u), load_codes(lane.rows.y + u), load_codes(lane.rows.z + u), load_codes(lane.rows.w + u),
-                   load_coded(lane, 0u, groups), load_coded(lane, 1u, groups));
-}
-
-// Their sums with a unit of x more.
-fn unit_sums(lane: Lane, w: Weights, xs: Quads, before: vec4<f32>) -> vec4<f32> {
-    let a = half_of(w.a, pairs(xs[0], xs[1], xs[2], xs[3]));
-    let b = half_of(w.b, pairs(xs[4], xs[5], xs[6], xs[7]));
-    return vec4(row_sum(w.c0, xs, a, b, 0u, before), row_sum(w.c1, xs, a, b, 1u, before), row_sum(w.c2, xs, a, b, 2u, before), row_sum(w.c3, xs, a, b, 3u, before));
+fn turn(lane: Lane, first: u32, v: Quads, place: u32, index: u32, before: vec4<f32>) -> vec4<f32> {
+    let u = lane.unit + first;
+    let c0 = load_codes(lane.rows.x + u);
+    let c1 = load_codes(lane.rows.y + u);
+    let c2 = load_codes(lane.rows.z + u);
+    let c3 = load_codes(lane.rows.w + u);
+    let groups = first / UNITS * groups_of_turn();
+    let coded_a = load_coded(lane, 0u, groups);
+    let coded_b = load_coded(lane, 1u, groups);
+    let xs = deal(v, place, index);
+    let a = half_of(coded_a, pairs(xs[0], xs[1], xs[2], xs[3]));
+    let b = half_of(coded_b, pairs(xs[4], xs[5], xs[6], xs[7]));
+    return vec4(row_sum(c0, xs, a, b, 0u, before), row_sum(c1, xs, a, b, 1u, before), row_sum(c2, xs, a, b, 2u, before), row_sum(c3, xs, a, b, 3u, before));
 }
 
 fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
@@ -94,13 +91,11 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
     for (var four = start.x / 4u + index; four < fours; four += WG) {
         let entries = next_entries;
         next_entries = four_outliers(min(four + WG, fours - 1u));
-        for (var b = 0u; b < BATCH; b++) {
-            let products = vec4(times_x(entries.x, m + b), times_x(entries.y, m + b), times_x(entries.z, m + b), times_x(entries.w, m + b));
-            for (var e = 0u; e < 4u; e++) {
-                let at = vec4(four * 4u + e);
-                sums[b] += select(vec4(0.0), vec4(products[e]), (at >= start) & (at < vec4(start.yzw, end)));
-            }
+        let products = vec4(times_x(entries.x, m), times_x(entries.y, m), times_x(entries.z, m), times_x(entries.w, m));
+        for (var e = 0u; e < 4u; e++) {
+            let at = vec4(four * 4u + e);
+            sums += select(vec4(0.0), vec4(products[e]), (at >= start) & (at < vec4(start.yzw, end)));
         }
     }
-    return sums;
+    return Sums(sums);
 }

@@ -1,13 +1,10 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to lib/norm.wgsl and a file that says what a lane adds up of four rows of w, `lane_sums`. Needs SUBGROUP. For m from 1 to 8.
-// A workgroup owns TILE = 4 neighbouring n of BATCH neighbouring m, so that it loads each weight once for all. Its lanes
-// share k; the sums of its subgroups, of whatever size, meet in workgroup memory.
+// Append to lib/norm.wgsl and a file that says how many m a workgroup takes, BATCH, and what a lane adds up of four rows of w for
+// each, `lane_sums`. Needs SUBGROUP. For m from 1 to 8.
+// A workgroup owns TILE = 4 neighbouring n of BATCH neighbouring m. Its lanes share k; the sums of its subgroups, of
+// whatever size, meet in workgroup memory.
 
 override WG: u32 = 128u;
-override BATCH: u32 = 1u; // at most 8, a divisor of m
-
-// What a lane adds up: four n of each m.
-alias Sums = array<vec4<f32>, 8>;
 
 // Of each subgroup, which has at least four lanes.
 var<workgroup> partial: array<vec4<f32>, 64>;
@@ -50,8 +47,9 @@ fn pass_over(m0: u32, first: u32, n0: u32, at: WorkgroupLane, squares: array<f32
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
-    let n0 = (group.x + group.z * groups.x) * 4u;
-    let m = group.y * BATCH;
+    let tile = tile_of(group, groups);
+    let n0 = tile.n * 4u;
+    let m = tile.m * BATCH;
     if (n0 >= rows_of_pass()) { return; }
     let at = WorkgroupLane(subgroup, subgroups, lane, subgroup * lanes + lane);
     var squares: array<f32, 8>;

@@ -8,13 +8,14 @@ var<workgroup> staged: array<vec4<f32>, 576>; // nine for each unit, so that nei
 fn first_quad(index: u32) -> u32 { return index / 8u * 64u + index % 8u; }
 fn first_place(index: u32) -> u32 { return index / 8u * 72u + index % 8u; }
 
-// Where columns do not end with a turn, `last` is the last quad of them. What would lie beyond is never used.
-fn load_quads(q: u32, last: u32, whole: bool) -> Quads {
-    if (!whole) {
-        return Quads(x[min(q, last)], x[min(q + 8u, last)], x[min(q + 16u, last)], x[min(q + 24u, last)],
-                     x[min(q + 32u, last)], x[min(q + 40u, last)], x[min(q + 48u, last)], x[min(q + 56u, last)]);
-    }
+fn load_quads(q: u32) -> Quads {
     return Quads(x[q], x[q + 8u], x[q + 16u], x[q + 24u], x[q + 32u], x[q + 40u], x[q + 48u], x[q + 56u]);
+}
+
+// The same where columns end at quad `last`; what would lie beyond is never used.
+fn load_last_quads(q: u32, last: u32) -> Quads {
+    return Quads(x[min(q, last)], x[min(q + 8u, last)], x[min(q + 16u, last)], x[min(q + 24u, last)],
+                 x[min(q + 32u, last)], x[min(q + 40u, last)], x[min(q + 48u, last)], x[min(q + 56u, last)]);
 }
 
 // Hands out quads, after the loads of weights: those need not have come.
@@ -35,33 +36,23 @@ fn deal(v: Quads, place: u32, index: u32) -> Quads {
     return own;
 }
 
-// Adds up a turn over rows that a lane has of w: `load_weights` loads its unit, `further` than that of `lane`, and `unit_sums`
-// multiplies. Quads of x begin at q and end at `last`, unless the turn is whole. A lane that is not used adds nothing.
-fn turn(lane: Lane, further: u32, q: u32, last: u32, whole: bool, used: bool, place: u32, index: u32, sums: ptr<function, Sums>) {
-    let row = params.k / 4u;
-    var v = load_quads(q, last, whole);
-    let weights = load_weights(lane, further);
-    for (var b = 0u; b < BATCH; b++) {
-        let xs = deal(v, place, index);
-        if (b + 1u < BATCH) { v = load_quads(q + (b + 1u) * row, last + (b + 1u) * row, whole); }
-        (*sums)[b] = select((*sums)[b], unit_sums(lane, weights, xs, (*sums)[b]), vec4(used));
-    }
-}
-
-// What a lane adds up of rows n0 to n0 + 3. `lane_of` says what it keeps from turn to turn.
-fn staged_sums(m: u32, n0: u32, index: u32) -> Sums {
+// What a lane adds up of rows n0 to n0 + 3. `turn` adds the products of a unit, and what it keeps from turn to turn is
+// what `lane_of` says.
+fn staged_sums(m: u32, n0: u32, index: u32) -> vec4<f32> {
     let units = params.k / 32u;
     let quad = m * units * 8u + first_quad(index);
     let place = first_place(index);
     let whole = whole_units() / UNITS * UNITS;
-    var sums: Sums;
+    var sums: vec4<f32>;
     // What whole turns leave. Lanes beyond it repeat the last unit.
     for (var first = whole; first < units; first += UNITS) {
         let lane = lane_of(n0, min(first + index, units - 1u));
-        turn(lane, 0u, quad + first * 8u, (m * units + units) * 8u - 1u, false, first + index < units, place, index, &sums);
+        let more = turn(lane, 0u, load_last_quads(quad + first * 8u, (m * units + units) * 8u - 1u), place, index, sums);
+        sums = select(sums, more, vec4(first + index < units));
     }
     let lane = lane_of(n0, index);
-    for (var q = 0u; q < whole * 8u; q += UNITS * 8u) { turn(lane, q / 8u, quad + q, 0u, true, true, place, index, &sums); }
-    for (var b = 0u; b < BATCH; b++) { sums[b] *= WHOLE; }
-    return sums;
+    for (var q = 0u; q < whole * 8u; q += UNITS * 8u) {
+        sums = turn(lane, q / 8u, load_quads(quad + q), place, index, sums);
+    }
+    return sums * WHOLE;
 }

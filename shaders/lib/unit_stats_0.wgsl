@@ -14,9 +14,8 @@ fn row_stats() -> u32 { return (params.k + 127u) / 128u; }
 // Where in them unit u, or any that lies a multiple of STAT_UNITS further, has its own.
 fn part_of(u: u32) -> vec2<u32> { return vec2(u % 4u / 2u, u % 2u * 16u); }
 
-alias Stats = u32; // as they are stored
-fn load_stats(at: u32, part: vec2<u32>) -> Stats { return stats[at][part.x]; }
+fn load_stats(at: u32, part: vec2<u32>) -> u32 { return stats[at][part.x]; }
 
-fn unit_stats(word: Stats, part: vec2<u32>) -> UnitStats {
+fn unit_stats(word: u32, part: vec2<u32>) -> UnitStats {
     return UnitStats(vec2(1.0), vec2(0.0), unpack2x16float(word >> part.y).x, 0.0);
 }

@@ -12,10 +12,9 @@ fn row_stats() -> u32 { return params.k / 256u; }
 
 fn part_of(u: u32) -> vec2<u32> { return vec2(u % 8u / 2u, u % 2u * 16u); }
 
-alias Stats = vec2<u32>; // as they are stored
-fn load_stats(at: u32, part: vec2<u32>) -> Stats { return vec2(stats[at * 5u + part.x], stats[at * 5u + 4u]); }
+fn load_stats(at: u32, part: vec2<u32>) -> vec2<u32> { return vec2(stats[at * 5u + part.x], stats[at * 5u + 4u]); }
 
-fn unit_stats(w: Stats, part: vec2<u32>) -> UnitStats {
+fn unit_stats(w: vec2<u32>, part: vec2<u32>) -> UnitStats {
     let bytes = w.x >> part.y;
     let s = bytes & 0x0f0fu;
     let t = (bytes >> 4u) & 0x0f0fu;

@@ -16,10 +16,9 @@ fn part_of(u: u32) -> vec2<u32> {
     return vec2(u % 4u / 2u, (shift + u % 8u / 4u * 4u) | ((shift + u % 8u / 2u * 2u) << 8u));
 }
 
-alias Stats = vec4<u32>; // as they are stored
-fn load_stats(at: u32, part: vec2<u32>) -> Stats { return stats[at]; }
+fn load_stats(at: u32, part: vec2<u32>) -> vec4<u32> { return stats[at]; }
 
-fn unit_stats(w: Stats, part: vec2<u32>) -> UnitStats {
+fn unit_stats(w: vec4<u32>, part: vec2<u32>) -> UnitStats {
     let low = (select(w.x, w.y, part.x == 1u) >> (part.y & 31u)) & 0x0f0fu;
     let both = low | (((w.z >> (part.y >> 8u)) & 0x0303u) << 4u);
     let own = vec2<f32>(vec2(extractBits(both, 0u, 8u), extractBits(both, 8u, 8u))) - vec2(32.0);

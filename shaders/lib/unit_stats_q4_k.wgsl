@@ -12,10 +12,9 @@ fn row_stats() -> u32 { return params.k / 256u; }
 
 fn part_of(u: u32) -> vec2<u32> { return vec2(u % 8u / 4u, u % 4u * 8u); }
 
-alias Stats = vec4<u32>; // as they are stored
-fn load_stats(at: u32, part: vec2<u32>) -> Stats { return stats[at]; }
+fn load_stats(at: u32, part: vec2<u32>) -> vec4<u32> { return stats[at]; }
 
-fn unit_stats(w: Stats, part: vec2<u32>) -> UnitStats {
+fn unit_stats(w: vec4<u32>, part: vec2<u32>) -> UnitStats {
     let second = part.x == 1u; // of the fours of groups
     let low = vec2(select(w.y, w.w, second), select(w.z, w.w >> 4u, second)) >> vec2(part.y);
     let high = (w.yz >> vec2(part.y + 2u)) & vec2(select(0u, 48u, second));

@@ -160,7 +160,7 @@ impl Plan {
             step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
             step.consts.extend(tile(m, block.rows));
-            // A matvec's workgroups compute all rows of y.
+            // Of matvecs that can, a workgroup takes all rows.
             step.consts.push(("BATCH", m as u32));
             step.consts.push(("PASSES", if gates > 0 { 2 } else { 1 }));
             step.consts.push(("GATED", u32::from(gates > 0)));
@@ -207,10 +207,11 @@ type Defaults = &'static [(&'static str, u32)];
 
 /// Matvec whose workgroups share the columns of `TILE` rows and add up by subgroup operations.
 pub(crate) const fn matvec_subgroup(wgsl: Files, consts: Defaults) -> Variant {
-    Variant { name: "subgroup", needs: Needs::SUBGROUP, wgsl, consts, tile: batch_tile, nmse: 1e-10 }
+    let tile = |c: &Consts| [1, c.get("TILE")];
+    Variant { name: "subgroup", needs: Needs::SUBGROUP, wgsl, consts, tile, nmse: 1e-10 }
 }
 
-/// Returns the rows and columns of y that a workgroup of such a matvec computes.
+/// Returns the rows and columns of y that a workgroup takes where it loads each weight once for several rows.
 pub(crate) fn batch_tile(consts: &Consts) -> [u32; 2] {
     [consts.get("BATCH"), consts.get("TILE")]
 }

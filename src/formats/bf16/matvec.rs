@@ -8,10 +8,13 @@ pub static KERNEL: Kernel = Kernel {
     name: "matvec_bf16",
     params: Params::FIELDS,
     variants: &[
-        linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product_row", "lib/product"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1)],
-        ),
+        Variant {
+            tile: linear::batch_tile,
+            ..linear::matvec_subgroup(
+                wgsl!("lib/matvec_subgroup", "matvec_bf16_subgroup", "lib/norm", "lib/product_row", "lib/product"),
+                &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1)],
+            )
+        },
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_bf16", "lib/norm", "lib/product_row", "lib/product"),
             &[("PASSES", 1), ("NORMED", 0), ("WG", 64)],
@@ -58,6 +61,8 @@ pub static KERNEL: Kernel = Kernel {
         Case::bench("9472x3584", |t| product(t, &KERNEL, 1, 3584, &[9472], PLAIN)),
         Case::test("37x64_bias", |t| product(t, &KERNEL, 1, 64, &[37], BIAS)),
         Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, 3, 96, &[100], BIAS | ADD)),
+        Case::test("8_rows_of_37x416_bias_add", |t| product(t, &KERNEL, 8, 416, &[37], BIAS | ADD)),
+        Case::test("5_rows_of_64x160_normed_gated", |t| product(t, &KERNEL, 5, 160, &[64], NORM | GATE)),
         Case::test("two_parts_bias", |t| product(t, &KERNEL, 1, 160, &[33, 70], BIAS)),
         Case::test("2_rows_of_64x160_gated_bias", |t| product(t, &KERNEL, 2, 160, &[64], GATE | BIAS)),
         Case::test("2_rows_of_64x160_normed_gated_order", |t| {

@@ -24,8 +24,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            gguf_wgsl!(units "lib/matvec_subgroup", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("TILE", 4), ("BATCH", 1), ("BLOCK", 2)],
+            gguf_wgsl!(units "lib/matvec_subgroup", "lib/one_row", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"),
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("TILE", 4), ("BLOCK", 2)],
         ),
         Variant::portable(
             gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"; "lib/words"),

@@ -10,8 +10,8 @@ pub static KERNEL: Kernel = Kernel {
     params: Params::FIELDS,
     variants: &[
         linear::matvec_subgroup(
-            wgsl!("lib/matvec_subgroup", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product_row", "lib/product"; "lib/units"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1), ("GROUP", 4), ("BITS", 4)],
+            wgsl!("lib/matvec_subgroup", "lib/one_row", "lib/units", "matvec_grid_subgroup", "lib/norm", "lib/product_row", "lib/product"; "lib/units"),
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("GROUP", 4), ("BITS", 4)],
         ),
         Variant::portable(
             wgsl!("lib/matvec", "lib/weights_grid", "lib/norm", "lib/product_row", "lib/product"; "lib/codes", "lib/words"),
@@ -44,6 +44,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("q8_13x1280", |t| product(t, &KERNEL, [1, 1280], &[13], [8, 256], PLAIN)),
         Case::test("q4_37x96_bias", |t| product(t, &KERNEL, [1, 96], &[37], [4, 32], BIAS)),
         Case::test("q3_3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], [3, 32], BIAS | ADD)),
+        Case::test("q4_8_rows_of_70x384", |t| product(t, &KERNEL, [8, 384], &[70], [4, 128], PLAIN)),
         Case::test("q4_64x192_gated", |t| product(t, &KERNEL, [1, 192], &[64], [4, 64], GATE)),
         Case::test("q3_64x192_normed_gated_order", |t| {
             product(t, &KERNEL, [1, 192], &[64], [3, 64], NORM | GATE | ORDER)

@@ -45,6 +45,7 @@ pub static KERNEL: Kernel = Kernel {
         Case::test("37x64_no_outliers_bias", |t| product(t, &KERNEL, [1, 64], &[37], 0.0, BIAS)),
         Case::test("37x96_all_outliers", |t| product(t, &KERNEL, [1, 96], &[37], 1e-9, PLAIN)),
         Case::test("3_rows_of_100x96_bias_add", |t| product(t, &KERNEL, [3, 96], &[100], 0.9, BIAS | ADD)),
+        Case::test("8_rows_of_64x160_gated", |t| product(t, &KERNEL, [8, 160], &[64], 0.9, GATE)),
         Case::test("9x2144_bias", |t| product(t, &KERNEL, [1, 2144], &[9], 0.99, BIAS)),
         // More words of outliers than a workgroup has lanes.
         Case::test("5x4256", |t| product(t, &KERNEL, [1, 4256], &[5], 0.9, PLAIN)),

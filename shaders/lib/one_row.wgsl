@@ -1,0 +1,4 @@
+// A workgroup of lib/matvec_subgroup.wgsl takes one m: the codes of more, turned to floats once, would not fit in registers.
+
+const BATCH = 1u;
+alias Sums = array<vec4<f32>, 1>;
