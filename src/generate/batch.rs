@@ -270,7 +270,10 @@ impl Engine {
             return Ok(*known);
         }
         let batch = &self.batch;
-        let mut plan = Plan::new();
+        let mut plan = match kind {
+            BatchProgram::Pass(m) => self.empty_plan(m),
+            _ => Plan::new(),
+        };
         let output = match kind {
             BatchProgram::Pass(m) => {
                 let x = self.model.forward(&mut plan, batch.token.first_cols(m), batch.rows.first(m), &self.cache);

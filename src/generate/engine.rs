@@ -176,10 +176,17 @@ impl Engine {
         (self.model.weight_bytes(), self.cache.bytes(), self.backend.memory().1)
     }
 
+    /// Returns a plan without steps for a pass of `m` rows. Where steps are fused, up to eight rows are each computed as if
+    /// alone: the kernels for many rows are for tiles of 64.
+    pub(super) fn empty_plan(&self, m: usize) -> Plan {
+        let alone = m <= 8 && self.backend.fuses() && !self.model.rows_depend();
+        if alone { Plan::alone() } else { Plan::new() }
+    }
+
     /// Returns the plan for `m` rows, and the tensor of its output.
     pub fn plan(&self, m: usize, output: PassOutput) -> (Plan, Option<Tensor>) {
         let rows = Rows { position: self.position, slot: self.position, reach: self.reach }.first(m);
-        let mut plan = Plan::new();
+        let mut plan = self.empty_plan(m);
         let x = self.model.forward(&mut plan, self.token.first_cols(m), rows, &self.cache);
         let output = match output {
             PassOutput::Nothing => None,

@@ -167,7 +167,7 @@ impl Decoder {
     pub fn logits(&self, plan: &mut Plan, x: Stream, row0: usize, rows: usize) -> Tensor {
         let eps = self.config.rms_norm_eps;
         let norm = |plan: &mut Plan| Activation::new(plan.rms_norm("model.norm", x.x, row0, rows, self.norm, eps));
-        let mut h = x.to_norm(eps).unwrap_or_else(|| norm(plan));
+        let mut h = x.to_norm(eps).filter(|_| rows == x.x.rows).unwrap_or_else(|| norm(plan));
         self.lm_head.apply(plan, "lm_head", &mut h)
     }
 

@@ -19,7 +19,9 @@ fn fused_steps_give_the_logits_of_those_they_replace() {
         let logits_on = |device: DeviceChoice| {
             let spec = Spec::parse(fixture(model).to_str().unwrap()).unwrap();
             let mut model = load(&spec, &device, Some(32), &mut ()).unwrap();
-            model.engine.prefill(&[5, 3, 8, 13, 2]).unwrap();
+            // By the kernels for many rows, and as a few rows each alone.
+            model.engine.prefill(&[5, 3, 8, 13, 2, 9, 4, 11, 6, 1, 12]).unwrap();
+            model.engine.prefill(&[10, 3, 14]).unwrap();
             model.engine.logits(&[7]).unwrap()
         };
         let fused = logits_on(DeviceChoice { device: Some("emulated:32".into()), ..DeviceChoice::default() });
