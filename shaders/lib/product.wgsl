@@ -16,6 +16,7 @@ struct Params {
     flags: u32,
     group_size: u32, // columns that share a scale, where the format has groups
     eps: f32,
+    threshold: f32, // LLM.int8(): the least outlier
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

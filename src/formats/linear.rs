@@ -18,6 +18,8 @@ pub struct Linear {
     pub layout: WeightLayout,
     pub row_blocks: Vec<RowBlock>,
     pub bias: Option<Tensor>,
+    /// True if products of one row do what would be a step before them.
+    pub fuses: bool,
     /// Stored column k multiplies column order\[k\] of x.
     pub order: Option<ColumnOrder>,
     /// Bytes that the format's formula counts for a quantized weight; 0 for an unquantized one.
@@ -168,6 +170,7 @@ impl Linear {
             layout: weight.layout(),
             row_blocks: blocks,
             bias: None,
+            fuses: backend.fuses(),
             order,
             counted_bytes: weight.true_bits().div_ceil(8),
         })
@@ -210,9 +213,13 @@ impl Linear {
     ) -> Tensor {
         let Linear { format, cols: k, ref row_blocks, layout, bias, .. } = *self;
         let many = plan.together(input.rows());
-        let x = (format.input)(self, plan, name, input);
+        let fused = format.fused.filter(|_| self.fuses && !many);
+        let x = match fused {
+            Some(_) => self.ordered_input(plan, name, input),
+            None => (format.input)(self, plan, name, input),
+        };
         let args = LinearArgs { x, norm: input.norm, k, row_blocks, layout, bias, output, first, next };
-        let y = plan.linear(format.product[usize::from(many)], name, args);
+        let y = plan.linear(fused.unwrap_or(format.product[usize::from(many)]), name, args);
         if let Some(rest) = format.rest.filter(|_| many) {
             rest(plan, name, args, y);
         }

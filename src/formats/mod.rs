@@ -55,6 +55,8 @@ pub struct Format {
     pub kernels: &'static [&'static Kernel],
     /// Those of the product: of one row, and of many.
     pub product: [&'static Kernel; 2],
+    /// That of one row where steps are fused, of the input as it is. None: the first of those.
+    pub fused: Option<&'static Kernel>,
     /// Returns the input of the product as its kernels take it.
     pub input: fn(&Linear, &mut Plan, &str, &mut Activation) -> Tensor,
     /// True if the product of one row can norm its input and order the columns of its output ([`Activation::to_norm`]).

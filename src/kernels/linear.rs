@@ -70,6 +70,8 @@ params! {
         pub group_size: u32,
         /// Epsilon of x's norm.
         pub eps: f32,
+        /// LLM.int8(): the least f32 that is an outlier.
+        pub threshold: f32,
         /// For the references; shaders have them as the constants `BITS`, `SCALE_WIDTH`, `ZERO_WIDTH` and `BLOCK`.
         pub bits: u32,
         pub scale_bits: u32,
@@ -188,8 +190,8 @@ pub(crate) fn can_gate(row_blocks: &[RowBlock]) -> bool {
 
 impl Params {
     fn of(layout: WeightLayout) -> Params {
-        let WeightLayout { bits, group_size, scale_bits, zero_bits, block, .. } = layout;
-        Params { group_size: group_size as u32, bits, scale_bits, zero_bits, block, ..Params::zeroed() }
+        let WeightLayout { bits, group_size, scale_bits, zero_bits, threshold, block } = layout;
+        Params { group_size: group_size as u32, bits, scale_bits, zero_bits, threshold, block, ..Params::zeroed() }
     }
 }
 

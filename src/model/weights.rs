@@ -283,6 +283,7 @@ impl<'a> Weights<'a> {
         }
         self.loaded += 1;
         Ok(Linear {
+            fuses: self.backend.fuses(),
             format: &bf16::FORMAT,
             rows,
             cols,

@@ -239,6 +239,13 @@ impl<'a> Io<'a> {
         Io { params, inputs, outputs }
     }
 
+    /// Returns the step with other words for an input, by number from 0.
+    pub fn with_input<'b>(&'b mut self, input: usize, words: &'b [u32]) -> Io<'b> {
+        let mut inputs = self.inputs.clone();
+        inputs[input] = words;
+        Io { params: self.params, inputs, outputs: self.outputs.iter_mut().map(|output| &mut **output).collect() }
+    }
+
     /// Returns the step's parameters.
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])

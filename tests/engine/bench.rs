@@ -178,7 +178,7 @@ fn decoding_takes_few_dispatches() {
         ("qwen2.5-0.5b", Some("q4_0"), 6),
         ("qwen2.5-0.5b", Some("spqr:3"), 6),
         ("qwen3-0.6b", Some("gptq:2"), 6),
-        ("qwen2.5-0.5b", Some("int8"), 12),
+        ("qwen2.5-0.5b", Some("int8"), 8),
     ] {
         let config = Config { num_hidden_layers: 2, ..Config::published(model).unwrap() };
         let quant = quant.map(|quant| quant.parse().unwrap());

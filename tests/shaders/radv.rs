@@ -32,6 +32,7 @@ static VALU_PER_WEIGHT: &[(&str, f64)] = &[
     ("matvec_spqr/subgroup/3", 3.7),
     ("matvec_spqr", 3.6),
     ("matvec_int8", 0.5),
+    ("matvec_quantize_int8", 2.5),
 ];
 
 /// Loads that such a matvec has in flight when it first waits for one.

@@ -27,6 +27,7 @@ pub static FORMAT: Format = Format {
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &embed::KERNEL],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
+    fused: None,
     norms: true,
     rest: None,
     embed: Some(&embed::KERNEL),

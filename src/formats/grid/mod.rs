@@ -34,6 +34,7 @@ pub static FORMAT: Format = Format {
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
+    fused: None,
     norms: true,
     rest: None,
     embed: None,

@@ -2,14 +2,14 @@
 //!
 //! Tensors of a row block, in binding order: codes, signed, four to a word, [n, k / 4]; scales [1, n] in f32.
 
-use super::outliers::{effective, outliers};
+use super::outliers::{effective, least_outlier, outliers};
 use super::quantize::{quantize, row_words};
 use crate::kernels::linear::{self, Params, WeightLayout};
 use crate::plan::{Element, Kernel, Tensor, Trial, kernel};
 
 /// Returns the numbers that products are specialized for.
 pub(super) fn layout(threshold: f32) -> WeightLayout {
-    WeightLayout { bits: 8, threshold, ..WeightLayout::default() }
+    WeightLayout { bits: 8, threshold: least_outlier(threshold), ..WeightLayout::default() }
 }
 
 /// Writes row `n` as f32.

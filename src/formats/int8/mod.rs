@@ -5,6 +5,7 @@ mod folder;
 mod layout;
 mod matmul;
 mod matvec;
+mod matvec_quantize;
 mod options;
 mod outliers;
 mod quantize;
@@ -24,14 +25,15 @@ pub const THRESHOLD: f32 = 6.0;
 
 pub static FORMAT: Format = Format {
     name: "int8",
-    kernels: &[&outliers::KERNEL, &quantize::KERNEL, &matvec::KERNEL, &matmul::KERNEL],
+    kernels: &[&outliers::KERNEL, &quantize::KERNEL, &matvec::KERNEL, &matvec_quantize::KERNEL, &matmul::KERNEL],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input,
+    fused: Some(&matvec_quantize::KERNEL),
     norms: false,
     rest: None,
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.
-    rows_depend: |layout| layout.threshold > 0.0,
+    rows_depend: |layout| layout.threshold < outliers::least_outlier(0.0),
     folders: &[&folder::FOLDER],
 };
 

@@ -16,6 +16,18 @@ pub(super) fn effective(threshold: f32) -> f32 {
     if threshold > 0.0 { threshold.min(BEYOND_F16) } else { BEYOND_F16 }
 }
 
+/// Returns the least f32 that is an outlier when it is rounded to f16. It is a threshold as well: no f16 lies between the two.
+pub(super) fn least_outlier(threshold: f32) -> f32 {
+    let threshold = effective(threshold);
+    let (mut below, mut least) = (0, f32::INFINITY.to_bits());
+    // Floats that are not negative are in the order of their bits.
+    while least - below > 1 {
+        let middle = below + (least - below) / 2;
+        if magnitude(f32::from_bits(middle)) >= threshold { least = middle } else { below = middle }
+    }
+    f32::from_bits(least)
+}
+
 /// |x| rounded to f16.
 pub(super) fn magnitude(x: f32) -> f32 {
     f16::from_f32(x).to_f32().abs().min(BEYOND_F16)
@@ -69,6 +81,16 @@ fn reference(io: &mut Io) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_outlier_is_the_first() {
+        for threshold in [6.0, 0.99, 1e-9, 65504.0] {
+            let least = least_outlier(threshold);
+            assert!(magnitude(least) >= threshold, "{threshold}");
+            assert!(magnitude(f32::from_bits(least.to_bits() - 1)) < threshold, "{threshold}");
+        }
+        assert_eq!(least_outlier(0.0), 65520.0);
+    }
 
     #[test]
     fn what_f16_does_not_hold_is_an_outlier() {

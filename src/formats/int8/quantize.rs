@@ -30,7 +30,12 @@ pub(super) fn quantize_rows(plan: &mut Plan, name: &str, x: Tensor, threshold: f
 pub static KERNEL: Kernel = Kernel {
     name: "int8_quantize",
     params: Params::FIELDS,
-    variants: &[Variant::portable(wgsl!("int8_quantize", "lib/f16_round"), &[("WG", 256)], |_| [1, 1], 0.0)],
+    variants: &[Variant::portable(
+        wgsl!("int8_quantize", "lib/f16_round", "lib/int8_factor"),
+        &[("WG", 256)],
+        |_| [1, 1],
+        0.0,
+    )],
     reference,
     host: None,
     cases: &[

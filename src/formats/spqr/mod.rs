@@ -30,6 +30,7 @@ pub static FORMAT: Format = Format {
     kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
+    fused: None,
     norms: true,
     rest: Some(matmul::add_outlier_product),
     embed: None,
