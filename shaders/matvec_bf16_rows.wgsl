@@ -16,9 +16,8 @@ var<workgroup> partial_squares: array<f32, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * ROWS;
-    let m = tile.m;
+    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let m = group.y;
     let words = params.k / 8u;
 
     if (is_normed()) { partial_squares[lane] = lane_squares(m, lane, WG); }

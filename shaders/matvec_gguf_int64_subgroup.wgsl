@@ -33,9 +33,8 @@ fn totals_of(own: array<vec4<f32>, 2>) -> vec4<f32> {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = (tile.n * LANES + lane) * ROWS;
-    let m = tile.m;
+    let n0 = ((group.x + group.z * groups.x) * LANES + lane) * ROWS;
+    let m = group.y;
     let blocks = (params.k + 127u) / 128u;
 
     var norm = 1.0;

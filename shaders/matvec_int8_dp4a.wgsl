@@ -72,9 +72,8 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * 4u;
-    let m = tile.m * BATCH;
+    let n0 = (group.x + group.z * groups.x) * 4u;
+    let m = group.y * BATCH;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
     for (var i_pass = 0u; i_pass < PASSES; i_pass++) {

@@ -13,9 +13,8 @@ const ROWS = LANES;
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * ROWS;
-    let m = tile.m;
+    let n0 = (group.x + group.z * groups.x) * ROWS;
+    let m = group.y;
     let units = params.k / 32u;
 
     let rows = rows_of_pass();

@@ -8,11 +8,10 @@ var<workgroup> largest: array<Largest, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * ROWS;
+    let n0 = (group.x + group.z * groups.x) * ROWS;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
-    largest[lane] = lane_largest(tile.m, lane);
+    largest[lane] = lane_largest(group.y, lane);
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (lane < half) { largest[lane] = larger(largest[lane], largest[lane + half]); }
@@ -21,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let most = largest[0];
     for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
         let first = i_pass * rows;
-        partial[lane] = lane_sums(tile.m, first + n0, lane, most);
+        partial[lane] = lane_sums(group.y, first + n0, lane, most);
         for (var half = WG / 2u; half > 0u; half /= 2u) {
             workgroupBarrier();
             if (lane < half) {
@@ -35,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         // A lane a row.
         if (lane < ROWS && n0 + lane < rows) {
             let h = lane / 4u;
-            store_sums(tile.m, first + n0 + lane, partial[0].products[h][lane % 4u], partial[0].outliers[h][lane % 4u], most);
+            store_sums(group.y, first + n0 + lane, partial[0].products[h][lane % 4u], partial[0].outliers[h][lane % 4u], most);
         }
         workgroupBarrier();
     }

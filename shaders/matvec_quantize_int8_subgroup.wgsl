@@ -10,12 +10,11 @@ var<workgroup> largest: array<Largest, 64>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * ROWS;
+    let n0 = (group.x + group.z * groups.x) * ROWS;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
     let index = subgroup * lanes + lane;
-    let own = lane_largest(tile.m, index);
+    let own = lane_largest(group.y, index);
     let whole = Largest(subgroupMax(own.kept), subgroupMax(own.all));
     if (lane == 0u) { largest[subgroup] = whole; }
     workgroupBarrier();
@@ -23,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var s = 1u; s < subgroups; s++) { most = larger(most, largest[s]); }
     for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
         let first = i_pass * rows;
-        let sums = lane_sums(tile.m, first + n0, index, most);
+        let sums = lane_sums(group.y, first + n0, index, most);
         let a = subgroupAdd(sums.products[0]);
         let b = subgroupAdd(sums.products[1]);
         let c = subgroupAdd(sums.outliers[0]);
@@ -43,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
                 products += partial[s].products[index / 4u][index % 4u];
                 outliers += partial[s].outliers[index / 4u][index % 4u];
             }
-            store_sums(tile.m, first + n0 + index, products, outliers, most);
+            store_sums(group.y, first + n0 + index, products, outliers, most);
         }
         workgroupBarrier();
     }

@@ -11,14 +11,13 @@ var<workgroup> partial_squares: array<f32, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * 8u;
+    let n0 = (group.x + group.z * groups.x) * 8u;
     let rows = rows_of_pass();
     if (n0 >= rows) { return; }
-    if (is_normed()) { partial_squares[lane] = lane_squares(tile.m, lane, WG); }
+    if (is_normed()) { partial_squares[lane] = lane_squares(group.y, lane, WG); }
     for (var i_pass = 0u; i_pass < PASSES; i_pass++) {
         let first = i_pass * rows;
-        partial[lane] = partial_sums(x_row(tile.m), (first + n0) / 8u, lane, WG);
+        partial[lane] = partial_sums(x_row(group.y), (first + n0) / 8u, lane, WG);
         for (var half = WG / 2u; half > 0u; half /= 2u) {
             workgroupBarrier();
             if (lane < half) {
@@ -32,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         if (lane < 8u) {
             var sum = partial[0][lane / 4u][lane % 4u];
             if (is_normed()) { sum *= norm_scale(partial_squares[0]); }
-            store_row(tile.m, first + n0 + lane, sum);
+            store_row(group.y, first + n0 + lane, sum);
         }
         workgroupBarrier();
     }

@@ -47,9 +47,8 @@ fn pass_over(m0: u32, first: u32, n0: u32, at: WorkgroupLane, squares: array<f32
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
         @builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id) lane: u32) {
-    let tile = tile_of(group, groups);
-    let n0 = tile.n * 4u;
-    let m = tile.m * BATCH;
+    let n0 = (group.x + group.z * groups.x) * 4u;
+    let m = group.y * BATCH;
     if (n0 >= rows_of_pass()) { return; }
     let at = WorkgroupLane(subgroup, subgroups, lane, subgroup * lanes + lane);
     var squares: array<f32, 8>;

@@ -5,17 +5,6 @@ override NORMED: u32 = 0u; // flags bit 5, for the compiler
 
 fn is_normed() -> bool { return NORMED == 1u; }
 
-// Which rows of y a workgroup has, and which columns, in tiles.
-struct Tile { m: u32, n: u32 }
-
-// Workgroups start in the order of x. Those of all m and the same n come one after the other, so that the first brings the
-// weights into the card's cache for the others.
-fn tile_of(group: vec3<u32>, groups: vec3<u32>) -> Tile {
-    if (groups.y == 1u) { return Tile(0u, group.x + group.z * groups.x); }
-    let i = group.x + groups.x * (group.y + groups.y * group.z);
-    return Tile(i % groups.y, i / groups.y);
-}
-
 // The row of x that is multiplied for row m of y.
 fn x_row(m: u32) -> u32 { return select(m, params.m + m, is_normed()); }
 

@@ -11,7 +11,7 @@ use super::{DispatchResult, EmulatorOptions, folder, lower, run};
 use crate::error::{Error, Result};
 use crate::gpu::{Class, Options, pipeline, tuning};
 use crate::plan::cpu::{Cpu, Executor};
-use crate::plan::dispatch::dispatches;
+use crate::plan::dispatch::{dispatches, entries};
 use crate::plan::{Consts, Kernel, Needs, Path, Step, Variant};
 
 /// Backend that runs shaders by emulation.
@@ -116,7 +116,7 @@ impl EmulatedAdapter {
         let folder = self.options.shaders.as_deref();
         let text = pipeline::source(variant, &consts, folder)?;
         let mut programs = HashMap::new();
-        for (entry, _) in dispatches(variant, &consts, step.cells) {
+        for &entry in entries(&consts) {
             let program = match compile(&text, &consts, entry) {
                 Ok(program) => program,
                 Err(error) => {
@@ -186,7 +186,7 @@ impl Executor for EmulatedAdapter {
         let padded: Vec<Vec<u32>> = inputs.iter().map(|words| copy_padded(words)).collect();
         // NaN, so that a part which nobody wrote shows.
         written.push(vec![u32::MAX; step.part_words * compiled.consts.splits() as usize]);
-        for (entry, groups) in dispatches(compiled.variant, &compiled.consts, step.cells) {
+        for (entry, groups) in dispatches(step.kernel, compiled.variant, &compiled.consts, step.cells) {
             let program = &compiled.programs[entry];
             let mut written: Vec<_> = written.iter_mut().map(|words| Some(&mut words[..])).collect();
             let mut buffers = Vec::new();

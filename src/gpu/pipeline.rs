@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::plan::dispatch::dispatches;
+use crate::plan::dispatch::entries;
 use crate::plan::{Consts, Kernel, Variant};
 
 /// A compiled variant.
 pub struct Pipeline {
-    /// An entry point each, in the order of `plan::dispatch::dispatches`.
+    /// An entry point each, in the order of `plan::dispatch::entries`.
     pub entries: Vec<wgpu::ComputePipeline>,
     pub layout: wgpu::BindGroupLayout,
     pub variant: &'static Variant,
@@ -125,12 +125,12 @@ pub fn compile(
         immediate_size: 0,
     });
     let constants = constants(&consts, &parsed);
-    let entry = |(entry, _)| {
+    let entry = |entry: &&str| {
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(variant.wgsl[0].stem),
             layout: Some(&pipeline_layout),
             module: &module,
-            entry_point: Some(entry),
+            entry_point: Some(*entry),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &constants,
                 // Every cell is written before it is read, and filling costs AMD's compiler minutes a shader.
@@ -139,7 +139,7 @@ pub fn compile(
             cache,
         })
     };
-    let entries = dispatches(variant, &consts, [1, 1]).into_iter().map(entry).collect();
+    let entries = entries(&consts).iter().map(entry).collect();
     match pollster::block_on(scope.pop()) {
         Some(error) => Err(fail(error.to_string())),
         None => Ok(Pipeline { entries, layout, variant, consts, folds: folds(&parsed) }),

@@ -206,7 +206,7 @@ impl Backend for Gpu {
                 layout: &pipeline.layout,
                 entries: &entries,
             });
-            let dispatches = dispatches(pipeline.variant, &pipeline.consts, step.cells);
+            let dispatches = dispatches(step.kernel, pipeline.variant, &pipeline.consts, step.cells);
             let groups: Vec<_> = dispatches.into_iter().map(|(_, groups)| groups).collect();
             let counts = pipeline.folds || pipeline.entries.len() > 1 || groups[0][2] == 1;
             assert!(counts, "{}: {:?} cells fold, and its shader has no num_workgroups", step.kernel.name, step.cells);

@@ -37,7 +37,7 @@ pub fn step(
     let output = words.len() - step.outputs().len();
     words.push(vec![0; step.part_words * consts.splits() as usize]);
     let mut all = Vec::new();
-    for (entry, groups) in dispatches(variant, &consts, step.cells) {
+    for (entry, groups) in dispatches(step.kernel, variant, &consts, step.cells) {
         let program = compile(&text, &consts, entry).map_err(|error| fail(error.message))?;
         let (tile, parts) = if entry == "main" { ((variant.tile)(&consts), consts.splits()) } else { ([1, 1], 0) };
         let shape = (groups, step.cells, tile, parts);

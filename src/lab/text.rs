@@ -8,7 +8,7 @@ use super::radv::{AmdCard, CARDS};
 use crate::error::{Error, Result};
 use crate::formats::{self, gguf::blocks::BLOCKS};
 use crate::gpu::{Class, pipeline, tuning};
-use crate::plan::dispatch::dispatches;
+use crate::plan::dispatch::entries;
 use crate::plan::{Consts, Kernel, Variant};
 
 /// One text of a variant: a shader for one width of code or one GGUF block type, or the variant's only one.
@@ -96,8 +96,8 @@ impl ShaderText {
             let consts = tuned.clone().specialized(&chosen.iter().filter(chooses).collect::<Vec<_>>());
             let id = consts.iter().find(|(name, _)| *name == "BLOCK").map(|(_, id)| id);
             let block = BLOCKS.iter().find(|block| Some(block.id) == id).map(|block| block.name);
-            let entries = dispatches(variant, &consts, [1, 1]).into_iter();
-            entries.map(move |(entry, _)| ShaderText { kernel, variant, consts: consts.clone(), entry, block })
+            let entries = entries(&consts).iter().copied();
+            entries.map(move |entry| ShaderText { kernel, variant, consts: consts.clone(), entry, block })
         };
         variant.texts().into_iter().flat_map(texts).collect()
     }

@@ -215,6 +215,13 @@ pub struct Kernel {
     pub cases: &'static [Case],
 }
 
+impl Kernel {
+    /// Returns whether it multiplies few rows by a weight.
+    pub fn is_matvec(&self) -> bool {
+        self.name.starts_with("matvec")
+    }
+}
+
 /// A CPU implementation other than the reference.
 pub struct Host {
     pub run: fn(&mut Io),

@@ -182,7 +182,7 @@ impl Step {
 
     /// Returns the number of weights of a product. None: the step is no product.
     pub fn weights(&self) -> Option<u64> {
-        let product = self.kernel.name.starts_with("matvec") || self.kernel.name.starts_with("matmul");
+        let product = self.kernel.is_matvec() || self.kernel.name.starts_with("matmul");
         product.then(|| self.flops / 2 / self.cells[0] as u64)
     }
 }

@@ -166,7 +166,7 @@ static PLANTED: &[Planted] = &[
         file: "lib/matvec_subgroup",
         edits: &[
             ("let whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (at.lane < 5u) { whole = vec4(subgroupAdd"),
-            ("subgroupAdd(sums.w));", "subgroupAdd(sums.w)); }"),
+            ("subgroupAdd(own.w));", "subgroupAdd(own.w)); }"),
         ],
         kind: "divergent-subgroup",
         at: ("lib/matvec_subgroup", "whole = vec4(subgroupAdd"),
@@ -178,7 +178,7 @@ static PLANTED: &[Planted] = &[
         file: "lib/matvec_subgroup",
         edits: &[
             ("@builtin(subgroup_id) subgroup: u32,", "@builtin(local_invocation_index) index: u32,"),
-            ("    let m = group.y;\n    if", "    let subgroup = index / lanes;\n    let m = group.y;\n    if"),
+            ("    let m = group.y * BATCH;\n", "    let m = group.y * BATCH;\n    let subgroup = index / lanes;\n"),
         ],
         kind: "order-dependent",
         at: ("lib/matvec_subgroup", "of_row += partial["),

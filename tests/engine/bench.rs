@@ -161,7 +161,7 @@ fn dispatches_of(config: Config, source: WeightSource, fuses: bool) -> (Vec<usiz
     let (plan, _) = engine.plan(1, PassOutput::Token);
     let dispatches = |step: &Step| {
         let (variant, consts) = tuning::choose(step.kernel, Class::Discrete, Needs::all(), 32);
-        dispatches(variant, &consts.specialized(&step.consts), step.cells).len()
+        dispatches(step.kernel, variant, &consts.specialized(&step.consts), step.cells).len()
     };
     let within = |scope: &str| plan.steps.iter().filter(|s| s.name.starts_with(scope)).map(dispatches).sum::<usize>();
     let of_layers = (0..layers).map(|i| within(&format!("model.layers.{i}."))).collect::<Vec<_>>();

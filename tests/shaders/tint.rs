@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 use qwgpu::formats;
 use qwgpu::gpu::pipeline;
-use qwgpu::plan::dispatch::dispatches;
+use qwgpu::plan::dispatch::entries;
 use qwgpu::plan::{Consts, Needs, Variant};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ fn module(name: String, variant: &Variant, consts: &Consts) -> serde_json::Value
     // Some constants choose files and are none of the shader's.
     let constants: HashMap<_, _> =
         consts.iter().filter(|(name, _)| text.contains(&format!("override {name}:"))).collect();
-    let entries: Vec<_> = dispatches(variant, consts, [1, 1]).into_iter().map(|(entry, _)| entry).collect();
+    let entries = entries(consts);
     json!({ "name": name, "wgsl": enables + &text, "constants": constants, "entries": entries })
 }
 
