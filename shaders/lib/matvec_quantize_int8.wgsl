@@ -1,8 +1,8 @@
-// What a lane does of y = x * w by LLM.int8() (Dettmers et al., 2022) where the product quantizes x itself. As in int8_quantize.wgsl, with
-// x rounded to f16 and scale the largest |x[k]| that is no outlier,
-//   code[k] = round(x[k] * (127 / scale)),
-// and columns with an outlier are multiplied in f32. Append to lib/weights_int8.wgsl, lib/f16_round.wgsl and lib/int8_factor.wgsl.
-// A workgroup owns TILE = 8 neighbouring n of one m. Its lanes share k in units of 16 columns.
+// y[m, n] = sum_k x[m, k] * w[n, k] by LLM.int8() (Dettmers et al., 2022), where the product rounds x itself: what a lane does
+// of it. As in int8_quantize.wgsl, with x rounded to f16 and scale[m] the largest |x[m, k]| that is no outlier,
+//   code[m, k] = round(x[m, k] * (127 / scale[m])),
+// codes are multiplied exactly, and outliers in f32. Append to lib/weights_int8.wgsl, lib/f16_round.wgsl and
+// lib/int8_factor.wgsl. A workgroup owns TILE = 8 neighbouring n of one m. Its lanes share k in units of 16 columns.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
@@ -63,9 +63,8 @@ fn codes_of(v: vec4<f32>, to_code: f32) -> u32 {
     return (sum + 0x80808080u) ^ 0x80808080u;
 }
 
-// Adds the outliers of quad q of columns.
-fn add_outliers(m: u32, q: u32, n0: u32, sums: ptr<function, Sums>) {
-    let v = x[m * (params.k / 4u) + q];
+// Adds the outliers of quad q of columns, v.
+fn add_outliers(v: vec4<f32>, q: u32, n0: u32, sums: ptr<function, Sums>) {
     let bits = select(vec4(0u), vec4(1u, 2u, 4u, 8u), is_outlier(v));
     for (var left = bits.x | bits.y | bits.z | bits.w; left != 0u; left &= left - 1u) {
         let c = firstTrailingBit(left);
@@ -109,7 +108,10 @@ fn lane_sums(m: u32, n0: u32, lane: u32, largest: Largest) -> Sums {
     }
     if (largest.all >= bitcast<u32>(params.threshold)) {
         for (var i = lane; i < units; i += WG) {
-            for (var j = 0u; j < 4u; j++) { add_outliers(m, 4u * i + j, n0, &sums); }
+            let q = 4u * i;
+            let at = m * units * 4u + q;
+            let quads = array(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+            for (var j = 0u; j < 4u; j++) { add_outliers(quads[j], q + j, n0, &sums); }
         }
     }
     return sums;
