@@ -39,7 +39,12 @@ pub fn entries(consts: &Consts) -> &'static [&'static str] {
 ///
 /// # Panics
 /// If the step needs more than 65,535 workgroups along a dimension.
-pub fn dispatches(kernel: &Kernel, variant: &Variant, consts: &Consts, cells: [usize; 2]) -> Vec<(&'static str, [u32; 3])> {
+pub fn dispatches(
+    kernel: &Kernel,
+    variant: &Variant,
+    consts: &Consts,
+    cells: [usize; 2],
+) -> Vec<(&'static str, [u32; 3])> {
     let [x, y, folds] = workgroups(cells, (variant.tile)(consts));
     match consts.splits() {
         0 if kernel.is_matvec() => vec![("main", by_columns([x, y, folds]))],
