@@ -5,11 +5,12 @@ use qwgpu::bench::tables::figure;
 use qwgpu::generate::KvType;
 use qwgpu::gpu::Class;
 use qwgpu::lab::cards::cards;
-use qwgpu::lab::predict::{Phase, predict};
+use qwgpu::lab::predict::{Phase, StepTime, predict};
 use qwgpu::lab::{Card, SpeedPrediction};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PREDICTIONS.md");
 const BEGIN: &str = "<!-- begin: predictions -->\n";
+const BEGIN_PRODUCTS: &str = "<!-- begin: products -->\n";
 const END: &str = "<!-- end -->\n";
 const MODEL: &str = "random:qwen2.5-7b";
 
@@ -23,7 +24,22 @@ const COLUMNS: [(&str, &str, usize); 4] = [
 /// Column whose limits are told, and which each run of the test counts anew; the others come from the same code.
 const HELD: usize = 1;
 
-/// Returns the test.
+/// Rows of the table of products of many rows, and the cards of its columns.
+const WEIGHTS: [(&str, &str); 8] = [
+    ("bf16", ""),
+    ("GPTQ 8 bit", "gptq:8"),
+    ("GPTQ 4 bit", "gptq:4"),
+    ("GPTQ 3 bit", "gptq:3"),
+    ("GPTQ 2 bit", "gptq:2"),
+    ("Q4_K", "q4_k"),
+    ("SpQR 3 bit", "spqr:3"),
+    ("LLM.int8()", "int8"),
+];
+const PRODUCT_CARDS: [&str; 3] = ["RTX 4090", "RX 7900 XTX", "M3 Max"];
+/// Row that each run of the test counts anew.
+const HELD_WEIGHTS: usize = 3;
+
+/// Returns the tests.
 pub fn tests() -> Vec<Test> {
     let watchdog = |model: &'static str, tokens, kernels| {
         let run = move || dispatches_end_in_time(&format!("random:{model}"), tokens, kernels);
@@ -31,6 +47,7 @@ pub fn tests() -> Vec<Test> {
     };
     vec![
         Test::test("predictions_table", is_up_to_date),
+        Test::test("predictions_of_products", products_are_up_to_date),
         watchdog("qwen2.5-7b", 4096, ""),
         watchdog("qwen2.5-72b", 4096, "attention"),
     ]
@@ -73,6 +90,55 @@ fn is_up_to_date() -> Result<(), Failed> {
         return Err(format!("docs/PREDICTIONS.md is out of date: run `{fix}` and commit it; {differs:?}").into());
     }
     Ok(())
+}
+
+fn products_are_up_to_date() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(FILE)?;
+    let (head, rest) = text.split_once(BEGIN_PRODUCTS).ok_or("no marker")?;
+    let (table, tail) = rest.split_once(END).ok_or("no end")?;
+    if std::env::var_os("QWGPU_WRITE_DOCS").is_some() {
+        let titles: Vec<String> = PRODUCT_CARDS.map(|card| format!("{card} | tokens/s | |")).to_vec();
+        let mut made =
+            format!("| weights | {}\n|---|{}\n", titles.join(" "), "--:|--:|---|".repeat(PRODUCT_CARDS.len()));
+        for row in WEIGHTS {
+            made += &product_row(row)?;
+        }
+        return Ok(std::fs::write(FILE, format!("{head}{BEGIN_PRODUCTS}{made}{END}{tail}"))?);
+    }
+    let found = product_row(WEIGHTS[HELD_WEIGHTS])?;
+    if !table.contains(&found) {
+        let fix = "QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- predictions_of_products";
+        return Err(format!("docs/PREDICTIONS.md is out of date: run `{fix}` and commit it; found {found}").into());
+    }
+    Ok(())
+}
+
+/// Returns the row of a quantization: of each card the share of the rate that all products of a layer reach together,
+/// outliers' among them, the tokens a second, and the product with the least share.
+fn product_row((title, quant): (&str, &str)) -> Result<String, Failed> {
+    let mut row = format!("| {title} |");
+    for name in PRODUCT_CARDS {
+        let card = Card::named(name)?;
+        let quant = if quant.is_empty() { None } else { Some(quant.parse()?) };
+        let predicted = predict(&card, MODEL, quant, [Some(128), Some(512)], KvType::F32, &mut ())?;
+        let prefill = predicted.prefill.ok_or("no prefill")?;
+        let products = prefill.steps.iter().filter(|step| step.step.contains("_proj") && is_of_product(step));
+        let (mut tiles, mut time, mut least) = (0.0, 0.0, (f64::INFINITY, ""));
+        for step in products {
+            time += step.microseconds;
+            let Some(own) = step.tile_microseconds else { continue };
+            tiles += own;
+            let name = step.step.rsplit('.').next().unwrap_or_default();
+            least = if own / step.microseconds < least.0 { (own / step.microseconds, name) } else { least };
+        }
+        let [all, one] = [tiles / time, least.0].map(|share| format!("{:.0} %", share * 100.0));
+        row += &format!(" {all} | {} | {} {one} |", figure(prefill.tokens_per_s), least.1);
+    }
+    Ok(row + "\n")
+}
+
+fn is_of_product(step: &StepTime) -> bool {
+    step.kernel.starts_with("matmul") || step.kernel == "outliers_spqr"
 }
 
 /// Returns the cards but those on the CPU.

@@ -17,7 +17,7 @@ pub static KERNEL: Kernel = Kernel {
             needs: Needs::empty(),
             wgsl: wgsl!("matmul_bf16_rows", "lib/weights_bf16", "lib/product_rows", "lib/product"),
             consts: &[("GATED", 0), ("WG", 8)],
-            tile: |c| [8, 8 * c.get("WG") >> c.get("GATED")],
+            tile: |c| [8, (8 * c.get("WG")) >> c.get("GATED")],
             nmse: 1e-10,
         }
     },
