@@ -174,12 +174,12 @@ pub struct RunOptions {
     /// Rounds embedding and output matrix to 8 bits; otherwise they stay unquantized.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lm_head: bool,
-    /// Device of the error feedback. As the choice of the device it is no part of the result's identity.
+    /// Device of the factor and the error feedback. As the choice of the device it is no part of the result's identity.
     #[serde(skip)]
     pub feedback: FeedbackPlace,
 }
 
-/// Device of the error feedback.
+/// Device of the factor of the Hessian and of the error feedback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum FeedbackPlace {
@@ -193,13 +193,14 @@ pub enum FeedbackPlace {
 }
 
 impl FeedbackPlace {
-    /// Returns whether it is computed on this device.
-    pub fn is_on(self, backend: &dyn Backend) -> bool {
-        match self {
+    /// Returns the device if it is computed there.
+    pub fn device(self, backend: &mut dyn Backend) -> Option<&mut dyn Backend> {
+        let is_there = match self {
             FeedbackPlace::Auto => !backend.is_host(),
             FeedbackPlace::Cpu => false,
             FeedbackPlace::Device => true,
-        }
+        };
+        is_there.then_some(backend)
     }
 }
 

@@ -10,6 +10,12 @@ mod cache;
 mod copy;
 mod draw;
 pub(crate) mod embed;
+pub(crate) mod factor_block;
+mod factor_correct;
+mod factor_error;
+mod factor_panel;
+pub(crate) mod factor_residual;
+mod factor_update;
 mod feed_block;
 mod fma;
 mod gather;
@@ -52,6 +58,12 @@ pub static KERNELS: &[&Kernel] = &[
     &silu_mul::KERNEL,
     &gather::KERNEL,
     &hessian::KERNEL,
+    &factor_block::KERNEL,
+    &factor_panel::KERNEL,
+    &factor_update::KERNEL,
+    &factor_residual::KERNEL,
+    &factor_error::KERNEL,
+    &factor_correct::KERNEL,
     &feed_block::KERNEL,
     &token_nll::KERNEL,
     &argmax::KERNEL,

@@ -191,15 +191,16 @@ impl<'a> LayerQuantizer<'a, '_> {
         let read = || weight_values(checkpoint, &name);
         let (values, rows, cols) = timed(&mut self.phases.loading_seconds, read)?;
         let weight = Weight { name: &name, values: &values, rows, cols };
-        let options = self.options;
-        let begun = Instant::now();
-        let factor = hessian.map(|hessian| factor_for(options, hessian, &weight, factor)).transpose()?.flatten();
-        self.phases.factor_seconds += begun.elapsed().as_secs_f64();
+        let (options, bits) = (self.options, self.job.settings.quant.bits);
+        let mut device = self.job.settings.run.feedback.device(self.backend);
+        let factor = timed(&mut self.phases.factor_seconds, || match hessian {
+            Some(hessian) => factor_for(options, hessian, &weight, factor, device.as_deref_mut()),
+            None => Ok(None),
+        })?;
         let inputs = InputStatistics { hessian, factor };
-        let (bits, place) = (self.job.settings.quant.bits, self.job.settings.run.feedback);
-        let quantized = timed(&mut self.phases.feedback_seconds, || match place.is_on(self.backend) {
-            true => options.quantize_on(self.backend, bits, &weight, inputs),
-            false => options.quantize(bits, &weight, inputs),
+        let quantized = timed(&mut self.phases.feedback_seconds, || match device {
+            Some(backend) => options.quantize_on(backend, bits, &weight, inputs),
+            None => options.quantize(bits, &weight, inputs),
         })?;
         let error = quantized.relative_error.unwrap_or_else(|| plain_error(&values, &*quantized.weight));
         for note in &quantized.notes {

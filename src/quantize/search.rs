@@ -59,9 +59,9 @@ pub fn threshold(
                 }
                 let (values, rows, cols) = weight_values(job.checkpoint, &name)?;
                 let weight = Weight { name: &name, values: &values, rows, cols };
-                let Some(factor) = factor_for(&*job.settings.options, &hessian, &weight, &mut shared)? else {
-                    continue;
-                };
+                let device = job.settings.run.feedback.device(backend);
+                let found = factor_for(&*job.settings.options, &hessian, &weight, &mut shared, device)?;
+                let Some(factor) = found else { continue };
                 weights += values.len() as f64;
                 for (threshold, outliers) in thresholds.iter().zip(&mut outliers) {
                     step.alive()?;

@@ -4,20 +4,25 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::formats::method::MethodOptions;
 use crate::formats::solver::{Factor, FactorOptions, Hessian, Weight};
+use crate::plan::Backend;
 
 /// Factor of a Hessian, for the linears that ask for the same one.
 pub type SharedFactor<'h> = Option<(FactorOptions, Factor<'h>)>;
 
-/// Returns the factor that the options ask for. None: the method needs none.
+/// Returns the factor that the options ask for, from the device if there is one. None: the method needs none.
 pub fn factor_for<'f, 'h>(
     options: &dyn MethodOptions,
     hessian: &'h Hessian,
     weight: &Weight,
     shared: &'f mut SharedFactor<'h>,
+    device: Option<&mut dyn Backend>,
 ) -> Result<Option<&'f Factor<'h>>> {
     let Some(wanted) = options.factor(weight) else { return Ok(None) };
     if shared.as_ref().is_none_or(|(known, _)| *known != wanted) {
-        let factor = Factor::new(hessian, &wanted)?;
+        let factor = match device {
+            Some(backend) => Factor::new_on(backend, hessian, &wanted)?,
+            None => Factor::new(hessian, &wanted)?,
+        };
         *shared = Some((wanted, factor));
     }
     Ok(shared.as_ref().map(|(_, factor)| factor))

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::cholesky::inverse_factor;
-use super::{all_finite, order};
+use super::{all_finite, factor_device, order};
 use crate::error::{Error, Result};
+use crate::plan::Backend;
 
 /// H = 2/n · Σ x xᵀ over the inputs x of a layer. Any positive multiple gives the same codes.
 #[derive(Clone, Debug)]
@@ -81,12 +82,32 @@ pub struct Factor<'h> {
     pub damping: Damping,
     /// No input was ever active: H counts as the identity, so that solvers round to nearest.
     pub unseen: bool,
+    /// Mean of H's diagonal.
+    mean: f64,
+    /// Reason why a device that was to factor did not.
+    pub fallback: Option<String>,
     /// \[n, n\]; zero below the diagonal.
     upper: Vec<f32>,
 }
 
 impl<'h> Factor<'h> {
+    /// Factors on the CPU, in f64.
+    ///
+    /// # Errors
+    /// A number is not finite, the order is none of all columns, or no damping helps.
     pub fn new(hessian: &'h Hessian, options: &FactorOptions) -> Result<Factor<'h>> {
+        Factor::make(hessian, options, None)
+    }
+
+    /// Factors on a device, in f32. Where it cannot hold H, or f32 does not do, the CPU factors and a note says why.
+    ///
+    /// # Errors
+    /// As [`Factor::new`], and those of the device.
+    pub fn new_on(backend: &mut dyn Backend, hessian: &'h Hessian, options: &FactorOptions) -> Result<Factor<'h>> {
+        Factor::make(hessian, options, Some(backend))
+    }
+
+    fn make(hessian: &'h Hessian, options: &FactorOptions, device: Option<&mut dyn Backend>) -> Result<Factor<'h>> {
         hessian.check()?;
         let n = hessian.n;
         let unseen = hessian.diagonal().all(|h| h == 0.0);
@@ -102,33 +123,29 @@ impl<'h> Factor<'h> {
                 Some(perm.clone())
             }
         };
-        let stored = |k: usize| perm.as_ref().map_or(k, |perm| perm[k] as usize);
         let mean = diagonal.iter().map(|&h| f64::from(h).abs()).sum::<f64>() / n as f64;
         let mean = if unseen { 1.0 } else { mean };
         let largest = diagonal.iter().fold(1e-30, |a, &h| f64::from(h.abs()).max(a));
-
-        let mut damping = Damping { percdamp: options.percdamp, floor: 0.0, failed: 0 };
+        let dead = (0..n).map(|k| is_dead[perm.as_ref().map_or(k, |perm| perm[k] as usize)]).collect();
+        let damping = Damping { percdamp: options.percdamp, floor: 0.0, failed: 0 };
+        let mut factor = Factor { hessian, perm, dead, damping, unseen, mean, fallback: None, upper: Vec::new() };
+        if let Some(backend) = device {
+            match factor_device::upper_on(backend, &factor)? {
+                Ok(upper) => return Ok(Factor { upper, ..factor }),
+                Err(reason) => factor.fallback = Some(reason),
+            }
+        }
         let mut matrix = vec![0.0f64; n * n];
         loop {
-            let added = f64::from(damping.percdamp) * mean + damping.floor;
             // Rows and columns reversed: the inverse of the lower factor, reversed again, is U.
             matrix.par_chunks_mut(n).enumerate().for_each(|(row, values)| {
-                let row = stored(n - 1 - row);
-                let source = &hessian.values[row * n..][..n];
-                for (col, value) in values.iter_mut().enumerate() {
-                    let col = stored(n - 1 - col);
-                    *value = match (row == col, is_dead[row] || is_dead[col] || unseen) {
-                        (true, false) => f64::from(source[col]) + added,
-                        // A dead input stands alone: whatever its one is, nothing is fed to others.
-                        (true, true) => 1.0,
-                        (false, true) => 0.0,
-                        (false, false) => f64::from(source[col]),
-                    };
-                }
+                let damped = factor.damped_row(n - 1 - row);
+                values.iter_mut().rev().enumerate().for_each(|(col, value)| *value = f64::from(damped(col)));
             });
             if inverse_factor(&mut matrix, n) {
                 break;
             }
+            let damping = &mut factor.damping;
             damping.failed += 1;
             if options.damp_auto_increment > 0.0 && damping.percdamp + options.damp_auto_increment < 1.0 {
                 damping.percdamp += options.damp_auto_increment;
@@ -139,13 +156,54 @@ impl<'h> Factor<'h> {
                 return Err(Error::request(what, expected, "one that no damping makes so", "calibrate again"));
             }
         }
-        let mut upper = vec![0.0f32; n * n];
-        upper.par_chunks_mut(n).enumerate().for_each(|(row, values)| {
+        factor.upper = vec![0.0f32; n * n];
+        factor.upper.par_chunks_mut(n).enumerate().for_each(|(row, values)| {
             let reversed = &matrix[(n - 1 - row) * n..][..n - row];
             values[row..].iter_mut().zip(reversed.iter().rev()).for_each(|(u, &value)| *u = value as f32);
         });
-        let dead = (0..n).map(|k| is_dead[stored(k)]).collect();
-        Ok(Factor { hessian, perm, dead, damping, unseen, upper })
+        Ok(factor)
+    }
+
+    /// Returns a damped diagonal element, rounded as in the references, so that f32 and f64 factor the same matrix.
+    fn damped(&self, h: f32) -> f32 {
+        (f64::from(h) + f64::from(self.damping.percdamp) * self.mean + self.damping.floor) as f32
+    }
+
+    /// Returns whether stored column k is of no other: whatever its one on the diagonal is, nothing is fed to others.
+    fn is_alone(&self, k: usize) -> bool {
+        self.dead[k] || self.unseen
+    }
+
+    /// Returns row k of H, damped and in the order of quantization, by its columns.
+    pub(super) fn damped_row(&self, k: usize) -> impl Fn(usize) -> f32 + '_ {
+        let source = &self.hessian.values[self.own_column(k) * self.n()..][..self.n()];
+        move |col| {
+            let value = source[self.own_column(col)];
+            match (k == col, self.is_alone(k) || self.is_alone(col)) {
+                (true, false) => self.damped(value),
+                (true, true) => 1.0,
+                (false, true) => 0.0,
+                (false, false) => value,
+            }
+        }
+    }
+
+    /// Returns the product of H, damped and in the order of quantization, with some vectors.
+    pub(super) fn damped_product<const P: usize>(&self, vectors: &[[f64; P]]) -> Vec<[f64; P]> {
+        let n = self.n();
+        let mut own = vec![[0.0; P]; n];
+        (0..n).filter(|&k| !self.is_alone(k)).for_each(|k| own[self.own_column(k)] = vectors[k]);
+        let product = |k: usize| {
+            if self.is_alone(k) {
+                return vectors[k];
+            }
+            let row = &self.hessian.values[self.own_column(k) * n..][..n];
+            let h = row[self.own_column(k)];
+            let mut sum = vectors[k].map(|value| (f64::from(self.damped(h)) - f64::from(h)) * value);
+            add_products(&mut sum, row, &own);
+            sum
+        };
+        (0..n).into_par_iter().map(product).collect()
     }
 
     pub fn n(&self) -> usize {
@@ -170,6 +228,9 @@ impl<'h> Factor<'h> {
     /// Returns notes for the user about a layer that is solved with this factor.
     pub(in crate::formats) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Some(reason) = &self.fallback {
+            notes.push(format!("factored on the CPU: {reason}"));
+        }
         if self.unseen {
             notes.push("no input was active in calibration: rounded to nearest, without error feedback".to_owned());
         }
@@ -182,5 +243,12 @@ impl<'h> Factor<'h> {
             notes.push(format!("damping raised {failed} times, to {percdamp} of the mean and {floor:.1e}"));
         }
         notes
+    }
+}
+
+/// Adds the sum of `row`'s values times the vectors' rows.
+pub(super) fn add_products<const P: usize>(sum: &mut [f64; P], row: &[f32], vectors: &[[f64; P]]) {
+    for (&value, vector) in row.iter().zip(vectors) {
+        sum.iter_mut().zip(vector).for_each(|(sum, v)| *sum += f64::from(value) * v);
     }
 }

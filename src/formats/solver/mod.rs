@@ -21,6 +21,7 @@
 
 mod cholesky;
 pub(super) mod device;
+mod factor_device;
 mod hessian;
 mod loss;
 mod order;
