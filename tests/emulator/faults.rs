@@ -235,9 +235,9 @@ static PLANTED: &[Planted] = &[
         name: "an_f16_that_overflows",
         on: ["matmul_bf16", "coop", ""],
         file: "lib/tile_coop",
-        edits: &[("= vec4<f16>(low);", "= vec4<f16>(low * 1.0e6);")],
+        edits: &[("x_tile[at / 4u] = vec4<f16>(quad);", "x_tile[at / 4u] = vec4<f16>(quad * 1.0e6);")],
         kind: "f16-overflow",
-        at: ("lib/tile_coop", "= vec4<f16>(low * 1.0e6);"),
+        at: ("lib/tile_coop", "= vec4<f16>(quad * 1.0e6);"),
         subgroup: 32,
     },
     Planted {
