@@ -1,12 +1,12 @@
 // y[0] = a token drawn from `candidates`, bits of a logit and its token each, and y[1 ..] = candidates. Of logits l,
 // those of tokens seen divided by the penalty, or multiplied where they are negative, the k highest are kept, of these
-// the fewest whose weights exp((l - max l) / temperature) reach top_p of all, and the token is that at which their
-// running sum exceeds `random` of the whole. The token that y[0] has before counts as seen.
+// the fewest whose weights exp((l - max l) / temperature) reach top_p of all, of these the ones of at least min_p, and the
+// token is that at which their running sum exceeds `random` of the whole. The token that y[0] has before counts as seen.
 struct Params { count: u32, words: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> candidates: array<vec2<u32>>;
-// k, temperature, top_p, penalty, random, three unused words; then a bit for each token: it was seen.
+// k, temperature, top_p, penalty, random, min_p, two unused words; then a bit for each token: it was seen.
 @group(0) @binding(2) var<storage, read> settings: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
@@ -48,6 +48,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let k = min(settings[0], params.count);
         let temperature = bitcast<f32>(settings[1]);
         let top_p = bitcast<f32>(settings[2]);
+        let min_p = bitcast<f32>(settings[5]);
         let highest = sorted[0];
         var total = 0.0;
         for (var j = 0u; j < k; j++) {
@@ -56,7 +57,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         }
         var kept = 0.0;
         var count = 0u;
-        while count < k && (count == 0u || kept < top_p * total) {
+        while count < k && (count == 0u || (kept < top_p * total && sorted[count] >= min_p)) {
             kept += sorted[count];
             count++;
         }

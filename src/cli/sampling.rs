@@ -15,6 +15,9 @@ pub struct SamplingArgs {
     /// Draw from the most likely tokens that together have probability P; 1 from all
     #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
     top_p: Option<f32>,
+    /// Draw from the tokens of at least P times the highest probability; 0 from all
+    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    min_p: Option<f32>,
     /// Above 1 makes tokens that were seen before less likely; 1 changes nothing
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Sampling")]
     repetition_penalty: Option<f32>,
@@ -41,6 +44,7 @@ impl SamplingArgs {
             temperature: self.temperature.unwrap_or(base.temperature),
             top_k: self.top_k.unwrap_or(base.top_k),
             top_p: self.top_p.unwrap_or(base.top_p),
+            min_p: self.min_p.unwrap_or(base.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
             seed: self.seed,
         };

@@ -22,6 +22,8 @@ pub struct Sampling {
     pub top_k: usize,
     /// Keep the most likely tokens whose probabilities sum to p; one keeps all.
     pub top_p: f32,
+    /// Keep tokens of at least this share of the highest probability; zero keeps all.
+    pub min_p: f32,
     /// Divides positive and multiplies negative logits of tokens seen before (Keskar et al., 2019);
     /// one changes nothing.
     pub repetition_penalty: f32,
@@ -31,7 +33,8 @@ pub struct Sampling {
 
 impl Sampling {
     /// Always the most likely token.
-    pub const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
+    pub const GREEDY: Sampling =
+        Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 };
 
     /// Returns the settings that `generation`, the fields of generation_config.json in `model`, recommends. They are read
     /// as transformers does: greedy without `do_sample`.
@@ -64,6 +67,7 @@ impl Sampling {
             temperature: number("temperature", 1.0, "a number of 0 or more", |n| (0.0..1e9).contains(&n))?,
             top_k,
             top_p: number("top_p", 1.0, "a number above 0 and at most 1", |n| n > 0.0 && n <= 1.0)?,
+            min_p: number("min_p", 0.0, "a number from 0 to 1", |n| (0.0..=1.0).contains(&n))?,
             ..greedy
         })
     }
@@ -81,6 +85,7 @@ impl Sampling {
         let checks = [
             ("`temperature`", f64::from(self.temperature), self.temperature >= 0.0, "zero or more"),
             ("`top_p`", f64::from(self.top_p), self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("`min_p`", f64::from(self.min_p), (0.0..=1.0).contains(&self.min_p), "from 0 to 1"),
             ("`repetition_penalty`", f64::from(self.repetition_penalty), self.repetition_penalty > 0.0, "above 0"),
         ];
         for (what, value, good, expected) in checks {
@@ -149,12 +154,12 @@ impl Sampler {
 
     /// Returns the settings of the next draw, or of one so many tokens `ahead` of it.
     fn draw(&self, ahead: u64) -> Draw {
-        let Sampling { temperature, top_k, top_p, repetition_penalty: penalty, .. } = self.sampling;
+        let Sampling { temperature, top_k, top_p, min_p, repetition_penalty: penalty, .. } = self.sampling;
         let (k, temperature) = if temperature == 0.0 { (1, 1.0) } else { (top_k, temperature) };
         let mut rng = self.rng.clone();
         // A number takes two words.
         rng.set_word_pos(2 * u128::from(self.drawn + ahead));
-        Draw { k, temperature, top_p, penalty, random: rng.random() }
+        Draw { k, temperature, top_p, min_p, penalty, random: rng.random() }
     }
 
     /// Returns the first `count` words of the settings of such a draw, as the device takes them.

@@ -1,5 +1,5 @@
 //! The next token, drawn from the highest logits in the order of transformers: repetition penalty, temperature, top-k,
-//! top-p, draw.
+//! top-p, min-p, draw.
 
 use std::cmp::Ordering;
 
@@ -21,6 +21,8 @@ pub struct Draw {
     pub temperature: f32,
     /// Share of probability that is kept.
     pub top_p: f32,
+    /// Least probability that is kept, as a share of the highest.
+    pub min_p: f32,
     /// Divides positive and multiplies negative logits of tokens seen.
     pub penalty: f32,
     /// Random number, 0 or more and below 1.
@@ -53,10 +55,11 @@ impl Draw {
         let weights: Vec<f64> =
             candidates.iter().map(|(logit, _)| ((f64::from(*logit) - highest) / temperature).exp()).collect();
         let total: f64 = weights.iter().sum();
-        // The shortest prefix that reaches p, and at least one token.
+        // The shortest prefix that reaches p, of it what is likely enough, and at least one token.
         let mut kept = 0.0;
         let mut count = 0;
-        while count < weights.len() && (count == 0 || kept < f64::from(self.top_p) * total) {
+        let more = |kept, weight| kept < f64::from(self.top_p) * total && weight >= f64::from(self.min_p);
+        while count < weights.len() && (count == 0 || more(kept, weights[count])) {
             kept += weights[count];
             count += 1;
         }
@@ -70,9 +73,9 @@ impl Draw {
 
     /// Returns the settings as [`Plan::draw`] takes them.
     pub fn words(&self) -> [u32; DRAW_WORDS] {
-        let Draw { k, temperature, top_p, penalty, random } = *self;
-        let [t, p, penalty, random] = [temperature, top_p, penalty, random as f32].map(f32::to_bits);
-        [k as u32, t, p, penalty, random, 0, 0, 0]
+        let Draw { k, temperature, top_p, min_p, penalty, random } = *self;
+        let [t, p, penalty, random, m] = [temperature, top_p, penalty, random as f32, min_p].map(f32::to_bits);
+        [k as u32, t, p, penalty, random, m, 0, 0]
     }
 }
 
@@ -98,17 +101,18 @@ pub static KERNEL: Kernel = Kernel {
     reference,
     host: None,
     cases: &[
-        Case::test("20_of_20", |t| draw(t, 20, 20, [0.7, 0.8, 1.0, 0.3])),
-        Case::test("20_of_84", |t| draw(t, 84, 20, [0.7, 0.8, 1.05, 0.7])),
-        Case::test("150_of_256", |t| draw(t, 256, 150, [2.0, 1.0, 4.0, 0.99])),
-        Case::test("highest", |t| draw(t, 65, 1, [1.0, 1.0, 2.0, 0.5])),
+        Case::test("20_of_20", |t| draw(t, 20, 20, [0.7, 0.8, 1.0, 0.3, 0.0])),
+        Case::test("20_of_84", |t| draw(t, 84, 20, [0.7, 0.8, 1.05, 0.7, 0.0])),
+        Case::test("150_of_256", |t| draw(t, 256, 150, [2.0, 1.0, 4.0, 0.99, 0.0])),
+        Case::test("min_p_of_84", |t| draw(t, 84, 50, [0.7, 1.0, 1.05, 0.99, 0.42])),
+        Case::test("highest", |t| draw(t, 65, 1, [1.0, 1.0, 2.0, 0.5, 0.9])),
     ],
 };
 
 /// A trial of candidates from 3 down to -1 in pairs of equal ones, of which every third was seen and the fifth is the
 /// token before.
-fn draw(t: &mut Trial, count: usize, k: usize, [temperature, top_p, penalty, random]: [f32; 4]) -> Tensor {
-    let draw = Draw { k, temperature, top_p, penalty, random: random.into() };
+fn draw(t: &mut Trial, count: usize, k: usize, [temperature, top_p, penalty, random, min_p]: [f32; 5]) -> Tensor {
+    let draw = Draw { k, temperature, top_p, min_p, penalty, random: random.into() };
     let token = |i: usize| (i * 41 % 1000) as u32;
     let logit = |i: usize| 3.0 - 4.0 * (i / 2) as f32 / count as f32;
     let candidates = t.words(1, 2 * count, |w| if w % 2 == 0 { logit(w / 2).to_bits() } else { token(w / 2) });
@@ -125,8 +129,8 @@ fn draw(t: &mut Trial, count: usize, k: usize, [temperature, top_p, penalty, ran
 
 fn reference(io: &mut Io) {
     let (candidates, settings, before) = (io.u32(0), io.u32(1), io.out_u32()[0]);
-    let [t, p, penalty, random] = [1, 2, 3, 4].map(|w| f32::from_bits(settings[w]));
-    let draw = Draw { k: settings[0] as usize, temperature: t, top_p: p, penalty, random: random.into() };
+    let [temperature, top_p, penalty, random, min_p] = [1, 2, 3, 4, 5].map(|w| f32::from_bits(settings[w]));
+    let draw = Draw { k: settings[0] as usize, temperature, top_p, min_p, penalty, random: random.into() };
     let seen = |id: u32| id == before || is_set(&settings[DRAW_WORDS..], id);
     let pairs = candidates.chunks_exact(2).map(|pair| (f32::from_bits(pair[0]), pair[1]));
     let y = io.out_u32();

@@ -375,6 +375,7 @@ fn bad_usage_ends_with_2_and_says_why() {
         (vec!["generate", "--model", "M", "--prompt", "a", "--max-new-tokens", "0"], "from 1 to"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--temperature", "-1"], "--temperature"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--top-p", "0"], "--top-p"),
+        (vec!["generate", "--model", "M", "--prompt", "a", "--min-p", "2"], "--min-p"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--lookup", "0"], "from 1 to 7"),
         (vec!["chat", "--model", "M", "--lookup", "8"], "from 1 to 7"),
         (vec!["generate", "--model", "M", "--prompt", "a", "--without", "magic"], "subgroup"),

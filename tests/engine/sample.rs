@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::devices::devices;
 use crate::files::fixture;
 
-const QWEN: Sampling = Sampling { temperature: 0.7, top_k: 20, top_p: 0.8, repetition_penalty: 1.05, seed: 0 };
+const QWEN: Sampling =
+    Sampling { temperature: 0.7, top_k: 20, top_p: 0.8, repetition_penalty: 1.05, ..Sampling::GREEDY };
 
 fn draws(sampling: Sampling, logits: &[f32]) -> Vec<u32> {
     let mut sampler = Sampler::new(sampling, &[]);
@@ -30,12 +31,16 @@ fn draws_follow_the_probabilities_and_the_seed() {
 }
 
 #[test]
-fn top_k_and_top_p_cut_the_tail() {
+fn top_k_top_p_and_min_p_cut_the_tail() {
     let logits = [1.0, 3.0, 2.0, 0.0];
     let hot = Sampling { temperature: 5.0, ..Sampling::GREEDY };
     assert!(draws(Sampling { top_k: 2, ..hot }, &logits).iter().all(|d| [1, 2].contains(d)));
     assert!(draws(Sampling { top_p: 0.01, ..hot }, &logits).iter().all(|d| *d == 1));
     assert!(draws(hot, &logits).contains(&3));
+    // exp(-1 / 5) is 0.819 and exp(-2 / 5) is 0.670.
+    let least = draws(Sampling { min_p: 0.7, ..hot }, &logits);
+    assert!(least.contains(&2) && least.iter().all(|d| [1, 2].contains(d)));
+    assert!(draws(Sampling { min_p: 0.83, ..hot }, &logits).iter().all(|d| *d == 1));
 }
 
 #[test]
@@ -56,6 +61,7 @@ fn recommendations_are_read_as_transformers_does() {
         ("temperature", json!("hot")),
         ("temperature", json!(-1)),
         ("top_p", json!(0)),
+        ("min_p", json!(2)),
         ("top_k", json!(-1)),
         ("repetition_penalty", json!(0)),
     ] {
@@ -80,6 +86,7 @@ pub fn settings() -> Vec<Sampling> {
     let mut all: Vec<Sampling> = (0..3).map(|seed| Sampling { seed, ..QWEN }).collect();
     all.extend((3..6).map(|seed| Sampling { seed, ..hot }));
     all.push(Sampling { repetition_penalty: 1.1, temperature: 1.0, ..QWEN });
+    all.push(Sampling { min_p: 0.05, ..hot });
     all.push(Sampling { repetition_penalty: 50.0, ..hot });
     all.push(Sampling { repetition_penalty: 1.3, ..Sampling::GREEDY });
     all
