@@ -85,7 +85,7 @@ fn check(file: &Path, threshold: &str, backend: &mut dyn Backend) -> Result<(), 
     let mut plan = Plan::new();
     let mut input = Activation::new(x);
     let y = linear.apply(&mut plan, "q_proj", &mut input);
-    let q = input.once("int8", weight.threshold, |_| unreachable!("the product quantized its input"));
+    let q = input.once("int8", linear.layout.threshold, |_| unreachable!("the product quantized its input"));
     let program = backend.prepare(&plan, true)?;
     backend.run(program)?;
     let q = backend.read(Some(program), q)?;
