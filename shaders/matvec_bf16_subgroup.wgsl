@@ -11,7 +11,7 @@
 
 override BATCH: u32 = 1u; // at most 8, a divisor of m
 
-// Of each m.
+// Sums of four n for each m.
 alias Sums = array<vec4<f32>, 8>;
 
 // The sum, and four products more.

@@ -7,7 +7,7 @@
 override WG: u32 = 128u;
 override BATCH: u32 = 1u; // at most 8, a divisor of m
 
-// What a lane adds up: four n of each m.
+// A lane's sums: four n of each m.
 struct Sums { products: array<vec4<i32>, 8>, outliers: array<vec4<f32>, 8> }
 
 struct Partial { products: vec4<i32>, outliers: vec4<f32> }

@@ -1,4 +1,4 @@
-// What LLM.int8() multiplies x by before it rounds.
+// The factor of x before LLM.int8() rounds it.
 
 // 127 / scale, rounded to even, exactly: scale has the eleven bits of an f16, division in WGSL may be off.
 fn factor(scale: u32) -> f32 {

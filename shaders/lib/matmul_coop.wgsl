@@ -32,7 +32,7 @@ var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block, or two of 
 // The nearest value that is finite in f16.
 fn limited(v: vec4<f32>) -> vec4<f32> { return clamp(v, vec4(-65504.0), vec4(65504.0)); }
 
-// What a lane puts into workgroup memory in a step: two quads of x, half a tile apart, so that lanes side by side read on;
+// A lane's part of a step in workgroup memory: two quads of x, half a tile apart, so that lanes side by side read on;
 // and eight weights, of row n.
 struct Fill { x_at: vec2<u32>, x_to: vec2<u32>, n: u32, word: u32, w_to: vec2<u32>, has_weights: bool }
 

@@ -10,7 +10,7 @@ override WG: u32 = 128u;
 
 const ROWS = 8u;
 
-// Of eight rows of w: exact sums of codes, and of outliers times codes.
+// Sums over eight rows of w: exact ones of codes, and those of outliers times codes.
 struct Sums { products: array<vec4<i32>, 2>, outliers: array<vec4<f32>, 2> }
 
 // Floats that are not negative are in the order of their bits, and above them what is no number.
@@ -30,7 +30,7 @@ fn largest_of(v: vec4<f32>) -> Largest {
     return Largest(max(max(kept.x, kept.y), max(kept.z, kept.w)), max(max(all.x, all.y), max(all.z, all.w)));
 }
 
-// Of those that a lane looks at. Four loads go out before the first is waited for.
+// Finds them in the part of a row that a lane reads. Four loads go out before the first is waited for.
 fn lane_largest(m: u32, lane: u32) -> Largest {
     let quads = params.k / 4u;
     var most: Largest;
@@ -81,7 +81,7 @@ fn dot16(a: vec4<u32>, b: vec4<u32>) -> i32 {
     return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
 }
 
-// What a lane adds up of rows n0 to n0 + 7. All loads of a unit go out before the first is used.
+// Adds up a lane's part of rows n0 to n0 + 7. All loads of a unit go out before the first is used.
 fn lane_sums(m: u32, n0: u32, lane: u32, largest: Largest) -> Sums {
     let units = params.k / 16u;
     let first = min(vec4(n0) + vec4(0u, 1u, 2u, 3u), vec4(params.n - 1u)) * units;

@@ -1,5 +1,5 @@
-// What products of many rows share: which rows of w a tile's columns are, and how they store. Append to lib/product.wgsl.
-// Of a gated product (flags bit 2) runs of RUN columns, which the variant sets, are by turns rows of the gate and the rows
+// Shared by products of many rows: which rows of w a tile's columns are, and how they store. Append to lib/product.wgsl.
+// In a gated product (flags bit 2) runs of RUN columns, which the variant sets, are by turns rows of the gate and the rows
 // of the other half that it multiplies: whoever computes a tile has both, and stores half as many columns.
 
 override GATED: u32 = 0u; // flags bit 2, for the compiler

@@ -50,7 +50,7 @@ fn weights(loaded: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
     return array(scale * (codes[0] - zero), scale * (codes[1] - zero));
 }
 
-// Where the two quads of them begin in the run of 32 columns that i is of.
+// Returns where their two quads begin in the 32 columns that hold i.
 fn places(i: u32) -> vec2<u32> {
     let s = span_log();
     let quads = ((i >> s) * 2u + vec2(0u, 1u)) << vec2(s);

@@ -55,7 +55,7 @@ pub struct Format {
     pub kernels: &'static [&'static Kernel],
     /// Those of the product: of one row, and of many.
     pub product: [&'static Kernel; 2],
-    /// That of one row where steps are fused, of the input as it is. None: the first of those.
+    /// Kernel of one row where steps are fused, which takes the input as it is. None: the first of those.
     pub fused: Option<&'static Kernel>,
     /// Returns the input of the product as its kernels take it.
     pub input: fn(&Linear, &mut Plan, &str, &mut Activation) -> Tensor,

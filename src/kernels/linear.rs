@@ -162,7 +162,7 @@ impl Plan {
             step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
             step.consts.extend(tile(m, block.rows));
-            // Of matvecs that can, a workgroup takes all rows.
+            // A workgroup of matvecs that have this constant takes all rows.
             step.consts.push(("BATCH", m as u32));
             step.consts.push(("PASSES", if gates > 0 { 2 } else { 1 }));
             step.consts.push(("GATED", u32::from(gates > 0)));

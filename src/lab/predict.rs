@@ -69,7 +69,7 @@ pub struct StepTime {
     pub microseconds: f64,
     /// What binds the longest of its dispatches.
     pub limit: Limit,
-    /// Of a product by tiles: the time of its multiplications at the card's rate, or of its tiles' loads from workgroup memory
+    /// Time of the multiplications of a product by tiles at the card's rate, or of its tiles' loads from workgroup memory
     /// if that is longer, see [`roofline::tile_time`].
     pub tile_microseconds: Option<f64>,
 }

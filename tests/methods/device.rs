@@ -161,7 +161,7 @@ fn factors() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where a device cannot hold H, or f32 does not do, the factor is the CPU's, and a note says why.
+/// The CPU factors an H that a device cannot hold, or that f32 does not do, and a note says why.
 fn factor_falls_back() -> Result<(), Failed> {
     // Of one cause, so that without damping f32 and f64 find no second pivot.
     let one_cause = Hessian { values: vec![1.0; 128 * 128], ..correlated(128, 5) };

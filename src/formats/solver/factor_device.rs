@@ -44,7 +44,7 @@ pub(super) fn upper_on(
 struct DeviceFactor<'b, 'f> {
     backend: &'b mut dyn Backend,
     factor: &'f Factor<'f>,
-    /// Of two's powers by columns, such that H has ones or less on its diagonal.
+    /// Powers of two by columns, by which H has ones or less on its diagonal.
     scales: Vec<f32>,
     x: Tensor,
     pivots: Tensor,
