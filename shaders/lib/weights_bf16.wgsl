@@ -22,7 +22,7 @@ fn weights(q: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
     return array(vec4(even.x, odd.x, even.y, odd.y), vec4(even.z, odd.z, even.w, odd.w));
 }
 
-// Returns where their two quads begin in the 32 columns that hold i.
+// Returns where the two quads of such weights begin in their run of 32 columns.
 fn places(i: u32) -> vec2<u32> { return i % 4u * 8u + vec2(0u, 4u); }
 
 // The sum of w * x over unit i, the columns from 8 i on, of row n.

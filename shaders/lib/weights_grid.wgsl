@@ -50,7 +50,7 @@ fn weights(loaded: Loaded, n: u32, i: u32) -> array<vec4<f32>, 2> {
     return array(scale * (codes[0] - zero), scale * (codes[1] - zero));
 }
 
-// Returns where their two quads begin in the 32 columns that hold i.
+// Returns where the two quads of such weights begin in their run of 32 columns.
 fn places(i: u32) -> vec2<u32> {
     let s = span_log();
     let quads = ((i >> s) * 2u + vec2(0u, 1u)) << vec2(s);
