@@ -1,6 +1,6 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // by LLM.int8(): codes by exact integer dot products, columns with an outlier in f32.
-// Append to lib/int8_input.wgsl and lib/weights_int8.wgsl; k is a multiple of 32. For m from 2 on.
+// Append to lib/int8_input.wgsl and lib/int8_sums.wgsl; k is a multiple of 32. For m from 2 on.
 // A workgroup of 256 owns 64 rows of m by 64 columns of n and walks k in steps of 32 through
 // workgroup memory; lane (tx, ty) owns rows 4 ty + i and columns 4 tx + j, i, j < 4. The loads of the
 // next step are under way while this one is multiplied.

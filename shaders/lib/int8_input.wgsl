@@ -1,4 +1,4 @@
-// x in eight bits, as shaders/int8_quantize.wgsl lays it out, and how exact sums of codes become values.
+// x in eight bits, as shaders/int8_quantize.wgsl lays it out.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
 
@@ -14,12 +14,3 @@ fn x_value(m: u32, k: u32) -> f32 { return bitcast<f32>(x_word(m * params.k + k)
 fn x_outliers(m: u32, i: u32) -> u32 { return x_word((params.m * 40u + m) * (params.k / 32u) + i); }
 
 fn x_scale(m: u32) -> f32 { return bitcast<f32>(x_word(params.m * (params.k / 32u) * 41u + m)); }
-
-fn dot16(a: vec4<u32>, b: vec4<u32>) -> i32 {
-    return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
-}
-
-// The constant is bitsandbytes' 1 / 127^2.
-fn value_of(products: i32, outliers: f32, m_scale: f32, n: u32) -> f32 {
-    return f32(products) * m_scale * scales[n] * 6.200012e-05 + outliers * scale_at(n);
-}

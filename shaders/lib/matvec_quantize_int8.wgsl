@@ -1,7 +1,7 @@
 // y[m, n] = sum_k x[m, k] * w[n, k] by LLM.int8() (Dettmers et al., 2022), where the product rounds x itself: what a lane does
 // of it. As in int8_quantize.wgsl, with x rounded to f16 and scale[m] the largest |x[m, k]| that is no outlier,
 //   code[m, k] = round(x[m, k] * (127 / scale[m])),
-// codes are multiplied exactly, and outliers in f32. Append to lib/weights_int8.wgsl, lib/f16_round.wgsl and
+// codes are multiplied exactly, and outliers in f32. Append to lib/int8_sums.wgsl, lib/f16_round.wgsl and
 // lib/int8_factor.wgsl. A workgroup owns TILE = 8 neighbouring n of one m. Its lanes share k in units of 16 columns.
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -77,10 +77,6 @@ fn add_outliers(v: vec4<f32>, q: u32, n0: u32, sums: ptr<function, Sums>) {
     }
 }
 
-fn dot16(a: vec4<u32>, b: vec4<u32>) -> i32 {
-    return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
-}
-
 // Adds up a lane's part of rows n0 to n0 + 7. All loads of a unit go out before the first is used.
 fn lane_sums(m: u32, n0: u32, lane: u32, largest: Largest) -> Sums {
     let units = params.k / 16u;
@@ -117,7 +113,7 @@ fn lane_sums(m: u32, n0: u32, lane: u32, largest: Largest) -> Sums {
     return sums;
 }
 
-// Stores row n. The constant is bitsandbytes' 1 / 127^2.
+// Stores row n.
 fn store_sums(m: u32, n: u32, products: i32, outliers: f32, largest: Largest) {
-    store_row(m, n, f32(products) * bitcast<f32>(scale_of(largest)) * scales[n] * 6.200012e-05 + outliers * scale_at(n));
+    store_row(m, n, value_of(products, outliers, bitcast<f32>(scale_of(largest)), n));
 }

@@ -14,7 +14,7 @@ pub static KERNEL: Kernel = Kernel {
         first: Variant {
             name: "dp4a",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product_rows", "lib/product"),
+            wgsl: wgsl!("matmul_int8_dp4a", "lib/int8_input", "lib/int8_sums", "lib/weights_int8", "lib/product_rows", "lib/product"),
             consts: &[("GATED", 0)],
             tile: linear::outputs::<64, 64>,
             nmse: 1e-10,

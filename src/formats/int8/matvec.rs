@@ -15,7 +15,14 @@ pub static KERNEL: Kernel = Kernel {
         Variant {
             name: "dp4a",
             needs: Needs::SUBGROUP,
-            wgsl: wgsl!("matvec_int8_dp4a", "lib/int8_input", "lib/weights_int8", "lib/product_row", "lib/product"),
+            wgsl: wgsl!(
+                "matvec_int8_dp4a",
+                "lib/int8_input",
+                "lib/int8_sums",
+                "lib/weights_int8",
+                "lib/product_row",
+                "lib/product"
+            ),
             consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1)],
             tile: linear::batch_tile,
             nmse: 1e-10,

@@ -17,6 +17,7 @@ pub static KERNEL: Kernel = Kernel {
             wgsl: wgsl!(
                 "matvec_quantize_int8_subgroup",
                 "lib/matvec_quantize_int8",
+                "lib/int8_sums",
                 "lib/weights_int8",
                 "lib/f16_round",
                 "lib/int8_factor",
@@ -31,6 +32,7 @@ pub static KERNEL: Kernel = Kernel {
             wgsl!(
                 "matvec_quantize_int8",
                 "lib/matvec_quantize_int8",
+                "lib/int8_sums",
                 "lib/weights_int8",
                 "lib/f16_round",
                 "lib/int8_factor",
