@@ -1,6 +1,8 @@
 //! GPTQ: rounds columns one after another and corrects the columns that follow for the error of each, by the
 //! inverse Hessian. Frantar et al. 2022, arXiv 2210.17323.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::GptqOptions;
@@ -9,7 +11,7 @@ use super::fit::{CodedTile, Fit, Grids, assemble};
 use crate::error::Result;
 use crate::formats::QuantizedWeight;
 use crate::formats::solver::device::{self, DeviceSolver};
-use crate::formats::solver::tile::{ROWS, Tile, block, feed};
+use crate::formats::solver::tile::{ROWS, Tile, feed};
 use crate::formats::solver::{Factor, Quantized, Weight, relative_error, relative_error_on};
 use crate::plan::{Backend, Element};
 
@@ -99,11 +101,10 @@ fn solve_on(
         let all = 0..n / group_size;
         solver.run(|plan, t, tile| plan.fit_grid([tile.w, columns, grids[t]], fit, group_size, all.clone()))?;
     }
-    let block = if options.fresh_groups && !fixed { device::block_of(group_size) } else { device::BLOCK };
+    let block = columns_of_block(options, group_size, fixed);
     for start in (0..n).step_by(block) {
         let end = n.min(start + block);
-        // The blocks of fresh groups begin with them; others are fitted to what their block begins with.
-        let begun = start.div_ceil(group_size)..end.div_ceil(group_size);
+        let begun = begun(start..end, group_size);
         let triangle = solver.triangle;
         solver.run_block(start, end, |plan, t, tile, _| {
             if !fixed && !begun.is_empty() {
@@ -126,6 +127,16 @@ fn solve_on(
     Ok(coded)
 }
 
+/// Returns the columns of a block. Fresh groups begin with one.
+fn columns_of_block(options: &GptqOptions, group_size: usize, fixed: bool) -> usize {
+    if options.fresh_groups && !fixed { device::block_of(group_size) } else { device::BLOCK }
+}
+
+/// Returns the groups that begin in a block, and are fitted to what it begins with.
+fn begun(block: Range<usize>, group_size: usize) -> Range<usize> {
+    block.start.div_ceil(group_size)..block.end.div_ceil(group_size)
+}
+
 fn solve(mut tile: Tile, factor: &Factor<'_>, options: &GptqOptions, fit: Fit<'_>, group_size: usize) -> CodedTile {
     let (n, rows) = (factor.n(), tile.rows);
     let mut coded = CodedTile::new(rows, n);
@@ -144,33 +155,27 @@ fn solve(mut tile: Tile, factor: &Factor<'_>, options: &GptqOptions, fit: Fit<'_
         }
     }
     let fixed = whole || options.static_groups;
-    let fresh = options.fresh_groups && !fixed;
-    let block = block(if fresh { group_size } else { 1 });
+    let block = columns_of_block(options, group_size, fixed);
     let (mut errors, mut values) = (vec![0.0; block * rows], vec![0.0; rows]);
     for start in (0..n).step_by(block) {
         let end = n.min(start + block);
-        let mut current = tile.columns(start, end).to_vec();
+        if !fixed {
+            let columns = begun(start..end, group_size).map(|g| tile.columns(g * group_size, (g + 1) * group_size));
+            coded.grids.extend(columns.map(|columns| fit.fit(columns, rows)));
+        }
         for c in start..end {
-            if !fixed && c % group_size == 0 {
-                let grids = if fresh && group_size < block {
-                    fit.fit(&current[(c - start) * rows..][..group_size * rows], rows)
-                } else {
-                    fit.fit(tile.columns(c, c + group_size), rows)
-                };
-                coded.grids.push(grids);
-            }
-            let (done, rest) = current.split_at_mut((c + 1 - start) * rows);
-            let column = &done[(c - start) * rows..];
+            let (before, error) = errors.split_at_mut((c - start) * rows);
+            let (column, error) = (&mut tile.values[c * rows..][..rows], &mut error[..rows]);
+            feed(column, before, factor.upper()[start * n + c..].iter().step_by(n));
             let g = if options.static_groups { factor.own_column(c) } else { c } / group_size;
             coded.quantize(g, c, column, &mut values);
-            let (error, pivot) = (&mut errors[(c - start) * rows..][..rows], factor.pivot(c));
-            for ((error, w), value) in error.iter_mut().zip(column).zip(&values) {
+            let pivot = factor.pivot(c);
+            for ((error, w), value) in error.iter_mut().zip(&*column).zip(&values) {
                 *error = (w - value) / pivot;
                 coded.loss += f64::from(*error * *error);
             }
-            feed(rest, error, &factor.upper()[c * n + c + 1..c * n + end]);
         }
-        tile.feed_block(&errors[..(end - start) * rows], factor, start, end);
+        tile.feed_block(&errors[..(end - start) * rows], factor, start..end, end..n);
     }
     coded
 }

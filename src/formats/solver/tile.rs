@@ -1,6 +1,8 @@
 //! Some rows of a weight, turned so that a column is contiguous: rows do not interact in error
 //! feedback, so that every loop below runs along rows, in vectors.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Weight;
@@ -54,25 +56,33 @@ impl Tile {
         &self.values[from * self.rows..to * self.rows]
     }
 
-    /// Takes the errors \[end - start\]\[rows\] of a finished block from all columns to its right.
-    pub(in crate::formats) fn feed_block(&mut self, errors: &[f32], factor: &Factor<'_>, start: usize, end: usize) {
-        let (n, rows) = (factor.n(), self.rows);
-        if end == n {
+    /// Takes the errors \[from.len()\]\[rows\] of the columns `from` from the columns `to`.
+    pub(in crate::formats) fn feed_block(
+        &mut self,
+        errors: &[f32],
+        factor: &Factor<'_>,
+        from: Range<usize>,
+        to: Range<usize>,
+    ) {
+        if to.is_empty() {
             return;
         }
-        let upper = View::new(&factor.upper()[start * n + end..], end - start, n - end, n);
-        let errors = View::new(errors, end - start, rows, rows);
-        product(&mut self.values[end * rows..], rows, true, -1.0, upper.transposed(), errors);
+        let (n, rows) = (factor.n(), self.rows);
+        let upper = View::new(&factor.upper()[from.start * n + to.start..], from.len(), to.len(), n);
+        let errors = View::new(errors, from.len(), rows, rows);
+        product(&mut self.values[to.start * rows..], rows, true, -1.0, upper.transposed(), errors);
     }
 }
 
-/// Takes the error of column c from the columns that follow it, up to the end of its block:
-/// `rest` \[u.len()\]\[rows\], u = U\[c, c + 1..\].
-pub(in crate::formats) fn feed(rest: &mut [f32], error: &[f32], u: &[f32]) {
-    for (column, &u) in rest.chunks_exact_mut(error.len()).zip(u) {
-        for (value, error) in column.iter_mut().zip(error) {
-            *value -= error * u;
-        }
+/// Takes the errors \[k\]\[rows\] of some columns from a column that follows, u\[k\] of each, in the sums and with the roundings
+/// of shaders/lib/block_errors.wgsl: where statistics of sixteen rows are rounded to f16, a last bit may decide all codes.
+pub(in crate::formats) fn feed<'u>(column: &mut [f32], errors: &[f32], u: impl Iterator<Item = &'u f32>) {
+    let mut sums = [[0.0f32; ROWS]; 4];
+    for (k, (error, u)) in errors.chunks_exact(column.len()).zip(u).enumerate() {
+        sums[k % 4].iter_mut().zip(error).for_each(|(sum, error)| *sum += error * u);
+    }
+    for (r, value) in column.iter_mut().enumerate() {
+        *value -= sums[0][r] + sums[1][r] + sums[2][r] + sums[3][r];
     }
 }
 

@@ -215,44 +215,46 @@ fn solve(mut tile: Tile, factor: &Factor<'_>, bits: u32, options: &SpqrOptions, 
     tile.clear_dead(factor);
     let pivots: Vec<f32> = (0..n).map(|c| factor.pivot(c)).collect();
     let mut codes = vec![0.0; n * rows];
-    let (mut groups, mut outliers, mut loss) = (Vec::<Statistics>::new(), Vec::new(), 0.0);
-    let block = block(options.group_size);
+    let (mut groups, mut outliers, mut loss) = (Vec::new(), Vec::new(), 0.0);
+    let size = options.group_size;
+    let block = block(size);
     let mut errors = vec![0.0; block * rows];
     for start in (0..n).step_by(block) {
         let end = n.min(start + block);
-        for c in start..end {
-            if c % options.group_size == 0 {
-                let group = c..c + options.group_size;
-                let columns = tile.columns(group.start, group.end);
-                groups.push(statistics::fit(columns, rows, &pivots[group], threshold, maxq, options));
-            }
-            let group = &groups[c / options.group_size];
-            let (done, rest) = tile.values.split_at_mut((c + 1) * rows);
-            let column = &done[c * rows..];
-            let codes = &mut codes[c * rows..][..rows];
-            let error = &mut errors[(c - start) * rows..][..rows];
-            let grids = group.used.scales.iter().zip(&group.used.zeros);
-            for (((w, found), error), (&scale, &zero)) in column.iter().zip(&mut *codes).zip(&mut *error).zip(grids) {
-                *found = code(*w, scale, zero, maxq);
-                *error = (w - scale * (*found - zero)) / pivots[c];
-            }
-            // No square is above infinity: without a threshold there are no outliers.
-            for r in 0..rows {
-                if error[r] * error[r] <= threshold {
-                    continue;
+        for group in (start..end).step_by(size).map(|first| first..first + size) {
+            let own = (group.start - start) * rows..(group.end - start) * rows;
+            let columns = tile.columns(group.start, group.end);
+            let fitted = statistics::fit(columns, rows, &pivots[group.clone()], threshold, maxq, options);
+            for c in group.clone() {
+                let (before, error) = errors[own.clone()].split_at_mut((c - group.start) * rows);
+                let (column, error) = (&mut tile.values[c * rows..][..rows], &mut error[..rows]);
+                feed(column, before, factor.upper()[group.start * n + c..].iter().step_by(n));
+                let codes = &mut codes[c * rows..][..rows];
+                let grids = fitted.used.scales.iter().zip(&fitted.used.zeros);
+                for (((w, found), error), (&scale, &zero)) in column.iter().zip(&mut *codes).zip(&mut *error).zip(grids)
+                {
+                    *found = code(*w, scale, zero, maxq);
+                    *error = (w - scale * (*found - zero)) / pivots[c];
                 }
-                codes[r] = code(0.0, group.used.scales[r], group.used.zeros[r], maxq);
-                // What is stored is added to what the device decodes.
-                let dense = group.stored.scales[r] * (codes[r] - group.stored.zeros[r]);
-                let value = f16::from_f32((column[r] - dense).clamp(-65504.0, 65504.0));
-                outliers.push((r, c as u16, value));
-                let left = if options.reference_f32_stats { 0.0 } else { column[r] - (dense + value.to_f32()) };
-                error[r] = left / pivots[c];
+                // No square is above infinity: without a threshold there are no outliers.
+                for r in 0..rows {
+                    if error[r] * error[r] <= threshold {
+                        continue;
+                    }
+                    codes[r] = code(0.0, fitted.used.scales[r], fitted.used.zeros[r], maxq);
+                    // What is stored is added to what the device decodes.
+                    let dense = fitted.stored.scales[r] * (codes[r] - fitted.stored.zeros[r]);
+                    let value = f16::from_f32((column[r] - dense).clamp(-65504.0, 65504.0));
+                    outliers.push((r, c as u16, value));
+                    let left = if options.reference_f32_stats { 0.0 } else { column[r] - (dense + value.to_f32()) };
+                    error[r] = left / pivots[c];
+                }
+                loss += error.iter().map(|e| f64::from(e * e)).sum::<f64>();
             }
-            loss += error.iter().map(|e| f64::from(e * e)).sum::<f64>();
-            feed(rest, error, &factor.upper()[c * n + c + 1..c * n + end]);
+            groups.push(fitted);
+            tile.feed_block(&errors[own], factor, group.clone(), group.end..end);
         }
-        tile.feed_block(&errors[..(end - start) * rows], factor, start, end);
+        tile.feed_block(&errors[..(end - start) * rows], factor, start..end, end..n);
     }
     QuantizedTile { rows, codes, statistics: groups, outliers, loss }
 }
