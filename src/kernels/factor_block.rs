@@ -10,7 +10,7 @@ params! { struct Params { n: u32, first: u32, len: u32 } }
 pub const BLOCK: usize = 64;
 
 /// Most operations of a step: a second's on a device of 32 GFLOP/s, where a driver's watchdog ends steps of two.
-pub(super) const MOST_FLOPS: usize = 32_000_000_000;
+pub(crate) const MOST_FLOPS: usize = 32_000_000_000;
 
 /// Returns as many of `all` rows or columns a step as keep it short, if one takes `flops`; each step starts at a whole tile.
 pub(super) fn bands(all: usize, flops: usize) -> impl Iterator<Item = std::ops::Range<usize>> {

@@ -1,6 +1,7 @@
 //! W\[:, after\] -= E · U\[block, after\]: what error feedback takes from the columns after a block, for the errors E of
 //! the block's (Frantar et al., 2022).
 
+use super::factor_block::bands;
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};
 
@@ -11,7 +12,8 @@ const TILE: usize = 64;
 
 impl Plan {
     /// Takes the `errors` [block, rows] of the columns `done` of a block from those after them, `after`, both counted from
-    /// the block's beginning, column `start` of `w` [cols, rows]. `upper` has the block's rows of U from `start` on.
+    /// the block's beginning, column `start` of `w` [cols, rows]. `upper` has the block's rows of U from `start` on. As many
+    /// columns a step as keep it short.
     pub fn feed_block(
         &mut self,
         [upper, errors, w]: [Tensor; 3],
@@ -22,11 +24,14 @@ impl Plan {
         let rows = w.cols;
         errors.expect("errors", errors.rows, rows, Element::F32);
         assert!(done.end <= errors.rows.min(upper.rows) && after.end <= upper.cols && start + after.end <= w.rows);
-        let [k0, k1, j0, j1] = [done.start, done.end, after.start, after.end].map(|at| at as u32);
-        let params = Params { rows: rows as u32, start: start as u32, stride: upper.cols as u32, k0, k1, j0, j1 };
-        let flops = 2 * (done.len() * after.len() * rows) as u64;
-        let step = self.add(&KERNEL, "feed_block", params, &[upper, errors, w], [after.len(), rows], flops);
-        step.bytes = 4 * (done.len() * (after.len() + rows) + 2 * after.len() * rows) as u64;
+        for part in bands(after.len(), 2 * done.len() * rows) {
+            let [j0, j1] = [part.start, part.end].map(|at| (after.start + at) as u32);
+            let [start, stride, k0, k1] = [start, upper.cols, done.start, done.end].map(|at| at as u32);
+            let params = Params { rows: rows as u32, start, stride, k0, k1, j0, j1 };
+            let flops = 2 * (done.len() * part.len() * rows) as u64;
+            let step = self.add(&KERNEL, "feed_block", params, &[upper, errors, w], [part.len(), rows], flops);
+            step.bytes = 4 * (done.len() * (part.len() + rows) + 2 * part.len() * rows) as u64;
+        }
     }
 }
 

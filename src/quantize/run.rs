@@ -18,6 +18,7 @@ use crate::formats::linear::Orders;
 use crate::formats::method::{InputStatistics, MethodOptions, OutlierSearch};
 use crate::formats::solver::{Hessian, Weight};
 use crate::formats::{Linear, QuantizedWeight};
+use crate::gpu::tuning::Chunk;
 use crate::model::families::LinearInput;
 use crate::model::{Layer, WeightSource};
 use crate::plan::Backend;
@@ -27,7 +28,12 @@ use crate::progress::{Progress, StepProgress};
 ///
 /// # Errors
 /// Settings or samples that do not fit the model, tensors that cannot be read, quantized or written, those of the device.
-pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn Progress) -> Result<Option<Value>> {
+pub fn run(
+    job: &Job,
+    out: &Path,
+    (backend, chunk): (&mut dyn Backend, Chunk),
+    progress: &mut dyn Progress,
+) -> Result<Option<Value>> {
     job.check()?;
     let identity = job.identity()?;
     let digest = identity_digest(&identity);
@@ -39,7 +45,10 @@ pub fn run(job: &Job, out: &Path, backend: &mut dyn Backend, progress: &mut dyn 
     let folder = job.settings.folder();
     let longest = job.samples.iter().map(Vec::len).max().unwrap_or(0);
     let mut samples = embed(job)?;
-    let calibrator = if samples.is_empty() { None } else { Some(Calibrator::new(backend, &job.config, longest)?) };
+    let calibrator = match samples.is_empty() {
+        true => None,
+        false => Some(Calibrator::new(backend, &job.config, longest, chunk)?),
+    };
     let search = job.settings.options.outlier_search(job.settings.quant.bits);
     let threshold = match (&search, &calibrator) {
         (Some(search), Some(calibrator)) => {

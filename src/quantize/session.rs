@@ -112,7 +112,7 @@ fn run_job(job: &Job, device: &DeviceChoice, out: &Path, progress: &mut dyn Prog
     if opened.run.software && device.path != Compute::Cpu && !job.samples.is_empty() {
         progress.note("this adapter computes on the CPU: `Compute::Cpu` does the same faster");
     }
-    match run(job, out, &mut *opened.backend, progress)? {
+    match run(job, out, (&mut *opened.backend, opened.chunk), progress)? {
         Some(report) => Ok(report),
         None => {
             progress.note("this folder had been finished by a run before");

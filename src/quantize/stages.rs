@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::error::Result;
 use crate::formats::Activation;
 use crate::formats::solver::{Hessian, hessian_bands};
+use crate::gpu::tuning::Chunk;
 use crate::kernels::{Reach, hessian, rope_table};
 use crate::model::families::LinearInput;
 use crate::model::{Config, Layer, Rows, Sequence};
@@ -35,17 +36,18 @@ pub struct Calibrator {
     x: Tensor,
     a: Tensor,
     sequence: Sequence,
-    capacity: usize,
+    /// Rows of a pass: a sample is one, or several where a device has a watchdog.
+    chunk: usize,
     /// Time of forward passes and of Hessians since it was last taken.
     pub seconds: Cell<[f64; 2]>,
 }
 
 impl Calibrator {
-    /// Creates the tensors.
+    /// Creates the tensors, for samples of up to `capacity` tokens.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when the device refuses.
-    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize) -> Result<Calibrator> {
+    pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize, chunk: Chunk) -> Result<Calibrator> {
         let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
         let a = backend.create("a", capacity, config.q_size(), Element::F32)?;
         let position = backend.create("position", 1, capacity, Element::U32)?;
@@ -54,12 +56,12 @@ impl Calibrator {
         let v = backend.create("v", capacity, config.kv_size(), Element::F32)?;
         let table = rope_table(capacity, config.head_dim, config.rope_theta, &config.rope_scaling);
         backend.write(None, rope, 0, bytemuck::cast_slice(&table))?;
-        let positions: Vec<u32> = (0..capacity as u32).collect();
-        backend.write(None, position, 0, &positions)?;
         let reach = backend.create("reach", capacity, 4, Element::U32)?;
         backend.write(None, reach, 0, bytemuck::cast_slice(&vec![Reach::ALONE; capacity]))?;
         let rows = Rows { position, slot: position, reach };
-        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, capacity, seconds: Cell::default() })
+        // H is read and written once a pass: a sample is one where it may be.
+        let chunk = Chunk { most: capacity, ..chunk }.rows(config.row_flops(capacity));
+        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, chunk, seconds: Cell::default() })
     }
 
     /// Runs `stage` over all samples. With `gather`, the name of a linear, returns the Hessian of the input that the
@@ -90,47 +92,58 @@ impl Calibrator {
         let mut programs: Vec<(usize, ProgramId, Tensor, usize)> = Vec::new();
         let count = samples.len() as u64;
         for (number, sample) in samples.iter_mut().enumerate() {
-            let known = programs.iter().find(|(tokens, ..)| *tokens == sample.tokens).copied();
-            let (_, program, end, steps) = match known {
-                Some(program) => program,
-                None => {
-                    let mut plan = Plan::new();
-                    let end = self.plan(&mut plan, layer, stage, sample.tokens);
-                    let steps = plan.steps.len();
-                    let scale = 2.0 / tokens as f32;
-                    bands.iter().for_each(|&(row0, h)| plan.hessian("hessian", end, scale, row0, h));
-                    // Lengths come and go; the programs of a few are kept.
-                    if programs.len() == 8 {
-                        backend.release(programs.remove(0).1);
+            for first in (0..sample.tokens).step_by(self.chunk) {
+                let rows = self.chunk.min(sample.tokens - first);
+                let known = programs.iter().find(|(known, ..)| *known == rows).copied();
+                let (_, program, end, steps) = match known {
+                    Some(program) => program,
+                    None => {
+                        let mut plan = Plan::new();
+                        let end = self.plan(&mut plan, layer, stage, rows);
+                        let steps = plan.steps.len();
+                        let scale = 2.0 / tokens as f32;
+                        bands.iter().for_each(|&(row0, h)| plan.hessian("hessian", end, scale, row0, h));
+                        // Lengths come and go; the programs of a few are kept.
+                        if programs.len() == 8 {
+                            backend.release(programs.remove(0).1);
+                        }
+                        programs.push((rows, backend.prepare(&plan, false)?, end, steps));
+                        programs[programs.len() - 1]
                     }
-                    programs.push((sample.tokens, backend.prepare(&plan, false)?, end, steps));
-                    programs[programs.len() - 1]
+                };
+                let positions: Vec<u32> = (first..first + rows).map(|position| position as u32).collect();
+                backend.write(None, self.sequence.rows.position, 0, &positions)?;
+                let own = |cols: usize| first * cols..(first + rows) * cols;
+                backend.write(None, self.x, 0, bytemuck::cast_slice(&sample.x[own(self.x.cols)]))?;
+                if stage == Some(LinearInput::MlpNorm) {
+                    backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a[own(self.a.cols)]))?;
                 }
-            };
-            backend.write(None, self.x, 0, bytemuck::cast_slice(&sample.x))?;
+                backend.run_steps(program, 0..steps)?;
+                if !bands.is_empty() {
+                    self.wait(backend)?;
+                    let begun = Instant::now();
+                    backend.run_steps(program, steps..usize::MAX)?;
+                    self.wait(backend)?;
+                    hessian_seconds += begun.elapsed().as_secs_f64();
+                }
+                let read = |backend: &mut dyn Backend, tensor: Tensor| -> Result<Vec<f32>> {
+                    let fetch = backend.fetch(Some(program), tensor, 0, tensor.words())?;
+                    Ok(bytemuck::cast_vec(backend.finish(fetch)?))
+                };
+                match stage {
+                    Some(LinearInput::Attention) => {
+                        sample.a.truncate(own(self.a.cols).start);
+                        sample.a.extend(read(backend, end)?);
+                    }
+                    Some(LinearInput::MlpNorm) | None => {
+                        sample.x[own(self.x.cols)].copy_from_slice(&read(backend, self.x.first_rows(rows))?);
+                    }
+                    // So that progress is of work done.
+                    Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => self.wait(backend)?,
+                }
+            }
             if stage == Some(LinearInput::MlpNorm) {
-                backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a))?;
-            }
-            backend.run_steps(program, 0..steps)?;
-            if !bands.is_empty() {
-                self.wait(backend)?;
-                let begun = Instant::now();
-                backend.run_steps(program, steps..usize::MAX)?;
-                self.wait(backend)?;
-                hessian_seconds += begun.elapsed().as_secs_f64();
-            }
-            let read = |backend: &mut dyn Backend, tensor: Tensor| -> Result<Vec<f32>> {
-                let fetch = backend.fetch(Some(program), tensor, 0, tensor.words())?;
-                Ok(bytemuck::cast_vec(backend.finish(fetch)?))
-            };
-            match stage {
-                Some(LinearInput::Attention) => sample.a = read(backend, end)?,
-                Some(LinearInput::MlpNorm) | None => {
-                    sample.x = read(backend, self.rows(self.x, sample.tokens))?;
-                    sample.a = Vec::new();
-                }
-                // So that progress is of work done.
-                Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => self.wait(backend)?,
+                sample.a = Vec::new();
             }
             progress.at("calibration samples", number as u64 + 1, count)?;
         }
@@ -150,15 +163,10 @@ impl Calibrator {
         backend.finish(fetch).map(|_| ())
     }
 
-    fn rows(&self, tensor: Tensor, rows: usize) -> Tensor {
-        assert!(rows <= self.capacity);
-        Tensor { rows, ..tensor }
-    }
-
-    /// Adds a stage and returns the input of linears at its end.
-    fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, tokens: usize) -> Tensor {
-        let x = self.rows(self.x, tokens);
-        let s = Sequence { rows: self.sequence.rows.first(tokens), ..self.sequence };
+    /// Adds a stage for some rows and returns the input of linears at its end.
+    fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, rows: usize) -> Tensor {
+        let x = self.x.first_rows(rows);
+        let s = Sequence { rows: self.sequence.rows.first(rows), ..self.sequence };
         match stage {
             Some(LinearInput::AttentionNorm) => layer.attention_input(plan, x).x,
             Some(LinearInput::Attention) => {
@@ -166,7 +174,7 @@ impl Calibrator {
                 layer.attend(plan, &mut h, &s).x
             }
             Some(LinearInput::MlpNorm) => {
-                layer.add_attention(plan, Activation::new(self.rows(self.a, tokens)), x);
+                layer.add_attention(plan, Activation::new(self.a.first_rows(rows)), x);
                 layer.mlp_input(plan, x).x
             }
             Some(LinearInput::MlpActivation) | None => {
@@ -190,4 +198,69 @@ fn read_hessian(backend: &mut dyn Backend, name: &str, width: usize, bands: &[(u
     }
     hessian::mirror(&mut values, width);
     Ok(Hessian { name: name.to_owned(), n: width, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Class;
+    use crate::kernels::factor_block::MOST_FLOPS;
+    use crate::model::WeightSource;
+    use crate::plan::compare::compare;
+    use crate::plan::cpu::{Cpu, Mode};
+    use crate::plan::{Needs, Place};
+
+    /// Runs all stages over a sample, in passes of rows that take so many operations, 32 or more: all Hessians, and the
+    /// residual stream at the end.
+    fn run(flops: u64) -> Vec<Vec<f32>> {
+        let backend = &mut Cpu::new(Mode::Host, u64::MAX);
+        let config = Config::published("qwen2.5-0.5b").unwrap();
+        let source = WeightSource::Random { seed: 0, quant: None, lm_head: false };
+        let layer = Layer::load(&config, source, 0, backend, &mut ()).unwrap();
+        let calibrator = Calibrator::new(backend, &config, 70, Chunk { most: 70, flops }).unwrap();
+        let x = (0..70 * config.hidden_size).map(|i| (i as f32).sin()).collect();
+        let mut samples = [CalibrationSample { tokens: 70, x, a: Vec::new() }];
+        let mut found = Vec::new();
+        for stage in LinearInput::ALL.map(Some).into_iter().chain([None]) {
+            let gather = stage.map(|_| "h");
+            let hessian = calibrator.run(backend, &layer, stage, &mut samples, gather, &mut ()).unwrap();
+            found.extend(hessian.map(|hessian| hessian.values));
+        }
+        let [sample] = samples;
+        found.push(sample.x);
+        found
+    }
+
+    #[test]
+    fn several_passes_give_what_one_gives() {
+        let (whole, parts) = (run(u64::MAX), run(1));
+        assert!(whole != parts, "one pass each");
+        for (whole, parts) in whole.iter().zip(parts) {
+            let nmse = compare(whole, &parts).nmse;
+            assert!(nmse <= 1e-10, "{nmse:e}");
+        }
+    }
+
+    /// Of the widest published model, on an adapter of the slowest class.
+    #[test]
+    fn dispatches_end_before_a_watchdog() {
+        const TOKENS: usize = 2048;
+        const BLOCK: usize = 128;
+        let configs = Config::published_names().into_iter().filter_map(Config::published);
+        let config = configs.max_by_key(|config| config.intermediate_size).unwrap();
+        let (n, hidden) = (config.intermediate_size, config.hidden_size);
+        let tensor = |number, rows, cols| Tensor { place: Place::Resident(number), rows, cols, element: Element::F32 };
+        let mut plan = Plan::new();
+        plan.hessian("", tensor(0, TOKENS, n), 1.0, 0, tensor(1, n, n));
+        assert_eq!(plan.steps.iter().map(|step| step.flops).sum::<u64>(), (TOKENS * n * n) as u64);
+        for [rows, cols] in [[hidden, n], [n, hidden]] {
+            let tensors = [tensor(0, BLOCK, cols), tensor(1, BLOCK, rows), tensor(2, cols, rows)];
+            plan.feed_block(tensors, 0, 0..BLOCK, BLOCK..cols);
+        }
+        let chunk = Chunk { most: TOKENS, ..Chunk::of(Class::Integrated, Needs::empty()) };
+        let row = config.row_flops(TOKENS);
+        let products = chunk.rows(row) as u64 * row;
+        let steps = plan.steps.iter().map(|step| step.flops);
+        assert!(steps.chain([products]).all(|flops| flops <= MOST_FLOPS as u64));
+    }
 }
