@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::linear::{ADD, BIAS, GATE, NEXT, NORM, ORDER, Params};
+use super::linear::{ADD, BIAS, GATE, NEXT, NORM, ORDER, PLAIN, Params};
 use super::product::{View, product};
 use super::silu_mul::silu;
 use crate::plan::Io;
@@ -65,6 +65,16 @@ impl<'a> Epilogue<'a> {
         if has(NEXT) {
             let [weight, column] = [next[2 * own], next[2 * own + 1]];
             y[(params.m as usize + row) * stride + column as usize] = f32::from_bits(weight) * y[at];
+        }
+    }
+
+    /// Stores the sums of neighbouring columns of row 0, in vectors where nothing but the row itself is added.
+    fn store_row(&self, first: usize, sums: &[f32], y: &mut [f32]) {
+        let own = self.params.y_col as usize + first;
+        match self.params.flags {
+            PLAIN => y[own..][..sums.len()].copy_from_slice(sums),
+            ADD => y[own..].iter_mut().zip(sums).for_each(|(y, sum)| *y += sum),
+            _ => sums.iter().enumerate().for_each(|(at, &sum)| self.store(0, first + at, sum, y)),
         }
     }
 }
@@ -139,9 +149,9 @@ pub(crate) fn host_matmul(io: &mut Io, rows: DequantizeRow) {
             product(sums, PART, false, 1.0, View::new(x, m, k, k), View::new(wide, n, k, k).transposed());
         });
         io.out_f32().par_chunks_mut(params.y_stride as usize).take(m).enumerate().for_each(|(row, y)| {
-            for col in 0..n {
-                let sum = sums[(col / PART * m + row) * PART + col % PART];
-                end.store(0, start + col, sum, y);
+            for (part, first) in (0..n).step_by(PART).enumerate() {
+                let sums = &sums[(part * m + row) * PART..][..PART.min(n - first)];
+                end.store_row(start + first, sums, y);
             }
         });
     }

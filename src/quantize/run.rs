@@ -179,6 +179,8 @@ impl<'a> LayerQuantizer<'a, '_> {
         for (name, packed) in &solved {
             if !self.job.settings.run.true_sequential && calibrator.is_some() {
                 self.replace(layer, name, &**packed)?;
+                // Inputs of down_proj are now others.
+                samples.iter_mut().for_each(|sample| sample.a = Vec::new());
             }
             let begun = Instant::now();
             tensors.extend(self.folder.write(&self.name(name), &**packed)?);

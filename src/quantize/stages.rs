@@ -19,7 +19,8 @@ use crate::plan::{Backend, Element, Plan, ProgramId, Tensor};
 use crate::progress::Progress;
 
 /// Stage of a layer: up to an input of linears. None: to the layer's end. The one to the input of o_proj keeps that
-/// input on the host, the one to the MLP's norm and the last keep the residual stream.
+/// input on the host, the one to the MLP's norm and the last keep the residual stream. Where the host computes, the one
+/// to the input of down_proj keeps that, too, if there is room; a device makes it anew for the last.
 pub type Stage = Option<LinearInput>;
 
 /// Activations of a calibration sample, on the host.
@@ -27,14 +28,19 @@ pub struct CalibrationSample {
     pub tokens: usize,
     /// Residual stream [tokens, hidden].
     pub x: Vec<f32>,
-    /// Input of o_proj [tokens, q_size], between its stage and the next.
+    /// Input of o_proj [tokens, q_size] or of down_proj [tokens, intermediate_size], between its stage and the next.
     pub a: Vec<f32>,
 }
+
+/// Numbers of the inputs of down_proj that are kept at most: a gigabyte.
+const MOST_KEPT: usize = 1 << 28;
 
 /// Device tensors of one sample of up to `capacity` tokens, and the stages that run on them.
 pub struct Calibrator {
     x: Tensor,
     a: Tensor,
+    /// Input of down_proj, where the host computes.
+    m: Option<Tensor>,
     sequence: Sequence,
     /// Rows of a pass: a sample is one, or several where a device has a watchdog.
     chunk: usize,
@@ -50,6 +56,7 @@ impl Calibrator {
     pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize, chunk: Chunk) -> Result<Calibrator> {
         let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
         let a = backend.create("a", capacity, config.q_size(), Element::F32)?;
+        let m = backend.is_host().then(|| backend.create("m", capacity, config.intermediate_size, Element::F32));
         let position = backend.create("position", 1, capacity, Element::U32)?;
         let rope = backend.create("rope", capacity, config.head_dim, Element::F32)?;
         let k = backend.create("k", capacity, config.kv_size(), Element::F32)?;
@@ -61,7 +68,14 @@ impl Calibrator {
         let rows = Rows { position, slot: position, reach };
         // H is read and written once a pass: a sample is one where it may be.
         let chunk = Chunk { most: capacity, ..chunk }.rows(config.row_flops(capacity));
-        Ok(Calibrator { x, a, sequence: Sequence { rows, rope, k, v }, chunk, seconds: Cell::default() })
+        Ok(Calibrator {
+            x,
+            a,
+            m: m.transpose()?,
+            sequence: Sequence { rows, rope, k, v },
+            chunk,
+            seconds: Cell::default(),
+        })
     }
 
     /// Runs `stage` over all samples. With `gather`, the name of a linear, returns the Hessian of the input that the
@@ -89,6 +103,16 @@ impl Calibrator {
             None => 0,
         };
         let bands = gather.map(|name| hessian_bands(backend, name, width)).transpose()?.unwrap_or_default();
+        let keeps = match stage {
+            Some(LinearInput::Attention) => true,
+            Some(LinearInput::MlpActivation) => self.m.is_some() && tokens * width <= MOST_KEPT,
+            _ => false,
+        };
+        let input = match stage {
+            Some(LinearInput::MlpNorm) => Some(self.a),
+            None => self.m.filter(|_| samples.iter().all(|sample| !sample.a.is_empty())),
+            _ => None,
+        };
         let mut programs: Vec<(usize, ProgramId, Tensor, usize)> = Vec::new();
         let count = samples.len() as u64;
         for (number, sample) in samples.iter_mut().enumerate() {
@@ -99,7 +123,7 @@ impl Calibrator {
                     Some(program) => program,
                     None => {
                         let mut plan = Plan::new();
-                        let end = self.plan(&mut plan, layer, stage, rows);
+                        let end = self.plan(&mut plan, layer, stage, input.map(|input| input.first_rows(rows)), rows);
                         let steps = plan.steps.len();
                         let scale = 2.0 / tokens as f32;
                         bands.iter().for_each(|&(row0, h)| plan.hessian("hessian", end, scale, row0, h));
@@ -115,8 +139,8 @@ impl Calibrator {
                 backend.write(None, self.sequence.rows.position, 0, &positions)?;
                 let own = |cols: usize| first * cols..(first + rows) * cols;
                 backend.write(None, self.x, 0, bytemuck::cast_slice(&sample.x[own(self.x.cols)]))?;
-                if stage == Some(LinearInput::MlpNorm) {
-                    backend.write(None, self.a, 0, bytemuck::cast_slice(&sample.a[own(self.a.cols)]))?;
+                if let Some(input) = input {
+                    backend.write(None, input, 0, bytemuck::cast_slice(&sample.a[own(input.cols)]))?;
                 }
                 backend.run_steps(program, 0..steps)?;
                 if !bands.is_empty() {
@@ -131,18 +155,18 @@ impl Calibrator {
                     Ok(bytemuck::cast_vec(backend.finish(fetch)?))
                 };
                 match stage {
-                    Some(LinearInput::Attention) => {
-                        sample.a.truncate(own(self.a.cols).start);
+                    _ if keeps => {
+                        sample.a.truncate(own(width).start);
                         sample.a.extend(read(backend, end)?);
                     }
                     Some(LinearInput::MlpNorm) | None => {
                         sample.x[own(self.x.cols)].copy_from_slice(&read(backend, self.x.first_rows(rows))?);
                     }
                     // So that progress is of work done.
-                    Some(LinearInput::AttentionNorm | LinearInput::MlpActivation) => self.wait(backend)?,
+                    _ => self.wait(backend)?,
                 }
             }
-            if stage == Some(LinearInput::MlpNorm) {
+            if input.is_some() {
                 sample.a = Vec::new();
             }
             progress.at("calibration samples", number as u64 + 1, count)?;
@@ -163,21 +187,25 @@ impl Calibrator {
         backend.finish(fetch).map(|_| ())
     }
 
-    /// Adds a stage for some rows and returns the input of linears at its end.
-    fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, rows: usize) -> Tensor {
+    /// Adds a stage for some rows, from the `input` that one before it kept, and returns the input of linears at its end.
+    fn plan(&self, plan: &mut Plan, layer: &Layer, stage: Stage, input: Option<Tensor>, rows: usize) -> Tensor {
         let x = self.x.first_rows(rows);
         let s = Sequence { rows: self.sequence.rows.first(rows), ..self.sequence };
-        match stage {
-            Some(LinearInput::AttentionNorm) => layer.attention_input(plan, x).x,
-            Some(LinearInput::Attention) => {
+        match (stage, input) {
+            (Some(LinearInput::AttentionNorm), _) => layer.attention_input(plan, x).x,
+            (Some(LinearInput::Attention), _) => {
                 let mut h = layer.attention_input(plan, x);
                 layer.attend(plan, &mut h, &s).x
             }
-            Some(LinearInput::MlpNorm) => {
-                layer.add_attention(plan, Activation::new(self.a.first_rows(rows)), x);
+            (Some(LinearInput::MlpNorm), input) => {
+                layer.add_attention(plan, Activation::new(input.expect("kept by the stage before")), x);
                 layer.mlp_input(plan, x).x
             }
-            Some(LinearInput::MlpActivation) | None => {
+            (None, Some(input)) => {
+                layer.add_mlp(plan, Activation::new(input), x);
+                input
+            }
+            (Some(LinearInput::MlpActivation) | None, _) => {
                 let mut h = layer.mlp_input(plan, x);
                 let h = layer.activate(plan, &mut h);
                 let end = h.x;
@@ -211,8 +239,8 @@ mod tests {
     use crate::plan::{Needs, Place};
 
     /// Runs all stages over a sample, in passes of rows that take so many operations, 32 or more: all Hessians, and the
-    /// residual stream at the end.
-    fn run(flops: u64) -> Vec<Vec<f32>> {
+    /// residual stream at the end, from the input of down_proj that was kept or from one made anew.
+    fn run(flops: u64, kept: bool) -> Vec<Vec<f32>> {
         let backend = &mut Cpu::new(Mode::Host, u64::MAX);
         let config = Config::published("qwen2.5-0.5b").unwrap();
         let source = WeightSource::Random { seed: 0, quant: None, lm_head: false };
@@ -223,6 +251,10 @@ mod tests {
         let mut found = Vec::new();
         for stage in LinearInput::ALL.map(Some).into_iter().chain([None]) {
             let gather = stage.map(|_| "h");
+            if stage.is_none() {
+                assert_eq!(samples[0].a.len(), 70 * config.intermediate_size);
+                samples[0].a.truncate(if kept { usize::MAX } else { 0 });
+            }
             let hessian = calibrator.run(backend, &layer, stage, &mut samples, gather, &mut ()).unwrap();
             found.extend(hessian.map(|hessian| hessian.values));
         }
@@ -232,8 +264,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_what_would_be_made_anew() {
+        assert!(run(u64::MAX, true) == run(u64::MAX, false));
+    }
+
+    #[test]
     fn several_passes_give_what_one_gives() {
-        let (whole, parts) = (run(u64::MAX), run(1));
+        let (whole, parts) = (run(u64::MAX, true), run(1, true));
         assert!(whole != parts, "one pass each");
         for (whole, parts) in whole.iter().zip(parts) {
             let nmse = compare(whole, &parts).nmse;

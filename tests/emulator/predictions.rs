@@ -1,16 +1,22 @@
 //! docs/PREDICTIONS.md holds the speeds that the model of the cards gives.
 
+use std::collections::HashMap;
+
 use libtest_mimic::{Failed, Trial as Test};
 use qwgpu::bench::tables::figure;
+use qwgpu::emulator::Counters;
 use qwgpu::generate::KvType;
-use qwgpu::gpu::Class;
+use qwgpu::gpu::{Class, tuning};
 use qwgpu::lab::cards::cards;
 use qwgpu::lab::predict::{Phase, StepTime, predict};
-use qwgpu::lab::{Card, SpeedPrediction};
+use qwgpu::lab::{Card, SpeedPrediction, roofline, sample};
+use qwgpu::plan::dispatch::workgroups;
+use qwgpu::plan::{Element, Place, Plan, Tensor, Trial};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PREDICTIONS.md");
 const BEGIN: &str = "<!-- begin: predictions -->\n";
 const BEGIN_PRODUCTS: &str = "<!-- begin: products -->\n";
+const BEGIN_FACTORS: &str = "<!-- begin: factors -->\n";
 const END: &str = "<!-- end -->\n";
 const MODEL: &str = "random:qwen2.5-7b";
 
@@ -39,6 +45,14 @@ const PRODUCT_CARDS: [&str; 3] = ["RTX 4090", "RX 7900 XTX", "M3 Max"];
 /// Row that each run of the test counts anew.
 const HELD_WEIGHTS: usize = 3;
 
+/// Rows of the table of factors.
+const FACTOR_CARDS: [&str; 4] = ["RTX 4090", "RX 7900 XTX", "M3 Max", "M2"];
+/// Inputs of the linears of [`MODEL`] that have a Hessian of their own, and how many of a layer have so many.
+const INPUTS: [(usize, usize); 2] = [(3584, 3), (18_944, 1)];
+const LAYERS: usize = 28;
+/// Calibration samples, and tokens of each.
+const SAMPLES: [usize; 2] = [128, 2048];
+
 /// Returns the tests.
 pub fn tests() -> Vec<Test> {
     let watchdog = |model: &'static str, tokens, kernels| {
@@ -48,6 +62,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::test("predictions_table", is_up_to_date),
         Test::test("predictions_of_products", products_are_up_to_date),
+        Test::test("predictions_of_factors", factors_are_up_to_date),
         watchdog("qwen2.5-7b", 4096, ""),
         watchdog("qwen2.5-72b", 4096, "attention"),
     ]
@@ -135,6 +150,93 @@ fn product_row((title, quant): (&str, &str)) -> Result<String, Failed> {
         row += &format!(" {all} | {} | {} {one} |", figure(prefill.tokens_per_s), least.1);
     }
     Ok(row + "\n")
+}
+
+fn factors_are_up_to_date() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(FILE)?;
+    let (head, rest) = text.split_once(BEGIN_FACTORS).ok_or("no marker")?;
+    let (table, tail) = rest.split_once(END).ok_or("no end")?;
+    let titles = INPUTS.map(|(columns, _)| format!("a factor of {columns} columns"));
+    let mut made = format!("| card | {} | most of it | all factors | all Hessians |\n", titles.join(" | "));
+    made += "|---|--:|--:|---|--:|--:|\n";
+    for name in FACTOR_CARDS {
+        let card = Card::named(name)?;
+        let (mut cells, mut factors, mut hessians) = (Vec::new(), 0.0, 0.0);
+        for (n, count) in INPUTS {
+            let mut kernels = seconds(&card, &factor_plan(n))?;
+            kernels.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let all: f64 = kernels.iter().map(|(_, seconds)| seconds).sum();
+            let part = |(kernel, seconds): &(&str, f64)| format!("`{kernel}` {:.0} %", seconds / all * 100.0);
+            cells.push((figure(all), kernels.iter().take(3).map(part).collect::<Vec<_>>().join(", ")));
+            factors += (LAYERS * count) as f64 * all;
+            let hessian: f64 = seconds(&card, &hessian_plan(n))?.iter().map(|(_, seconds)| seconds).sum();
+            hessians += (LAYERS * count * SAMPLES[0]) as f64 * hessian;
+        }
+        let [(small, _), (large, most)] = &cells[..] else { unreachable!("two widths") };
+        made += &format!("| {name} | {small} | {large} | {most} | {factors:.0} | {hessians:.0} |\n");
+    }
+    if std::env::var_os("QWGPU_WRITE_DOCS").is_some() {
+        return Ok(std::fs::write(FILE, format!("{head}{BEGIN_FACTORS}{made}{END}{tail}"))?);
+    }
+    if table != made {
+        let fix = "QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- predictions_of_factors";
+        return Err(format!("docs/PREDICTIONS.md is out of date: run `{fix}` and commit it; found {made}").into());
+    }
+    Ok(())
+}
+
+/// Returns a tensor that no one reads.
+fn outline(number: u32, rows: usize, cols: usize) -> Tensor {
+    Tensor { place: Place::Resident(number), rows, cols, element: Element::F32 }
+}
+
+/// Returns the plan of a factor of `n` columns, with one correction.
+fn factor_plan(n: usize) -> Plan {
+    let [h, x, pivots] = [outline(0, n, n), outline(1, n, n), outline(2, 1, n)];
+    let [residual, error] = [outline(3, 256, n), outline(4, 256, n)];
+    let mut plan = Plan::new();
+    plan.inverse_factor([x, error.first_rows(64), pivots]);
+    plan.correct_inverse([h, x, residual, error]);
+    plan
+}
+
+/// Returns the plan of a sample's part of the Hessian of `n` columns.
+fn hessian_plan(n: usize) -> Plan {
+    let mut plan = Plan::new();
+    plan.hessian("", outline(0, SAMPLES[1], n), 1.0, 0, outline(1, n, n));
+    plan
+}
+
+/// Returns the seconds of a plan's steps by kernels. A workgroup has the counters of one of its kernel's case for benches,
+/// times the operations that it has more.
+fn seconds(card: &Card, plan: &Plan) -> Result<Vec<(&'static str, f64)>, Failed> {
+    let mut found: Vec<(&'static str, f64)> = Vec::new();
+    let mut known: HashMap<&str, (Counters, u64)> = HashMap::new();
+    for step in &plan.steps {
+        let kernel = step.kernel;
+        let (variant, consts) = tuning::choose(kernel, card.class, card.has()?, card.subgroup.0 as u32);
+        if !known.contains_key(kernel.name) {
+            let case = kernel.cases.iter().find(|case| case.bench).ok_or("no case for benches")?;
+            let trial = Trial::new(case).0;
+            let own = trial.plan.steps.iter().find(|step| step.kernel.name == kernel.name).ok_or("no step")?;
+            let zeros = |tensor: Tensor| vec![0; tensor.words().max(4).next_multiple_of(4)];
+            let dispatches = sample::step(own, (variant, consts.clone()), card.subgroup.0, zeros)?;
+            known.insert(kernel.name, (dispatches[0].clone(), own.flops));
+            found.push((kernel.name, 0.0));
+        }
+        let (case, flops) = &known[kernel.name];
+        let more = step.flops as f64 / *flops as f64;
+        let workgroups = workgroups(step.cells, (variant.tile)(&consts)).map(u64::from).iter().product::<u64>();
+        let longer = more * case.workgroups as f64 / workgroups as f64;
+        let mut counters = Counters::default();
+        counters.add(case, more.round().max(1.0) as u64);
+        counters.workgroups = workgroups;
+        counters.invocations = case.invocations / case.workgroups * workgroups;
+        counters.dependent_loads = (case.dependent_loads as f64 * longer) as u64;
+        let (seconds, _) = roofline::step_time(card, &[counters], (step.bytes as f64, false));
+        found.iter_mut().filter(|(name, _)| *name == kernel.name).for_each(|(_, sum)| *sum += seconds);
+    }
+    Ok(found)
 }
 
 fn is_of_product(step: &StepTime) -> bool {

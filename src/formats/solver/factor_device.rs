@@ -53,7 +53,7 @@ struct DeviceFactor<'b, 'f> {
 }
 
 impl<'b, 'f> DeviceFactor<'b, 'f> {
-    /// Uploads H twice: the second becomes the factor.
+    /// Uploads H, of which a copy becomes the factor.
     fn new(backend: &'b mut dyn Backend, factor: &'f Factor<'f>) -> Result<Self> {
         let n = factor.n();
         let mut create = |name: &str, rows| backend.create(name, rows, n, Element::F32);
@@ -72,9 +72,9 @@ impl<'b, 'f> DeviceFactor<'b, 'f> {
                 words.iter_mut().rev().enumerate().for_each(|(col, word)| *word = scaled(col).to_bits());
             });
             backend.write(None, h, first * n, words)?;
-            backend.write(None, x, first * n, words)?;
         }
         let (mut factoring, mut correction) = (Plan::new(), Plan::new());
+        factoring.copy("copy", [h, x]);
         factoring.inverse_factor([x, error.first_rows(factor_block::BLOCK), pivots]);
         correction.correct_inverse([h, x, residual, error]);
         let mut prepare = |plan: &Plan| Ok((backend.prepare(plan, false)?, plan.steps.len()));
