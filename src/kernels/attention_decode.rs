@@ -150,8 +150,8 @@ pub static KERNEL: Kernel = Kernel {
             name: "rows_subgroup",
             needs: Needs::SUBGROUP8,
             wgsl: wgsl!("attention_decode_rows_subgroup", "lib/reach", "lib/eight_lanes"; cache "lib/cache"),
-            consts: &[("CACHE", 16)],
-            tile: |_| [1, 1],
+            consts: &[("HEADS", 8), ("STRIPES", 1), ("CACHE", 16)],
+            tile: |c| [1, c.get("HEADS")],
             nmse: 1e-8,
         },
         // One workgroup a head: for software drivers that compile the split shader for minutes.
