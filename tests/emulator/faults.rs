@@ -244,12 +244,9 @@ static PLANTED: &[Planted] = &[
         name: "an_index_beyond_an_array_of_registers",
         on: ["attention_decode", "rows_subgroup", ""],
         file: "attention_decode_rows_subgroup",
-        edits: &[(
-            "part < PARTS; part++) {\n            let quad = part * LANES + lane;\n            if (quad < quads) {",
-            "part <= PARTS; part++) {\n            let quad = part * LANES + lane;\n            if (quad < quads || part == PARTS) {",
-        )],
+        edits: &[("h < HEADS; h++) { highest[h]", "h <= 8u; h++) { highest[h]")],
         kind: "out-of-bounds",
-        at: ("attention_decode_rows_subgroup", "var partial = sum[part] * fade;"),
+        at: ("attention_decode_rows_subgroup", "{ highest[h] = -3.0e38; }"),
         subgroup: 32,
     },
     Planted {
