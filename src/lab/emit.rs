@@ -1,5 +1,5 @@
-//! Shaders in the languages of drivers, as the engine hands them over: by naga's writers, without checks of bounds for
-//! the built-in shaders, which guard what comes from data themselves.
+//! Shaders in the languages of drivers, as the engine hands them over: by naga's writers. Built-in shaders guard what comes
+//! from data themselves and have no checks of bounds; edited ones have them where they run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -68,16 +68,20 @@ impl ShaderLanguage {
     }
 }
 
-/// Returns a shader in `language`. `folder` may hold edited shaders, which keep their checks of bounds.
+/// Returns a shader in `language`, with checks of bounds if it is `checked`. `folder` may hold edited shaders.
 ///
 /// # Errors
 /// [`Error::Shader`](crate::Error::Shader) with the compiler's message; a file of the folder cannot be read.
-pub fn emit(text: &ShaderText, language: ShaderLanguage, folder: Option<&Path>) -> Result<EmittedShader> {
+pub fn emit(
+    text: &ShaderText,
+    language: ShaderLanguage,
+    folder: Option<&Path>,
+    checked: bool,
+) -> Result<EmittedShader> {
     if let Some((lacking, reason)) = language.lacks(text.variant.needs) {
         return Err(text.error(format!("needs {lacking}: {reason}")));
     }
     let (module, info) = text.module(folder, granted(text.variant.needs) & language.capabilities())?;
-    let checked = folder.is_some();
     // The writers panic at what they do not support.
     let written = catch_unwind(AssertUnwindSafe(|| match language {
         ShaderLanguage::Spirv => spirv(&module, &info, checked).map(EmittedShader::Spirv),

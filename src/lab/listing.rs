@@ -57,7 +57,7 @@ pub fn listing(
     for text in &texts {
         let folder = selection.shaders.as_deref();
         let code = match (target, &mut compiler) {
-            (EmitTarget::Language(language), _) => emit(text, language, folder)?,
+            (EmitTarget::Language(language), _) => emit(text, language, folder, folder.is_some())?,
             (EmitTarget::Aco, Some(compiler)) => EmittedShader::Source(compiled(compiler, text, folder)?.assembly),
             (EmitTarget::Aco, None) => unreachable!("it was started"),
         };

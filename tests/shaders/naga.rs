@@ -31,7 +31,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 fn translate(text: &ShaderText, language: ShaderLanguage) -> Result<(), Failed> {
-    let code = emit(text, language, None)?;
+    let code = emit(text, language, None, false)?;
     // A word of a driver's own language, which no other has.
     let (mark, shown) = match language {
         ShaderLanguage::Spirv => ("OpEntryPoint 5 ", code.text()),
