@@ -10,6 +10,7 @@
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 override BATCH: u32 = 1u; // at most 8, a divisor of m
+const RUNS = 1u;
 
 // Sums of four n for each m.
 alias Sums = array<vec4<f32>, 8>;
@@ -31,23 +32,33 @@ fn lane_sums(m: u32, n0: u32, index: u32) -> Sums {
         let b0 = w[row.x + q + 16u];
         let a1 = w[row.y + q];
         let b1 = w[row.y + q + 16u];
-        let a2 = w[row.z + q];
-        let b2 = w[row.z + q + 16u];
-        let a3 = w[row.w + q];
-        let b3 = w[row.w + q + 16u];
+        var a2: vec2<u32>;
+        var b2: vec2<u32>;
+        var a3: vec2<u32>;
+        var b3: vec2<u32>;
+        if (TILE > 2u) {
+            a2 = w[row.z + q];
+            b2 = w[row.z + q + 16u];
+            a3 = w[row.w + q];
+            b3 = w[row.w + q + 16u];
+        }
         for (var b = 0u; b < BATCH; b++) {
             let xa = x[(m + b) * quads + q];
             let xb = x[(m + b) * quads + q + 16u];
-            sums[b] = vec4(add(b0, xb, add(a0, xa, sums[b].x)), add(b1, xb, add(a1, xa, sums[b].y)),
-                           add(b2, xb, add(a2, xa, sums[b].z)), add(b3, xb, add(a3, xa, sums[b].w)));
+            sums[b] = vec4(add(b0, xb, add(a0, xa, sums[b].x)), add(b1, xb, add(a1, xa, sums[b].y)), sums[b].zw);
+            if (TILE > 2u) {
+                sums[b] = vec4(sums[b].xy, add(b2, xb, add(a2, xa, sums[b].z)), add(b3, xb, add(a3, xa, sums[b].w)));
+            }
         }
     }
     // What is left of 128 columns.
     for (var q = whole + index; q < quads; q += WG) {
         for (var b = 0u; b < BATCH; b++) {
             let xa = x[(m + b) * quads + q];
-            sums[b] = vec4(add(w[row.x + q], xa, sums[b].x), add(w[row.y + q], xa, sums[b].y),
-                           add(w[row.z + q], xa, sums[b].z), add(w[row.w + q], xa, sums[b].w));
+            sums[b] = vec4(add(w[row.x + q], xa, sums[b].x), add(w[row.y + q], xa, sums[b].y), sums[b].zw);
+            if (TILE > 2u) {
+                sums[b] = vec4(sums[b].xy, add(w[row.z + q], xa, sums[b].z), add(w[row.w + q], xa, sums[b].w));
+            }
         }
     }
     return sums;

@@ -1,7 +1,7 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // by LLM.int8(): codes by exact integer dot products, columns with an outlier in f32.
 // Append to lib/int8_input.wgsl and lib/int8_sums.wgsl; k is a multiple of 32. For m from 1 to 8.
-// A workgroup owns TILE = 4 neighbouring n of BATCH neighbouring m, so that it loads each weight once for all. Its lanes share k in units of 16 codes, two at a time, whose loads
+// A workgroup owns 4 neighbouring n of BATCH neighbouring m, so that it loads each weight once for all. Its lanes share k in units of 16 codes, two at a time, whose loads
 // all go out before the first is used; the sums of its subgroups, of whatever size, meet in workgroup memory.
 
 override WG: u32 = 128u;

@@ -6,15 +6,20 @@ const GROUP = 16u;
 const OFFSET = 0.0;
 const STAT_UNITS = 8u;
 
+alias Part = vec2<u32>;
+alias Stats = vec2<u32>;
 struct UnitStats { scales: vec2<f32>, minimums: vec2<f32>, scale: f32, minimum: f32 }
 
-fn row_stats() -> u32 { return params.k / 256u; }
+fn row_stats() -> u32 { return params.k / 256u * 5u; }
 
-fn part_of(u: u32) -> vec2<u32> { return vec2(u % 8u / 2u, u % 2u * 16u); }
+fn part_of(u: u32) -> Part { return vec2(u % 8u / 2u, u % 2u * 16u); }
 
-fn load_stats(at: u32, part: vec2<u32>) -> vec2<u32> { return vec2(stats[at * 5u + part.x], stats[at * 5u + 4u]); }
+fn load_stats(row: u32, at: u32, part: Part) -> Stats {
+    let i = row + ((at << 2u) + at);
+    return vec2(stats[i + part.x], stats[i + 4u]);
+}
 
-fn unit_stats(w: vec2<u32>, part: vec2<u32>) -> UnitStats {
+fn unit_stats(w: Stats, part: Part) -> UnitStats {
     let bytes = w.x >> part.y;
     let s = bytes & 0x0f0fu;
     let t = (bytes >> 4u) & 0x0f0fu;

@@ -6,18 +6,26 @@ const GROUP = 32u;
 const OFFSET = 0.0;
 const STAT_UNITS = 8u;
 
+alias Part = vec4<u32>;
+alias Stats = vec4<u32>;
 struct UnitStats { scales: vec2<f32>, minimums: vec2<f32>, scale: f32, minimum: f32 }
 
 fn row_stats() -> u32 { return params.k / 256u; }
 
-fn part_of(u: u32) -> vec2<u32> { return vec2(u % 8u / 4u, u % 4u * 8u); }
+// In z the shift of a minimum, in w what is taken of high bits.
+fn part_of(u: u32) -> Part {
+    let second = u % 8u / 4u;
+    let shift = u % 4u * 8u;
+    return Part(second, shift, shift + 4u * second, 48u * second);
+}
 
-fn load_stats(at: u32, part: vec2<u32>) -> vec4<u32> { return stats[at]; }
+fn load_stats(row: u32, at: u32, part: Part) -> Stats { return stats[row + at]; }
 
-fn unit_stats(w: vec4<u32>, part: vec2<u32>) -> UnitStats {
-    let second = part.x == 1u; // of the fours of groups
-    let low = vec2(select(w.y, w.w, second), select(w.z, w.w >> 4u, second)) >> vec2(part.y);
-    let high = (w.yz >> vec2(part.y + 2u)) & vec2(select(0u, 48u, second));
+fn unit_stats(w: Stats, part: Part) -> UnitStats {
+    // From the fifth group on four bits of another word, and two more.
+    let second = part.x == 1u;
+    let low = vec2(select(w.y, w.w, second), select(w.z, w.w, second)) >> part.yz;
+    let high = (w.yz >> vec2(part.y + 2u)) & part.ww;
     let own = vec2<f32>((low & vec2(select(63u, 15u, second))) | high);
     let of_block = unpack2x16float(w.x);
     return UnitStats(own.xx, own.yy, of_block.x, of_block.y);

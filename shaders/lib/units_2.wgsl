@@ -3,30 +3,36 @@
 @group(0) @binding(2) var<storage, read> code_words: array<vec2<u32>>;
 
 alias Codes = vec2<u32>;
+const ELEMENTS = 1u;
 const MIDDLE = 2.0;
 const BIAS = 1.0;
 const RATIO = 4.0;
 const WHOLE = 4.0;
 
-fn load_codes(at: u32) -> Codes { return code_words[at]; }
+fn load_codes(row: u32, u: u32) -> Codes { return code_words[row + u]; }
 
-// 1 + code / 16 for the code in bits 19 and 20, 1 + code / 4 for that in bits 21 and 22. Two more would fit, and lose
-// as many bits of the sum.
-fn two(word: u32) -> vec2<f32> {
-    return vec2(bitcast<f32>((word & 0x00180000u) | 0x3f800000u), bitcast<f32>((word & 0x00600000u) | 0x3f800000u));
+// 1 + code / 16 for the codes in bits 6 and 7 of the halves of a word, 1 + code / 4 for those in bits 8 and 9. Two more would
+// fit, and lose as many bits of the sum.
+fn even(word: u32) -> vec2<f32> { return unpack2x16float((word & 0x00c000c0u) | 0x3c003c00u); }
+fn odd(word: u32) -> vec2<f32> { return unpack2x16float((word & 0x03000300u) | 0x3c003c00u); }
+
+// A quad of each half of a word.
+fn two_quads(a: u32, b: u32) -> array<vec4<f32>, 2> {
+    let c = even(a);
+    let d = odd(a);
+    let e = even(b);
+    let f = odd(b);
+    return array(vec4(c.x, d.x, e.x, f.x), vec4(c.y, d.y, e.y, f.y));
 }
 
-fn sixteen(word: u32, xa: vec4<f32>, xb: vec4<f32>, xc: vec4<f32>, xd: vec4<f32>, start: vec2<f32>) -> vec2<f32> {
-    var sum = fma(xa.zw, two(word << 15u), fma(xa.xy, two(word << 19u), start));
-    sum = fma(xb.zw, two(word << 7u), fma(xb.xy, two(word << 11u), sum));
-    sum = fma(xc.zw, two(word >> 1u), fma(xc.xy, two(word << 3u), sum));
-    return fma(xd.zw, two(word >> 9u), fma(xd.xy, two(word >> 5u), sum));
+fn sixteen_codes(word: u32) -> HalfQuads {
+    let a = two_quads(word << 6u, word << 2u);
+    let b = two_quads(word >> 2u, word >> 6u);
+    return HalfQuads(a[0], b[0], a[1], b[1]);
 }
 
-fn first_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    return sixteen(c.x, xs[0], xs[1], xs[2], xs[3], start);
-}
+alias Wide = Codes;
+fn widened(c: Codes) -> Wide { return c; }
 
-fn second_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    return sixteen(c.y, xs[4], xs[5], xs[6], xs[7], start);
-}
+fn first_codes(c: Wide) -> HalfQuads { return sixteen_codes(c.x); }
+fn second_codes(c: Wide) -> HalfQuads { return sixteen_codes(c.y); }

@@ -4,36 +4,64 @@
 @group(0) @binding(2) var<storage, read> code_words: array<u32>;
 
 alias Codes = vec3<u32>;
+const ELEMENTS = 3u;
 const MIDDLE = 4.0;
 const BIAS = 1.0;
 const RATIO = 8.0;
 const WHOLE = 8.0;
 
-fn load_codes(at: u32) -> Codes {
-    let word = (at << 1u) + at;
-    return vec3(code_words[word], code_words[word + 1u], code_words[word + 2u]);
+fn load_codes(row: u32, u: u32) -> Codes {
+    let i = row + ((u << 1u) + u);
+    return vec3(code_words[i], code_words[i + 1u], code_words[i + 2u]);
 }
 
-// 1 + code / 64 for the code in bits 17 to 19, 1 + code / 8 for that in bits 20 to 22.
-fn two(word: u32) -> vec2<f32> {
-    return vec2(bitcast<f32>((word & 0x000e0000u) | 0x3f800000u), bitcast<f32>((word & 0x00700000u) | 0x3f800000u));
+// Of codes in bits 4 to 6 of the halves of a word 1 + code / 64 in f16, of those in bits 7 to 9 1 + code / 8.
+fn even(word: u32) -> u32 { return (word & 0x00700070u) | 0x3c003c00u; }
+fn odd(word: u32) -> u32 { return (word & 0x03800380u) | 0x3c003c00u; }
+
+// Of codes whose low bits are in one word and whose high bits are in another.
+fn across(low: u32, high: u32, low_mask: u32, high_mask: u32) -> u32 {
+    return (high & high_mask) | ((low & low_mask) | 0x3c003c00u);
 }
 
-// The first two and the next two codes of a quad, each moved there.
-fn four(ab: u32, cd: u32, x: vec4<f32>, sum: vec2<f32>) -> vec2<f32> {
-    return fma(x.zw, two(cd), fma(x.xy, two(ab), sum));
+// Words with the codes of the first half of a unit in their lower halves and those of the second in their upper ones.
+fn both_codes(c: Codes) -> array<vec4<u32>, 4> {
+    // Six bytes of either half of the unit, two at a time.
+    let p = insertBits(c.y, c.x, 0u, 16u);
+    let q = (c.x >> 16u) | (c.z << 16u);
+    let r = insertBits(c.z, c.y, 0u, 16u);
+    let p4 = p << 4u;
+    let p2 = p >> 2u;
+    let p8 = p >> 8u;
+    let q2 = q << 2u;
+    let q4 = q >> 4u;
+    let r6 = r << 6u;
+    let last = r >> 6u;
+    return array(vec4(even(p4), odd(p4), even(p2), odd(p2)),
+                 vec4(even(p8), across(p8, q << 8u, 0x00800080u, 0x03000300u), even(q2), odd(q2)),
+                 vec4(even(q4), odd(q4), across(q >> 10u, r6, 0x00300030u, 0x00400040u), odd(r6)),
+                 vec4(even(r), odd(r), even(last), odd(last)));
 }
 
-fn first_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    var sum = four(c.x << 17u, c.x << 11u, xs[0], start);
-    sum = four(c.x << 5u, c.x >> 1u, xs[1], sum);
-    sum = four(c.x >> 7u, (c.x >> 13u) | (c.y << 19u), xs[2], sum);
-    return four(c.y << 13u, c.y << 7u, xs[3], sum);
+// A quad of either half.
+fn quads(w: vec4<u32>) -> array<vec4<f32>, 2> {
+    let a = unpack2x16float(w.x);
+    let b = unpack2x16float(w.y);
+    let c = unpack2x16float(w.z);
+    let d = unpack2x16float(w.w);
+    return array(vec4(a.x, b.x, c.x, d.x), vec4(a.y, b.y, c.y, d.y));
 }
 
-fn second_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    var sum = four(c.y << 1u, c.y >> 5u, xs[4], start);
-    sum = four((c.y >> 11u) | (c.z << 21u), c.z << 15u, xs[5], sum);
-    sum = four(c.z << 9u, c.z << 3u, xs[6], sum);
-    return four(c.z >> 3u, c.z >> 9u, xs[7], sum);
+alias Wide = Quads;
+
+fn widened(c: Codes) -> Wide {
+    let both = both_codes(c);
+    let q0 = quads(both[0]);
+    let q1 = quads(both[1]);
+    let q2 = quads(both[2]);
+    let q3 = quads(both[3]);
+    return Wide(q0[0], q1[0], q2[0], q3[0], q0[1], q1[1], q2[1], q3[1]);
 }
+
+fn first_codes(w: Wide) -> HalfQuads { return HalfQuads(w[0], w[1], w[2], w[3]); }
+fn second_codes(w: Wide) -> HalfQuads { return HalfQuads(w[4], w[5], w[6], w[7]); }

@@ -4,36 +4,66 @@
 @group(0) @binding(2) var<storage, read> code_words: array<u32>;
 
 struct Codes { a: u32, b: u32, c: u32, d: u32, e: u32 }
+const ELEMENTS = 5u;
 const MIDDLE = 16.0;
 const BIAS = 1.0;
 const RATIO = 32.0;
 const WHOLE = 32.0;
 
-fn load_codes(at: u32) -> Codes {
-    let i = (at << 2u) + at;
+fn load_codes(row: u32, u: u32) -> Codes {
+    let i = row + ((u << 2u) + u);
     return Codes(code_words[i], code_words[i + 1u], code_words[i + 2u], code_words[i + 3u], code_words[i + 4u]);
 }
 
-// 1 + code / 1024 for the code in bits 13 to 17, 1 + code / 32 for that in bits 18 to 22.
-fn two(word: u32) -> vec2<f32> {
-    return vec2(bitcast<f32>((word & 0x0003e000u) | 0x3f800000u), bitcast<f32>((word & 0x007c0000u) | 0x3f800000u));
+// Of codes in bits 0 to 4 of the halves of a word 1 + code / 1024 in f16, of those in bits 5 to 9 1 + code / 32.
+fn even(word: u32) -> u32 { return (word & 0x001f001fu) | 0x3c003c00u; }
+fn odd(word: u32) -> u32 { return (word & 0x03e003e0u) | 0x3c003c00u; }
+
+// Of codes whose low bits are in one word and whose high bits are in another.
+fn across(low: u32, high: u32, low_mask: u32, high_mask: u32) -> u32 {
+    return (high & high_mask) | ((low & low_mask) | 0x3c003c00u);
 }
 
-// The first two and the next two codes of a quad, each moved there.
-fn four(ab: u32, cd: u32, x: vec4<f32>, sum: vec2<f32>) -> vec2<f32> {
-    return fma(x.zw, two(cd), fma(x.xy, two(ab), sum));
+// Words with the codes of the first half of a unit in their lower halves and those of the second in their upper ones.
+fn both_codes(c: Codes) -> array<vec4<u32>, 4> {
+    // Ten bytes of either half of the unit, two at a time.
+    let p = insertBits(c.c, c.a, 0u, 16u);
+    let q = (c.a >> 16u) | (c.d << 16u);
+    let r = insertBits(c.d, c.b, 0u, 16u);
+    let s = (c.b >> 16u) | (c.e << 16u);
+    let t = insertBits(c.e, c.c, 0u, 16u);
+    let p10 = p >> 10u;
+    let q4 = q >> 4u;
+    let r2 = r << 2u;
+    let r8 = r >> 8u;
+    let s2 = s >> 2u;
+    let t4 = t << 4u;
+    let t6 = t >> 6u;
+    return array(vec4(even(p), odd(p), even(p10), across(p10, q << 6u, 0x00200020u, 0x03c003c0u)),
+                 vec4(even(q4), odd(q4), across(q >> 14u, r2, 0x00030003u, 0x001c001cu), odd(r2)),
+                 vec4(even(r8), across(r8, s << 8u, 0x00e000e0u, 0x03000300u), even(s2), odd(s2)),
+                 vec4(across(s >> 12u, t4, 0x000f000fu, 0x00100010u), odd(t4), even(t6), odd(t6)));
 }
 
-fn first_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    var sum = four(c.a << 13u, c.a << 3u, xs[0], start);
-    sum = four(c.a >> 7u, (c.a >> 17u) | (c.b << 15u), xs[1], sum);
-    sum = four(c.b << 5u, c.b >> 5u, xs[2], sum);
-    return four((c.b >> 15u) | (c.c << 17u), c.c << 7u, xs[3], sum);
+// A quad of either half.
+fn quads(w: vec4<u32>) -> array<vec4<f32>, 2> {
+    let a = unpack2x16float(w.x);
+    let b = unpack2x16float(w.y);
+    let c = unpack2x16float(w.z);
+    let d = unpack2x16float(w.w);
+    return array(vec4(a.x, b.x, c.x, d.x), vec4(a.y, b.y, c.y, d.y));
 }
 
-fn second_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    var sum = four(c.c >> 3u, (c.c >> 13u) | (c.d << 19u), xs[4], start);
-    sum = four(c.d << 9u, c.d >> 1u, xs[5], sum);
-    sum = four((c.d >> 11u) | (c.e << 21u), c.e << 11u, xs[6], sum);
-    return four(c.e << 1u, c.e >> 9u, xs[7], sum);
+alias Wide = Quads;
+
+fn widened(c: Codes) -> Wide {
+    let both = both_codes(c);
+    let q0 = quads(both[0]);
+    let q1 = quads(both[1]);
+    let q2 = quads(both[2]);
+    let q3 = quads(both[3]);
+    return Wide(q0[0], q1[0], q2[0], q3[0], q0[1], q1[1], q2[1], q3[1]);
 }
+
+fn first_codes(w: Wide) -> HalfQuads { return HalfQuads(w[0], w[1], w[2], w[3]); }
+fn second_codes(w: Wide) -> HalfQuads { return HalfQuads(w[4], w[5], w[6], w[7]); }

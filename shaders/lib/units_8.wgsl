@@ -4,27 +4,24 @@
 @group(0) @binding(2) var<storage, read> code_words: array<vec4<u32>>;
 
 struct Codes { a: vec4<u32>, b: vec4<u32> }
+const ELEMENTS = 2u;
 const MIDDLE = 128.0;
 const BIAS = 0.0;
 const RATIO = 1.0;
 const WHOLE = 1.0;
 
-fn load_codes(at: u32) -> Codes { return Codes(code_words[at * 2u], code_words[at * 2u + 1u]); }
-
-fn add(word: u32, x: vec4<f32>, sum: vec2<f32>) -> vec2<f32> {
-    let codes = vec4<f32>(vec4(extractBits(word, 0u, 8u), extractBits(word, 8u, 8u),
-                               extractBits(word, 16u, 8u), extractBits(word, 24u, 8u)));
-    return fma(x.zw, codes.zw, fma(x.xy, codes.xy, sum));
+fn load_codes(row: u32, u: u32) -> Codes {
+    let i = row + (u << 1u);
+    return Codes(code_words[i], code_words[i + 1u]);
 }
 
-fn sixteen(words: vec4<u32>, xa: vec4<f32>, xb: vec4<f32>, xc: vec4<f32>, xd: vec4<f32>, start: vec2<f32>) -> vec2<f32> {
-    return add(words.w, xd, add(words.z, xc, add(words.y, xb, add(words.x, xa, start))));
+fn bytes(word: u32) -> vec4<f32> {
+    return vec4<f32>(vec4(extractBits(word, 0u, 8u), extractBits(word, 8u, 8u),
+                          extractBits(word, 16u, 8u), extractBits(word, 24u, 8u)));
 }
 
-fn first_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    return sixteen(c.a, xs[0], xs[1], xs[2], xs[3], start);
-}
+alias Wide = Codes;
+fn widened(c: Codes) -> Wide { return c; }
 
-fn second_half(c: Codes, xs: Quads, start: vec2<f32>) -> vec2<f32> {
-    return sixteen(c.b, xs[4], xs[5], xs[6], xs[7], start);
-}
+fn first_codes(c: Wide) -> HalfQuads { return HalfQuads(bytes(c.a.x), bytes(c.a.y), bytes(c.a.z), bytes(c.a.w)); }
+fn second_codes(c: Wide) -> HalfQuads { return HalfQuads(bytes(c.b.x), bytes(c.b.y), bytes(c.b.z), bytes(c.b.w)); }

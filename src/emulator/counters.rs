@@ -14,6 +14,8 @@ pub enum InstructionClass {
     Int,
     /// Conversions between types.
     Convert,
+    /// Conversions of f16 to f32.
+    Widen,
     /// Divisions, roots, exponentials and the like.
     Special,
     /// Products of cooperative matrices and of packed bytes.
@@ -29,7 +31,7 @@ pub enum InstructionClass {
 }
 
 /// Number of classes.
-pub const CLASSES: usize = 9;
+pub const CLASSES: usize = 10;
 
 impl InstructionClass {
     /// Classes that take an instruction.
@@ -37,6 +39,7 @@ impl InstructionClass {
         InstructionClass::Float,
         InstructionClass::Int,
         InstructionClass::Convert,
+        InstructionClass::Widen,
         InstructionClass::Special,
         InstructionClass::Matrix,
         InstructionClass::Branch,
@@ -50,6 +53,7 @@ impl InstructionClass {
             InstructionClass::Float => "float",
             InstructionClass::Int => "int",
             InstructionClass::Convert => "convert",
+            InstructionClass::Widen => "widen",
             InstructionClass::Special => "special",
             InstructionClass::Matrix => "matrix",
             InstructionClass::Branch => "branch",

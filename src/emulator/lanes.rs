@@ -351,6 +351,13 @@ pub fn math3(fun: M, scalar: Scalar) -> Option<Described<Ternary>> {
     }
 }
 
+/// Returns the two halves of insertBits, of a word, an offset and a count: the bits that stay, and those that come, in their place.
+pub fn inserts() -> [Described<Ternary>; 2] {
+    let stay = three!(|a: u32, offset: u32, count| a & !(extract(u32::MAX, 0, count) << offset));
+    let come = three!(|a, offset: u32, count| extract(a, 0, count) << offset);
+    [stay, come].map(|f: Ternary| Described { f, class: Class::Int, check: Check::None })
+}
+
 fn extract(a: u32, offset: u32, count: u32) -> u32 {
     let offset = offset.min(32);
     let count = count.min(32 - offset);

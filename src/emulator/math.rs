@@ -25,11 +25,14 @@ impl<'a> Lowering<'a> {
         match fun {
             MathFunction::Dot => return self.dot(scalar, &operands[0], &operands[1]),
             MathFunction::Unpack2x16float | MathFunction::Unpack4xI8 | MathFunction::Unpack4xU8 => {
-                let count = if fun == MathFunction::Unpack2x16float { 2 } else { 4 };
+                let (count, class) = match fun {
+                    MathFunction::Unpack2x16float => (2, InstructionClass::Widen),
+                    _ => (4, InstructionClass::Convert),
+                };
                 let mut all = Vec::new();
                 for at in 0..count {
                     let f = lanes::unpack(fun, at).expect("a component of an unpacking function");
-                    let op = lanes::Described { f, class: InstructionClass::Convert, check: Check::None };
+                    let op = lanes::Described { f, class, check: Check::None };
                     let Operand::Registers(one) = self.unary(op, &operands[0]) else { unreachable!() };
                     all.extend(one);
                 }
@@ -52,6 +55,17 @@ impl<'a> Lowering<'a> {
                     word = more[0];
                 }
                 return Ok(Operand::Registers(vec![word]));
+            }
+            MathFunction::InsertBits => {
+                let [stay, come] = lanes::inserts();
+                let Operand::Registers(stay) = self.ternary(stay, &operands[0], &operands[2], &operands[3]) else {
+                    unreachable!()
+                };
+                let Operand::Registers(come) = self.ternary(come, &operands[1], &operands[2], &operands[3]) else {
+                    unreachable!()
+                };
+                let or = lanes::binary(naga::BinaryOperator::InclusiveOr, scalar).expect("an operation of integers");
+                return Ok(self.binary(or, &stay, &come));
             }
             MathFunction::Length | MathFunction::Normalize => {
                 let Operand::Registers(square) = self.dot(scalar, &operands[0], &operands[0])? else { unreachable!() };

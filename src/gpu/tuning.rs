@@ -53,9 +53,15 @@ pub struct Alternative {
 
 /// Alternatives on adapters of all classes; `tests/kernels` runs them all.
 pub static ALTERNATIVES: &[Alternative] = &[
-    // Of SpQR and GGUF's blocks the lanes are 64, by lib/staged_x.
+    // Of SpQR and GGUF's blocks the lanes are 64, by lib/staged_x. Steps choose the rows of a workgroup by their number.
     Alternative { kernel: "matvec_bf16", variant: "subgroup", constant: "WG", values: &[64, 256] },
     Alternative { kernel: "matvec_grid", variant: "subgroup", constant: "WG", values: &[64, 256] },
+    Alternative { kernel: "matvec_bf16", variant: "subgroup", constant: "TILE", values: &[2, 4] },
+    Alternative { kernel: "matvec_grid", variant: "subgroup", constant: "TILE", values: &[2, 4] },
+    Alternative { kernel: "matvec_gguf", variant: "subgroup", constant: "TILE", values: &[2, 4] },
+    Alternative { kernel: "matvec_gguf", variant: "subgroup", constant: "RUNS", values: &[1, 2] },
+    Alternative { kernel: "matvec_spqr", variant: "subgroup", constant: "TILE", values: &[2, 4] },
+    Alternative { kernel: "matvec_spqr", variant: "subgroup", constant: "RUNS", values: &[1, 2] },
     Alternative { kernel: "matvec_*", variant: "dp4a", constant: "WG", values: &[64, 256] },
     Alternative { kernel: "matvec_*", variant: "portable", constant: "WG", values: &[32, 128] },
     Alternative { kernel: "argmax", variant: "portable", constant: "SPLITS", values: &[32, 256] },

@@ -162,6 +162,7 @@ impl Plan {
             step.bytes = weight + x.bytes() + (4 * m * (block.rows - gates)) as u64;
             step.consts = consts(layout);
             step.consts.extend(tile(m, block.rows));
+            step.consts.extend(matvec_tile(block.rows - gates, gates > 0));
             // A workgroup of matvecs that have this constant takes all rows.
             step.consts.push(("BATCH", m as u32));
             step.consts.push(("PASSES", if gates > 0 { 2 } else { 1 }));
@@ -213,6 +214,12 @@ pub(crate) const fn matvec_subgroup(wgsl: Files, consts: Defaults) -> Variant {
     Variant { name: "subgroup", needs: Needs::SUBGROUP, wgsl, consts, tile, nmse: 1e-10 }
 }
 
+/// The same whose lanes share x, too, and take `RUNS` times `TILE` rows, of a gated product half of them in either half.
+pub(crate) const fn matvec_staged(wgsl: Files, consts: Defaults) -> Variant {
+    let tile = |c: &Consts| [1, c.get("TILE") * (c.get("RUNS") / c.get("PASSES")).max(1)];
+    Variant { tile, ..matvec_subgroup(wgsl, consts) }
+}
+
 /// Returns the rows and columns of y that a workgroup takes where it loads each weight once for several rows.
 pub(crate) fn batch_tile(consts: &Consts) -> [u32; 2] {
     [consts.get("BATCH"), consts.get("TILE")]
@@ -252,6 +259,14 @@ fn tile(m: usize, n: usize) -> [(&'static str, u32); 2] {
     let fills = |rows, cols, least| m.div_ceil(rows) * n.div_ceil(cols) >= least;
     let rows = if fills(128, 64, 192) { 128 } else { 64 };
     [("TILE_ROWS", rows), ("TILE_COLS", if fills(128, 128, 256) { 128 } else { 64 })]
+}
+
+/// Returns the rows that a matvec's workgroup takes: the more, the less is loaded and computed for each of x alone. They are fewer
+/// where that leaves two workgroups for each core of a large GPU, and more where so many are left that they load enough at once.
+fn matvec_tile(rows: usize, gated: bool) -> [(&'static str, u32); 2] {
+    let fills = |of_workgroup, least| rows.div_ceil(of_workgroup) >= least;
+    let few = !fills(4, 264) && fills(2, 264);
+    [("TILE", if few { 2 } else { 4 }), ("RUNS", if gated || fills(8, 1024) { 2 } else { 1 })]
 }
 
 /// Features that variants with cooperative matrices need besides them.

@@ -71,6 +71,8 @@ fn time(card: &Card, counters: &Counters, (bytes, streams): (f64, bool)) -> (f64
     let cost = |class: InstructionClass| match class {
         InstructionClass::Float => card.float_cost.0,
         InstructionClass::Convert => card.convert_cost.0,
+        // NVIDIA's cards add zero; AMD's and Apple's multiply by an f16 as it is, which is not counted on.
+        InstructionClass::Widen => 1.0,
         InstructionClass::Special => card.special_cost.0,
         InstructionClass::Subgroup => SUBGROUP_COST,
         // Cooperative matrices count by themselves; what a product of packed bytes is added to takes the instruction of both.

@@ -92,8 +92,8 @@ static COUNTED: &[Counted] = &[
     Counted {
         name: "classes",
         declarations: "",
-        body: "let a = f32(x[i]); y[i] = u32(exp(a * 0.0) + sqrt(a) + select(1.0, a, i > 3u));",
-        expected: &[("convert", 2), ("special", 2), ("float", 3), ("int", 2)],
+        body: "let a = f32(x[i]) + unpack2x16float(i).x; y[i] = u32(exp(a * 0.0) + sqrt(a) + select(1.0, a, i > 3u));",
+        expected: &[("convert", 2), ("widen", 2), ("special", 2), ("float", 4), ("int", 2)],
     },
     Counted {
         name: "a_loop_of_constant_length",

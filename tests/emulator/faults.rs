@@ -165,8 +165,8 @@ static PLANTED: &[Planted] = &[
         on: ["matvec_grid", "subgroup", ""],
         file: "lib/matvec_subgroup",
         edits: &[
-            ("let whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (at.lane < 5u) { whole = vec4(subgroupAdd"),
-            ("subgroupAdd(own.w));", "subgroupAdd(own.w)); }"),
+            ("var whole = vec4(subgroupAdd", "var whole: vec4<f32>;\n    if (at.lane < 5u) { whole = vec4(subgroupAdd"),
+            ("subgroupAdd(own.y), 0.0, 0.0);", "subgroupAdd(own.y), 0.0, 0.0); }"),
         ],
         kind: "divergent-subgroup",
         at: ("lib/matvec_subgroup", "whole = vec4(subgroupAdd"),

@@ -18,19 +18,21 @@ use qwgpu::lab::text::ShaderText;
 static LONE_LOADS: &[(&str, u64)] = &[("matmul_int8", 2)];
 
 /// Vector instructions for a weight that a matvec may have, by the beginning of its name, the first that fits: 2.5 or 3.5
-/// keep a card's memory busy. Codes of 5 and 6 bits lie across words, and groups of 16 or 32 columns have statistics in
+/// keep a card's memory busy. Codes of 3, 5 and 6 bits lie across words, and groups of 16 or 32 columns have statistics in
 /// two levels in K blocks and SpQR.
 static VALU_PER_WEIGHT: &[(&str, f64)] = &[
-    ("matvec_bf16", 2.5),
+    ("matvec_bf16", 2.3),
     ("matvec_grid/subgroup/8", 2.5),
-    ("matvec_grid", 3.5),
-    ("matvec_gguf/subgroup/Q8_0", 2.5),
-    ("matvec_gguf/subgroup/Q5_K", 3.7),
-    ("matvec_gguf/subgroup/Q6_K", 4.0),
-    ("matvec_gguf", 3.5),
-    ("matvec_spqr/subgroup/8", 3.1),
-    ("matvec_spqr/subgroup/3", 3.7),
-    ("matvec_spqr", 3.6),
+    ("matvec_grid/subgroup/3", 3.1),
+    ("matvec_grid", 2.9),
+    ("matvec_gguf/subgroup/Q8_0", 2.4),
+    ("matvec_gguf/subgroup/Q4_0", 2.6),
+    ("matvec_gguf/subgroup/Q5_K", 3.5),
+    ("matvec_gguf/subgroup/Q6_K", 3.5),
+    ("matvec_gguf", 3.2),
+    ("matvec_spqr/subgroup/8", 2.9),
+    ("matvec_spqr/subgroup/3", 3.4),
+    ("matvec_spqr", 3.2),
     ("matvec_int8", 0.5),
     ("matvec_quantize_int8", 2.5),
 ];

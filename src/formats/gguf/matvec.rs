@@ -23,9 +23,9 @@ pub static KERNEL: Kernel = Kernel {
     name: "matvec_gguf",
     params: Params::FIELDS,
     variants: &[
-        linear::matvec_subgroup(
+        linear::matvec_staged(
             gguf_wgsl!(units "lib/matvec_subgroup", "lib/one_row", "lib/units", "lib/staged_x", "matvec_gguf_subgroup", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"),
-            &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("TILE", 4), ("BLOCK", 2)],
+            &[("PASSES", 1), ("NORMED", 0), ("WG", 64), ("TILE", 4), ("RUNS", 2), ("BLOCK", 2)],
         ),
         Variant::portable(
             gguf_wgsl!("lib/matvec", "lib/weights_gguf", "lib/norm", "lib/output_gguf", "lib/product_row", "lib/product"; "lib/words"),

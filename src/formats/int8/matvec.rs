@@ -23,8 +23,8 @@ pub static KERNEL: Kernel = Kernel {
                 "lib/product_row",
                 "lib/product"
             ),
-            consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("TILE", 4), ("BATCH", 1)],
-            tile: linear::batch_tile,
+            consts: &[("PASSES", 1), ("NORMED", 0), ("WG", 128), ("BATCH", 1)],
+            tile: |c| [c.get("BATCH"), 4],
             nmse: 1e-10,
         },
         Variant::portable(

@@ -9,13 +9,14 @@ pub static KERNEL: Kernel = Kernel {
     name: "matvec_spqr",
     params: Params::FIELDS,
     variants: &[
-        linear::matvec_subgroup(
+        linear::matvec_staged(
             wgsl!("lib/matvec_subgroup", "lib/one_row", "lib/units", "lib/staged_x", "matvec_spqr_subgroup", "lib/norm", "lib/outliers_spqr", "lib/group_spqr", "lib/product_row", "lib/product"; "lib/units"),
             &[
                 ("PASSES", 1),
                 ("NORMED", 0),
                 ("WG", 64),
                 ("TILE", 4),
+                ("RUNS", 2),
                 ("BITS", 3),
                 ("SCALE_WIDTH", 3),
                 ("ZERO_WIDTH", 3),
