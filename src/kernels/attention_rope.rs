@@ -1,5 +1,5 @@
-//! Attention of one row together with what comes before it: [`rope_kv`](super::rope_kv), then
-//! [`attention_decode`](super::attention_decode) in one step.
+//! Attention of one row together with what comes before it: [`rope_kv`], then
+//! [`attention_decode`] in one step.
 
 use super::attention_decode::{self, SPLIT, consts};
 use super::cache::{self, cases_of_caches};

@@ -1,4 +1,4 @@
-//! Columns in another order: y[m, k] = x[m, order[k]], once for all products that share the order.
+//! Columns in another order: `y[m, k] = x[m, order[k]]`, once for all products that share the order.
 
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};

@@ -1,4 +1,4 @@
-//! Puts keys or values into the cache: cache[slot[r]] = x[r].
+//! Puts keys or values into the cache: `cache[slot[r]] = x[r]`.
 
 use crate::plan::{Case, Element, Io, Kernel, Plan, Tensor, Trial, Variant};
 use crate::{params, wgsl};

@@ -143,7 +143,7 @@ fn norm(head: &mut [f32], weight: &[f32], eps: f32) {
     head.iter_mut().zip(weight).for_each(|(x, weight)| *x = weight * (*x * scale));
 }
 
-/// Rotates a head in place by the `angles` of its position, [head_dim].
+/// Rotates a head in place by the `angles` of its position, \[head_dim\].
 fn rotate(head: &mut [f32], angles: &[f32]) {
     let half = angles.len() / 2;
     let (cosines, sines) = angles.split_at(half);

@@ -1,4 +1,4 @@
-//! The surprise of given next tokens: log Σ exp(x) − x[target], in nats; and max(x) − x[target], which is 0 for
+//! The surprise of given next tokens: log Σ exp(x) − x\[target\], in nats; and max(x) − x\[target\], which is 0 for
 //! the greedy one.
 
 use rayon::prelude::*;

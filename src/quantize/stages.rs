@@ -52,7 +52,7 @@ impl Calibrator {
     /// Creates the tensors, for samples of up to `capacity` tokens.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the device refuses.
+    /// [`crate::Error::OutOfMemory`] when the device refuses.
     pub fn new(backend: &mut dyn Backend, config: &Config, capacity: usize, chunk: Chunk) -> Result<Calibrator> {
         let x = backend.create("x", capacity, config.hidden_size, Element::F32)?;
         let a = backend.create("a", capacity, config.q_size(), Element::F32)?;

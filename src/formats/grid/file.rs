@@ -1,7 +1,7 @@
 //! Linears of GPTQ folders.
 //!
 //! `qweight` [cols · bits / 32, rows] holds each row's words as a column, so [`Grid`]'s codes are its
-//! transpose. `g_idx` [cols] scatters groups over the columns; sorting it makes groups contiguous, and
+//! transpose. `g_idx` \[cols\] scatters groups over the columns; sorting it makes groups contiguous, and
 //! the order becomes `order`.
 
 use rayon::prelude::*;

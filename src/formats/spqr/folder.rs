@@ -6,9 +6,9 @@
 //! | spqr_sc, spqr_zc | U8 | [G, R] |
 //! | spqr_s2 | F16 | [G, R / 16, 4] |
 //! | spqr_rows | U32 | [R + 1] |
-//! | spqr_cols | U16 | [E] |
-//! | spqr_vals | F16 | [E] |
-//! | spqr_perm | U16 (U32 is read too) | [C], absent where columns are in their own order |
+//! | spqr_cols | U16 | \[E\] |
+//! | spqr_vals | F16 | \[E\] |
+//! | spqr_perm | U16 (U32 is read too) | \[C\], absent where columns are in their own order |
 
 use half::f16;
 use serde_json::{Map, Value, json};
