@@ -261,12 +261,12 @@ fn tile(m: usize, n: usize) -> [(&'static str, u32); 2] {
     [("TILE_ROWS", rows), ("TILE_COLS", if fills(128, 128, 256) { 128 } else { 64 })]
 }
 
-/// Returns the rows that a matvec's workgroup takes: the more, the less is loaded and computed for each of x alone. They are fewer
-/// where that leaves two workgroups for each core of a large GPU, and more where so many are left that they load enough at once.
+/// Returns the rows that a matvec's workgroup takes: the more, the less is loaded and computed for each of x alone, as long as
+/// two workgroups are left for each core of a large GPU.
 fn matvec_tile(rows: usize, gated: bool) -> [(&'static str, u32); 2] {
-    let fills = |of_workgroup, least| rows.div_ceil(of_workgroup) >= least;
-    let few = !fills(4, 264) && fills(2, 264);
-    [("TILE", if few { 2 } else { 4 }), ("RUNS", if gated || fills(8, 1024) { 2 } else { 1 })]
+    let fills = |of_workgroup| rows.div_ceil(of_workgroup) >= 264;
+    let few = !fills(4) && fills(2);
+    [("TILE", if few { 2 } else { 4 }), ("RUNS", if gated || fills(8) { 2 } else { 1 })]
 }
 
 /// Features that variants with cooperative matrices need besides them.

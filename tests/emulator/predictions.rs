@@ -62,6 +62,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::test("predictions_table", is_up_to_date),
         Test::test("predictions_of_products", products_are_up_to_date),
+        Test::test("predictions_of_spqr", spqr_is_near_gptq),
         Test::test("predictions_of_factors", factors_are_up_to_date),
         watchdog("qwen2.5-7b", 4096, ""),
         watchdog("qwen2.5-72b", 4096, "attention"),
@@ -124,6 +125,22 @@ fn products_are_up_to_date() -> Result<(), Failed> {
     if !table.contains(&found) {
         let fix = "QWGPU_WRITE_DOCS=1 cargo test --release --test emulator -- predictions_of_products";
         return Err(format!("docs/PREDICTIONS.md is out of date: run `{fix}` and commit it; found {found}").into());
+    }
+    Ok(())
+}
+
+/// Fails where a token by SpQR at 2 bits, outliers and coded statistics included, takes more than 1.2 times as long as by GPTQ.
+fn spqr_is_near_gptq() -> Result<(), Failed> {
+    for name in &PRODUCT_CARDS[1..] {
+        let card = Card::named(name)?;
+        let speed = |quant: &str| -> Result<f64, Failed> {
+            let predicted = predict(&card, MODEL, Some(quant.parse()?), [Some(128), None], KvType::F32, &mut ())?;
+            Ok(predicted.decode.tokens_per_s)
+        };
+        let times = speed("gptq:2")? / speed("spqr:2")?;
+        if times > 1.2 {
+            return Err(format!("{name}: {times:.3} times as long").into());
+        }
     }
     Ok(())
 }
