@@ -270,7 +270,7 @@ fn imports_are_found() {
 
 /// Returns the names that a kernel may have by its file and its static. `kernels/rope`, KERNEL is rope;
 /// `formats/grid/matvec`, KERNEL is matvec_grid, or grid_matvec where only that format has such a kernel. Another static
-/// stands for the file's name: `formats/spqr/matmul`, OUTLIERS is outliers_spqr.
+/// stands for the file's name: `formats/spqr/fit_kernel`, FIT is fit_spqr.
 fn kernel_names(file: &str, name: &str) -> Vec<String> {
     let own = (name != "KERNEL").then(|| name.to_lowercase());
     let named = |file: &str| own.clone().unwrap_or(file.to_owned());

@@ -1,5 +1,6 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
-// Append to a lib/weights_ file, which says what w is; k is a multiple of 32. For m from 2 on.
+// Append to a lib/weights_ file, which says what w is, and to lib/walked_outliers.wgsl or lib/no_outliers.wgsl; k is a
+// multiple of 32. For m from 2 on.
 // A workgroup of 256 owns 64 rows of m by 64 columns of n and walks k in steps of 32 through
 // workgroup memory (16 KiB); lane (tx, ty) owns rows 4 ty + i and columns 4 tx + j, i, j < 4.
 
@@ -36,12 +37,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let w_row = row_of(n0, fill_row);
     let part = fill_row % PER;
 
+    var ahead = outliers_of(w_row);
     var acc: array<vec4<f32>, PER>;
     for (var i = 0u; i < words; i += STEP / 8u) {
         let xa = x[(x_row + i) * 2u];
         let xb = x[(x_row + i) * 2u + 1u];
-        let w = weights(load(w_row, i + fill_word), w_row, i + fill_word);
+        let loaded = weights(load(w_row, i + fill_word), w_row, i + fill_word);
         let at = places(i + fill_word);
+        let w = array(with_outliers(&ahead, i * 8u + at.x, loaded[0]), with_outliers(&ahead, i * 8u + at.y, loaded[1]));
         let fill_x = vec2(tile_at(fill_word * 2u, fill_row / PER), tile_at(fill_word * 2u + 1u, fill_row / PER));
         let fill_w = vec2(tile_at(at.x / 4u, fill_row / PER), tile_at(at.y / 4u, fill_row / PER));
         for (var j = 0u; j < 4u; j++) {

@@ -1,7 +1,7 @@
 // y[m, n] = sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // with x and w rounded to f16 and sums in f32. Append to a lib/tile_ file, which says what a tile of SIDE x SIDE values is
-// and which lanes hold it together, a team, and to a lib/weights_ file, which says what w is.
-// k is a multiple of 32. For m from 2 on.
+// and which lanes hold it together, a team, to a lib/weights_ file, which says what w is, and to lib/walked_outliers.wgsl or
+// lib/no_outliers.wgsl. k is a multiple of 32. For m from 2 on.
 // A workgroup owns TILE_ROWS of m by TILE_COLS of n, no more, cut into blocks of HIGH x 2 tiles, a team each. It has a team for
 // each block where subgroups have LANES lanes, the adapter's most. Where they have fewer, teams are left that only help
 // to fill workgroup memory; were there too few teams, they would take blocks in turns. STEP, a multiple of 32, is how much
@@ -21,6 +21,7 @@ override WG: u32 = LANES * BLOCKS;
 override STEP_WORDS: u32 = STEP / 8u;
 override STEP_QUADS: u32 = STEP / 4u;
 override FILLS: u32 = TILE_ROWS * STEP_WORDS;
+override W_FILLS: u32 = TILE_COLS * STEP_WORDS; // the first of them, which have weights
 override STRIDE: u32 = STEP + 8u; // of a row of x_tile and w_tile; the 8 keep rows off one bank
 // By name, because naga cannot compute them within an array's type.
 override X_VALUES: u32 = TILE_ROWS * STRIDE;
@@ -33,16 +34,17 @@ var<workgroup> y_tile: array<f32, STAGED>; // one tile of each block, or two of 
 fn limited(v: vec4<f32>) -> vec4<f32> { return clamp(v, vec4(-65504.0), vec4(65504.0)); }
 
 // A lane's part of a step in workgroup memory: two quads of x, half a tile apart, so that lanes side by side read on;
-// and eight weights, of row n.
-struct Fill { x_at: vec2<u32>, x_to: vec2<u32>, n: u32, word: u32, w_to: vec2<u32>, has_weights: bool }
+// and eight weights, of row n, two quads from columns k of a step on.
+struct Fill { x_at: vec2<u32>, x_to: vec2<u32>, n: u32, word: u32, k: vec2<u32>, w_to: vec2<u32>, has_weights: bool }
 
 fn fill_at(unit: u32, m0: u32, n0: u32) -> Fill {
     let quad = unit % STEP_QUADS;
     let row = unit / STEP_QUADS + vec2(0u, TILE_ROWS / 2u);
     let word = unit % STEP_WORDS;
     let r = unit / STEP_WORDS;
+    let k = word / 4u * 32u + places(word);
     return Fill(min(vec2(m0) + row, vec2(params.m - 1u)) * (params.k / 4u) + quad, row * STRIDE + quad * 4u,
-                row_of(n0, r), word, places(word) + r * STRIDE + word / 4u * 32u, r < TILE_COLS);
+                row_of(n0, r), word, k, k + r * STRIDE, r < TILE_COLS);
 }
 
 fn store_tile(m0: u32, n0: u32, staged: u32) {
@@ -64,6 +66,7 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
     let n0 = (group.x + group.z * groups.x) * (TILE_COLS >> GATED);
     let words = params.k / 8u;
     var fills: array<Fill, 2>;
+    var ahead: array<Outliers, 2>;
     for (var first = 0u; first < BLOCKS; first += teams) {
         let block = first + team;
         let own = block < BLOCKS;
@@ -84,6 +87,12 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
                 if (i == 0u || FILLS > 2u * WG) {
                     for (var u = 0u; u < 2u; u++) { fills[u] = fill_at(first_fill + u * WG, m0, n0); }
                 }
+                // A lane that fills more than two rows walks along each anew.
+                if (i == 0u || W_FILLS > 2u * WG) {
+                    for (var u = 0u; u < 2u; u++) {
+                        if (fills[u].has_weights) { ahead[u] = outliers_of(fills[u].n); }
+                    }
+                }
                 var xs: array<array<vec4<f32>, 2>, 2>;
                 var ws: array<Loaded, 2>;
                 for (var u = 0u; u < 2u; u++) {
@@ -97,8 +106,11 @@ fn compute(group: vec3<u32>, groups: vec3<u32>, lane: u32, team: u32, teams: u32
                         for (var h = 0u; h < 2u; h++) { put_x(fills[u].x_to[h], limited(xs[u][h])); }
                         if (fills[u].has_weights) {
                             let w = weights(ws[u], fills[u].n, i + fills[u].word);
-                            put_w(fills[u].w_to.x, limited(w[0]));
-                            put_w(fills[u].w_to.y, limited(w[1]));
+                            let k = i * 8u + fills[u].k;
+                            var own = ahead[u];
+                            put_w(fills[u].w_to.x, limited(with_outliers(&own, k.x, w[0])));
+                            put_w(fills[u].w_to.y, limited(with_outliers(&own, k.y, w[1])));
+                            ahead[u] = own;
                         }
                     }
                 }

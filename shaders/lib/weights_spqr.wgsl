@@ -1,4 +1,5 @@
-// w[n, k] = s * (code[n, k] - z), without outliers. Append to lib/group_spqr.wgsl, which says what s and z are.
+// w[n, k] = s * (code[n, k] - z) + outlier[n, k]: the first term, and where the second is. Append to lib/group_spqr.wgsl, which
+// says what s and z are.
 // sparse: where each row's outliers start and the last one's end, n + 1 of n + 4 words, then the outliers
 // by rows and columns: the column in the low half, the value in f16 in the high one.
 

@@ -191,10 +191,9 @@ impl Linear {
         self.product(plan, name, input, Output::Gated, 0, next)
     }
 
-    /// Returns whether a gate's rows and the other half are together, as [`Linear::gated`] needs them, and whether the kernel
-    /// of `many` rows, or of one, computes whole sums: silu of some of a sum's terms is of no use.
-    pub fn can_gate(&self, many: bool) -> bool {
-        can_gate(&self.row_blocks) && !(many && self.format.rest.is_some())
+    /// Returns whether a gate's rows and the other half are together, as [`Linear::gated`] needs them.
+    pub fn can_gate(&self) -> bool {
+        can_gate(&self.row_blocks)
     }
 
     /// Adds the product as the columns of `y` from `first` on.
@@ -219,11 +218,7 @@ impl Linear {
             None => (format.input)(self, plan, name, input),
         };
         let args = LinearArgs { x, norm: input.norm, k, row_blocks, layout, bias, output, first, next };
-        let y = plan.linear(fused.unwrap_or(format.product[usize::from(many)]), name, args);
-        if let Some(rest) = format.rest.filter(|_| many) {
-            rest(plan, name, args, y);
-        }
-        y
+        plan.linear(fused.unwrap_or(format.product[usize::from(many)]), name, args)
     }
 
     /// Returns the input with its columns in the order of the weight's.

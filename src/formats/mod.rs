@@ -40,7 +40,7 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 
-use crate::kernels::{KERNELS, LinearArgs, WeightLayout};
+use crate::kernels::{KERNELS, WeightLayout};
 use crate::plan::{Element, Kernel, Plan, Tensor};
 
 pub use linear::{Activation, Linear};
@@ -61,8 +61,6 @@ pub struct Format {
     pub input: fn(&Linear, &mut Plan, &str, &mut Activation) -> Tensor,
     /// True if the product of one row can norm its input and order the columns of its output ([`Activation::to_norm`]).
     pub norms: bool,
-    /// Adds to y what the kernel for many rows leaves out: step name, arguments, y.
-    pub rest: Option<fn(&mut Plan, &str, LinearArgs, Tensor)>,
     /// Kernel that looks up tokens in an embedding of this format. None: the format holds no embeddings.
     pub embed: Option<&'static Kernel>,
     /// Returns whether a row's product depends on the other rows of its pass.

@@ -2,7 +2,7 @@
 
 use bytemuck::Zeroable;
 
-pub(crate) use super::linear_host::{DequantizeRow, Epilogue, host_matmul, host_matvec, reference};
+pub(crate) use super::linear_host::{DequantizeRow, host_matmul, host_matvec, reference};
 use crate::params;
 use crate::plan::kernel::{Wgsl, uniform};
 use crate::plan::{Consts, Element, Kernel, Needs, Plan, Tensor, Trial, Variant};

@@ -229,7 +229,7 @@ impl Layer {
         for (i, layer) in layers.iter_mut().enumerate().rev() {
             let [attention_norm, _, mlp_norm, mlp_activation] = &orders[i][..] else { unreachable!() };
             let norm = |name: &str| format!("model.layers.{}.{name}.weight", numbers[i]);
-            let activation = mlp_activation.as_ref().filter(|_| layer.fuses_gate(false));
+            let activation = mlp_activation.as_ref().filter(|_| layer.fuses_gate());
             let next = Next {
                 mlp_norm: w.next(Some(&norm("post_attention_layernorm")), hidden, mlp_norm.as_deref())?,
                 mlp_activation: activation
@@ -285,10 +285,9 @@ impl Layer {
         self.linears.iter().find(|(known, _)| *known == name).map(|(_, linear)| linear)
     }
 
-    /// Returns whether gate and up are one linear whose workgroups, for `many` rows of x or one, can compute both rows of a
-    /// value.
-    fn fuses_gate(&self, many: bool) -> bool {
-        self.find(GATE_UP.1).is_some_and(|linear| linear.can_gate(many))
+    /// Returns whether gate and up are one linear whose workgroups can compute both rows of a value.
+    fn fuses_gate(&self) -> bool {
+        self.find(GATE_UP.1).is_some_and(Linear::can_gate)
     }
 
     /// Adds the products of stacked linears as one tensor, those of each behind those before it.
@@ -353,7 +352,7 @@ impl Layer {
     /// Adds silu(gate) · up: the input of down_proj.
     pub fn activate(&self, plan: &mut Plan, h: &mut Activation) -> Activation {
         let name = GATE_UP.1;
-        if self.fuses_gate(plan.together(h.rows())) {
+        if self.fuses_gate() {
             let order = self.next.as_ref().and_then(|next| next.mlp_activation).filter(|_| h.is_to_norm());
             let activated = self.linear(name).gated(plan, name, h, order);
             return if order.is_some() { Activation::ordered(activated) } else { Activation::new(activated) };

@@ -257,7 +257,7 @@ fn seconds(card: &Card, plan: &Plan) -> Result<Vec<(&'static str, f64)>, Failed>
 }
 
 fn is_of_product(step: &StepTime) -> bool {
-    step.kernel.starts_with("matmul") || step.kernel == "outliers_spqr"
+    step.kernel.starts_with("matmul")
 }
 
 /// Returns the cards but those on the CPU.

@@ -9,7 +9,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "matmul_bf16",
     params: Params::FIELDS,
     variants: matmul_variants! {
-        wgsl: wgsl!["lib/weights_bf16"],
+        wgsl: wgsl!["lib/no_outliers", "lib/weights_bf16"],
         consts: [],
         rows: wgsl!("matmul_bf16_rows_subgroup", "lib/sums_of_eight", "lib/product_rows", "lib/product"),
         last: Variant {

@@ -21,7 +21,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "matmul_gguf",
     params: Params::FIELDS,
     variants: matmul_variants! {
-        wgsl: gguf_wgsl!["lib/weights_gguf", "lib/output_gguf"; "lib/words"],
+        wgsl: gguf_wgsl!["lib/no_outliers", "lib/weights_gguf", "lib/output_gguf"; "lib/words"],
         consts: [("BLOCK", 2)],
         rows: gguf_wgsl!(
             "matmul_gguf_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_gguf", "lib/output_gguf", "lib/product_rows", "lib/product"; "lib/words"

@@ -29,7 +29,6 @@ pub static FORMAT: Format = Format {
     input: Linear::ordered_input,
     fused: None,
     norms: true,
-    rest: None,
     embed: Some(&embed::KERNEL),
     rows_depend: |_| false,
     folders: &[],

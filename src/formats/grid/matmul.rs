@@ -9,7 +9,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "matmul_grid",
     params: Params::FIELDS,
     variants: matmul_variants! {
-        wgsl: wgsl!["lib/weights_grid"; "lib/codes", "lib/words"],
+        wgsl: wgsl!["lib/no_outliers", "lib/weights_grid"; "lib/codes", "lib/words"],
         consts: [("BITS", 4)],
         rows: wgsl!("matmul_grid_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_grid", "lib/product_rows", "lib/product"; "lib/codes", "lib/words")
     },

@@ -36,7 +36,6 @@ pub static FORMAT: Format = Format {
     input: Linear::ordered_input,
     fused: None,
     norms: true,
-    rest: None,
     embed: None,
     rows_depend: |_| false,
     folders: &[&config::FOLDER, &awq::FOLDER],

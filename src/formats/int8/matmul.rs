@@ -19,7 +19,7 @@ pub static KERNEL: Kernel = Kernel {
             tile: linear::outputs::<64, 64>,
             nmse: 1e-10,
         },
-        wgsl: wgsl!["lib/weights_int8"],
+        wgsl: wgsl!["lib/no_outliers", "lib/weights_int8"],
         consts: [],
         rows: wgsl!("matmul_int8_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_int8", "lib/product_rows", "lib/product")
     },

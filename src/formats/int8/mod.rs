@@ -30,7 +30,6 @@ pub static FORMAT: Format = Format {
     input,
     fused: Some(&matvec_quantize::KERNEL),
     norms: false,
-    rest: None,
     embed: None,
     // The rows of a pass decide together which columns of the input are outliers.
     rows_depend: |layout| layout.threshold < outliers::least_outlier(0.0),

@@ -28,13 +28,7 @@ pub(super) fn outlier(column: u16, value: f16) -> u32 {
 
 /// Writes row `n` as f32.
 pub(super) fn dequantize_row(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
-    dequantize_codes(weight, params, n, row);
-    add_outliers(weight[3], params, n, row);
-}
-
-/// Writes row `n` without its outliers as f32.
-pub(super) fn dequantize_codes(weight: &[&[u32]], params: &Params, n: usize, row: &mut [f32]) {
-    let [codes, stat_codes, stats, _] = *weight else { unreachable!("four tensors") };
+    let [codes, stat_codes, stats, sparse] = *weight else { unreachable!("four tensors") };
     let &Params { bits: width, scale_bits, zero_bits, .. } = params;
     let (k, group) = (row.len(), params.group_size as usize);
     let words = &codes[n * code_words(k, width)..];
@@ -53,10 +47,6 @@ pub(super) fn dequantize_codes(weight: &[&[u32]], params: &Params, n: usize, row
         let zero = half(2) * (zero_code - half(3));
         row.iter_mut().for_each(|w| *w = scale * (*w - zero));
     }
-}
-
-/// Adds the outliers of row `n`.
-pub(super) fn add_outliers(sparse: &[u32], params: &Params, n: usize, row: &mut [f32]) {
     for &one in &sparse[params.n as usize + 4..][sparse[n] as usize..sparse[n + 1] as usize] {
         row[(one & 0xffff) as usize] += f16::from_bits((one >> 16) as u16).to_f32();
     }

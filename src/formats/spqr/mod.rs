@@ -27,12 +27,11 @@ use layout::{outlier, sparse_words, stat_words};
 
 pub static FORMAT: Format = Format {
     name: "spqr",
-    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &matmul::OUTLIERS, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
+    kernels: &[&matvec::KERNEL, &matmul::KERNEL, &fit_kernel::FIT, &feedback_kernel::FEEDBACK],
     product: [&matvec::KERNEL, &matmul::KERNEL],
     input: Linear::ordered_input,
     fused: None,
     norms: true,
-    rest: Some(matmul::add_outlier_product),
     embed: None,
     rows_depend: |_| false,
     folders: &[&folder::FOLDER],
