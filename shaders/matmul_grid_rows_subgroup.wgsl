@@ -28,3 +28,4 @@ fn next_four(columns: ptr<function, Columns>, j: u32) -> array<vec4<f32>, NT> {
 }
 
 fn scale_of_sum(n: u32) -> f32 { return 1.0; }
+fn add_outliers(m0: u32, n0: u32, lane: u32, acc: ptr<function, Sums>) {}

@@ -24,3 +24,4 @@ fn next_four(columns: ptr<function, Columns>, j: u32) -> array<vec4<f32>, NT> {
 }
 
 fn scale_of_sum(n: u32) -> f32 { return scale_at(n); }
+fn add_outliers(m0: u32, n0: u32, lane: u32, acc: ptr<function, Sums>) {}

@@ -1,6 +1,7 @@
 // y[m, n] = scale_of_sum(n) * sum_k x[m, k] * w[n, k]  (+ bias[n] if flags bit 0)  (+ old y[m, n] if flags bit 1)
 // Append to lib/sums_of_eight.wgsl and to a matmul_..._rows_subgroup file, which says what w is: `load_columns` has UNIT columns of NT rows of w, and
-// `next_four` takes four of them at a time, those with quad `x_quad` of x. For m from 2 on.
+// `next_four` takes four of them at a time, those with quad `x_quad` of x; `add_outliers` adds what w has besides them. For m
+// from 2 on.
 // Needs SUBGROUP, subgroups of at least LANES lanes, and a workgroup of exactly LANES.
 // A workgroup owns 8 * GROUPS rows of m by NT * LANES columns of n; lane l owns columns l, l + LANES, ... of it. Lane l
 // loads x of row l of each group of eight rows, and broadcasts hand it to all lanes. Made for software adapters, where
@@ -30,5 +31,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
     }
 
+    add_outliers(m0, n0, lane, &acc);
     store_sums(m0, n0, lane, &acc);
 }

@@ -11,7 +11,7 @@ pub static KERNEL: Kernel = Kernel {
     variants: matmul_variants! {
         wgsl: wgsl!["lib/walked_outliers", "lib/weights_spqr", "lib/group_spqr"; "lib/codes", "lib/words"],
         consts: [("BITS", 3), ("SCALE_WIDTH", 3), ("ZERO_WIDTH", 3)],
-        rows: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/walked_outliers", "lib/weights_spqr", "lib/group_spqr", "lib/product_rows", "lib/product"; "lib/codes", "lib/words")
+        rows: wgsl!("matmul_spqr_rows_subgroup", "lib/matmul_rows_subgroup", "lib/sums_of_eight", "lib/weights_spqr", "lib/group_spqr", "lib/product_rows", "lib/product"; "lib/codes", "lib/words")
     },
     reference: |io| linear::reference(io, dequantize_row),
     host: Some(Host { run: |io| linear::host_matmul(io, dequantize_row), nmse: 1e-10 }),
