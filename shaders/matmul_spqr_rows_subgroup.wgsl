@@ -40,18 +40,24 @@ fn next_four(columns: ptr<function, Columns>, j: u32) -> array<vec4<f32>, NT> {
 fn scale_of_sum(n: u32) -> f32 { return 1.0; }
 
 fn add_outliers(m0: u32, n0: u32, lane: u32, acc: ptr<function, Sums>) {
-    for (var c = 0u; c < NT; c++) {
-        let n = row_of(n0, c * LANES + lane);
-        let first = params.n + 4u;
-        let end = first + sparse[n + 1u];
-        for (var e = first + sparse[n]; e < end; e++) {
-            let value = unpack2x16float(sparse[e]).y;
-            let column = sparse[e] & 0xffffu;
-            for (var g = 0u; g < GROUPS; g++) {
-                for (var r = 0u; r < 8u; r++) {
-                    let at = min(m0 + g * 8u + r, params.m - 1u) * params.k + column;
-                    (*acc)[g][r][c] += value * x[at / 4u][at % 4u];
-                }
+    // By hand: a driver that does not unroll loops around others would keep all sums in memory.
+    add_of_column(m0, n0, lane, 0u, acc);
+    add_of_column(m0, n0, lane, 1u, acc);
+    add_of_column(m0, n0, lane, 2u, acc);
+    add_of_column(m0, n0, lane, 3u, acc);
+}
+
+fn add_of_column(m0: u32, n0: u32, lane: u32, c: u32, acc: ptr<function, Sums>) {
+    let n = row_of(n0, c * LANES + lane);
+    let first = params.n + 4u;
+    let end = first + sparse[n + 1u];
+    for (var e = first + sparse[n]; e < end; e++) {
+        let value = unpack2x16float(sparse[e]).y;
+        let column = sparse[e] & 0xffffu;
+        for (var g = 0u; g < GROUPS; g++) {
+            for (var r = 0u; r < 8u; r++) {
+                let at = min(m0 + g * 8u + r, params.m - 1u) * params.k + column;
+                (*acc)[g][r][c] += value * x[at / 4u][at % 4u];
             }
         }
     }
