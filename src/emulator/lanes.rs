@@ -2,6 +2,7 @@
 
 use naga::{BinaryOperator as B, MathFunction as M, Scalar, ScalarKind as K, UnaryOperator as U};
 
+use super::bits::{extract, extract_signed, place};
 use super::counters::InstructionClass as Class;
 use super::program::Check;
 
@@ -351,23 +352,10 @@ pub fn math3(fun: M, scalar: Scalar) -> Option<Described<Ternary>> {
     }
 }
 
-/// Returns the two halves of insertBits, of a word, an offset and a count: the bits that stay, and those that come, in their place.
+/// Returns the halves of insertBits, each of a word, an offset and a count: the bits that stay, and those that come.
 pub fn inserts() -> [Described<Ternary>; 2] {
-    let stay = three!(|a: u32, offset: u32, count| a & !(extract(u32::MAX, 0, count) << offset));
-    let come = three!(|a, offset: u32, count| extract(a, 0, count) << offset);
-    [stay, come].map(|f: Ternary| Described { f, class: Class::Int, check: Check::None })
-}
-
-fn extract(a: u32, offset: u32, count: u32) -> u32 {
-    let offset = offset.min(32);
-    let count = count.min(32 - offset);
-    if count == 0 { 0 } else { a << (32 - count - offset) >> (32 - count) }
-}
-
-fn extract_signed(a: u32, offset: u32, count: u32) -> u32 {
-    let offset = offset.min(32);
-    let count = count.min(32 - offset);
-    if count == 0 { 0 } else { ((a << (32 - count - offset)) as i32 >> (32 - count)) as u32 }
+    let stay = three!(|a: u32, offset, count| a & !place(u32::MAX, offset, count));
+    [stay, three!(place)].map(|f: Ternary| Described { f, class: Class::Int, check: Check::None })
 }
 
 /// Returns a choice; the operands are what is rejected, what is accepted, and the condition.

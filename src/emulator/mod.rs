@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod bits;
 mod call;
 mod check;
 mod compare;
