@@ -53,7 +53,7 @@ pub struct Args {
     /// Leave linears of this name unquantized, such as down_proj; may be given several times
     #[arg(help_heading = "Method", long, value_name = "NAME")]
     skip: Vec<String>,
-    /// Compute factors and error feedback there: `auto` is a GPU if there is one
+    /// Place where factors and error feedback are computed: `auto` is a GPU if there is one
     #[arg(help_heading = "Method", long, value_name = "PLACE", default_value = "auto")]
     feedback: FeedbackPlace,
     #[command(flatten)]

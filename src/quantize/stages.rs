@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Of the widest published model, on an adapter of the slowest class.
+    /// Counts the operations of steps of the widest published model, on an adapter of the slowest class.
     #[test]
     fn dispatches_end_before_a_watchdog() {
         const TOKENS: usize = 2048;
