@@ -44,3 +44,28 @@ fn join(parts: vec2<f32>) -> f32 {
     if (BIAS == 0.0) { return parts.y; }
     return RATIO * parts.x + parts.y;
 }
+
+// For widths whose codes lie across words.
+
+// Of codes whose low bits are in one word and whose high bits are in another.
+fn across(low: u32, high: u32, low_mask: u32, high_mask: u32) -> u32 {
+    return (high & high_mask) | ((low & low_mask) | 0x3c003c00u);
+}
+
+// A quad of either half.
+fn quads(w: vec4<u32>) -> array<vec4<f32>, 2> {
+    let a = unpack2x16float(w.x);
+    let b = unpack2x16float(w.y);
+    let c = unpack2x16float(w.z);
+    let d = unpack2x16float(w.w);
+    return array(vec4(a.x, b.x, c.x, d.x), vec4(a.y, b.y, c.y, d.y));
+}
+
+// The quads of the first half of a unit, then those of the second, from words with both.
+fn in_halves(both: array<vec4<u32>, 4>) -> Quads {
+    let q0 = quads(both[0]);
+    let q1 = quads(both[1]);
+    let q2 = quads(both[2]);
+    let q3 = quads(both[3]);
+    return Quads(q0[0], q1[0], q2[0], q3[0], q0[1], q1[1], q2[1], q3[1]);
+}

@@ -19,11 +19,6 @@ fn load_codes(row: u32, u: u32) -> Codes {
 fn even(word: u32) -> u32 { return (word & 0x001f001fu) | 0x3c003c00u; }
 fn odd(word: u32) -> u32 { return (word & 0x03e003e0u) | 0x3c003c00u; }
 
-// Of codes whose low bits are in one word and whose high bits are in another.
-fn across(low: u32, high: u32, low_mask: u32, high_mask: u32) -> u32 {
-    return (high & high_mask) | ((low & low_mask) | 0x3c003c00u);
-}
-
 // Words with the codes of the first half of a unit in their lower halves and those of the second in their upper ones.
 fn both_codes(c: Codes) -> array<vec4<u32>, 4> {
     // Ten bytes of either half of the unit, two at a time.
@@ -45,25 +40,8 @@ fn both_codes(c: Codes) -> array<vec4<u32>, 4> {
                  vec4(across(s >> 12u, t4, 0x000f000fu, 0x00100010u), odd(t4), even(t6), odd(t6)));
 }
 
-// A quad of either half.
-fn quads(w: vec4<u32>) -> array<vec4<f32>, 2> {
-    let a = unpack2x16float(w.x);
-    let b = unpack2x16float(w.y);
-    let c = unpack2x16float(w.z);
-    let d = unpack2x16float(w.w);
-    return array(vec4(a.x, b.x, c.x, d.x), vec4(a.y, b.y, c.y, d.y));
-}
-
 alias Wide = Quads;
-
-fn widened(c: Codes) -> Wide {
-    let both = both_codes(c);
-    let q0 = quads(both[0]);
-    let q1 = quads(both[1]);
-    let q2 = quads(both[2]);
-    let q3 = quads(both[3]);
-    return Wide(q0[0], q1[0], q2[0], q3[0], q0[1], q1[1], q2[1], q3[1]);
-}
+fn widened(c: Codes) -> Wide { return in_halves(both_codes(c)); }
 
 fn first_codes(w: Wide) -> HalfQuads { return HalfQuads(w[0], w[1], w[2], w[3]); }
 fn second_codes(w: Wide) -> HalfQuads { return HalfQuads(w[4], w[5], w[6], w[7]); }
