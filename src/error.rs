@@ -103,6 +103,14 @@ pub enum Error {
         /// The remedy.
         fix: String,
     },
+    /// A process that measures a form of a study failed.
+    #[error("{what} was not measured: {why}")]
+    Child {
+        /// Name of the form.
+        what: String,
+        /// The reason, in words.
+        why: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,

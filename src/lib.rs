@@ -65,6 +65,7 @@ pub mod digest;
 pub mod doctor;
 #[doc(hidden)]
 pub mod lab;
+pub(crate) mod lock;
 #[doc(hidden)]
 pub mod metrics;
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 //! same.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use super::tensors::Tensors;
 use super::write::{NewTensor, write_safetensors};
 use crate::atomic_write::{self, UNFINISHED};
 use crate::error::{Error, Result};
+use crate::lock::lock_folder;
 
 /// Bytes of tensors in a shard: the hub's own limit is 5 GB a file, headers included.
 pub const SHARD_BYTES: u64 = 4_900_000_000;
@@ -62,7 +63,7 @@ impl PartialFolder {
             return Err(Error::request("output", "a folder that is not there yet", out.display(), fix));
         }
         std::fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
-        let lock = lock(&partial)?;
+        let lock = lock_folder(&partial, LOCK, "output")?;
         let work = PartialFolder { out: out.to_owned(), partial, lock };
         if exists {
             let cleaning = work.path(COMPLETE).exists() || !work.path(SETTINGS).exists();
@@ -169,20 +170,6 @@ fn remove_files(folder: &Path, unwanted: impl Fn(&Path) -> bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Takes a lock that ends with the process, however it ends.
-fn lock(partial: &Path) -> Result<File> {
-    let path = partial.join(LOCK);
-    let file = File::create(&path).map_err(Error::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let fix = "wait for the other run or name another folder";
-            Err(Error::request("output", "a folder that no other process writes", partial.display(), fix))
-        }
-        Err(TryLockError::Error(error)) => Err(Error::io(&path)(error)),
-    }
 }
 
 /// Writes one file, or shards and their index.

@@ -28,6 +28,14 @@ pub fn install() {
     let _ = ctrlc::set_handler(handler);
 }
 
+/// Ends this process when the one that started it has gone, which holds the other end of its standard input.
+pub fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        leave(130);
+    });
+}
+
 /// Set when Ctrl-C is pressed.
 pub fn pressed() -> bool {
     PRESSED.load(Ordering::SeqCst) > 0

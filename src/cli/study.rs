@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::calibration::CalibrationArgs;
+use super::interrupt;
 use super::method_args::method_parser;
 use super::model::{DeviceArgs, RunArgs, path};
 use super::output::{ExitStatus, columns, note, print_out};
@@ -12,6 +13,7 @@ use super::values::{count, lengths};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
 use crate::generate::Compute;
+use crate::study::footprint::{ModelFiles, answer};
 use crate::study::{Cost, Matrix, Study, StudySettings};
 use crate::units::binary_bytes;
 
@@ -113,6 +115,9 @@ pub struct Args {
     /// Print the forms and the cost, then stop
     #[arg(long)]
     plan: bool,
+    /// Measure the speed and memory of one form, given in JSON; the study gives this to a process of its own
+    #[arg(long, value_name = "FORM", hide = true, value_parser = files)]
+    footprint: Option<ModelFiles>,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -147,9 +152,24 @@ impl Args {
             device: self.device.with(self.run),
             out: self.out.clone(),
             note: self.note.clone(),
+            child: Some(child(arguments)),
             command: command(arguments),
         }
     }
+}
+
+fn files(text: &str) -> Result<ModelFiles, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Returns the command that measures a form, which follows it, in a process of its own.
+fn child(arguments: &[OsString]) -> Vec<OsString> {
+    // Where a new build has taken the place of the running program's file, its own is still there.
+    let program = match cfg!(target_os = "linux") {
+        true => "/proc/self/exe".into(),
+        false => std::env::current_exe().map_or_else(|_| arguments[0].clone(), OsString::from),
+    };
+    [program].into_iter().chain(arguments[1..].iter().cloned()).chain(["--footprint".into()]).collect()
 }
 
 /// Returns the command as a shell reads it back; `arguments` begin with the program's name.
@@ -168,7 +188,16 @@ fn command(arguments: &[OsString]) -> String {
 
 pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
     let mut bar = Bar::new();
-    let study = Study::prepare(args.settings(arguments))?;
+    let settings = args.settings(arguments);
+    if let Some(files) = &args.footprint {
+        interrupt::end_with_parent();
+        print_out(&answer(&settings, files, &mut bar)?)?;
+        return Ok(ExitStatus::Done);
+    }
+    let mut study = Study::prepare(settings)?;
+    if !args.plan {
+        study.begin()?;
+    }
     print_out(&plan(&study.cost(&mut bar)?))?;
     if args.plan {
         return Ok(ExitStatus::Done);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::adapters::StudyAdapters;
 use super::conditions::digest;
+use super::footprint::{self, Footprint, ModelFiles, footprint_apart};
 use super::matrix::ModelForm;
 use super::model::StudyModel;
 use super::scores::scores;
@@ -13,8 +14,6 @@ use super::settings::StudySettings;
 use super::step::{cached, ends_study};
 use super::texts::StudyText;
 use crate::atomic_write;
-use crate::bench::models::{ModelResult, SpeedProtocol, measure};
-use crate::bench::usage;
 use crate::checkpoint::Checkpoint;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
@@ -42,8 +41,6 @@ pub struct FormRun<'a> {
     folder: PathBuf,
     loaded: Option<(Compute, Model)>,
     progress: &'a mut dyn Progress,
-    /// True if the process's peak of memory is that of this form alone.
-    own_peak: bool,
 }
 
 impl<'a> FormRun<'a> {
@@ -71,15 +68,13 @@ impl<'a> FormRun<'a> {
         let files = model_digest(&Checkpoint::open(&path)?)?;
         let digest = if form.packed { format!("{files}, blocks packed") } else { files };
         conditions.digests.push(NamedValue::new(form.name_of(&model.name), &digest));
-        Ok(FormRun { settings, adapters, model, form, path, digest, folder, loaded: None, progress, own_peak: false })
+        Ok(FormRun { settings, adapters, model, form, path, digest, folder, loaded: None, progress })
     }
 
     /// Returns the model on this path, of which one at a time is held, and the progress.
     fn loaded(&mut self, on: Compute) -> Result<(&mut Model, &mut dyn Progress)> {
         if self.loaded.as_ref().is_none_or(|(path, _)| *path != on) {
             self.loaded = None;
-            // Memory of what ran before, the 16-bit reference too, does not count.
-            self.own_peak = usage::reset_peak();
             self.loaded = Some((on, self.model.load(&self.path, self.form.packed, self.settings, on, self.progress)?));
         }
         Ok((&mut self.loaded.as_mut().expect("just loaded").1, self.progress))
@@ -98,7 +93,7 @@ impl<'a> FormRun<'a> {
     /// # Errors
     /// A form that does not run or gives no numbers; what the progress returns.
     pub fn run(mut self, evaluation: Option<&mut Evaluation>) -> Result<RunResult> {
-        let (model, speed_path) = (self.model, self.settings.speed_path());
+        let model = self.model;
         let mut perplexities = Vec::new();
         for (text, ids) in &model.texts {
             let distance = self.distance(text, &ids[..model.window])?;
@@ -106,15 +101,7 @@ impl<'a> FormRun<'a> {
             perplexities.push(Perplexity { distance, distance_samples, ..self.perplexity(text, ids)? });
         }
         let scores = evaluation.map_or(Ok(Vec::new()), |evaluation| self.scores(evaluation))?;
-        // Before memory: scratch tensors are there once a model has run.
-        let speeds = self.speeds()?;
-        let memory = cached(&self.file("memory"), self.key(speed_path, Value::Null), || {
-            let (weights, kv, scratch) = self.loaded(speed_path)?.0.engine.memory();
-            let host_rss_peak = usage::peak_bytes().filter(|_| self.own_peak);
-            let [weights, kv, scratch] = [weights, kv, scratch].map(Some);
-            Ok(Memory { weights, kv, scratch, host_rss_peak, samples: None })
-        })?;
-        let memory = Memory { samples: Some(self.link("memory.json")), ..memory };
+        let (memory, speeds) = self.memory_and_speeds()?;
         let report = std::fs::read(self.path.join(REPORT)).ok();
         report.iter().try_for_each(|report| atomic_write::write(&self.folder.join(REPORT), report))?;
         let report: Option<Value> = report.and_then(|report| serde_json::from_slice(&report).ok());
@@ -242,34 +229,34 @@ impl<'a> FormRun<'a> {
         Ok(all)
     }
 
-    fn speeds(&mut self) -> Result<Vec<SpeedResult>> {
-        let (prompt, generated) = self.settings.speed;
-        if prompt == 0 || generated == 0 {
-            return Ok(Vec::new());
-        }
-        let name = self.form.name_of(&self.model.name);
-        let path = self.settings.speed_path();
-        let copy_bandwidth = self.adapters.bandwidth;
-        let speed = cached(&self.file("speed"), self.key(path, json!([prompt, generated])), || {
-            let (model, progress) = self.loaded(path)?;
-            let protocol = SpeedProtocol { prompt, generated, repeats: if model.run.software { 3 } else { 5 } };
-            let m: ModelResult = match measure(model, &name, 0.0, protocol, progress) {
-                // A model that gives no numbers writes no tokens.
-                Err(Error::NotFinite { .. }) => return Ok(None),
-                measured => measured?,
+    /// Measures memory and speed. The model that this process holds is dropped: it would take part of the same memory.
+    fn memory_and_speeds(&mut self) -> Result<(Memory, Vec<SpeedResult>)> {
+        let (settings, lengths) = (self.settings, footprint::lengths(self.settings));
+        let file = "memory_speed.json";
+        let key = self.key(settings.speed_path(), json!([lengths]));
+        let found: Footprint = cached(&self.folder.join(file), key, || {
+            self.loaded = None;
+            let files = ModelFiles {
+                name: self.form.name_of(&self.model.name),
+                path: self.path.clone(),
+                packed: self.form.packed,
+                context: self.model.longest(),
             };
-            Ok(Some(SpeedResult {
-                prompt: prompt as u64,
-                generated: generated as u64,
-                bytes_per_token: Some(m.decode.bytes_per_token as u64),
-                prefill: m.prefill.tokens_per_s,
-                decode: m.decode.tokens_per_s,
-                copy_bandwidth,
-                first_token_cold: Some(m.cold_first_token_s),
-                samples: None,
-            }))
+            footprint_apart(settings, &files, self.progress)
         })?;
-        let samples = Some(self.link("speed.json"));
-        Ok(speed.into_iter().map(|speed| SpeedResult { samples: samples.clone(), ..speed }).collect())
+        let samples = Some(self.link(file));
+        let Footprint { weights, cache, scratch, host_peak, speed } = found;
+        let speed = speed.map(|measured| SpeedResult {
+            prompt: measured.prompt as u64,
+            generated: measured.generated as u64,
+            bytes_per_token: Some(measured.decode.bytes_per_token as u64),
+            prefill: measured.prefill.tokens_per_s,
+            decode: measured.decode.tokens_per_s,
+            copy_bandwidth: self.adapters.bandwidth,
+            first_token_cold: Some(measured.cold_first_token_s),
+            samples: samples.clone(),
+        });
+        let [weights, kv, scratch] = [weights, cache, scratch].map(Some);
+        Ok((Memory { weights, kv, scratch, host_rss_peak: host_peak, samples }, speed.into_iter().collect()))
     }
 }

@@ -6,6 +6,7 @@
 mod adapters;
 mod conditions;
 mod cost;
+pub mod footprint;
 mod form_run;
 mod matrix;
 mod model;

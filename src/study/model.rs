@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::adapters::StudyAdapters;
+use super::footprint::lengths;
 use super::matrix::ModelForm;
 use super::settings::StudySettings;
 use super::texts::StudyText;
@@ -51,6 +52,13 @@ impl StudyModel {
         let config = Config::from_json(&checkpoint.config, &load::config_file(&path))?;
         let context = load::within("`context`", settings.context, 4096, &config)?;
         let window = load::within("`window`", settings.window, 2048, &config)?;
+        if let Some((prompt, generated)) = lengths(settings)
+            && prompt + generated > context.max(window)
+        {
+            let expected = format!("at most {} tokens of prompt and reply, the context of {name}", context.max(window));
+            let fix = "give a smaller `speed` or a larger `context`";
+            return Err(Error::request("`speed`", expected, format!("{prompt}/{generated}"), fix));
+        }
         let mut texts = Vec::new();
         for text in &settings.matrix.texts {
             let text = StudyText::named(text)?;
@@ -96,6 +104,11 @@ impl StudyModel {
         forms.iter().filter(move |form| gguf || !form.packed)
     }
 
+    /// Returns the longest sequence that a measurement takes, in tokens.
+    pub fn longest(&self) -> usize {
+        self.context.max(self.window)
+    }
+
     /// Loads one of its forms from `files`; unless `packed`, GGUF's blocks are widened to bf16.
     ///
     /// # Errors
@@ -108,7 +121,7 @@ impl StudyModel {
         path: Compute,
         progress: &mut dyn Progress,
     ) -> Result<Model> {
-        let context = Some(self.context.max(self.window));
+        let context = Some(self.longest());
         let device = settings.device_on(path);
         let options = OpenOptions { device, context, dequantize: !packed, ..OpenOptions::default() };
         options.open(&files.display().to_string(), progress)

@@ -1,5 +1,7 @@
 //! A study from its settings to its report.
 
+use std::collections::HashSet;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use super::adapters::StudyAdapters;
@@ -11,6 +13,7 @@ use super::settings::StudySettings;
 use super::step::ends_study;
 use crate::error::{Error, Result};
 use crate::formats::Method;
+use crate::lock::lock_folder;
 use crate::progress::Progress;
 use crate::report::data::{self, NamedValue, SCHEMA};
 use crate::report::write;
@@ -24,6 +27,8 @@ pub struct Study {
     pub(super) adapters: StudyAdapters,
     pub(super) models: Vec<StudyModel>,
     pub(super) forms: Vec<ModelForm>,
+    /// Held while the study's folder is written.
+    lock: Option<File>,
 }
 
 impl Study {
@@ -33,7 +38,6 @@ impl Study {
     /// Models, data or texts that are not there; settings that contradict each other or do not fit a model.
     pub fn prepare(settings: StudySettings) -> Result<Study> {
         let forms = settings.matrix.forms()?;
-        std::fs::create_dir_all(&settings.out).map_err(Error::io(&settings.out))?;
         let calibrated = |form: &ModelForm| form.settings.as_ref().is_some_and(|s| s.quant.method.calibrated);
         if settings.calibration.file.is_none() && forms.iter().any(calibrated) {
             let expected = format!("a file for {}", Method::calibrated_names());
@@ -58,7 +62,18 @@ impl Study {
             let fix = "leave `packed` out, or add a .gguf file";
             return Err(Error::request("`packed`", "a GGUF file among the models", names, fix));
         }
-        Ok(Study { settings, adapters, models, forms })
+        Ok(Study { settings, adapters, models, forms, lock: None })
+    }
+
+    /// Makes the study's folder and locks it until the study ends. [`Study::cost`] keeps its rates there.
+    ///
+    /// # Errors
+    /// Another process writes it; it cannot be made.
+    pub fn begin(&mut self) -> Result<()> {
+        let out = &self.settings.out;
+        std::fs::create_dir_all(out).map_err(Error::io(out))?;
+        self.lock = Some(lock_folder(out, "lock", "`out`")?);
+        Ok(())
     }
 
     /// Measures every form of every model that is not measured yet, and writes the report. A form that cannot be
@@ -67,8 +82,12 @@ impl Study {
     /// # Errors
     /// Those that would end every form; what `progress` returns.
     pub fn run(mut self, progress: &mut dyn Progress) -> Result<data::StudyResult> {
+        if self.lock.is_none() {
+            self.begin()?;
+        }
         self.adapters.probe(&self.settings)?;
-        let Study { settings, adapters, mut models, forms } = self;
+        let progress = &mut SaidOnce { progress, said: HashSet::new() };
+        let Study { settings, adapters, mut models, forms, lock: _lock } = self;
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         let mut study = data::StudyResult {
             schema: SCHEMA,
@@ -111,5 +130,23 @@ impl Study {
         }
         write(&study, &settings.out)?;
         Ok(study)
+    }
+}
+
+/// Progress that gives each line once: every model that is loaded names the same adapter.
+struct SaidOnce<'a> {
+    progress: &'a mut dyn Progress,
+    said: HashSet<String>,
+}
+
+impl Progress for SaidOnce<'_> {
+    fn at(&mut self, what: &str, done: u64, total: u64) -> Result<()> {
+        self.progress.at(what, done, total)
+    }
+
+    fn note(&mut self, line: &str) {
+        if self.said.insert(line.to_owned()) {
+            self.progress.note(line);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of a study.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::matrix::Matrix;
@@ -42,6 +43,9 @@ pub struct StudySettings {
     pub out: PathBuf,
     /// Words above everything else in the report.
     pub note: Option<String>,
+    /// Program and arguments that measure speed and memory of one form in a process of its own, the form behind them
+    /// as [`ModelFiles`](super::footprint::ModelFiles) in JSON; None measures in this process.
+    pub child: Option<Vec<OsString>>,
     /// The command that the report shows.
     pub command: String,
 }

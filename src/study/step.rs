@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::atomic_write;
 use crate::error::{Error, Result};
 
-/// Reads the result in a file, if it was made with `key`, or makes and keeps it.
+/// Reads the result in a file, if it was made with `key`, or makes and keeps it. Where its folder is not there, nothing
+/// is kept.
 ///
 /// # Errors
 /// Those of `make`; the file cannot be written.
@@ -21,7 +22,9 @@ pub fn cached<T: Serialize + DeserializeOwned>(file: &Path, key: Value, make: im
         return Ok(value);
     }
     let value = make()?;
-    atomic_write::write(file, json!({ "key": key, "value": value }).to_string())?;
+    if file.parent().is_none_or(Path::is_dir) {
+        atomic_write::write(file, json!({ "key": key, "value": value }).to_string())?;
+    }
     Ok(value)
 }
 
@@ -32,5 +35,6 @@ pub fn ends_study(error: &Error) -> bool {
         Error::NotFinite { .. } | Error::OutOfMemory { .. } | Error::Unsupported { .. }
         // What a quantizer says of a layer.
         | Error::Request { .. } | Error::Malformed { .. }
+        | Error::Child { .. }
     )
 }

@@ -1,12 +1,13 @@
 //! `qwgpu study` from a model to its report, on the bundled model and made-up data.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
 use qwgpu::report::data::{Purpose, RunResult, StudyResult};
 use serde_json::json;
 
-use crate::command::{ended, qwgpu, stderr, stdout};
+use crate::command::{ended, killed_at_line, qwgpu, stderr, stdout};
 use crate::files::{copy_folder, fixture, put};
 
 pub fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
@@ -26,8 +27,6 @@ pub fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
         "64",
         "--windows",
         "2",
-        "--speed",
-        "8/4",
         "--bits",
         "2",
         "--calibration-samples",
@@ -37,6 +36,9 @@ pub fn study(data: &Path, out: &Path, more: &[&str]) -> Command {
     ]);
     command.arg("--model").arg(fixture("tiny-qwen")).arg("--calibration").arg(fixture("tiny-prose.txt"));
     command.arg("--data").arg(data).arg("--out").arg(out).args(more);
+    if !more.contains(&"--speed") {
+        command.args(["--speed", "8/4"]);
+    }
     command.env("XDG_CACHE_HOME", data.join("cache"));
     command
 }
@@ -57,13 +59,14 @@ fn a_study_is_measured_once_and_reported() {
     let out = tempfile::tempdir().unwrap();
 
     // The matrix alone: what it costs, and nothing measured.
-    let plan = ended(0, study(data.path(), out.path(), &["--plan", "--equal-bits"]).output().unwrap());
+    let new = out.path().join("new");
+    let plan = ended(0, study(data.path(), &new, &["--plan", "--equal-bits"]).output().unwrap());
     let text = stdout(&plan);
     assert!(
         text.contains("forms: bf16, int8-8, gptq-2, spqr-2, spqr-2-equal-bits") && text.contains("hours"),
         "{text}"
     );
-    assert!(!out.path().join("report.html").exists());
+    assert!(!new.exists(), "a plan writes nothing");
 
     let arguments = ["--equal-bits"];
     let first = ended(0, study(data.path(), out.path(), &arguments).output().unwrap());
@@ -170,4 +173,69 @@ fn a_study_that_cannot_be_is_refused_before_it_begins() {
     assert!(error(&["--model", &tiny]).contains("different names"));
     assert!(error(&["--methods", "nothing"]).contains("rtn, int8, gptq, spqr"));
     assert!(error(&["--preset", "nothing"]).contains("correlation"));
+    let long = error(&["--speed", "512/128", "--plan"]);
+    assert!(long.contains("--speed: expected at most 200 tokens") && long.contains("found 512/128"), "{long}");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "what is refused leaves nothing");
+}
+
+/// The longest prompt and reply that `--plan` lets pass can be measured.
+#[test]
+fn speed_may_fill_the_context() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let run = |speed| study(data.path(), out.path(), &["--methods", "int8", "--speed", speed]).output().unwrap();
+    ended(2, run("196/5"));
+    ended(0, run("196/4"));
+}
+
+/// Memory does not depend on what a process did before: measured in any order, or gone on with after a kill.
+#[test]
+fn memory_is_the_same_in_any_order() {
+    let data = data();
+    let forms = ["int8", "gptq", "spqr"];
+    let measured = |kill_at: Option<&str>, methods: &[&str]| {
+        let out = tempfile::tempdir().unwrap();
+        let methods = methods.join(",");
+        let command = || study(data.path(), out.path(), &["--methods", &methods]);
+        if let Some(line) = kill_at {
+            assert!(killed_at_line(command(), |found| found.contains(line)), "{line}");
+        }
+        ended(0, command().output().unwrap());
+        let study = StudyResult::read(&out.path().join("study.json")).unwrap();
+        let mut memory: Vec<_> = study.runs.iter().map(|run| (run.method.clone(), run.memory.clone())).collect();
+        memory.sort_by(|a, b| a.0.cmp(&b.0));
+        let bytes = memory.into_iter().map(|(method, m)| (method, m.weights, m.kv, m.scratch, m.host_rss_peak));
+        bytes.collect::<Vec<_>>()
+    };
+    let whole = measured(None, &forms);
+    let killed = measured(Some("tiny-qwen gptq-2: 3 of 4"), &forms);
+    let device = |all: &[(String, Option<u64>, Option<u64>, Option<u64>, Option<u64>)]| {
+        all.iter()
+            .map(|(method, weights, kv, scratch, _)| (method.clone(), *weights, *kv, *scratch))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(device(&whole), device(&killed));
+    for alone in device(&measured(None, &forms[..1])) {
+        assert!(device(&whole).contains(&alone), "{alone:?} {whole:?}");
+    }
+    if cfg!(target_os = "linux") {
+        // What a form holds on the host is near its weights: nothing of the other forms is in it.
+        let peaks: Vec<u64> = whole.iter().chain(&killed).filter_map(|(.., peak)| *peak).collect();
+        assert_eq!(peaks.len(), 8, "{whole:?} {killed:?}");
+    }
+}
+
+#[test]
+fn a_second_study_does_not_write_the_same_folder() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let mut first = study(data.path(), out.path(), &[]).spawn().unwrap();
+    let mut lines = BufReader::new(first.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("== tiny-qwen")));
+    let second = ended(2, study(data.path(), out.path(), &[]).output().unwrap());
+    assert!(stderr(&second).contains("no other process writes"), "{}", stderr(&second));
+    // Read on, so that the first does not wait for a reader.
+    lines.for_each(drop);
+    assert!(first.wait().unwrap().success());
+    assert_eq!(StudyResult::read(&out.path().join("study.json")).unwrap().runs.len(), 4);
 }
