@@ -90,9 +90,14 @@ impl PartialFolder {
         if recorded == settings.as_bytes() {
             return Ok(());
         }
-        let found = String::from_utf8_lossy(&recorded);
+        // Before the first piece there is nothing that other settings have made.
+        let entries = std::fs::read_dir(&self.partial).map_err(Error::io(&self.partial))?;
+        if !entries.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "safetensors")) {
+            return self.write_bytes(SETTINGS, settings.as_bytes());
+        }
         let fix = format!("give those settings to go on, or remove {} to start anew", self.partial.display());
-        Err(Error::malformed(&file, "settings of the run that was begun", settings, found, fix))
+        let (field, [found, expected]) = first_difference(&String::from_utf8_lossy(&recorded), settings);
+        Err(Error::malformed(&file, format!("{field} of the run that was begun"), expected, found, fix))
     }
 
     /// Returns the path of a file until the folder is finished. The caller may keep files of its own there.
@@ -155,6 +160,23 @@ impl PartialFolder {
         }
         std::fs::remove_dir(&partial).map_err(Error::io(&partial))
     }
+}
+
+/// Returns the path of the first field in which two JSON texts differ, and both values; of other texts the whole.
+fn first_difference(recorded: &str, settings: &str) -> (String, [String; 2]) {
+    let parsed = [recorded, settings].map(serde_json::from_str::<Value>);
+    let [Ok(mut before), Ok(mut now)] = parsed else {
+        return ("settings".into(), [recorded, settings].map(str::to_owned));
+    };
+    let mut path = Vec::new();
+    while let (Value::Object(one), Value::Object(other)) = (&before, &now) {
+        let keys = one.keys().chain(other.keys().filter(|key| !one.contains_key(*key)));
+        let Some(key) = keys.into_iter().find(|key| one.get(*key) != other.get(*key)).cloned() else { break };
+        let [next_before, next_now] = [one, other].map(|object| object.get(&key).cloned().unwrap_or_default());
+        (before, now) = (next_before, next_now);
+        path.push(key);
+    }
+    (path.join("."), [before, now].map(|value| value.to_string()))
 }
 
 fn file_name(piece: &str) -> String {

@@ -99,6 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let lookup = args.sampling.lookup();
     let options = ReplyOptions { max_new_tokens: args.max_new_tokens, sampling, ignore_eos: false, lookup };
     let mut conversation = Conversation::new(args.system.as_deref());
+    let mut refused = false;
     let mut input = Input::open()?;
     if let Input::Terminal(_) = input {
         note("/help lists the commands, Ctrl-D leaves");
@@ -106,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     while let Some(line) = input.next()? {
         match parse(&line) {
             ChatLine::Nothing => {}
-            ChatLine::Say(text) => say(&mut conversation, &mut model, text, &options)?,
+            ChatLine::Say(text) => refused |= !say(&mut conversation, &mut model, text, &options)?,
             ChatLine::Reset => {
                 conversation.reset();
                 note("the conversation starts afresh");
@@ -120,10 +121,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             ChatLine::Unknown(command) => note(&format!("unknown command {command}; /help lists them")),
         }
     }
-    Ok(ExitStatus::Done)
+    // At a terminal the user has seen it, and gone on.
+    Ok(if refused && matches!(input, Input::Pipe(_)) { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
-fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: &ReplyOptions) -> anyhow::Result<()> {
+/// Gives a message to the model and prints its reply. Returns false where the message did not fit.
+fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: &ReplyOptions) -> anyhow::Result<bool> {
     let hold: InterruptGuard = interrupt::hold();
     let result = conversation.say(model, text, options, &mut |piece| {
         if interrupt::pressed() {
@@ -139,12 +142,12 @@ fn say(conversation: &mut Conversation, model: &mut Model, text: &str, options: 
         Ok(reply) => {
             print_out("\n")?;
             note(&summary(model, &reply, options, stopped));
-            Ok(())
+            Ok(true)
         }
         // The message did not fit; the conversation goes on without it.
         Err(error @ Error::Request { .. }) => {
             note(&with_options(&format!("qwgpu: {error}")));
-            Ok(())
+            Ok(false)
         }
         Err(error) => Err(error.into()),
     }

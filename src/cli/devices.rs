@@ -45,7 +45,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if adapters.is_empty() {
-        let reason = "this machine shows none".to_owned();
+        let reason = match std::env::var("WGPU_BACKEND") {
+            Ok(backend) => format!("WGPU_BACKEND={backend} leaves none"),
+            Err(_) => "this machine shows none".to_owned(),
+        };
         return Err(Error::NoAdapter { reason, fix: "`qwgpu doctor` says what is missing".into() }.into());
     }
     Ok(ExitStatus::Done)

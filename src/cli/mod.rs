@@ -55,7 +55,7 @@ Environment:
 
 Exit codes:
   0         done
-  1         a check failed, or scores are incomplete
+  1         a check failed, scores are incomplete, or chat refused a message
   2         bad usage or bad input
   3         no suitable adapter
   4         the device was lost

@@ -219,11 +219,20 @@ fn plan(cost: &Cost) -> String {
     let first = &cost.models[0].name;
     let said = match &cost.rates {
         Ok([read, written]) => format!(
-            "at {read:.0} tokens a second read and {written:.0} written, one sequence, as measured on {first}: at most {:.2} \
-             hours for what is not done yet, and the quantizing; larger models in proportion",
-            cost.hours
+            "at {read:.0} tokens a second read and {written:.0} written, one sequence, as measured on {first}, what is not \
+             done yet takes {}, and the quantizing; larger models in proportion",
+            hours(cost.hours)
         ),
         Err(why) => format!("hours unknown, since {first} does not run here in 16 bits: {why}"),
     };
     format!("{}forms: {}\n{said}\n", columns(&rows), cost.forms.join(", "))
+}
+
+/// Formats a time: `2.3 hours`, `14 minutes`, `less than a minute`.
+fn hours(hours: f64) -> String {
+    match hours * 60.0 {
+        ..1.0 => "less than a minute".to_owned(),
+        minutes @ ..90.0 => format!("at most {minutes:.0} minutes"),
+        _ => format!("at most {hours:.1} hours"),
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::device::{DeviceChoice, Opened, Run};
 use super::engine::Engine;
+use super::room::expect_room;
 use super::tune::{Autotune, at_start};
 use crate::checkpoint::{Checkpoint, TokenizerSource};
 use crate::error::{Error, Result};
@@ -169,6 +170,7 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         }
     };
     let context = within("`context`", context, 4096, &config)?;
+    expect_room(spec, &config, context, &opened.run)?;
     let Opened { mut backend, run, chunk, autotune } = opened;
     let chunk = chunk.rows(config.row_flops(context)).min(context);
     let kv_cache = run.kv_cache;

@@ -18,6 +18,7 @@ pub mod lookup;
 pub mod replies;
 #[doc(hidden)]
 pub mod reply;
+mod room;
 #[doc(hidden)]
 pub mod sample;
 mod tune;

@@ -51,6 +51,11 @@ impl KvType {
         }
     }
 
+    /// Returns the bytes of so many numbers.
+    pub fn bytes(self, numbers: usize) -> u64 {
+        (numbers * self.element().bits() / 8) as u64
+    }
+
     fn element(self) -> Element {
         match self {
             KvType::F16 => Element::F16,

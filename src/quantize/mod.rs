@@ -4,6 +4,7 @@
 //! with the same bytes ([`crate::checkpoint::PartialFolder`]).
 
 pub mod calibration;
+mod checksums;
 mod folder;
 mod job;
 mod report;

@@ -123,17 +123,18 @@ impl LayerReport {
         }
     }
 
-    /// Returns one line for people; the run has taken `seconds` so far.
+    /// Returns one line for people; the run has taken `seconds` so far. A loss or outliers are in it where the method has
+    /// them.
     pub fn line(&self, seconds: f64) -> String {
-        format!(
-            "layer {:>2}  error {:.3e}  loss {:.4e}  outliers {:.3} %  {:.3} bits  {:.1} s  ({seconds:.0} s in all)",
-            self.layer,
-            self.mean_relative_error,
-            self.linears.iter().map(|l| l.loss).sum::<f64>(),
-            self.outlier_share * 100.0,
-            self.bits_per_weight,
-            self.seconds,
-        )
+        let mut line = format!("layer {:>2}  error {:.3e}", self.layer, self.mean_relative_error);
+        let loss = self.linears.iter().map(|linear| linear.loss).sum::<f64>();
+        if loss > 0.0 {
+            line += &format!("  loss {loss:.4e}");
+        }
+        if self.outlier_share > 0.0 {
+            line += &format!("  outliers {:.3} %", self.outlier_share * 100.0);
+        }
+        line + &format!("  {:.3} bits  {:.1} s  ({seconds:.0} s in all)", self.bits_per_weight, self.seconds)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Settings;
 use super::calibration::{self, Calibration};
+use super::checksums;
 use super::folder::REPORT;
 use super::job::{Job, identity_digest};
 use super::run::run;
@@ -59,10 +60,20 @@ pub fn cached(
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let out = folder.join(name);
     if out.join("config.json").exists() {
-        progress.note(&format!("quantized before: {}", out.display()));
-        return Ok(out);
+        match checksums::damaged(&out)? {
+            None => {
+                progress.note(&format!("quantized before: {}", out.display()));
+                return Ok(out);
+            }
+            Some(file) => {
+                progress.note(&format!("{} is damaged: the model is quantized anew", file.display()));
+                checksums::remove(&out)?;
+                std::fs::remove_dir_all(&out).map_err(Error::io(&out))?;
+            }
+        }
     }
     let report = run_job(&job, device, &out, progress)?;
+    checksums::write(&out)?;
     progress.note(&summary(&report, &out));
     Ok(out)
 }

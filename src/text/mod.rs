@@ -27,17 +27,32 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// Bytes that are read of what has no size, such as a pipe.
+const STREAM_BYTES: u64 = 256 << 20;
+
+/// Reads what has no size and may have no end.
+fn read_stream(stream: impl Read, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(STREAM_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > STREAM_BYTES {
+        let expected = format!("at most {} MiB of what is no plain file", STREAM_BYTES >> 20);
+        return Err(Error::malformed(path, "length", expected, "more", "write the text to a file and name that"));
+    }
+    Ok(bytes)
+}
+
 /// Reads a UTF-8 text from a file, or from standard input for `-`.
 ///
 /// # Errors
 /// The file cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    match path.to_str() {
-        Some("-") => std::io::stdin().read_to_end(&mut bytes).map(drop),
-        _ => std::fs::read(path).map(|read| bytes = read),
-    }
-    .map_err(Error::io(path))?;
+    let bytes = match path.to_str() {
+        Some("-") => read_stream(std::io::stdin(), path)?,
+        _ if path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir()) => {
+            read_stream(std::fs::File::open(path).map_err(Error::io(path))?, path)?
+        }
+        _ => std::fs::read(path).map_err(Error::io(path))?,
+    };
     String::from_utf8(bytes).map_err(|error| {
         let at = format!("byte {}", error.utf8_error().valid_up_to());
         Error::malformed(path, at, "UTF-8 text", "other bytes", "convert the file to UTF-8")

@@ -9,11 +9,15 @@ use crate::micro;
 
 /// What `qwgpu chat` makes of these lines.
 fn chat(model: &Path, more: &[&str], lines: &str) -> Output {
+    chat_ends(0, model, more, lines)
+}
+
+fn chat_ends(code: i32, model: &Path, more: &[&str], lines: &str) -> Output {
     let arguments = ["chat", "--model", model.to_str().unwrap(), "--path", "cpu", "--max-new-tokens", "12"];
     let mut child = start(arguments.iter().chain(more));
     // The program may have ended before it reads.
     let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
-    ended(0, child.wait_with_output().unwrap())
+    ended(code, child.wait_with_output().unwrap())
 }
 
 fn start<'a>(arguments: impl IntoIterator<Item = &'a &'a str>) -> Child {
@@ -67,7 +71,8 @@ fn commands_are_carried_out() {
 
 #[test]
 fn a_full_context_is_said_and_reset_mends_it() {
-    let output = chat(&micro::folder(), &["--context", "80"], "hello\nand more of it\n/reset\nhello\n");
+    // A script hears that a message was refused.
+    let output = chat_ends(1, &micro::folder(), &["--context", "80"], "hello\nand more of it\n/reset\nhello\n");
     let messages = stderr(&output);
     assert_eq!(summaries(&output).len(), 2, "{messages}");
     assert!(messages.contains("conversation: expected at most 79 tokens"), "{messages}");

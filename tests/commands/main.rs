@@ -1,5 +1,6 @@
 //! The built command, from arguments to output, files and exit codes.
 
+mod bounds;
 mod chat;
 mod cli;
 #[path = "../common/command.rs"]

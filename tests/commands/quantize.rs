@@ -281,4 +281,34 @@ fn quant_on_the_fly_is_kept() {
     let first = ids(first);
     assert!(first.as_array().is_some_and(|ids| !ids.is_empty()), "{first}");
     assert_eq!(first, ids(second));
+    // What a disk has changed since is found, and made anew.
+    let kept = std::fs::read_dir(folder.path().join("qwgpu/quantized")).unwrap();
+    let kept = kept.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let weights = kept.join("model.safetensors");
+    let sound = std::fs::read(&weights).unwrap();
+    let mut flipped = sound.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0xff;
+    for damaged in [&sound[..1000], &flipped] {
+        std::fs::write(&weights, damaged).unwrap();
+        let mended = run(&[]);
+        assert_says(stderr(&mended), &["model.safetensors is damaged: the model is quantized anew"]);
+        assert!(std::fs::read(&weights).unwrap() == sound && first == ids(mended));
+    }
+    assert!(stderr(&run(&[])).contains("quantized before"));
+}
+
+/// A run that was begun with other settings is refused by the setting, and not at all before its first layer.
+#[test]
+fn a_setting_that_differs_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, text) = (fixture("tiny-qwen"), text(folder.path()));
+    let out = folder.path().join("out");
+    let with = |size: &'static str| arguments(&model, &text, &out, &["--method", "gptq", "--group-size", size]);
+    assert!(killed_at_line(qwgpu(with("32")), |line| line.starts_with("calibration: ")));
+    ends(0, with("64"));
+    std::fs::remove_dir_all(&out).unwrap();
+    assert!(killed_at_line(qwgpu(with("32")), |line| line.starts_with("layer ")));
+    let refused = ends(2, with("64"));
+    assert_says(stderr(&refused), &["group_size of the run that was begun: expected 64, found 32", "remove"]);
 }

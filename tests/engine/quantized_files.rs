@@ -503,6 +503,12 @@ fn two_runs_or_other_settings_on_one_folder_are_refused() {
     let first = PartialFolder::open(&out, "bits 4").unwrap();
     let error = PartialFolder::open(&out, "bits 4").unwrap_err().to_string();
     assert!(error.contains("no other process") && error.contains("model.partial"), "{error}");
+    // Before the first piece other settings take the place of the first.
+    drop(first);
+    let first = PartialFolder::open(&out, "bits 3").unwrap().unwrap();
+    drop(first);
+    let first = PartialFolder::open(&out, "bits 4").unwrap().unwrap();
+    first.write("piece", &[]).unwrap();
     drop(first);
     let error = PartialFolder::open(&out, "bits 3").unwrap_err().to_string();
     assert!(error.contains("expected bits 3, found bits 4") && error.contains("model.partial"), "{error}");
