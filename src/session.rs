@@ -60,7 +60,7 @@ impl OpenOptions {
         Ok(match (Spec::parse(model)?, self.quant) {
             (Spec::Random { name, config, .. }, quant) => Spec::Random { name, config, quant, lm_head: self.lm_head },
             (Spec::Files { path, .. }, Some(QuantType::Method(quant))) => {
-                let mut settings = Settings::new(quant);
+                let mut settings = Settings::best(quant);
                 settings.run.lm_head = self.lm_head;
                 Spec::files(cached(&path, settings, &self.calibration, &self.device, progress)?)
             }

@@ -5,26 +5,29 @@
 
 use std::ffi::OsString;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{EnumValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
 
-use crate::formats::method::{METHODS, Method, MethodOptions};
+use crate::formats::method::{METHODS, Method, MethodOptions, Recipe};
 
 /// `--method` and the options of the method that it names. [`add_options`] adds the arguments of the latter.
 #[derive(Clone, Debug)]
 pub struct MethodArgs {
     pub method: &'static Method,
     pub options: Box<dyn MethodOptions>,
+    pub recipe: Recipe,
 }
 
 impl FromArgMatches for MethodArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<MethodArgs, clap::Error> {
         let method: &&'static Method = matches.get_one("method").expect("a required argument");
-        let mut options = (method.options)();
+        let bits = matches.get_one("bits").copied().unwrap_or(method.default_bits);
+        let recipe = matches.get_one("recipe").copied().unwrap_or_default();
+        let mut options = method.recipe(recipe, bits);
         options.update(matches)?;
-        Ok(MethodArgs { method, options })
+        Ok(MethodArgs { method, options, recipe })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -37,7 +40,10 @@ impl Args for MethodArgs {
     fn augment_args(command: Command) -> Command {
         let help = "Quantization method; `--method NAME --help` shows its options";
         let arg = Arg::new("method").long("method").value_name("METHOD").help(help);
-        command.arg(arg.required(true).value_parser(method_parser()))
+        let help = "Options where none are given; they differ for gptq at 2 and 3 bits";
+        let recipe = Arg::new("recipe").long("recipe").value_name("RECIPE").default_value("paper").help(help);
+        let recipe = recipe.value_parser(EnumValueParser::<Recipe>::new());
+        command.arg(arg.required(true).value_parser(method_parser())).arg(recipe)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

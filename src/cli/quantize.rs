@@ -7,9 +7,9 @@ use anyhow::anyhow;
 use super::calibration::CalibrationArgs;
 use super::method_args::MethodArgs;
 use super::model::{DeviceArgs, LmHeadArgs};
-use super::output::{ExitStatus, print_json, print_out};
+use super::output::{ExitStatus, note, print_json, print_out};
 use super::progress::Bar;
-use crate::formats::method::{FeedbackPlace, Quant, RunOptions};
+use crate::formats::method::{FeedbackPlace, Quant, Recipe, RunOptions};
 use crate::quantize::Settings;
 use crate::quantize::session::{quantize, summary};
 
@@ -74,7 +74,7 @@ fn trained(model: &str) -> Result<PathBuf, &'static str> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let MethodArgs { method, options } = args.method.clone();
+    let MethodArgs { method, options, recipe } = args.method.clone();
     let bits = args.bits.unwrap_or(method.default_bits);
     let quant = Quant::new(method, bits).map_err(|why| anyhow!("--bits {bits}: {why}"))?;
     let run = RunOptions {
@@ -85,6 +85,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     };
     let settings = Settings { quant, options, run };
     let (calibration, device) = (args.calibration.choice(), args.device.choice());
+    if recipe == Recipe::Paper && (method.best)(bits).is_some() {
+        note(&format!("--recipe best: {quant} with smaller errors, in the same bits"));
+    }
     let report = quantize(&args.model, settings, &calibration, &device, &args.out, &mut Bar::new())?;
     if args.json {
         print_json(&report)?;

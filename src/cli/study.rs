@@ -61,6 +61,9 @@ pub struct Args {
     /// Add the blocks of .gguf files as they are
     #[arg(long)]
     packed: bool,
+    /// Add GPTQ at 2 and 3 bits with the options of `quantize --recipe best`
+    #[arg(long)]
+    best: bool,
     /// Add SpQR without outliers, and with groups of 128
     #[arg(long)]
     ablation: bool,
@@ -133,6 +136,7 @@ impl Args {
                 methods: self.methods.clone().unwrap_or(matrix.methods),
                 bits: self.bits.clone().unwrap_or(matrix.bits),
                 packed: self.packed,
+                best: self.best,
                 ablation: self.ablation || matrix.ablation,
                 equal_bits: self.equal_bits || matrix.equal_bits,
                 texts: self.texts.clone().unwrap_or(matrix.texts),

@@ -28,8 +28,10 @@ pub struct Method {
     pub default_bits: u32,
     /// True if the method needs the inputs of each layer.
     pub calibrated: bool,
-    /// Returns the default options.
+    /// Returns the default options, those of the method's paper.
     pub options: fn() -> Box<dyn MethodOptions>,
+    /// Returns the options with the smallest error known at a width, in the same true bits. None: the default ones.
+    pub best: fn(u32) -> Option<Box<dyn MethodOptions>>,
     /// Adds the arguments of the options to a command.
     #[cfg(feature = "cli")]
     pub args: fn(clap::Command) -> clap::Command,
@@ -46,6 +48,17 @@ pub struct Method {
 
 /// Every method.
 pub static METHODS: &[&Method] = &[&grid::RTN, &int8::METHOD, &grid::GPTQ, &spqr::METHOD];
+
+/// Choice of a method's options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Recipe {
+    /// As in the method's paper
+    #[default]
+    Paper,
+    /// With the smallest error known at these bits
+    Best,
+}
 
 /// Options of a method that a study compares with its defaults.
 pub struct Comparison {
@@ -66,6 +79,12 @@ impl Method {
     /// Returns the method of this name.
     pub fn find(name: &str) -> Option<&'static Method> {
         METHODS.iter().copied().find(|method| method.name == name)
+    }
+
+    /// Returns the options of a recipe at a width.
+    pub fn recipe(&self, recipe: Recipe, bits: u32) -> Box<dyn MethodOptions> {
+        let best = (recipe == Recipe::Best).then(|| (self.best)(bits)).flatten();
+        best.unwrap_or_else(self.options)
     }
 
     /// Returns the names of the methods that need calibration.

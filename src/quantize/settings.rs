@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{FeedbackPlace, MethodOptions, Quant, RunOptions};
+use crate::formats::method::{FeedbackPlace, MethodOptions, Quant, Recipe, RunOptions};
 
 /// Method, width and options of a quantization run.
 #[derive(Clone, Debug)]
@@ -23,6 +23,11 @@ impl Settings {
         let feedback = FeedbackPlace::Auto;
         let run = RunOptions { true_sequential: true, skip: Vec::new(), lm_head: false, feedback };
         Settings { quant, options: (quant.method.options)(), run }
+    }
+
+    /// Returns the options with the smallest error known.
+    pub fn best(quant: Quant) -> Settings {
+        Settings { options: quant.method.recipe(Recipe::Best, quant.bits), ..Settings::new(quant) }
     }
 
     /// Checks the options.

@@ -17,6 +17,8 @@ pub struct Matrix {
     pub bits: Vec<u32>,
     /// True if GGUF files are measured with their own blocks too.
     pub packed: bool,
+    /// True if a method is measured with its best options too, at widths where they differ from the paper's.
+    pub best: bool,
     /// True if ablations are measured too: other options of a method.
     pub ablation: bool,
     /// True if a method is measured at the true bits of another one bit wider too.
@@ -34,6 +36,7 @@ impl Default for Matrix {
             methods: METHODS.iter().copied().filter(|method| method.in_study).collect(),
             bits: WIDTHS.to_vec(),
             packed: false,
+            best: false,
             ablation: false,
             equal_bits: false,
             texts: vec!["wikitext2".to_owned()],
@@ -84,6 +87,7 @@ impl Matrix {
             for bits in WIDTHS.into_iter().filter(takes_part) {
                 let quant = Quant { method, bits };
                 forms.extend(ModelForm::quantized(quant, None));
+                forms.extend(self.best.then(|| ModelForm::best(quant)).flatten());
                 let comparisons = method.comparisons.iter().filter(wanted);
                 forms.extend(comparisons.filter_map(|comparison| ModelForm::quantized(quant, Some(comparison))));
             }
@@ -122,6 +126,17 @@ impl ModelForm {
     /// Returns the name of this form of a model.
     pub(super) fn name_of(&self, model: &str) -> String {
         format!("{model} {}", self.name)
+    }
+
+    /// Returns a form of a method with its best options. None: they are its defaults.
+    pub fn best(quant: Quant) -> Option<ModelForm> {
+        let mut form = ModelForm::quantized(quant, None)?;
+        let options = (quant.method.best)(quant.bits)?;
+        form.name += "-best";
+        form.purpose = Purpose::Ablation;
+        form.options.push(NamedValue::new("recipe", "best"));
+        form.settings = Some(Settings { options, ..Settings::new(quant) });
+        Some(form)
     }
 
     /// Returns a form of a method: at its defaults, or as a comparison has it. None: the width has no such comparison.

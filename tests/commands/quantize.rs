@@ -312,3 +312,24 @@ fn a_setting_that_differs_is_named() {
     let refused = ends(2, with("64"));
     assert_says(stderr(&refused), &["group_size of the run that was begun: expected 64, found 32", "remove"]);
 }
+
+/// The best recipe has smaller errors in the same bits, and an option of the user's still wins.
+#[test]
+fn the_best_recipe_has_smaller_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let two_bits = ["--method", "gptq", "--bits", "2", "--group-size", "64"];
+    let report = |name: &str, more: &[&str]| quantize(folder.path(), name, &[&two_bits, more].concat()).1;
+    let paper = report("paper", &[]);
+    let best = report("best", &["--recipe", "best"]);
+    let error = |report: &Value| report["geometric_mean_relative_error"].as_f64().unwrap();
+    assert!(error(&best) < 0.8 * error(&paper), "{} {}", error(&best), error(&paper));
+    assert_eq!(best["bits_per_weight"], paper["bits_per_weight"]);
+    let settings = |report: &Value, name: &str| report["settings"][name].clone();
+    assert_eq!([settings(&best, "act_order"), settings(&best, "static_groups")], [true, true]);
+    let mixed = report("mixed", &["--recipe", "best", "--act-order=false", "--static-groups=false"]);
+    assert_eq!([settings(&mixed, "act_order"), settings(&mixed, "static_groups")], [false, false]);
+    assert_eq!(settings(&mixed, "mse"), settings(&best, "mse"));
+    // At 4 bits the paper's options are the best known.
+    let four = |name: &str, more: &[&str]| quantize(folder.path(), name, &[&["--method", "gptq", "--group-size", "64"], more].concat()).1;
+    assert_eq!(four("four", &["--recipe", "best"])["settings"], four("four-paper", &[])["settings"]);
+}

@@ -9,7 +9,7 @@ use super::fit::Fit;
 use super::{FORMAT, GptqFolder, Zeros, gptq, gptq_on, random, rtn};
 use crate::error::{Error, Result};
 use crate::formats::file::FolderWriter;
-use crate::formats::method::{InputStatistics, Method, RunOptions, Solver};
+use crate::formats::method::{InputStatistics, Method, MethodOptions, RunOptions, Solver};
 use crate::formats::solver::{Dead, FactorOptions, Order, Quantized, Weight, check_percdamp};
 use crate::plan::Backend;
 
@@ -23,6 +23,7 @@ pub static RTN: Method = Method {
     default_bits: 4,
     calibrated: false,
     options: || Box::new(RtnOptions::default()),
+    best: |_| None,
     #[cfg(feature = "cli")]
     args: <RtnOptions as clap::Args>::augment_args_for_update,
     in_study: false,
@@ -42,6 +43,7 @@ pub static GPTQ: Method = Method {
     default_bits: 4,
     calibrated: true,
     options: || Box::new(GptqOptions::default()),
+    best: |bits| (bits < 4).then(|| Box::new(GptqOptions::best()) as Box<dyn MethodOptions>),
     #[cfg(feature = "cli")]
     args: <GptqOptions as clap::Args>::augment_args_for_update,
     in_study: true,
@@ -191,7 +193,8 @@ pub struct GptqOptions {
         default_missing_value = "true", action = clap::ArgAction::Set))]
     pub act_order: bool,
     /// Fit groups of the weight's own columns before any correction; with --act-order inference needs no gather
-    #[cfg_attr(feature = "cli", arg(long))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", action = clap::ArgAction::Set))]
     pub static_groups: bool,
     /// Share of the mean of the Hessian's diagonal that is added to the diagonal
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
@@ -217,6 +220,16 @@ impl Default for GptqOptions {
             damp_auto_increment: 0.01,
             fresh_groups: false,
         }
+    }
+}
+
+impl GptqOptions {
+    /// Returns the options with the smallest error known at 2 and 3 bits. Columns with large inputs are rounded first, while
+    /// others can still correct them; ranges are searched; groups stay those of neighbouring columns, so that a product
+    /// needs no gather and a weight takes the same bits.
+    pub fn best() -> GptqOptions {
+        let grid = GridOptions { mse: Some(2.4), ..GridOptions::default() };
+        GptqOptions { grid, act_order: true, static_groups: true, ..GptqOptions::default() }
     }
 }
 

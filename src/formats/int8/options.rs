@@ -23,6 +23,7 @@ pub static METHOD: Method = Method {
     default_bits: 8,
     calibrated: false,
     options: || Box::new(Int8Options::default()),
+    best: |_| None,
     #[cfg(feature = "cli")]
     args: <Int8Options as clap::Args>::augment_args_for_update,
     in_study: true,

@@ -21,6 +21,7 @@ pub static METHOD: Method = Method {
     default_bits: 4,
     calibrated: true,
     options: || Box::new(SpqrOptions::default()),
+    best: |_| None,
     #[cfg(feature = "cli")]
     args: <SpqrOptions as clap::Args>::augment_args_for_update,
     in_study: true,
