@@ -18,9 +18,25 @@ pub fn binary_bytes(bytes: u64) -> String {
     }
 }
 
+/// Writes a number of things: `1 window`, `2 windows`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Writes a perplexity: four digits behind the point, or a power of ten where the model predicts nothing.
+pub fn perplexity(value: f64) -> String {
+    if value < 1e6 { format!("{value:.4}") } else { format!("{value:.3e}") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::binary_bytes;
+    use super::{binary_bytes, counted, perplexity};
+
+    #[test]
+    fn words_fit_their_numbers() {
+        assert_eq!([counted(1, "window"), counted(0, "page")], ["1 window", "0 pages"]);
+        assert_eq!([perplexity(27.98684), perplexity(2.1246667e18)], ["27.9868", "2.125e18"]);
+    }
 
     #[test]
     fn bytes_have_the_largest_unit_that_fits() {

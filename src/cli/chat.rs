@@ -93,7 +93,7 @@ fn parse(line: &str) -> ChatLine<'_> {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     args.model.expect_tokenizer()?;
-    let mut model = args.model.load()?;
+    let mut model = args.model.load_for_chat()?;
     let recommended = Sampling::recommended(&model.generation, Path::new(&args.model.model))?;
     let sampling = args.sampling.over(recommended)?;
     let lookup = args.sampling.lookup();

@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         None => args.prompt.clone().unwrap_or_default(),
     };
     let start = Instant::now();
-    let mut model = args.model.load()?;
+    let mut model = if args.raw { args.model.load()? } else { args.model.load_for_chat()? };
     let ids = prompt_ids(args, &model, &prompt)?;
     let Args { max_new_tokens, ignore_eos, .. } = *args;
     let options = ReplyOptions { max_new_tokens, sampling, ignore_eos, lookup: args.sampling.lookup() };

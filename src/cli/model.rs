@@ -7,6 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::calibration::CalibrationArgs;
+use super::output::note;
 use super::progress::Bar;
 use super::values::{count, feature};
 use crate::error::Error;
@@ -171,6 +172,15 @@ impl ModelArgs {
         let options = self.options();
         let spec = options.spec(&self.model, &mut bar)?;
         self.load_spec(&spec, &mut bar)
+    }
+
+    /// Opens the model for prompts that go through its chat template, with a bar.
+    pub fn load_for_chat(&self) -> anyhow::Result<Model> {
+        let model = self.load()?;
+        if model.has_tokenizer() && model.chat_template().is_assumed() {
+            note(&format!("{} has no chat template: ChatML is taken, which Qwen models are trained on", self.model));
+        }
+        Ok(model)
     }
 
     /// Loads `spec`, which the options named, with a bar.

@@ -9,6 +9,7 @@ use super::values::count;
 use crate::error::Error;
 use crate::eval::{perplexity, word_perplexity};
 use crate::text::read_text;
+use crate::units;
 
 const HELP: &str = "\
 JSON fields: model, text, protocol, window, windows, nll_per_window, ppl, tokens (scored), text_tokens, adapter, software, \
@@ -110,11 +111,11 @@ fn by_words(args: &Args, prefix: u32) -> anyhow::Result<ExitStatus> {
         }))?;
     } else {
         print_out(&format!(
-            "word perplexity {:.4}, byte perplexity {:.4}, {:.4} bits a byte over {} pages, {} tokens behind token {prefix}\n",
-            total.word_perplexity(),
+            "word perplexity {}, byte perplexity {:.4}, {:.4} bits a byte over {}, {} tokens behind token {prefix}\n",
+            units::perplexity(total.word_perplexity()),
             total.byte_perplexity(),
             total.bits_per_byte(),
-            pages.len(),
+            units::counted(pages.len(), "page"),
             total.tokens,
         ))?;
     }
@@ -169,8 +170,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         for (number, nll) in nll.iter().enumerate() {
             print_out(&format!("window {number}: nll {nll:.6}\n"))?;
         }
-        let count = windows.len();
-        print_out(&format!("perplexity {ppl:.4} over {count} windows of {window}, {scored} tokens scored\n"))?;
+        let (ppl, windows) = (units::perplexity(ppl), units::counted(windows.len(), "window"));
+        print_out(&format!("perplexity {ppl} over {windows} of {window}, {scored} tokens scored\n"))?;
     }
     Ok(ExitStatus::Done)
 }

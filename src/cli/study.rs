@@ -7,12 +7,13 @@ use super::calibration::CalibrationArgs;
 use super::interrupt;
 use super::method_args::method_parser;
 use super::model::{DeviceArgs, RunArgs, path};
-use super::output::{ExitStatus, columns, note, print_out};
+use super::output::{ExitStatus, columns, note, print_json, print_out};
 use super::progress::Bar;
 use super::values::{count, lengths};
 use crate::eval::limits::Limits;
 use crate::formats::method::Method;
 use crate::generate::Compute;
+use crate::progress::Progress;
 use crate::study::footprint::{ModelFiles, answer};
 use crate::study::{Cost, Matrix, Study, StudySettings};
 use crate::units::binary_bytes;
@@ -115,6 +116,9 @@ pub struct Args {
     /// Text at the top of the report
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    /// Print study.json's contents at the end; the forms and the cost go to standard error
+    #[arg(long, conflicts_with = "plan")]
+    json: bool,
     /// Print the forms and the cost, then stop
     #[arg(long)]
     plan: bool,
@@ -202,11 +206,22 @@ pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
     if !args.plan {
         study.begin()?;
     }
-    print_out(&plan(&study.cost(&mut bar)?))?;
+    if args.preset.is_some() && (args.methods.is_some() || args.bits.is_some() || args.texts.is_some()) {
+        bar.note("--methods, --bits and --texts replace those of --preset");
+    }
+    let plan = plan(&study.cost(&mut bar)?);
+    if args.json {
+        note(plan.trim_end());
+    } else {
+        print_out(&plan)?;
+    }
     if args.plan {
         return Ok(ExitStatus::Done);
     }
     let found = study.run(&mut bar)?;
+    if args.json {
+        print_json(&serde_json::to_value(&found)?)?;
+    }
     note(&format!("report: {}", args.out.join("report.html").display()));
     Ok(if found.failures.is_empty() { ExitStatus::Done } else { ExitStatus::Failed })
 }

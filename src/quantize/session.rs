@@ -82,7 +82,7 @@ pub fn cached(
 pub fn summary(report: &Value, out: &Path) -> String {
     let number = |key: &str| report[key].as_f64().unwrap_or(f64::NAN);
     format!(
-        "{}: {} at {} bits nominal, {:.3} true bits a weight, {:.3} % outliers, {} of quantized weights, {:.0} s",
+        "{}: {} at {} bits nominal, {:.3} true bits a weight, {:.3} % outliers, {} of quantized weights, {:.1} s",
         out.display(),
         report["method"].as_str().unwrap_or_default(),
         report["bits"],

@@ -28,6 +28,7 @@ use crate::quantize::{REPORT, model_digest};
 use crate::report::data::{
     BASELINE, Conditions, Memory, NamedValue, OutlierResult, Perplexity, RunResult, Score, SpeedResult,
 };
+use crate::units;
 
 /// One form of one model under measurement.
 pub struct FormRun<'a> {
@@ -146,7 +147,7 @@ impl<'a> FormRun<'a> {
             let windows: Vec<&[u32]> = ids.chunks_exact(length).collect();
             let nll = perplexity::window_nlls(&mut model.engine, &windows, progress)?;
             let value = perplexity::perplexity(&nll);
-            progress.note(&format!("{}: perplexity {value:.4}", text.title));
+            progress.note(&format!("{}: perplexity {}", text.title, units::perplexity(value)));
             Ok(Perplexity {
                 text: text.title.to_owned(),
                 protocol: "windows".into(),

@@ -37,6 +37,8 @@ pub struct ChatTemplate {
     bos_token: Option<String>,
     eos_token: Option<String>,
     time: Option<NaiveDateTime>,
+    /// True if the model has none.
+    assumed: bool,
 }
 
 const NAME: &str = "chat_template";
@@ -66,7 +68,7 @@ impl ChatTemplate {
             Ok(())
         })?;
         let [bos_token, eos_token] = [bos_token, eos_token].map(|token| token.map(str::to_owned));
-        Ok(ChatTemplate { source: source.to_owned(), bos_token, eos_token, time: None })
+        Ok(ChatTemplate { source: source.to_owned(), bos_token, eos_token, time: None, assumed: false })
     }
 
     /// Returns the template as it was given.
@@ -81,7 +83,12 @@ impl ChatTemplate {
             "{{% for message in messages %}}{{{{ '{turn}' }}}}{{% endfor %}}\
              {{% if add_generation_prompt %}}{{{{ '<|im_start|>assistant\\n' }}}}{{% endif %}}"
         );
-        ChatTemplate { source, bos_token: None, eos_token: None, time: None }
+        ChatTemplate { source, bos_token: None, eos_token: None, time: None, assumed: true }
+    }
+
+    /// Returns whether this is ChatML, taken because the model has no template.
+    pub fn is_assumed(&self) -> bool {
+        self.assumed
     }
 
     /// Sets the time that templates are told, in seconds since 1970. Otherwise it is that of the clock.

@@ -15,6 +15,7 @@ mod eval;
 mod files;
 mod judge;
 mod lm_head;
+mod manners;
 mod method_options;
 #[path = "../common/micro.rs"]
 mod micro;

@@ -330,6 +330,8 @@ fn the_best_recipe_has_smaller_errors() {
     assert_eq!([settings(&mixed, "act_order"), settings(&mixed, "static_groups")], [false, false]);
     assert_eq!(settings(&mixed, "mse"), settings(&best, "mse"));
     // At 4 bits the paper's options are the best known.
-    let four = |name: &str, more: &[&str]| quantize(folder.path(), name, &[&["--method", "gptq", "--group-size", "64"], more].concat()).1;
+    let four = |name: &str, more: &[&str]| {
+        quantize(folder.path(), name, &[&["--method", "gptq", "--group-size", "64"], more].concat()).1
+    };
     assert_eq!(four("four", &["--recipe", "best"])["settings"], four("four-paper", &[])["settings"]);
 }
