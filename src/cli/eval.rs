@@ -20,7 +20,8 @@ use crate::model::Config;
 use crate::tasks::TASKS;
 
 const HELP: &str = "
-`mmlu:anatomy` or `mmlu:stem` is a part of a task, `flores:deu_Latn-eng_Latn` a pair of languages. Data sets are read as \
+`mmlu:anatomy` or `mmlu:stem` is a part of a task, of which only its own files are needed; lm-evaluation-harness's \
+`mmlu_anatomy` is understood, and its options --num_fewshot, --output_path, --log_samples and --batch_size. `flores:deu_Latn-eng_Latn` a pair of languages. Data sets are read as \
 they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on; README.md lists them.
 
 Profiles are forms of the prompts. The default is lmh, that of lm-evaluation-harness, where the harness has the task; an \
@@ -61,8 +62,8 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     tasks: TaskArgs,
-    /// Folder for the answers, results and samples
-    #[arg(long, value_name = "DIR", required_unless_present = "show_prompt")]
+    /// Folder for the answers, results and samples; needed but for --show-prompt
+    #[arg(long, alias = "output_path", value_name = "DIR", required_unless_present = "show_prompt")]
     out: Option<PathBuf>,
     /// Run one shard of the documents: 2/3 is the second of three
     #[arg(long, value_name = "I/N", value_parser = shard)]
@@ -75,6 +76,12 @@ pub struct Args {
     /// Compute each prompt alone, even where several begin alike; scores are the same
     #[arg(long)]
     no_share: bool,
+    /// What lm-evaluation-harness needs for its samples, which are always written here
+    #[arg(long = "log_samples", hide = true)]
+    _log_samples: bool,
+    /// What lm-evaluation-harness batches by; scores here do not depend on batches
+    #[arg(long = "batch_size", value_name = "N", hide = true)]
+    _batch_size: Option<String>,
     /// Print the first prompt of each set and stop
     #[arg(long)]
     show_prompt: bool,
@@ -96,7 +103,7 @@ struct TaskArgs {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Few-shot examples [default: that of the profile]
-    #[arg(long, value_name = "N")]
+    #[arg(long, alias = "num_fewshot", value_name = "N")]
     shots: Option<usize>,
     /// Use only the first N documents of each set; 100,mmlu=2 has another limit for one task
     #[arg(long, value_name = "N")]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::generate::BatchQuestion;
 use crate::tasks::prompt;
 use crate::tasks::shots::Shots;
-use crate::tasks::{OutputType, Profile, Prompt, Subset, TASKS, Task, named};
+use crate::tasks::{OutputType, Profile, Prompt, Subset, Task, named};
 use crate::text::{ChatTemplate, Message, Tokenizer};
 
 /// The share of all documents that a run asks: number `index` of every `count`.
@@ -138,7 +138,7 @@ struct DocumentEncoder {
 /// Unknown tasks and profiles, bad data, prompts that do not split into tokens where they must.
 pub fn prepare(settings: &EvalSettings, tokenizer: &Tokenizer, chat: &ChatTemplate) -> Result<Vec<TaskRequests>> {
     let maker = RequestBuilder { tokenizer, chat, settings };
-    let names = whole_names(&settings.tasks);
+    let names = named::normalized(&settings.tasks);
     let tasks = names.iter().map(|name| maker.task(name)).collect::<Result<Vec<_>>>()?;
     for (index, one) in tasks.iter().enumerate() {
         if let Some(before) = tasks[..index].iter().find(|other| std::ptr::eq(other.task, one.task)) {
@@ -151,22 +151,6 @@ pub fn prepare(settings: &EvalSettings, tokenizer: &Tokenizer, chat: &ChatTempla
         limits.expect_among(&tasks.iter().map(|task| task.task.name).collect::<Vec<_>>())?;
     }
     Ok(tasks)
-}
-
-/// Returns the names of tasks in a list that was cut at every comma: what follows a name with a colon, and is no task,
-/// is part of it.
-fn whole_names(parts: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for part in parts {
-        let task = part.split(':').next().unwrap_or(part);
-        match names.last_mut() {
-            Some(last) if last.contains(':') && !TASKS.iter().any(|known| known.name == task) => {
-                *last += &format!(",{part}");
-            }
-            _ => names.push(part.clone()),
-        }
-    }
-    names
 }
 
 /// Makes requests of documents.

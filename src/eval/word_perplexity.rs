@@ -39,15 +39,16 @@ impl Total {
     }
 }
 
-/// Splits a raw WikiText file in its pages: each begins with a heading of the first level, ` = Title = `.
+/// Splits a raw WikiText file in its pages: each begins with a heading of the first level, ` = Title = `. The line break in
+/// front of a heading belongs to no page, as in the documents that the harness takes.
 pub fn pages(text: &str) -> Vec<&str> {
     let heading = static_regex!(r"(?m)^ = [^=\n](?:.*[^=\n])? = $");
-    let mut starts: Vec<usize> = heading.find_iter(text).map(|heading| heading.start()).collect();
+    let starts: Vec<usize> = heading.find_iter(text).map(|heading| heading.start()).collect();
     if starts.is_empty() {
         return vec![text];
     }
-    starts.push(text.len());
-    starts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+    let ends = starts[1..].iter().map(|next| next - 1).chain([text.len()]);
+    starts.iter().zip(ends).map(|(start, end)| &text[*start..end]).collect()
 }
 
 /// Counts the words of a page, as `len(re.split(r"\s+", page))` counts them: white space at an end counts one more.

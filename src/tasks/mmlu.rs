@@ -7,26 +7,30 @@ use serde_json::{Value, json};
 
 use super::choice::{LETTERS, accuracies, accuracy, index, lettered, reply, right, text, texts};
 use super::data::{self, Record, Split};
+use super::named::set_names;
 use super::reply::{NAMED_OPTION, english};
 use super::{FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::exact_match::ExactMatch;
 use crate::metrics::python::strip;
 
-pub static TASK: Task = Task::new(
-    "mmlu",
-    "MMLU",
-    "school and professional knowledge in English, four options",
-    read,
-    &[
-        BASE,
-        Profile { name: "qwen", version: 2, context: Some(QWEN_CONTEXT), prompt: qwen, ..BASE },
-        Profile { name: "continuation", prompt: continuation, score: option, metrics: ACC_NORM, ..BASE },
-        Profile { name: "generative", prompt: generative, score: written, metrics: WRITTEN, ..BASE },
-        Profile { name: "lmh_chat", chat: true, ..BASE },
-        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
-    ],
-);
+pub static TASK: Task = Task {
+    read_parts: Some(read_parts),
+    ..Task::new(
+        "mmlu",
+        "MMLU",
+        "school and professional knowledge in English, four options",
+        |data| read(data, |_| true),
+        &[
+            BASE,
+            Profile { name: "qwen", version: 2, context: Some(QWEN_CONTEXT), prompt: qwen, ..BASE },
+            Profile { name: "continuation", prompt: continuation, score: option, metrics: ACC_NORM, ..BASE },
+            Profile { name: "generative", prompt: generative, score: written, metrics: WRITTEN, ..BASE },
+            Profile { name: "lmh_chat", chat: true, ..BASE },
+            Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
+        ],
+    )
+};
 
 const CHANCE: Option<f64> = Some(0.25);
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE)];
@@ -50,7 +54,7 @@ const COLUMNS: [&str; 6] = ["question", "A", "B", "C", "D", "answer"];
 
 /// Reads a set for each subject, from `mmlu/test/SUBJECT_test.csv` and `mmlu/dev/SUBJECT_dev.csv`; or the hub's files of
 /// cais/mmlu, by subject or all in one.
-fn read(data: &Path) -> Result<Vec<Subset>> {
+fn read(data: &Path, is_wanted: impl Fn(&String) -> bool) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["mmlu"])?;
     let folder = if folder.join("data/test").is_dir() { folder.join("data") } else { folder };
     let whole = |name| Split::find(&folder, &[&format!("all/{name}"), name])?.map(by_subject).transpose();
@@ -59,12 +63,23 @@ fn read(data: &Path) -> Result<Vec<Subset>> {
         Some(whole) => whole.get(subject).cloned().ok_or_else(|| data::missing(&[folder.join(subject)])),
         None => of_subject(&folder, subject, name),
     };
-    let set = |[subject, category]: [&str; 2]| {
+    let set = |(name, [subject, category]): (String, [&str; 2])| {
         let (test, dev) = (part(&test, subject, "test")?, part(&dev, subject, "dev")?);
-        let set = Subset::read(format!("mmlu_{subject}"), test, dev, |record| document(record, subject))?;
+        let set = Subset::read(name, test, dev, |record| document(record, subject))?;
         Ok(Subset { groups: vec![category.to_owned()], ..set })
     };
-    data::table(SUBJECTS).map(set).collect()
+    subjects().filter(|(name, _)| is_wanted(name)).map(set).collect()
+}
+
+fn read_parts(data: &Path, parts: &str) -> Result<Vec<Subset>> {
+    let sets = subjects().map(|(name, [_, category])| (name, vec![category.to_owned()]));
+    let names = set_names("mmlu", parts, sets)?;
+    read(data, |name| names.contains(name))
+}
+
+/// Lists the subjects and their categories, each with the name of its set.
+fn subjects() -> impl Iterator<Item = (String, [&'static str; 2])> {
+    data::table(SUBJECTS).map(|row: [&str; 2]| (format!("mmlu_{}", row[0]), row))
 }
 
 /// Parts a split of all subjects in one place, whose rows name their subject.

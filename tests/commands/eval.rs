@@ -222,6 +222,11 @@ fn other_settings_keep_the_results_of_the_first() {
     done(ask(&["--limit", "3", "--shots", "1"]));
     assert_eq!((count("results"), count("samples")), (2, 2));
 
+    // The harness's names of options mean the same.
+    let harness = ["--limit", "3", "--num_fewshot", "1", "--log_samples", "--batch_size", "8"];
+    done(ask(&harness));
+    assert_eq!((count("results"), count("samples")), (2, 2));
+
     let twice = asking("tiny-qwen", data.path(), out.path(), &["--tasks", "snli,gsm8k,snli"]);
     assert_says(fails(twice), &["each task once"]);
 }

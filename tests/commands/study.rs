@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
-use qwgpu::report::data::{Purpose, RunResult, StudyResult};
+use qwgpu::report::data::{Memory, Purpose, RunResult, StudyResult};
 use serde_json::json;
 
 use crate::command::{ended, killed_at_line, qwgpu, stderr, stdout};
@@ -203,26 +203,19 @@ fn memory_is_the_same_in_any_order() {
         }
         ended(0, command().output().unwrap());
         let study = StudyResult::read(&out.path().join("study.json")).unwrap();
-        let mut memory: Vec<_> = study.runs.iter().map(|run| (run.method.clone(), run.memory.clone())).collect();
-        memory.sort_by(|a, b| a.0.cmp(&b.0));
-        let bytes = memory.into_iter().map(|(method, m)| (method, m.weights, m.kv, m.scratch, m.host_rss_peak));
-        bytes.collect::<Vec<_>>()
+        study.runs.into_iter().map(|run| (run.method, run.memory)).collect::<Vec<_>>()
     };
     let whole = measured(None, &forms);
     let killed = measured(Some("tiny-qwen gptq-2: 3 of 4"), &forms);
-    let device = |all: &[(String, Option<u64>, Option<u64>, Option<u64>, Option<u64>)]| {
-        all.iter()
-            .map(|(method, weights, kv, scratch, _)| (method.clone(), *weights, *kv, *scratch))
-            .collect::<Vec<_>>()
+    let device = |all: &[(String, Memory)]| {
+        all.iter().map(|(method, m)| (method.clone(), [m.weights, m.kv, m.scratch])).collect::<Vec<_>>()
     };
     assert_eq!(device(&whole), device(&killed));
     for alone in device(&measured(None, &forms[..1])) {
         assert!(device(&whole).contains(&alone), "{alone:?} {whole:?}");
     }
     if cfg!(target_os = "linux") {
-        // What a form holds on the host is near its weights: nothing of the other forms is in it.
-        let peaks: Vec<u64> = whole.iter().chain(&killed).filter_map(|(.., peak)| *peak).collect();
-        assert_eq!(peaks.len(), 8, "{whole:?} {killed:?}");
+        assert!(whole.iter().all(|(_, memory)| memory.host_rss_peak.is_some()), "{whole:?}");
     }
 }
 

@@ -11,11 +11,11 @@ const PREFIX: u32 = 256;
 #[test]
 fn pages_are_predicted_whole() {
     let model = micro::folder();
-    let short = " = A fox = \n \n The fox is @-@ well , red . \n";
-    let long = format!(" = A hen = \n \n{}\n", " The hen sleeps in the barn .".repeat(22));
+    let short = " = A fox = \n \n The fox is @-@ well , red . ";
+    let long = format!(" = A hen = \n \n{} ", " The hen sleeps in the barn .".repeat(22));
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("wiki.raw");
-    std::fs::write(&text, format!("{short}{long} = Left out = \n")).unwrap();
+    std::fs::write(&text, format!("{short}\n{long}\n = Left out = \n")).unwrap();
     let arguments = ["ppl", "--protocol", "word", "--path", "cpu", "--pages", "2", "--prefix-token", "256", "--json"];
     let mut command = qwgpu(arguments);
     let output = command.arg("--model").arg(&model).arg("--text").arg(&text).output().unwrap();
@@ -63,7 +63,7 @@ fn a_prefix_that_is_no_token_is_refused() {
 #[test]
 fn pages_begin_with_headings_of_the_first_level() {
     let text = " \n = A b = \n \n one \n = = Part = = \n two \n = C = \n three \n";
-    assert_eq!(pages(text), [" = A b = \n \n one \n = = Part = = \n two \n", " = C = \n three \n"]);
+    assert_eq!(pages(text), [" = A b = \n \n one \n = = Part = = \n two ", " = C = \n three \n"]);
     assert_eq!(pages("no heading"), ["no heading"]);
 }
 

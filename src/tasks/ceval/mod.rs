@@ -8,25 +8,29 @@ use serde_json::{Value, json};
 
 use super::choice::{LETTERS, accuracies, index_of, lettered, reply, text};
 use super::data::{self, Record, Split};
+use super::named::set_names;
 use super::reply::{NAMED_OPTION, chinese};
 use super::{FewShot, FilterResult, Metric, OutputType, Profile, Prompt, Response, Subset, Task};
 use crate::error::Result;
 use crate::metrics::python::strip;
 
-pub static TASK: Task = Task::new(
-    "ceval",
-    "C-Eval",
-    "school and professional knowledge in Chinese, four options",
-    read,
-    &[
-        BASE,
-        Profile { name: "official", prompt: official, ..BASE },
-        Profile { name: "official_cot", prompt: cot::prompt, score: cot::score, metrics: cot::METRICS, ..BASE },
-        Profile { name: "qwen", prompt: qwen, ..BASE },
-        Profile { name: "lmh_chat", chat: true, ..BASE },
-        Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
-    ],
-);
+pub static TASK: Task = Task {
+    read_parts: Some(read_parts),
+    ..Task::new(
+        "ceval",
+        "C-Eval",
+        "school and professional knowledge in Chinese, four options",
+        |data| read(data, |_| true),
+        &[
+            BASE,
+            Profile { name: "official", prompt: official, ..BASE },
+            Profile { name: "official_cot", prompt: cot::prompt, score: cot::score, metrics: cot::METRICS, ..BASE },
+            Profile { name: "qwen", prompt: qwen, ..BASE },
+            Profile { name: "lmh_chat", chat: true, ..BASE },
+            Profile { name: "chat", shots: 0, chat: true, prompt: chat, score: said, metrics: NAMED_OPTION, ..BASE },
+        ],
+    )
+};
 
 const CHANCE: Option<f64> = Some(0.25);
 
@@ -38,18 +42,32 @@ const SUBJECTS: &str = include_str!("subjects.tsv");
 const ACC: &[Metric] = &[Metric::score("acc", CHANCE), Metric::share("acc_norm", CHANCE)];
 
 /// Reads a set for each subject, from `ceval/val/SUBJECT_val.csv` and `ceval/dev/SUBJECT_dev.csv`, or the hub's files of
-/// ceval/ceval-exam: the answers of its test split are not public.
-fn read(data: &Path) -> Result<Vec<Subset>> {
+/// ceval/ceval-exam: the answers of its test split are not public. Only the files of sets that are wanted need to be there.
+fn read(data: &Path, is_wanted: impl Fn(&String) -> bool) -> Result<Vec<Subset>> {
     let folder = data::find(data, &["ceval"])?;
-    let set = |[subject, _, groups]: [&str; 3]| {
+    let set = |(name, [subject, _, groups]): (String, [&str; 3])| {
         let part = |name| {
             let split = Split::read(&folder, &[&format!("{name}/{subject}_{name}"), &format!("{subject}/{name}")])?;
             data::unique(&split.records, "id").map(|()| split)
         };
-        let set = Subset::read(format!("ceval_{subject}"), part("val")?, part("dev")?, document)?;
-        Ok(Subset { groups: groups.split(',').map(str::to_owned).collect(), ..set })
+        let set = Subset::read(name, part("val")?, part("dev")?, document)?;
+        Ok(Subset { groups: split(groups), ..set })
     };
-    data::table(SUBJECTS).map(set).collect()
+    subjects().filter(|(name, _)| is_wanted(name)).map(set).collect()
+}
+
+fn read_parts(data: &Path, parts: &str) -> Result<Vec<Subset>> {
+    let names = set_names("ceval", parts, subjects().map(|(name, [.., groups])| (name, split(groups))))?;
+    read(data, |name| names.contains(name))
+}
+
+/// Lists the subjects, their Chinese names and their groups, each with the name of its set.
+fn subjects() -> impl Iterator<Item = (String, [&'static str; 3])> {
+    data::table(SUBJECTS).map(|row: [&str; 3]| (format!("ceval_{}", row[0]), row))
+}
+
+fn split(groups: &str) -> Vec<String> {
+    groups.split(',').map(str::to_owned).collect()
 }
 
 fn document(record: &Record) -> Result<Value> {

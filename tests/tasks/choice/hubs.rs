@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use qwgpu::tasks::named;
+
 use super::*;
 
 fn write(folder: &Path, file: &str, rows: &[Value]) {
@@ -185,5 +187,45 @@ fn groups_of_bbq_are_taken_apart() {
         write(&groups.path().join("bbq"), "Age.jsonl", std::slice::from_ref(&row));
         let set = (task("bbq").read)(groups.path()).unwrap().remove(0);
         assert_eq!(set.documents[0]["ans0_groups"], json!(expected));
+    }
+}
+
+/// One subject needs no file of another.
+#[test]
+fn a_subject_needs_its_own_files_only() {
+    let (data, alone) = (data(), tempfile::tempdir().unwrap());
+    for file in
+        ["mmlu/test/anatomy_test.csv", "mmlu/dev/anatomy_dev.csv", "ceval/val/law_val.csv", "ceval/dev/law_dev.csv"]
+    {
+        let to = alone.path().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(data.path().join(file), to).unwrap();
+    }
+    for (name, set) in [("mmlu:anatomy", "mmlu_anatomy"), ("ceval:law", "ceval_law")] {
+        let (_, found) = named::open(name, alone.path()).unwrap();
+        let (_, all) = named::open(name, data.path()).unwrap();
+        assert_eq!(found.iter().map(|set| set.name.as_str()).collect::<Vec<_>>(), [set]);
+        assert_eq!(found[0].documents, all[0].documents);
+    }
+    let error = named::open("mmlu:virology", alone.path()).err().unwrap().to_string();
+    assert!(error.contains("virology_test"), "{error}");
+    assert!(named::open("mmlu", alone.path()).is_err());
+}
+
+#[test]
+fn parts_of_a_task_are_put_together() {
+    let normalized =
+        |names: &str| named::normalized(&names.split(',').map(str::to_owned).collect::<Vec<_>>()).join(" ");
+    for (names, expected) in [
+        ("mmlu,snli", "mmlu snli"),
+        ("mmlu:stem,humanities,snli", "mmlu:stem,humanities snli"),
+        ("mmlu:anatomy,snli,mmlu:virology", "mmlu:anatomy,virology snli"),
+        ("mmlu_anatomy,mmlu_virology", "mmlu:anatomy,virology"),
+        ("ceval-valid_law", "ceval:law"),
+        ("followbench_zh,truthfulqa_mc1", "followbench_zh truthfulqa_mc1"),
+        // Refused later, by name.
+        ("nothing,mmlu,mmlu:stem", "nothing mmlu mmlu:stem"),
+    ] {
+        assert_eq!(normalized(names), expected, "{names}");
     }
 }
