@@ -16,7 +16,8 @@ pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
         return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
     }
     let gpu = device.choice().open_gpu()?;
-    note(&Run::on(&gpu.facts, gpu.path()).to_string());
+    let shaders = device.choice().replaced_shaders()?;
+    note(&Run { shaders, ..Run::on(&gpu.facts, gpu.path()) }.to_string());
     Ok(gpu)
 }
 

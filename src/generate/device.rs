@@ -67,6 +67,8 @@ pub struct Run {
     pub software: bool,
     /// Type of the keys and values in the cache.
     pub kv_cache: KvType,
+    /// Files of a folder of the user's that replace built-in shaders, without the ending.
+    pub shaders: Vec<String>,
 }
 
 /// An open device.
@@ -93,11 +95,11 @@ impl DeviceChoice {
     /// No adapter fits, the driver refuses it, or the choice contradicts itself.
     pub fn open(&self) -> Result<Opened> {
         if let Some(subgroup) = self.emulated()? {
-            self.check_shaders()?;
+            let shaders = self.replaced_shaders()?;
             let adapter = EmulatedAdapter::new(EmulatorOptions::running(subgroup), self.gpu_options());
             let path = if self.path == Compute::Portable { "portable" } else { "fast" };
             let name = format!("emulated, subgroups of {subgroup}");
-            let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache };
+            let run = Run { adapter: name, path, software: true, kv_cache: self.kv_cache, shaders };
             // As on the GPU that it stands for.
             let backend = Box::new(Emulator::new(adapter, u64::MAX).fusing(true));
             return Ok(Opened { backend, run, chunk: Chunk::any(32), autotune: Autotune::Off });
@@ -105,7 +107,8 @@ impl DeviceChoice {
         if self.path != Compute::Cpu {
             let gpu = self.open_gpu()?;
             let chunk = Chunk::of(gpu.facts.class, gpu.facts.has);
-            let run = Run { kv_cache: self.kv_cache, ..Run::on(&gpu.facts, gpu.path()) };
+            let shaders = self.replaced_shaders()?;
+            let run = Run { kv_cache: self.kv_cache, shaders, ..Run::on(&gpu.facts, gpu.path()) };
             return Ok(Opened { backend: Box::new(gpu), run, chunk, autotune: self.autotune });
         }
         let fix = "leave one of them out";
@@ -133,7 +136,7 @@ impl DeviceChoice {
         if self.path == Compute::Cpu {
             return Err(Error::request("`path`", "portable or fast", "cpu", "choose an adapter"));
         }
-        self.check_shaders()?;
+        self.replaced_shaders()?;
         let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
         Gpu::open(adapter, self.gpu_options())
     }
@@ -157,10 +160,13 @@ impl DeviceChoice {
         }
     }
 
-    /// Checks that the files of `shaders` replace built-in ones: a file of another name would be ignored.
-    fn check_shaders(&self) -> Result<()> {
+    /// Returns the files of `shaders` that replace built-in ones, without their ending.
+    ///
+    /// # Errors
+    /// A file of another name, which would be ignored.
+    pub fn replaced_shaders(&self) -> Result<Vec<String>> {
         let variants: Vec<_> = formats::kernels().flat_map(|kernel| kernel.variants).collect();
-        self.shaders.as_deref().map_or(Ok(()), |folder| emulator::replaced(folder, &variants).map(|_| ()))
+        self.shaders.as_deref().map_or(Ok(Vec::new()), |folder| emulator::replaced(folder, &variants))
     }
 
     fn gpu_options(&self) -> gpu::Options {
@@ -182,20 +188,24 @@ impl Run {
         };
         let software = facts.class == Class::Software;
         let adapter = format!("{} ({})", facts.name, facts.backend);
-        Run { adapter, path, software, kv_cache: KvType::default() }
+        Run { adapter, path, software, kv_cache: KvType::default(), shaders: Vec::new() }
     }
 
     /// Returns the name of the CPU reference.
     pub(super) fn on_cpu() -> Run {
         let adapter = format!("CPU reference, {} threads", rayon::current_num_threads());
-        Run { adapter, path: "cpu", software: true, kv_cache: KvType::default() }
+        Run { adapter, path: "cpu", software: true, kv_cache: KvType::default(), shaders: Vec::new() }
     }
 }
 
 impl std::fmt::Display for Run {
-    /// Writes adapter and path, and whether the adapter computes on the CPU.
+    /// Writes adapter and path, whether the adapter computes on the CPU, and which shaders are the user's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let software = if self.software && self.path != "cpu" { " [software: computes on the CPU]" } else { "" };
-        write!(f, "adapter: {}{software}, path: {}", self.adapter, self.path)
+        write!(f, "adapter: {}{software}, path: {}", self.adapter, self.path)?;
+        match self.shaders.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", shaders replaced: {}.wgsl", self.shaders.join(".wgsl, ")),
+        }
     }
 }
