@@ -120,6 +120,7 @@ static LAYERS: &[(&str, &[&str])] = &[
             "date",
             "digest",
             "lock",
+            "units",
             "progress",
             "error",
         ],

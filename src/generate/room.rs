@@ -27,15 +27,18 @@ pub fn expect_room(spec: &Spec, config: &Config, context: usize, run: &Run) -> R
         }
         Spec::Files { path, .. } => (path.display().to_string(), held_bytes(&Checkpoint::open(path)?)),
     };
-    let rows = 2 * config.num_hidden_layers * context;
-    let cache = run.kv_cache.bytes(rows * config.num_key_value_heads * config.head_dim);
-    if weights + cache <= free {
+    // Sizes of a damaged config may be of any size.
+    let factors = [2, config.num_hidden_layers, context, config.num_key_value_heads, config.head_dim];
+    let numbers = factors.iter().fold(1u64, |product, factor| product.saturating_mul(*factor as u64));
+    let cache = numbers.saturating_mul(run.kv_cache.bytes());
+    let need = weights.saturating_add(cache);
+    if need <= free {
         return Ok(());
     }
     let [weights_text, cache_text, free] = [weights, cache, free].map(binary_bytes);
     Err(Error::OutOfMemory {
         what: format!("{name} (weights {weights_text}, cache {cache_text})"),
-        bytes: weights + cache,
+        bytes: need,
         limit: format!("of this machine's memory {free} are free"),
         fix: "choose fewer bits or a smaller model, give a smaller `context`, or close other programs".into(),
     })

@@ -51,9 +51,9 @@ impl KvType {
         }
     }
 
-    /// Returns the bytes of so many numbers.
-    pub fn bytes(self, numbers: usize) -> u64 {
-        (numbers * self.element().bits() / 8) as u64
+    /// Returns the bytes of a number.
+    pub fn bytes(self) -> u64 {
+        self.element().bits() as u64 / 8
     }
 
     fn element(self) -> Element {
