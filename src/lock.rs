@@ -1,23 +1,34 @@
-//! Locks that end with the process, however it ends.
+//! Locks of files, which end with the process, however it ends.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Locks the folder `folder` by the file `name` in it, until the file is dropped.
+/// Locks `file`, which lies at `path`, until it is dropped.
 ///
 /// # Errors
-/// Another process holds it: an error that calls the folder `what`. The file cannot be made.
-pub fn lock_folder(folder: &Path, name: &str, what: &str) -> Result<File> {
-    let path = folder.join(name);
-    let file = File::create(&path).map_err(Error::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let fix = "wait for the other run or name another folder";
-            Err(Error::request(what, "a folder that no other process writes", folder.display(), fix))
-        }
-        Err(TryLockError::Error(error)) => Err(Error::io(&path)(error)),
-    }
+/// `busy`, where another process holds it; the system cannot lock it.
+pub fn lock(file: &File, path: &Path, busy: impl FnOnce() -> Error) -> Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => busy(),
+        TryLockError::Error(error) => Error::io(path)(error),
+    })
 }
+
+/// Locks `folder` by the file `lock` in it, until the file is dropped. Errors call the folder `what`.
+///
+/// # Errors
+/// Another process holds it; the file cannot be made.
+pub fn lock_folder(folder: &Path, what: &str) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = File::create(&path).map_err(Error::io(&path))?;
+    lock(&file, &path, || {
+        let fix = "wait for the other run or name another folder";
+        Error::request(what, "a folder that no other process writes", folder.display(), fix)
+    })?;
+    Ok(file)
+}
+
+/// Name of the file that locks a folder.
+pub const LOCK: &str = "lock";

@@ -72,6 +72,7 @@ static LAYERS: &[(&str, &[&str])] = &[
             "date",
             "digest",
             "atomic_write",
+            "lock",
             "generate",
             "quantize",
             "tasks",

@@ -18,12 +18,11 @@ use super::tensors::Tensors;
 use super::write::{NewTensor, write_safetensors};
 use crate::atomic_write::{self, UNFINISHED};
 use crate::error::{Error, Result};
-use crate::lock::lock_folder;
+use crate::lock::{LOCK, lock_folder};
 
 /// Bytes of tensors in a shard: the hub's own limit is 5 GB a file, headers included.
 pub const SHARD_BYTES: u64 = 4_900_000_000;
 
-const LOCK: &str = "lock";
 const SETTINGS: &str = "settings";
 const COMPLETE: &str = "complete";
 const FOLDER: &str = "folder";
@@ -63,7 +62,7 @@ impl PartialFolder {
             return Err(Error::request("output", "a folder that is not there yet", out.display(), fix));
         }
         std::fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
-        let lock = lock_folder(&partial, LOCK, "output")?;
+        let lock = lock_folder(&partial, "output")?;
         let work = PartialFolder { out: out.to_owned(), partial, lock };
         if exists {
             let cleaning = work.path(COMPLETE).exists() || !work.path(SETTINGS).exists();

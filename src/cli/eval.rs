@@ -20,9 +20,9 @@ use crate::model::Config;
 use crate::tasks::TASKS;
 
 const HELP: &str = "
-`mmlu:anatomy` or `mmlu:stem` is a part of a task, of which only its own files are needed; lm-evaluation-harness's \
-`mmlu_anatomy` is understood, and its options --num_fewshot, --output_path, --log_samples and --batch_size. `flores:deu_Latn-eng_Latn` a pair of languages. Data sets are read as \
-they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on; README.md lists them.
+`mmlu:anatomy` or `mmlu:stem` is a part of a task, `flores:deu_Latn-eng_Latn` a pair of languages. A subject of mmlu or \
+ceval needs its own files only. lm-evaluation-harness's names are understood: `mmlu_anatomy`, --num_fewshot, --output_path, \
+--log_samples, --batch_size. Data sets are read as they are published, below --data: mmlu/test/*.csv, gsm8k/test.jsonl, and so on; README.md lists them.
 
 Profiles are forms of the prompts. The default is lmh, that of lm-evaluation-harness, where the harness has the task; an \
 unknown name lists those of a task. Scores of different profiles are not comparable.
@@ -76,10 +76,10 @@ pub struct Args {
     /// Compute each prompt alone, even where several begin alike; scores are the same
     #[arg(long)]
     no_share: bool,
-    /// What lm-evaluation-harness needs for its samples, which are always written here
+    /// Ignored: samples, which lm-evaluation-harness writes if asked, are always written
     #[arg(long = "log_samples", hide = true)]
     _log_samples: bool,
-    /// What lm-evaluation-harness batches by; scores here do not depend on batches
+    /// Ignored: scores do not depend on batches
     #[arg(long = "batch_size", value_name = "N", hide = true)]
     _batch_size: Option<String>,
     /// Print the first prompt of each set and stop

@@ -7,7 +7,7 @@ use super::output::note;
 use super::progress::Bar;
 use crate::bench::models::{ModelResult, SpeedProtocol, measure};
 use crate::error::Error;
-use crate::generate::{Compute, Run};
+use crate::generate::Compute;
 use crate::gpu::Gpu;
 
 /// Opens the adapter that kernels are timed on.
@@ -15,9 +15,8 @@ pub fn open(device: &DeviceArgs) -> anyhow::Result<Gpu> {
     if device.path == Compute::Cpu {
         return Err(Error::request("--path", "portable or fast", "cpu", "only adapters' kernels are timed").into());
     }
-    let gpu = device.choice().open_gpu()?;
-    let shaders = device.choice().replaced_shaders()?;
-    note(&Run { shaders, ..Run::on(&gpu.facts, gpu.path()) }.to_string());
+    let (gpu, run) = device.choice().open_gpu_run()?;
+    note(&run.to_string());
     Ok(gpu)
 }
 

@@ -14,7 +14,7 @@ use crate::eval::limits::Limits;
 use crate::formats::method::Method;
 use crate::generate::Compute;
 use crate::progress::Progress;
-use crate::study::footprint::{ModelFiles, answer};
+use crate::study::memory_speed::{ModelFiles, answer};
 use crate::study::{Cost, Matrix, Study, StudySettings};
 use crate::units::binary_bytes;
 
@@ -124,7 +124,7 @@ pub struct Args {
     plan: bool,
     /// Measure the speed and memory of one form, given in JSON; the study gives this to a process of its own
     #[arg(long, value_name = "FORM", hide = true, value_parser = files)]
-    footprint: Option<ModelFiles>,
+    measure_form: Option<ModelFiles>,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -177,7 +177,7 @@ fn child(arguments: &[OsString]) -> Vec<OsString> {
         true => "/proc/self/exe".into(),
         false => std::env::current_exe().map_or_else(|_| arguments[0].clone(), OsString::from),
     };
-    [program].into_iter().chain(arguments[1..].iter().cloned()).chain(["--footprint".into()]).collect()
+    [program].into_iter().chain(arguments[1..].iter().cloned()).chain(["--measure-form".into()]).collect()
 }
 
 /// Returns the command as a shell reads it back; `arguments` begin with the program's name.
@@ -197,7 +197,7 @@ fn command(arguments: &[OsString]) -> String {
 pub fn run(args: &Args, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
     let mut bar = Bar::new();
     let settings = args.settings(arguments);
-    if let Some(files) = &args.footprint {
+    if let Some(files) = &args.measure_form {
         interrupt::end_with_parent();
         print_out(&answer(&settings, files, &mut bar)?)?;
         return Ok(ExitStatus::Done);

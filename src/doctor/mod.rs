@@ -91,11 +91,6 @@ pub fn diagnose(progress: &mut dyn Progress) -> Result<Diagnosis> {
     Ok(Diagnosis { findings, adapter: gpu::select(gpu::adapters(), None, false).map(|adapter| adapter.facts) })
 }
 
-/// Returns the bytes of memory that a program can still have, where the system tells.
-pub fn free_memory() -> Option<u64> {
-    System::here().free_memory
-}
-
 /// Returns whether the library that finds Vulkan drivers is installed.
 fn has_vulkan_loader() -> bool {
     // SAFETY: every Vulkan program loads this library; loading it runs nothing of ours.

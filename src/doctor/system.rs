@@ -107,7 +107,6 @@ impl System {
     pub fn read(root: &Path, env: impl Fn(&str) -> Option<String>) -> System {
         let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
         let exists = |path: &str| root.join(path).exists();
-        let group = |fact: &str| text(&format!("sys/fs/cgroup/memory.{fact}"));
         let groups = text("proc/1/cgroup");
         let in_group = ["docker", "containerd", "kubepods", "lxc", "podman"].iter().any(|name| groups.contains(name));
         System {
@@ -118,18 +117,14 @@ impl System {
             nvidia_device: exists("dev/nvidia0"),
             nodes: render_nodes(&root.join("dev/dri"), &text("etc/group")),
             drivers: drivers(root, &env),
-            free_memory: free_memory(&text("proc/meminfo"), &group("max"), &group("current")),
+            free_memory: free_memory(root),
         }
     }
 
     /// Reads the facts of the system that this program runs on.
     pub fn here() -> System {
         let mut system = System::read(Path::new("/"), |name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-        if cfg!(target_os = "macos") {
-            // All memory: macOS compresses and evicts what other programs hold.
-            let output = std::process::Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok();
-            system.free_memory = output.and_then(|o| String::from_utf8(o.stdout).ok()?.trim().parse().ok());
-        }
+        system.free_memory = free_memory_here();
         system
     }
 
@@ -195,10 +190,23 @@ fn drivers(root: &Path, env: &impl Fn(&str) -> Option<String>) -> Vec<String> {
     names
 }
 
-/// Returns the memory that the system has available, at most what the limit of the container leaves.
-fn free_memory(meminfo: &str, limit: &str, used: &str) -> Option<u64> {
+/// Returns the bytes of memory that a program can still have on this system, where it tells.
+pub fn free_memory_here() -> Option<u64> {
+    if cfg!(target_os = "macos") {
+        // All memory: macOS compresses and evicts what other programs hold.
+        let output = std::process::Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok()?;
+        return String::from_utf8(output.stdout).ok()?.trim().parse().ok();
+    }
+    free_memory(Path::new("/"))
+}
+
+/// Returns the memory that the system below `root` has available, at most what the limit of the container leaves.
+fn free_memory(root: &Path) -> Option<u64> {
+    let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let group = |fact: &str| text(&format!("sys/fs/cgroup/memory.{fact}")).trim().parse::<u64>().ok();
+    let meminfo = text("proc/meminfo");
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let available = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024;
-    let left = limit.trim().parse::<u64>().ok().map(|l| l.saturating_sub(used.trim().parse().unwrap_or(0)));
+    let left = group("max").map(|limit| limit.saturating_sub(group("current").unwrap_or(0)));
     Some(left.map_or(available, |left| left.min(available)))
 }

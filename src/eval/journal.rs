@@ -4,7 +4,7 @@
 //! torn is dropped. Answers of another model are refused, never mixed in.
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::settings::{EvalSettings, is_f32};
 use crate::error::{Error, Result};
 use crate::generate::KvType;
+use crate::lock::lock;
 use crate::tasks::Response;
 
 /// Raised when the engine's arithmetic changes, so that old answers are not mixed with new ones.
@@ -68,14 +69,10 @@ impl Journal {
     pub fn open(path: &Path, identity: &Identity, settings: &EvalSettings, now: u64, fresh: bool) -> Result<Journal> {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = file.map_err(Error::io(path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let fix = "wait for it, or write to another `out`";
-                return Err(Error::request(path.display().to_string(), "no other run", "one that is under way", fix));
-            }
-            Err(TryLockError::Error(source)) => return Err(Error::Io { path: path.to_owned(), source }),
-        }
+        lock(&file, path, || {
+            let fix = "wait for it, or write to another `out`";
+            Error::request(path.display().to_string(), "no other run", "one that is under way", fix)
+        })?;
         if fresh {
             // Only now: another run may have held it.
             file.set_len(0).map_err(Error::io(path))?;

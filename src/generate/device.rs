@@ -105,10 +105,8 @@ impl DeviceChoice {
             return Ok(Opened { backend, run, chunk: Chunk::any(32), autotune: Autotune::Off });
         }
         if self.path != Compute::Cpu {
-            let gpu = self.open_gpu()?;
+            let (gpu, run) = self.open_gpu_run()?;
             let chunk = Chunk::of(gpu.facts.class, gpu.facts.has);
-            let shaders = self.replaced_shaders()?;
-            let run = Run { kv_cache: self.kv_cache, shaders, ..Run::on(&gpu.facts, gpu.path()) };
             return Ok(Opened { backend: Box::new(gpu), run, chunk, autotune: self.autotune });
         }
         let fix = "leave one of them out";
@@ -133,12 +131,22 @@ impl DeviceChoice {
     /// # Errors
     /// No adapter fits, or the driver refuses it; the choice is the CPU.
     pub fn open_gpu(&self) -> Result<Gpu> {
+        Ok(self.open_gpu_run()?.0)
+    }
+
+    /// Opens the adapter and names it.
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::open_gpu`].
+    pub fn open_gpu_run(&self) -> Result<(Gpu, Run)> {
         if self.path == Compute::Cpu {
             return Err(Error::request("`path`", "portable or fast", "cpu", "choose an adapter"));
         }
-        self.replaced_shaders()?;
+        let shaders = self.replaced_shaders()?;
         let adapter = gpu::select(gpu::adapters(), self.device.as_deref(), self.require_gpu)?;
-        Gpu::open(adapter, self.gpu_options())
+        let gpu = Gpu::open(adapter, self.gpu_options())?;
+        let run = Run { kv_cache: self.kv_cache, shaders, ..Run::on(&gpu.facts, gpu.path()) };
+        Ok((gpu, run))
     }
 
     /// Returns the lanes of a subgroup of the emulated adapter that `device` names: `emulated:32`.
@@ -164,7 +172,7 @@ impl DeviceChoice {
     ///
     /// # Errors
     /// A file of another name, which would be ignored.
-    pub fn replaced_shaders(&self) -> Result<Vec<String>> {
+    fn replaced_shaders(&self) -> Result<Vec<String>> {
         let variants: Vec<_> = formats::kernels().flat_map(|kernel| kernel.variants).collect();
         self.shaders.as_deref().map_or(Ok(Vec::new()), |folder| emulator::replaced(folder, &variants))
     }

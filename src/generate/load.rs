@@ -170,7 +170,11 @@ pub fn load_on(spec: &Spec, opened: Opened, context: Option<usize>, progress: &m
         }
     };
     let context = within("`context`", context, 4096, &config)?;
-    expect_room(spec, &config, context, &opened.run)?;
+    let name = match spec {
+        Spec::Random { name, .. } => name.clone(),
+        Spec::Files { path, .. } => path.display().to_string(),
+    };
+    expect_room(&name, &source, &config, context, &opened.run)?;
     let Opened { mut backend, run, chunk, autotune } = opened;
     let chunk = chunk.rows(config.row_flops(context)).min(context);
     let kv_cache = run.kv_cache;

@@ -67,8 +67,9 @@ pub fn cached(
             }
             Some(file) => {
                 progress.note(&format!("{} is damaged: the model is quantized anew", file.display()));
-                checksums::remove(&out)?;
+                // In this order: what a kill leaves of the folder must not look as if it had no checksums yet.
                 std::fs::remove_dir_all(&out).map_err(Error::io(&out))?;
+                checksums::remove(&out)?;
             }
         }
     }

@@ -14,6 +14,8 @@ pub struct StudyAdapters {
     pub scores: String,
     /// The adapter of speed and memory.
     pub speed: String,
+    /// Lines that name them, without repeats.
+    pub lines: Vec<String>,
     /// Types of their caches.
     pub scores_cache: KvType,
     /// See `scores_cache`.
@@ -32,9 +34,11 @@ impl StudyAdapters {
     pub fn new(settings: &StudySettings) -> Result<StudyAdapters> {
         let run = |path| Ok(settings.device_on(path).open()?.run);
         let (scores, speed) = (run(settings.device.path)?, run(settings.speed_path())?);
+        let mut lines = vec![scores.to_string(), speed.to_string()];
+        lines.dedup();
         let (scores_cache, speed_cache) = (scores.kv_cache, speed.kv_cache);
         let (scores, speed) = (scores.adapter, speed.adapter);
-        Ok(StudyAdapters { scores, speed, scores_cache, speed_cache, driver: None, bandwidth: None })
+        Ok(StudyAdapters { scores, speed, lines, scores_cache, speed_cache, driver: None, bandwidth: None })
     }
 
     /// Finds what takes a moment: the driver, and the bandwidth.

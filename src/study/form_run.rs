@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::adapters::StudyAdapters;
 use super::conditions::digest;
-use super::footprint::{self, Footprint, ModelFiles, footprint_apart};
 use super::matrix::ModelForm;
+use super::memory_speed::{self, MemorySpeed, ModelFiles, measure_apart};
 use super::model::StudyModel;
 use super::scores::scores;
 use super::settings::StudySettings;
@@ -232,10 +232,10 @@ impl<'a> FormRun<'a> {
 
     /// Measures memory and speed. The model that this process holds is dropped: it would take part of the same memory.
     fn memory_and_speeds(&mut self) -> Result<(Memory, Vec<SpeedResult>)> {
-        let (settings, lengths) = (self.settings, footprint::lengths(self.settings));
+        let (settings, lengths) = (self.settings, memory_speed::lengths(self.settings));
         let file = "memory_speed.json";
         let key = self.key(settings.speed_path(), json!([lengths]));
-        let found: Footprint = cached(&self.folder.join(file), key, || {
+        let found: MemorySpeed = cached(&self.folder.join(file), key, || {
             self.loaded = None;
             let files = ModelFiles {
                 name: self.form.name_of(&self.model.name),
@@ -243,10 +243,10 @@ impl<'a> FormRun<'a> {
                 packed: self.form.packed,
                 context: self.model.longest(),
             };
-            footprint_apart(settings, &files, self.progress)
+            measure_apart(settings, &files, self.progress)
         })?;
         let samples = Some(self.link(file));
-        let Footprint { weights, cache, scratch, host_peak, speed } = found;
+        let MemorySpeed { weights, cache, scratch, host_peak, speed } = found;
         let speed = speed.map(|measured| SpeedResult {
             prompt: measured.prompt as u64,
             generated: measured.generated as u64,

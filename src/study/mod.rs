@@ -6,9 +6,9 @@
 mod adapters;
 mod conditions;
 mod cost;
-pub mod footprint;
 mod form_run;
 mod matrix;
+pub mod memory_speed;
 mod model;
 mod scores;
 mod session;

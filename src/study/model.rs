@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::adapters::StudyAdapters;
-use super::footprint::lengths;
 use super::matrix::ModelForm;
+use super::memory_speed::lengths;
 use super::settings::StudySettings;
 use super::texts::StudyText;
 use crate::checkpoint::Checkpoint;

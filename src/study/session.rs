@@ -1,6 +1,5 @@
 //! A study from its settings to its report.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,7 @@ use super::adapters::StudyAdapters;
 use super::conditions::conditions;
 use super::form_run::FormRun;
 use super::matrix::ModelForm;
+use super::memory_speed::AdapterKnown;
 use super::model::StudyModel;
 use super::settings::StudySettings;
 use super::step::ends_study;
@@ -72,7 +72,7 @@ impl Study {
     pub fn begin(&mut self) -> Result<()> {
         let out = &self.settings.out;
         std::fs::create_dir_all(out).map_err(Error::io(out))?;
-        self.lock = Some(lock_folder(out, "lock", "`out`")?);
+        self.lock = Some(lock_folder(out, "`out`")?);
         Ok(())
     }
 
@@ -86,7 +86,8 @@ impl Study {
             self.begin()?;
         }
         self.adapters.probe(&self.settings)?;
-        let progress = &mut SaidOnce { progress, said: HashSet::new() };
+        self.adapters.lines.iter().for_each(|line| progress.note(line));
+        let progress = &mut AdapterKnown(progress);
         let Study { settings, adapters, mut models, forms, lock: _lock } = self;
         let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
         let mut study = data::StudyResult {
@@ -130,23 +131,5 @@ impl Study {
         }
         write(&study, &settings.out)?;
         Ok(study)
-    }
-}
-
-/// Progress that gives each line once: every model that is loaded names the same adapter.
-struct SaidOnce<'a> {
-    progress: &'a mut dyn Progress,
-    said: HashSet<String>,
-}
-
-impl Progress for SaidOnce<'_> {
-    fn at(&mut self, what: &str, done: u64, total: u64) -> Result<()> {
-        self.progress.at(what, done, total)
-    }
-
-    fn note(&mut self, line: &str) {
-        if self.said.insert(line.to_owned()) {
-            self.progress.note(line);
-        }
     }
 }

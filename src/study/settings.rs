@@ -44,7 +44,7 @@ pub struct StudySettings {
     /// Words above everything else in the report.
     pub note: Option<String>,
     /// Program and arguments that measure speed and memory of one form in a process of its own, the form behind them
-    /// as [`ModelFiles`](super::footprint::ModelFiles) in JSON; None measures in this process.
+    /// as [`ModelFiles`](super::memory_speed::ModelFiles) in JSON; None measures in this process.
     pub child: Option<Vec<OsString>>,
     /// The command that the report shows.
     pub command: String,

@@ -65,14 +65,13 @@ pub fn normalized(names: &[String]) -> Vec<String> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     let is_task = |name: &str| TASKS.iter().any(|task| task.name == name);
     for name in names {
-        let (task, part) = match name.split_once(':') {
-            Some((task, part)) => (task, Some(part)),
-            None if is_task(name) => (name.as_str(), None),
-            None => match (of_harness(name), found.last()) {
-                (Some((task, part)), _) => (task, Some(part)),
-                (None, Some((task, parts))) if !parts.is_empty() => (&*task.clone(), Some(name.as_str())),
-                (None, _) => (name.as_str(), None),
-            },
+        let before = found.last().filter(|(_, parts)| !parts.is_empty()).map(|(task, _)| task.clone());
+        let (task, part) = match (name.split_once(':'), of_harness(name), &before) {
+            (Some((task, part)), ..) => (task, Some(part)),
+            _ if is_task(name) => (name.as_str(), None),
+            (None, Some((task, part)), _) => (task, Some(part)),
+            (None, None, Some(task)) => (task.as_str(), Some(name.as_str())),
+            (None, None, None) => (name.as_str(), None),
         };
         let part = part.map(str::to_owned);
         match found.iter_mut().find(|(known, parts)| known == task && !parts.is_empty()) {

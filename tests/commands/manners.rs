@@ -1,4 +1,4 @@
-//! What a person should be told, in words that fit.
+//! Messages to people: what is said, and in words that fit.
 
 use std::path::Path;
 

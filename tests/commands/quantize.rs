@@ -296,21 +296,9 @@ fn quant_on_the_fly_is_kept() {
         assert!(std::fs::read(&weights).unwrap() == sound && first == ids(mended));
     }
     assert!(stderr(&run(&[])).contains("quantized before"));
-}
-
-/// A run that was begun with other settings is refused by the setting, and not at all before its first layer.
-#[test]
-fn a_setting_that_differs_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, text) = (fixture("tiny-qwen"), text(folder.path()));
-    let out = folder.path().join("out");
-    let with = |size: &'static str| arguments(&model, &text, &out, &["--method", "gptq", "--group-size", size]);
-    assert!(killed_at_line(qwgpu(with("32")), |line| line.starts_with("calibration: ")));
-    ends(0, with("64"));
-    std::fs::remove_dir_all(&out).unwrap();
-    assert!(killed_at_line(qwgpu(with("32")), |line| line.starts_with("layer ")));
-    let refused = ends(2, with("64"));
-    assert_says(stderr(&refused), &["group_size of the run that was begun: expected 64, found 32", "remove"]);
+    // What a kill leaves while such a folder is removed is made anew, too.
+    std::fs::remove_file(&weights).unwrap();
+    assert_says(stderr(&run(&[])), &["model.safetensors is damaged"]);
 }
 
 /// The best recipe has smaller errors in the same bits, and an option of the user's still wins.

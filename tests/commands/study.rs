@@ -1,6 +1,5 @@
 //! `qwgpu study` from a model to its report, on the bundled model and made-up data.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
@@ -187,6 +186,10 @@ fn speed_may_fill_the_context() {
     let run = |speed| study(data.path(), out.path(), &["--methods", "int8", "--speed", speed]).output().unwrap();
     ended(2, run("196/5"));
     ended(0, run("196/4"));
+    // Memory alone is measured without speed,.
+    ended(0, run("0/0"));
+    let runs = StudyResult::read(&out.path().join("study.json")).unwrap().runs;
+    assert!(runs.iter().all(|run| run.speeds.is_empty() && run.memory.scratch.is_some()));
 }
 
 /// Memory does not depend on what a process did before: measured in any order, or gone on with after a kill.
@@ -223,13 +226,30 @@ fn memory_is_the_same_in_any_order() {
 fn a_second_study_does_not_write_the_same_folder() {
     let data = data();
     let out = tempfile::tempdir().unwrap();
-    let mut first = study(data.path(), out.path(), &[]).spawn().unwrap();
-    let mut lines = BufReader::new(first.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("== tiny-qwen")));
-    let second = ended(2, study(data.path(), out.path(), &[]).output().unwrap());
+    // As a study that is under way holds it.
+    let held = std::fs::File::create(out.path().join("lock")).unwrap();
+    held.lock().unwrap();
+    let run = || study(data.path(), out.path(), &["--methods", "int8"]).output().unwrap();
+    let second = ended(2, run());
     assert!(stderr(&second).contains("no other process writes"), "{}", stderr(&second));
-    // Read on, so that the first does not wait for a reader.
-    lines.for_each(drop);
-    assert!(first.wait().unwrap().success());
-    assert_eq!(StudyResult::read(&out.path().join("study.json")).unwrap().runs.len(), 4);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1, "nothing but the lock");
+    drop(held);
+    ended(0, run());
+    // Its own lock ended with it.
+    ended(0, run());
+}
+
+/// Two forms may give the same line, and the adapter is named once.
+#[test]
+fn lines_of_results_are_all_printed() {
+    let data = data();
+    let out = tempfile::tempdir().unwrap();
+    let two = data.path().join("two");
+    copy_folder(&fixture("tiny-qwen"), &two);
+    let both = ["--methods", "int8", "--model", two.to_str().unwrap()];
+    let messages = stderr(&ended(0, study(data.path(), out.path(), &both).output().unwrap()));
+    let perplexities: Vec<&str> = messages.lines().filter(|line| line.starts_with("PTB: perplexity")).collect();
+    assert!(perplexities.len() == 4 && perplexities[0] == perplexities[2], "{messages}");
+    let (_, measured) = messages.split_once("== tiny-qwen").unwrap();
+    assert!(!measured.contains("adapter:"), "{messages}");
 }

@@ -245,7 +245,7 @@ fn the_largest_sizes_allowed_end_in_an_error_and_not_in_an_overflow() {
             config.insert(field.into(), json!(value));
         }
     });
-    // A cache of 2 TiB, where the system tells what is free; else the first weight of another shape.
+    // A cache of 2 TiB, where the system tells that less is free; else the first weight of another shape.
     let error = open(&folder).err().expect("an error");
     let is_memory = matches!(&error, Error::OutOfMemory { what, .. } if what.contains("cache 2.00 TiB"));
     assert!(is_memory || error.to_string().contains("model.embed_tokens.weight"), "{error}");

@@ -515,6 +515,20 @@ fn two_runs_or_other_settings_on_one_folder_are_refused() {
     assert!(PartialFolder::open(&out, "bits 4").unwrap().is_some());
 }
 
+/// Of settings in JSON, as they are, the first field that differs is named, and not the whole.
+#[test]
+fn a_setting_that_differs_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let out = scratch.path().join("model");
+    let settings = |size: u32| format!(r#"{{"model":"a","settings":{{"bits":4,"group_size":{size}}}}}"#);
+    let begun = PartialFolder::open(&out, &settings(32)).unwrap().unwrap();
+    begun.write("piece", &[]).unwrap();
+    drop(begun);
+    let error = PartialFolder::open(&out, &settings(64)).unwrap_err().to_string();
+    let expected = "settings.group_size of the run that was begun: expected 64, found 32";
+    assert!(error.contains(expected) && !error.contains("bits"), "{error}");
+}
+
 /// A limit on file sizes stands for a full disk; it is the process's, so the work is done in one of its own.
 #[cfg(unix)]
 #[test]

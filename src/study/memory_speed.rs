@@ -1,4 +1,4 @@
-//! Speed and memory of a form, measured in a process that does nothing else: what ran before in a process decides how
+//! Memory and speed of a form, measured in a process that does nothing else: what ran before in a process decides how
 //! much it holds.
 
 use std::ffi::OsString;
@@ -31,9 +31,9 @@ pub struct ModelFiles {
     pub context: usize,
 }
 
-/// Speed and memory of a form.
+/// Memory and speed of a form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Footprint {
+pub struct MemorySpeed {
     /// Bytes of all weights on the device.
     pub weights: u64,
     /// Bytes of keys and values of the whole context.
@@ -56,7 +56,7 @@ pub fn lengths(settings: &StudySettings) -> Option<(usize, usize)> {
 ///
 /// # Errors
 /// A model that does not load or run; what `progress` returns.
-pub fn footprint(settings: &StudySettings, files: &ModelFiles, progress: &mut dyn Progress) -> Result<Footprint> {
+pub fn measure_here(settings: &StudySettings, files: &ModelFiles, progress: &mut dyn Progress) -> Result<MemorySpeed> {
     let own_peak = usage::reset_peak();
     let device = settings.device_on(settings.speed_path());
     let options =
@@ -69,7 +69,8 @@ pub fn footprint(settings: &StudySettings, files: &ModelFiles, progress: &mut dy
         Some(_) if model.run.software => 3,
         Some(_) => 5,
     };
-    let protocol = SpeedProtocol { prompt: prompt.min(files.context - generated), generated, repeats };
+    let room = files.context.saturating_sub(generated).max(1);
+    let protocol = SpeedProtocol { prompt: prompt.min(room), generated, repeats };
     let speed = match measure(&mut model, &files.name, 0.0, protocol, progress) {
         // A model that gives no numbers writes no tokens.
         Err(Error::NotFinite { .. }) => None,
@@ -77,15 +78,15 @@ pub fn footprint(settings: &StudySettings, files: &ModelFiles, progress: &mut dy
     };
     let (weights, cache, scratch) = model.engine.memory();
     let host_peak = usage::peak_bytes().filter(|_| own_peak);
-    Ok(Footprint { weights, cache, scratch, host_peak, speed })
+    Ok(MemorySpeed { weights, cache, scratch, host_peak, speed })
 }
 
-/// Measures a form as [`footprint`] does, in a process of its own where the settings name a program for it.
+/// Measures a form as [`measure_here`] does, in a process of its own where the settings name a program for it.
 ///
 /// # Errors
-/// Those of [`footprint`]; a process that cannot be started or that something ended.
-pub fn footprint_apart(settings: &StudySettings, files: &ModelFiles, progress: &mut dyn Progress) -> Result<Footprint> {
-    let Some(command) = &settings.child else { return footprint(settings, files, progress) };
+/// Those of [`measure_here`]; a process that cannot be started or that something ended.
+pub fn measure_apart(settings: &StudySettings, files: &ModelFiles, progress: &mut dyn Progress) -> Result<MemorySpeed> {
+    let Some(command) = &settings.child else { return measure_here(settings, files, progress) };
     let failed = |why: String| Error::Child { what: files.name.clone(), why };
     let [program, arguments @ ..] = &command[..] else { return Err(failed("no program is named".into())) };
     let asked = OsString::from(serde_json::to_string(files).expect("names and numbers"));
@@ -96,7 +97,7 @@ pub fn footprint_apart(settings: &StudySettings, files: &ModelFiles, progress: &
     let ended = wait(child).map_err(|error| failed(error.to_string()))?;
     match ended.status.code() {
         Some(0) => {
-            let answer: Result<Footprint, String> =
+            let answer: Result<MemorySpeed, String> =
                 serde_json::from_slice(&ended.stdout).map_err(|error| failed(error.to_string()))?;
             answer.map_err(failed)
         }
@@ -114,20 +115,20 @@ fn wait(mut child: std::process::Child) -> std::io::Result<std::process::Output>
     ended
 }
 
-/// Returns what the child process prints: the footprint, or the words of an error that concerns this form alone.
+/// Returns what the child process prints: memory and speed, or the words of an error that concerns this form alone.
 ///
 /// # Errors
 /// Those that end a study.
 pub fn answer(settings: &StudySettings, files: &ModelFiles, progress: &mut dyn Progress) -> Result<String> {
-    let found = match footprint(settings, files, &mut AdapterKnown(progress)) {
+    let found = match measure_here(settings, files, &mut AdapterKnown(progress)) {
         Err(error) if !ends_study(&error) => Err(error.to_string()),
         found => Ok(found?),
     };
     Ok(serde_json::to_string(&found).expect("numbers and names"))
 }
 
-/// Progress of a process whose adapter the study has named already.
-struct AdapterKnown<'a>(&'a mut dyn Progress);
+/// Progress of what loads models on adapters that the study has named already.
+pub struct AdapterKnown<'a>(pub &'a mut dyn Progress);
 
 impl Progress for AdapterKnown<'_> {
     fn at(&mut self, what: &str, done: u64, total: u64) -> Result<()> {
